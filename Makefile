@@ -68,6 +68,10 @@ test-collector: $(STAMP) ## Shipping to a real OpenTelemetry collector: built on
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver
 
+.PHONY: test-scale
+test-scale: $(STAMP) cluster-build-apiserver ## A controller with PODS=1000 pods and their sidecars on a real API server (`make test` has 300)
+	PODS=$(or $(PODS),1000) $(JEST) --selectProjects apiserver -t 'pods and as many sidecars' -- test/apiserver/controller-process.test.ts
+
 .PHONY: test-node
 test-node: $(STAMP) $(if $(CLUSTER),,cluster-build) ## The tier on a real node: Linux and root, or CLUSTER=context of a kubeconfig; takes down what it brought up
 	$(JEST) --selectProjects node $(if $(CLUSTER),--runInBand)
@@ -114,8 +118,8 @@ bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quie
 	$(NODE) test/bench/main.ts
 
 .PHONY: bench-search
-bench-search: $(STAMP) ## The search figures alone, over ROWS=10000000 events (default 1,000,000; ten million take some minutes to make)
-	EVENTS="$(or $(ROWS),1000000)" ONLY=recordSearch $(NODE) test/bench/main.ts
+bench-search: $(STAMP) ## The search figures alone, over ROWS=10000000 events (default 1,000,000; ten million take some minutes to make); STORE=postgres: in a database of this machine
+	EVENTS="$(or $(ROWS),1000000)" STORE="$(or $(STORE),sqlite)" ONLY=recordSearch $(NODE) test/bench/main.ts
 
 .PHONY: gen
 gen: $(STAMP) ## Write what is generated: docs/policy.md, docs/cli.md, crds/, the chart's README, manifests/install.yaml, prepared patterns

@@ -7,7 +7,13 @@ import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
-import { createHttp2Upstream, createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import {
+  createHttp2Upstream,
+  createPassthrough,
+  createUpstream,
+  createWebSocketUpstream,
+  proxyFromEnvironment,
+} from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import {
   createFileApprovals,
@@ -22,7 +28,7 @@ import {
 import { ensureSelfSigned, keepSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
 import type { TlsMaterialSource } from '../../pkg/pki/index.ts';
 import { endOnSignals, processLog } from '../../pkg/process/index.ts';
-import { startSidecar } from '../../pkg/proxy/index.ts';
+import { noPassthrough, startSidecar } from '../../pkg/proxy/index.ts';
 import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { collectWhenIdle } from './idle-collection.ts';
@@ -116,9 +122,18 @@ export async function runFiles(settings: Settings): Promise<void> {
   }
   const upstreamTls =
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
-  const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
-  const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
-  const rpc = createHttp2Upstream({ url: settings.upstream.origin, clock, ...upstreamTls });
+  const proxyOf = (url: URL) => proxyFromEnvironment(process.env, url);
+  const proxy = settings.hosted ? proxyOf(settings.upstream) : undefined;
+  if (proxy !== undefined) logger.info('the model is reached through the proxy of the environment', { ...proxy });
+  const upstream = createUpstream({ url: settings.upstream.origin, proxy, clock, logger, ...upstreamTls });
+  const passthrough =
+    proxy === undefined
+      ? createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls })
+      : noPassthrough;
+  // None goes past a proxy that is to be used.
+  const socket =
+    proxy === undefined ? createWebSocketUpstream({ url: settings.upstream.origin, clock, ...upstreamTls }) : undefined;
+  const rpc = createHttp2Upstream({ url: settings.upstream.origin, proxy, clock, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
@@ -140,6 +155,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     policy,
     verifiers,
     credentials,
+    proxyOf,
     approvals: approvals.gate,
     ...(grants === undefined ? {} : { grants }),
     audit,
@@ -147,6 +163,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     upstream,
     passthrough,
     rpc,
+    ...(socket !== undefined && { socket }),
     hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),

@@ -18,6 +18,7 @@ const clock = {
 function build(more: Partial<DecideOptions> = {}) {
   const hooks = testHooks();
   const asked: unknown[] = [];
+  const noted: string[] = [];
   const decide = createDecide({
     controller,
     breakGlassGroup: 'sre',
@@ -25,13 +26,14 @@ function build(more: Partial<DecideOptions> = {}) {
       asked.push(question);
       return Promise.resolve(question.user !== 'stranger');
     },
+    noteChanger: (uid, user) => Promise.resolve(void noted.push(`${uid} ${user}`)),
     clock,
     events: hooks.hook.events,
     metrics: hooks.metrics,
     logger: silentLogger,
     ...more,
   });
-  return { ...hooks, decide, asked };
+  return { ...hooks, decide, asked, noted };
 }
 
 type Fields = Record<string, unknown>;
@@ -206,7 +208,7 @@ describe('the resources themselves', () => {
     name?: string,
   ) => {
     const spec = { ...grantSpec, ...more };
-    const object = { metadata: { name: name ?? grantName(spec) }, spec };
+    const object = { metadata: { name: name ?? grantName(spec), uid: 'u-1' }, spec };
     return request({
       operation,
       group: 'sidegate.dev',
@@ -243,6 +245,16 @@ describe('the resources themselves', () => {
     expect(await said('grant', 'DELETE', 'kim')).toBe('allowed');
     expect(await said('grant', 'DELETE', 'lea')).toBe('allowed');
     expect(await said('grant', 'DELETE', 'stranger')).toBe('not_yours');
+  });
+
+  test('who takes a grant back is noted, but not of a dry run, and not the controller; that it cannot be keeps nobody from it', async () => {
+    const { decide, noted } = build();
+    for (const user of ['kim', 'lea', 'stranger', controller]) await decide(of('grant', 'DELETE', user));
+    await decide({ ...of('grant', 'DELETE', 'max'), dryRun: true });
+    expect(noted).toEqual(['u-1 kim', 'u-1 lea']);
+    const away = build({ noteChanger: () => Promise.reject(new Error('away')) });
+    expect(await away.decide(of('grant', 'DELETE', 'kim'))).toEqual({ allowed: true });
+    expect(await away.render()).toContain('sidegate_webhook_events_dropped_total{why="failed"} 1');
   });
 
   test('a grant has the name of its spec, so that none takes the place of one that is being decided on', async () => {

@@ -9,6 +9,7 @@ import type { Vote } from '../core/index.ts';
 import { grantName } from '../crd/index.ts';
 import type { MayApprove } from './decide-access.ts';
 import { decidableOf, voteFault } from './decide-entry.ts';
+import type { NoteChanger } from './note-changer.ts';
 import type { AdmissionMetrics } from './metrics.ts';
 import { unexpected } from './mutate.ts';
 import type { EventSink } from './ports.ts';
@@ -21,6 +22,7 @@ export interface DecideOptions {
   /** Empty: there is none. */
   readonly breakGlassGroup: string;
   readonly mayApprove: MayApprove;
+  readonly noteChanger: NoteChanger;
   readonly clock: Clock;
   readonly events: EventSink;
   readonly metrics: AdmissionMetrics;
@@ -111,6 +113,17 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
     return { allowed: true, audit: { 'break-glass': `approve ${resource}/${name}` } };
   };
 
+  /** That it cannot be noted keeps nobody from taking access back: the record then does not say who it was. */
+  const noteWho = async (request: AdmissionRequest): Promise<void> => {
+    const { user, namespace, name } = request;
+    try {
+      await options.noteChanger(uidOf(request) ?? '', user);
+    } catch (error) {
+      metrics.eventDropped('failed');
+      logger.warn('who takes a grant back could not be noted', { namespace, name, error: describeError(error) });
+    }
+  };
+
   const onGrant = async (request: AdmissionRequest): Promise<Verdict> => {
     const { operation, user } = request;
     if (operation === 'CREATE') {
@@ -132,11 +145,16 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
     }
     if (operation === 'DELETE') {
       // The controller removes those that are long over.
-      if (user === controller || specOf(request.oldObject)['requestedBy'] === user) return allowed;
-      return withApprove(
-        request,
-        '[not_yours] only who asked for a grant, or who may approve it, takes it back; fix: ask an approver',
-      );
+      if (user === controller) return allowed;
+      const verdict =
+        specOf(request.oldObject)['requestedBy'] === user
+          ? allowed
+          : await withApprove(
+              request,
+              '[not_yours] only who asked for a grant, or who may approve it, takes it back; fix: ask an approver',
+            );
+      if (verdict.allowed && !request.dryRun) await noteWho(request);
+      return verdict;
     }
     // Its spec cannot change: the definition says so. Labels and notes are anybody's who may update it.
     return allowed;

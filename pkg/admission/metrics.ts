@@ -69,7 +69,7 @@ export function admissionMetrics(meters: Meters): AdmissionMetrics {
   );
   const dropped = meters.counter(
     'sidegate_webhook_events_dropped_total',
-    'Events that were not written: more than 30 at once, or the API server did not take them.',
+    'Events, and notes of who took a grant back, that were not written: more than 30 at once, or the API server did not take them.',
     [{ name: 'why', values: ['limit', 'failed'] }],
   );
   const reloads = meters.counter('sidegate_webhook_reloads_total', 'Options and certificates that were read anew.', [

@@ -42,6 +42,7 @@ import type { CheckPattern } from './policies/policy-entry.ts';
 import { issues } from './policies/issues.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
 import {
+  createChangers,
   createChangeLog,
   createOwnIdentity,
   createRecorderClient,
@@ -320,6 +321,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onFault: metrics.watchFault,
     onMissed: metrics.watchMissed,
   });
+  const changers = createChangers({ client, namespace, clock });
   const granting = startGrantKeeper({
     client,
     cache: grants,
@@ -335,6 +337,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     },
     onStep: metrics.grant,
     changes,
+    changers,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
   const notifier =
@@ -394,6 +397,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (!lease.leading()) return;
     revocations.sweep().catch((error: unknown) => {
       logger.warn('revocations could not be swept', { error: describeError(error) });
+    });
+    changers.sweep().catch((error: unknown) => {
+      logger.warn('the list of who took grants back could not be swept', { error: describeError(error) });
     });
     void tokens?.sweep();
   };

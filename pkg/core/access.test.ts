@@ -3,6 +3,7 @@ import { compileSnapshot, noPolicy } from './compile.ts';
 import type { Identity } from './identity.ts';
 import { operations } from './operation.ts';
 import type { Operation } from './operation.ts';
+import { mayPass } from './files.ts';
 import type { AccessRule, ClassificationRule, Policy } from './policy.ts';
 import {
   allow,
@@ -265,6 +266,40 @@ describe('limits', () => {
 
   test('a rule without limits has none', () => {
     expect(decide([policy('p', { access: [allow('r')] })], eng)).toMatchObject({ rules: [{ limits: undefined }] });
+  });
+});
+
+describe('files that nobody reads', () => {
+  const file = { type: 'audio/wav', bytes: 100 };
+  const passes = (policies: readonly Policy[], one = file): boolean => {
+    const decision = decide(policies, eng);
+    return decision.kind === 'allow' && mayPass(decision, one);
+  };
+  const lets = (types: readonly string[], maxBytes?: number): Partial<AccessRule> => ({ files: { types, maxBytes } });
+
+  test('do not pass unless a rule says so of their type and size', () => {
+    const own = (more: Partial<AccessRule>): Policy[] => [policy('p', { access: [allow('r', more)] })];
+    expect(passes(own({}))).toBe(false);
+    for (const types of [['audio/wav'], ['audio/*'], ['*/*'], ['image/png', 'audio/*']])
+      expect(passes(own(lets(types)))).toBe(true);
+    for (const types of [['image/*'], ['audio/mp3'], ['audio/wave'], ['aud/*']])
+      expect(passes(own(lets(types)))).toBe(false);
+    expect(passes(own(lets(['audio/*'], 100)))).toBe(true);
+    expect(passes(own(lets(['audio/*'], 99)))).toBe(false);
+    expect(passes(own(lets(['*/*'])), { type: 'audio', bytes: 1 })).toBe(false);
+  });
+
+  test('pass by any rule of a policy, and by each policy that allows', () => {
+    const both = policy('p', { access: [allow('a'), allow('b', lets(['audio/*']))] });
+    expect(passes([both])).toBe(true);
+    expect(passes([both, policy('q', { access: [allow('c')] })])).toBe(false);
+    expect(passes([both, policy('q', { access: [allow('c', lets(['image/*']))] })])).toBe(false);
+    expect(passes([both, policy('q', { access: [allow('c', { ...lets(['image/*']), models: ['another'] })] })])).toBe(
+      true,
+    );
+    expect(passes([clusterPolicy('base', { access: [allow('c')] }), both])).toBe(false);
+    expect(passes([clusterPolicy('base', { access: [allow('c', lets(['*/*'], 100))] }), both])).toBe(true);
+    expect(passes([clusterPolicy('base', { access: [allow('c', lets(['*/*'], 99))] }), both])).toBe(false);
   });
 });
 

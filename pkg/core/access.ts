@@ -6,7 +6,7 @@ import { operations } from './operation.ts';
 import type { Operation } from './operation.ts';
 import { ruleId } from './order.ts';
 import type { PolicyEntry } from './order.ts';
-import type { AccessRule, RateLimits } from './policy.ts';
+import type { AccessRule, FileTerms, RateLimits } from './policy.ts';
 import type { ProviderScope } from './providers.ts';
 import type { AccessDecision, MatchedRule, Refusal, RuleId } from './snapshot.ts';
 import { everyCaller, scopesTest, subjectsTest } from './subjects.ts';
@@ -108,6 +108,7 @@ type Judgement =
       readonly kind: 'allow';
       readonly rules: readonly MatchedRule[];
       readonly ceilings: readonly (readonly MatchedRule[])[];
+      readonly files: readonly (readonly FileTerms[])[];
     }
   | { readonly kind: 'deny'; readonly refusal: Refusal };
 
@@ -209,7 +210,22 @@ function judge(votes: readonly Vote[]): Judgement {
     kind: 'allow',
     rules: matchedRules(granting, ceilings, tokenInput),
     ceilings: ceilings.map((vote) => matchedRules([vote], [], tokenInput)),
+    files: filesOf([...granting, ...ceilings]),
   };
+}
+
+const noFiles: readonly (readonly FileTerms[])[] = [];
+
+/** Empty where some policy that allows lets none pass. */
+function filesOf(votes: readonly Vote[]): readonly (readonly FileTerms[])[] {
+  const each: (readonly FileTerms[])[] = [];
+  for (const { allows } of votes) {
+    if (allows.length === 0) continue;
+    const terms = allows.flatMap(({ spec }) => spec.files ?? []);
+    if (terms.length === 0) return noFiles;
+    each.push(terms);
+  }
+  return each;
 }
 
 function vote(policy: AccessPolicy, bits: CallerBits, operation: Operation, model: string | undefined): Vote {
@@ -293,6 +309,7 @@ export function decide(
       ...observedLimits(observing),
       credential: true,
       observed,
+      ...(enforced.files.length === 0 ? {} : { files: enforced.files }),
     };
   }
   if (together === undefined) return { kind: 'deny', refusal: defaultRefusal, observed: [] };

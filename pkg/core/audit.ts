@@ -195,8 +195,11 @@ export interface ChangeEvent {
   } | null;
   /** Kubernetes user who asked for a grant. */
   readonly requestedBy?: string;
+  /** Kubernetes user who took a grant back, as the webhook saw them. Absent: nobody saw it. */
+  readonly by?: string;
   readonly rules?: readonly RuleId[];
-  readonly decisions?: readonly ApprovalDecision[];
+  /** Of each, why, in the words of who decided. */
+  readonly decisions?: readonly (ApprovalDecision & { readonly comment?: string })[];
   /** Session that an approval let through. */
   readonly usedBy?: string;
   /** Issuer and id of a token that was taken back. */

@@ -4,6 +4,7 @@ import type {
   ApprovalSpec,
   AuditSpec,
   ClassificationRule,
+  FileTerms,
   GuardRule,
   LoopbackSpec,
   Profile,
@@ -121,6 +122,11 @@ export const combination = {
     'access.tokenInput',
     'Deny over Allow: a policy with request guards, or with labels `inRequests`, must allow it in a rule of its own that allows the request; one of the namespace without access rules leaves it to the others',
     strictest(['Deny', 'Allow']),
+  ),
+  'access.files': row<readonly (readonly FileTerms[])[]>(
+    'access.files',
+    'a file passes where, of each policy whose rules allow the request, some rule that allows it lets the file pass',
+    addUp,
   ),
   loopback: row<readonly LoopbackSpec[]>(
     'loopback',

@@ -25,6 +25,8 @@ export interface Vote {
       }
     | undefined;
   readonly breakGlass?: boolean | undefined;
+  /** Why, in their words. */
+  readonly comment?: string | undefined;
 }
 
 /** Who asked, and so does not count. Without `kubernetesUser` no Kubernetes user counts: it may be the same person. */
@@ -140,6 +142,12 @@ export const decisionOf = ({ decision, at, user, caller, breakGlass }: Vote): Ap
 export const recordedDecision = (vote: Vote): ApprovalDecision => ({
   ...decisionOf(vote),
   ...(vote.caller?.from !== undefined && { from: vote.caller.from }),
+});
+
+/** As it stands in the record of what became of an approval or a grant: with why, which neither the caller nor their sidecar is told. */
+export const changedDecision = (vote: Vote): ApprovalDecision & { readonly comment?: string } => ({
+  ...recordedDecision(vote),
+  ...(vote.comment !== undefined && { comment: vote.comment }),
 });
 
 /** Who may decide, as policies and resources write it; a missing member says nothing. */

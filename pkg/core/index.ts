@@ -1,3 +1,4 @@
+export { mayPass } from './files.ts';
 export { plainModelName } from './model-name.ts';
 export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 export type {
@@ -37,6 +38,7 @@ export {
   isTellable,
   peopleWho,
   phaseAt,
+  changedDecision,
   recordedDecision,
 } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
@@ -67,6 +69,7 @@ export type {
   PolicySpec,
   Profile,
   ProviderSpec,
+  FileTerms,
   RateLimits,
   Replacement,
   RequestLimits,

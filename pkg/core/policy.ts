@@ -65,6 +65,8 @@ export interface UpstreamSpec {
 
 export interface HostedSpec {
   readonly url: string;
+  /** `http://HOST:PORT` of a proxy that it is reached through. */
+  readonly proxy?: string;
   /** What models are called there, by the name by which callers and rules know them. */
   readonly models?: readonly { readonly name: string; readonly as: string }[];
   /** What the endpoint is told of who calls; nothing else of it leaves. */
@@ -210,7 +212,17 @@ export interface AccessRule {
   /** All of these scopes must be present. */
   readonly scopes: readonly string[];
   readonly tokenInput: 'Allow' | 'Deny' | undefined;
+  /** Files that pass unread. Undefined: none. */
+  readonly files?: FileTerms | undefined;
   readonly limits: RateLimits | undefined;
+}
+
+/** Which files pass unread. */
+export interface FileTerms {
+  /** Media types in lower case; `*` stands for any type or subtype. */
+  readonly types: readonly string[];
+  /** Undefined: as large as what they come in. */
+  readonly maxBytes: number | undefined;
 }
 
 export interface RateLimits {

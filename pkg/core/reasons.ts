@@ -32,6 +32,7 @@ export const reasons = {
   invalid_json: reason(400, 'The request body is not acceptable JSON.'),
   invalid_request: reason(400, 'The request body does not have the shape that this route expects.'),
   token_input_uninspectable: reason(400, 'Prompts given as token ids cannot be inspected; send text.'),
+  file_not_allowed: reason(403, 'No rule lets a file of this type and size pass.'),
   max_tokens_exceeded: reason(400, 'More output tokens were asked for than a rule allows.'),
   // Identity
   conflicting_credentials: reason(400, 'Two different credentials were presented.'),

@@ -5,6 +5,7 @@ import type {
   AnalyzerSpec,
   ApprovalSpec,
   ClientCertificateSpec,
+  FileTerms,
   MatchSpec,
   OidcSpec,
   Profile,
@@ -175,6 +176,8 @@ export type AccessDecision =
       /** True only when an enforcing rule, or every observing policy's own rules, really allow this caller: the model's credential may be used. */
       readonly credential: boolean;
       readonly observed: readonly Refusal[];
+      /** Files that pass unread, of each policy that allows: one of each must fit. Absent: none pass. */
+      readonly files?: readonly (readonly FileTerms[])[];
     }
   | { readonly kind: 'deny'; readonly refusal: Refusal; readonly observed: readonly Refusal[] };
 

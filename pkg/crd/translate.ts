@@ -131,9 +131,10 @@ function upstreamOf(upstream: UpstreamResource, origin: Origin): UpstreamSpec {
   };
 }
 
-function hostedOf({ url, models, identityHeaders }: NonNullable<UpstreamResource['hosted']>): HostedSpec {
+function hostedOf({ url, proxy, models, identityHeaders }: NonNullable<UpstreamResource['hosted']>): HostedSpec {
   return {
     url,
+    ...(proxy !== undefined && { proxy }),
     ...(models !== undefined && { models }),
     ...(identityHeaders !== undefined && {
       identityHeaders: identityHeaders.map(({ header, value }) => ({ header: header.toLowerCase(), value })),
@@ -211,6 +212,7 @@ function accessOf(rule: AccessRuleResource): AccessRule {
     models: rule.models ?? [],
     scopes: rule.scopes ?? [],
     tokenInput: rule.tokenInput,
+    files: rule.files === undefined ? undefined : { types: rule.files.types, maxBytes: bytes(rule.files.maxBytes) },
     limits:
       rule.limits === undefined
         ? undefined

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { JsonNode } from '../base/index.ts';
 import { parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import { recognise } from './index.ts';
+import { recognise, recogniseSocket } from './index.ts';
 import type { AnswerView, RequestView } from './index.ts';
 
 /** The promise that everything rests on: nothing in a body is unseen, and nothing is seen twice. */
@@ -342,6 +342,83 @@ const responsesItem = fc.record(
   },
   { requiredKeys: ['type', 'content'] },
 );
+const realtimeItem = fc.record(
+  {
+    id: fc.constant('i'),
+    type: fc.constantFrom('message', 'function_call', 'function_call_output', 'ZZtype'),
+    role: fc.constantFrom('user', 'assistant', 'system'),
+    status: fc.constantFrom('completed', 'in_progress', 'incomplete'),
+    content: fc.array(
+      fc.record(
+        {
+          ...{ type: fc.constant('input_text'), text: fc.constant('words'), transcript: fc.constantFrom('', 'heard') },
+          ...{ audio: fc.constantFrom('nJyc', 'aGVsbG8gd29ybGQ='), image_url: leaf, ZZpart: tree },
+        },
+        { requiredKeys: ['type'] },
+      ),
+      { maxLength: 2 },
+    ),
+    arguments: fc.constant('{"a":1}'),
+    output: fc.constant('o'),
+    ZZitem: tree,
+  },
+  { requiredKeys: ['id', 'type'] },
+);
+const realtimeSession = fc.record(
+  {
+    type: fc.constant('realtime'),
+    instructions: fc.constant('do'),
+    audio: fc.record({ input: fc.record({ transcription: fc.record({ prompt: fc.constant('p') }) }) }),
+    tools: fc.array(dictionary, { maxLength: 2 }),
+    tool_choice: fc.constant('auto'),
+    max_output_tokens: fc.constant(9),
+    ZZsession: tree,
+  },
+  { requiredKeys: [] },
+);
+const realtimeRequest = fc.record(
+  {
+    type: fc.constantFrom(
+      ...['session.update', 'conversation.item.create', 'input_audio_buffer.append', 'response.create'],
+      ...['response.cancel', 'conversation.item.truncate'],
+    ),
+    session: realtimeSession,
+    item: realtimeItem,
+    audio: fc.constantFrom('nJyc', 'aGVsbG8gd29ybGQ='),
+    response: fc.record({ input: fc.array(realtimeItem, { maxLength: 2 }), metadata: tree, ZZresponse: tree }),
+    item_id: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type', 'session'] },
+);
+const realtimeEvent = fc.record(
+  {
+    type: fc.constantFrom(
+      ...['response.output_text.delta', 'response.output_text.done', 'response.output_audio_transcript.delta'],
+      ...['response.output_audio.delta', 'response.output_item.added', 'conversation.item.done', 'session.updated'],
+      ...['response.content_part.added', 'response.content_part.done', 'response.created', 'response.done', 'error'],
+      ...['conversation.item.input_audio_transcription.completed', 'rate_limits.updated', 'ZZtype'],
+    ),
+    item_id: fc.constant('i'),
+    response_id: fc.constant('r'),
+    delta: fc.oneof(fc.constant('words'), leaf),
+    text: fc.constant('said'),
+    transcript: fc.constant('heard'),
+    item: realtimeItem,
+    part: fc.oneof(dictionary, fc.record({ type: fc.constant('text'), text: fc.constant('t'), ZZpart: tree })),
+    session: fc.oneof(realtimeSession, dictionary),
+    response: fc.record(
+      {
+        ...{ id: fc.constant('r'), status: fc.constant('completed'), output: fc.array(realtimeItem, { maxLength: 2 }) },
+        ...{ metadata: tree, ZZresponse: tree },
+      },
+      { requiredKeys: ['id'] },
+    ),
+    error: fc.oneof(fc.constant(null), dictionary),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type', 'item_id'] },
+);
 const responsesRequest = fc.record(
   {
     model: fc.constant('m'),
@@ -665,10 +742,16 @@ const ollama = recognise('POST', '/api/chat');
 const ollamaGenerate = recognise('POST', '/api/generate');
 const ollamaTags = recognise('GET', '/api/tags');
 const ollamaShow = recognise('POST', '/api/show');
+const socket = recogniseSocket('/ws');
 const chat = recognise('POST', '/v1/chat/completions');
 const anthropic = recognise('POST', '/v1/messages');
 const completions = recognise('POST', '/v1/completions');
 const other = recognise('POST', '/anything');
+
+const ownRequest = (route: ReturnType<typeof recogniseSocket>, root: JsonNode): RequestView =>
+  route.dialect.request(route, root);
+const ownFrame = (route: ReturnType<typeof recogniseSocket>, root: JsonNode): AnswerView =>
+  route.dialect.frame(route, undefined, '', root);
 
 /** @param as the field whose words alone are taken stays as it is. */
 function attack(
@@ -723,6 +806,17 @@ describe('every string and every unknown key', () => {
     attack(ollamaAnswer, (root) => ollamaGenerate.dialect.frame(ollamaGenerate, undefined, '', root));
     attack(ollamaList, (root) => ollamaTags.dialect.answer(ollamaTags, root, 200));
     attack(dictionary, (root) => ollamaShow.dialect.answer(ollamaShow, root, 200));
+  });
+
+  it("of OpenAI's Realtime events is seen exactly once, in both directions", () => {
+    const realtime = (): ReturnType<typeof recogniseSocket> => recogniseSocket('/v1/realtime');
+    attack(realtimeRequest, (root) => ownRequest(realtime(), root), 'type');
+    attack(realtimeEvent, (root) => ownFrame(realtime(), root), 'type');
+  });
+
+  it('of any JSON on an unknown WebSocket is seen exactly once', () => {
+    attack(tree, (root) => socket.dialect.request(socket, root));
+    attack(tree, (root) => socket.dialect.frame(socket, undefined, '', root));
   });
 
   it("of TGI's and SGLang's requests, answers and events is seen exactly once", () => {

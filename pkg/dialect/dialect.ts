@@ -2,7 +2,9 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
 import type { Rpc } from './rpc.ts';
 import type { SplitBody } from './split-body.ts';
-import type { StreamFraming } from './framing/stream-framing.ts';
+import type { FilePart, StreamFraming } from './framing/stream-framing.ts';
+
+export type { FilePart } from './framing/stream-framing.ts';
 
 /**
  * What the pipeline knows of a way to talk to a model. A dialect recognises routes, names the text lanes of requests,
@@ -24,6 +26,16 @@ export interface Route {
   readonly split?: SplitBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
+  /** It is a WebSocket, and read message by message: the route is this connection's own, since what came before counts. */
+  readonly socket?: SocketRoute;
+}
+
+/** What a handshake says, as the dialect reads it. */
+export interface SocketRoute {
+  /** The model that its query names. @throws RefusedError invalid_request */
+  model(query: string): string | undefined;
+  /** Of the subprotocols that a caller offers those that the model may be offered. */
+  protocols(offered: readonly string[]): readonly string[];
 }
 
 /** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */
@@ -86,6 +98,12 @@ export interface RequestView {
   readonly loneValues: readonly LoneValue[];
   /** Strings that are media and cannot be read as text: base64 of images, audio, video, PDF. In no other list. */
   readonly opaque: readonly JsonNode[];
+  /** What of it goes on only where policy lets such files pass. Absent: nothing. */
+  readonly files?: readonly FilePart[];
+  /** Other models that it sets to work beside its own: each must be allowed. Absent: none. */
+  readonly others?: readonly string[];
+  /** Of a WebSocket's messages: it goes on with what one like it began, so that the two are one request, unless an answer has ended between them. */
+  readonly continues?: boolean;
   /** How many numbers of lists were looked at one by one: each a node beside those of the parser, for which a list is one. */
   readonly listNumbers: number;
   /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */
@@ -101,6 +119,8 @@ export interface Usage {
   readonly output: number;
   /** It was said before the answer was whole: more output may follow. */
   readonly early?: true;
+  /** Of one of several answers in a stream: all are summed. */
+  readonly adds?: true;
 }
 
 export interface LaneEnds {
@@ -108,6 +128,8 @@ export interface LaneEnds {
   readonly end: 'complete' | 'cut';
   /** Every frame of the same kind says so again, whatever its text: hearing it once is enough. */
   readonly repeats?: true;
+  /** The dialect itself refuses what would follow: such lanes need not be remembered. */
+  readonly gone?: true;
 }
 
 export interface AnswerView {
@@ -125,6 +147,8 @@ export interface AnswerView {
   readonly integerArrays: readonly JsonNode[];
   /** Strings proven to be no text: base64 of float32 embeddings, and of audio. In no other list. */
   readonly opaque: readonly JsonNode[];
+  /** What of it leaves only where policy lets such files pass. Absent: nothing. */
+  readonly files?: readonly FilePart[];
   /** For ListModels: entries to be filtered, each with the model it names. */
   readonly models: readonly { readonly id: string; readonly node: JsonNode }[];
 }
@@ -132,6 +156,8 @@ export interface AnswerView {
 export interface FrameView extends AnswerView {
   /** `done`: the end marker ([DONE], an event that is the last). `error`: an error object. `usage`: nothing but usage. `data`: all else. */
   readonly kind: 'data' | 'usage' | 'error' | 'done';
+  /** The same again means something else: a frame like it is read, too. */
+  readonly once?: true;
 }
 
 /** A refusal in words that the dialect puts into its own error shape. Nothing of the request is in it. */

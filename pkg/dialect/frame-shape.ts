@@ -60,7 +60,8 @@ export class FrameShapeCache {
       lane.whole !== undefined ||
       view.kind !== 'data' ||
       view.ends.some((end) => end.repeats !== true) ||
-      view.usage !== undefined
+      view.usage !== undefined ||
+      view.once === true
     )
       return;
     if (view.tokenLanes.length > 0 || view.integerArrays.length > 0 || view.opaque.length > 0) return;

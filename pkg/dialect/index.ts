@@ -1,6 +1,7 @@
 export type {
   AnswerView,
   Dialect,
+  FilePart,
   FrameView,
   Lane,
   LaneEnds,
@@ -8,11 +9,25 @@ export type {
   RefusalText,
   RequestView,
   Route,
+  SocketRoute,
   TokenLane,
   Usage,
 } from './dialect.ts';
 export { openai } from './openai/openai.ts';
 export { generic } from './generic.ts';
+export { recogniseSocket } from './generic-socket.ts';
+export {
+  SocketRecords,
+  binaryType,
+  closePayload,
+  readSocketRecords,
+  recordOf,
+  socketHead,
+  socketMessages,
+  socketOpcodes,
+  socketRecord,
+  socketType,
+} from './framing/socket-messages.ts';
 export { grpc, recogniseRpc } from './grpc/grpc.ts';
 export { framed, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';

@@ -57,6 +57,23 @@ export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlac
   return true;
 }
 
+/**
+ * Sound in pieces, as a conversation sends it: a file of its own to the policy, however short. What decodes to letters is read as text beside.
+ *
+ * @param type as policies name it.
+ */
+export const soundBytes =
+  (type: string) =>
+  (reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean => {
+    if (node.kind !== 'string') return false;
+    const { text } = node;
+    if (text === '') return true;
+    reader.file({ type, bytes: Math.floor((text.length * 3) / 4) });
+    if (isMedia(text, true)) reader.hide(node);
+    else reader.lane(node, place, 'text');
+    return true;
+  };
+
 /** Bare base64 of a PDF, whose own words look like text. */
 export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;

@@ -1,6 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
+import type { FilePart, Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
 import { tellingWord } from './refused-fields.ts';
 import { free } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
@@ -35,6 +35,8 @@ export class Reader implements ShapeReader {
   opaque: JsonNode[] | readonly JsonNode[] = none;
   models: { readonly id: string; readonly node: JsonNode }[] = none as unknown as [];
   usage: Usage | undefined = undefined;
+  /** What may pass only where policy lets such files pass. */
+  files: FilePart[] | readonly FilePart[] = none;
   tokenInput = false;
   /** Numbers of lists that were looked at one by one. */
   listNumbers = 0;
@@ -101,6 +103,11 @@ export class Reader implements ShapeReader {
   hide(node: JsonNode): void {
     if (this.opaque === none) this.opaque = [node];
     else (this.opaque as JsonNode[]).push(node);
+  }
+
+  file(part: FilePart): void {
+    if (this.files === none) this.files = [part];
+    else (this.files as FilePart[]).push(part);
   }
 
   tokens(node?: JsonNode): void {

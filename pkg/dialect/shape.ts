@@ -1,5 +1,5 @@
 import type { JsonNode } from '../base/index.ts';
-import type { TokenLane } from './dialect.ts';
+import type { FilePart, TokenLane } from './dialect.ts';
 
 /** What a shape that reads a value itself sees of its place: {@link Place} is one. */
 export interface ShapePlace {
@@ -27,6 +27,8 @@ export interface ShapeReader {
   lone(node: JsonNode, place: ShapePlace, key?: boolean): void;
   /** A string proven to be no text. */
   hide(node: JsonNode): void;
+  /** Something that passes only where policy lets such files pass. */
+  file(part: FilePart): void;
   /** A prompt that cannot be read; the node, if given, tells text by token ids. */
   tokens(node?: JsonNode): void;
   tokenLane(lane: TokenLane): void;

@@ -17,6 +17,7 @@ import type { Http2ClientLimits, NoStream, StreamWaiter } from './client/http2-p
 import { codingOf } from './content-coding.ts';
 import type { Http2Upstream, OpenCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 import { isHopByHop } from './response-headers.ts';
+import { tunnelTo } from './upstream.ts';
 import type { UpstreamOptions } from './upstream.ts';
 
 /**
@@ -41,7 +42,7 @@ const defaults: Http2ClientLimits = {
 /** A server that had closed a connection says so within a round trip; what breaks later may have been worked on. */
 const resendMs = 1_000;
 
-export interface Http2UpstreamOptions extends Pick<UpstreamOptions, 'url' | 'tls' | 'clock'> {
+export interface Http2UpstreamOptions extends Pick<UpstreamOptions, 'url' | 'tls' | 'proxy' | 'clock'> {
   /** All have defaults. */
   readonly limits?: Partial<Http2ClientLimits>;
 }
@@ -56,6 +57,7 @@ export function createHttp2Upstream(options: Http2UpstreamOptions): Http2Upstrea
     clock: options.clock,
     address: { host, port: Number(url.port) || (secure ? 443 : 80) },
     tls: secure ? () => tlsOptions(host, options.tls) : undefined,
+    tunnel: tunnelTo(url, options.proxy),
     limits: { ...defaults, ...options.limits },
   });
   const line: Line = {

@@ -24,7 +24,14 @@ export type { PassthroughRoute, PassthroughTraffic, PassthroughWatch } from './p
 export { BodyBudget } from './request-body.ts';
 export type { BodyLimits, NoRoom } from './request-body.ts';
 export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
-export type { UpgradeRequest } from './upgrade.ts';
+export type { AcceptOptions, UpgradeRequest } from './upgrade.ts';
+export { createWebSocketUpstream } from './websocket/upstream.ts';
+export type { WebSocketUpstream } from './websocket/upstream.ts';
+export { offeredProtocols } from './websocket/handshake.ts';
+export type { WebSocketFault } from './websocket/frame-reader.ts';
+export type { WebSocket, WebSocketWatch } from './websocket/web-socket.ts';
 export { createHttp2Upstream } from './http2-upstream.ts';
+export type { ProxyAddress } from './client/tunnel.ts';
+export { proxyAddress, proxyFromEnvironment } from './proxy-environment.ts';
 export { createUpstream } from './upstream.ts';
 export type { UpstreamLimits, UpstreamOptions } from './upstream.ts';

@@ -10,6 +10,8 @@ import type { Connection, ConnectionUser, Loss } from './client/connection.ts';
 import { Pool } from './client/pool.ts';
 import { requestHeads } from './client/request-head.ts';
 import type { RequestHead } from './client/request-head.ts';
+import { Tunnel } from './client/tunnel.ts';
+import type { ProxyAddress } from './client/tunnel.ts';
 import { codingOf, createDecoder } from './content-coding.ts';
 import type { Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 
@@ -33,6 +35,8 @@ export interface UpstreamOptions {
     /** For SNI and verification; default the URL's host. */
     readonly serverName?: string;
   };
+  /** A proxy that https goes through. */
+  readonly proxy?: ProxyAddress | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Connections at once; more requests wait, within their idle time. Default 10,000: who forwards has a bound of its own. */
@@ -67,6 +71,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     clock: options.clock,
     address: { host, port: Number(url.port) || (secure ? 443 : 80) },
     tls: secure ? tlsOptions(host, options.tls) : undefined,
+    tunnel: tunnelTo(url, options.proxy),
     maxSockets: options.maxSockets ?? 10_000,
     limits: { ...defaults, ...options.limits },
   });
@@ -84,6 +89,12 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     },
     close: () => pool.close(),
   };
+}
+
+/** @param proxy where a connection to this https URL goes through; it is told host and port */
+export function tunnelTo(url: URL, proxy: ProxyAddress | undefined): (() => Tunnel) | undefined {
+  if (proxy === undefined || url.protocol !== 'https:') return undefined;
+  return () => new Tunnel(proxy, `${url.hostname}:${url.port === '' ? 443 : url.port}`);
 }
 
 function tlsOptions(host: string, tls: UpstreamOptions['tls']): ConnectionOptions {

@@ -1,6 +1,6 @@
 import { randomId } from '../base/index.ts';
 import type { Timer } from '../base/index.ts';
-import { recordedDecision } from '../core/index.ts';
+import { changedDecision } from '../core/index.ts';
 import type { ApprovalPhase, ApprovalSpec, ApprovalState, Asker, ChangeEvent, TokenVote } from '../core/index.ts';
 import type { ApprovalFile } from './approval-file.ts';
 
@@ -37,7 +37,7 @@ export function changeOf({ name, file, asker, phase, votes, usedBy, expiresAt }:
     name: `${namespace}/${name}`,
     caller: { provider: spec.requester.provider, issuer: asker.issuer, subject: asker.subject },
     rules: spec.rules,
-    decisions: votes.map(recordedDecision),
+    decisions: votes.map(changedDecision),
     ...(usedBy !== undefined && { usedBy }),
     until: new Date(expiresAt).toISOString(),
   };

@@ -4,6 +4,7 @@ import type { Clock, Logger, Timer } from '../base/index.ts';
 import { credentialFault } from '../core/index.ts';
 import type { CredentialUse } from '../core/index.ts';
 import { createUpstream } from '../http/index.ts';
+import type { ProxyAddress, UpstreamOptions } from '../http/index.ts';
 
 /**
  * Tokens that a token endpoint gives for a client's secret (RFC 6749 section 4.4). Each is fetched anew after four fifths of its time; one
@@ -11,7 +12,7 @@ import { createUpstream } from '../http/index.ts';
  */
 export interface AccessTokens {
   /** The one in force; undefined: there is none yet, or none any more. Being asked keeps it fresh. */
-  read(use: OAuthUse, clientSecret: string): string | undefined;
+  read(use: OAuthUse, clientSecret: string, proxy?: ProxyAddress): string | undefined;
   close(): void;
 }
 
@@ -23,11 +24,13 @@ export interface GivenToken {
   readonly expiresIn: number | undefined;
 }
 
+type AskForToken = (use: OAuthUse, clientSecret: string, proxy: ProxyAddress | undefined) => Promise<GivenToken>;
+
 export interface AccessTokensOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Asks the token endpoint; default over HTTP. */
-  readonly ask?: (use: OAuthUse, clientSecret: string) => Promise<GivenToken>;
+  readonly ask?: AskForToken;
 }
 
 /** Taken for a token whose time nobody said. */
@@ -43,6 +46,7 @@ const mostEntries = 8;
 interface Entry {
   readonly use: OAuthUse;
   readonly secret: Secret;
+  readonly proxy: ProxyAddress | undefined;
   token: Secret | undefined;
   /** By the monotonic clock. */
   endsAt: number;
@@ -64,7 +68,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     const from = clock.monotonic();
     let again: number;
     try {
-      const { token, expiresIn } = await ask(entry.use, entry.secret.reveal());
+      const { token, expiresIn } = await ask(entry.use, entry.secret.reveal(), entry.proxy);
       const fault = credentialFault(token);
       if (fault !== undefined) throw new TokenFault(`the token cannot be sent: ${fault}`);
       const seconds = Math.min(longestSeconds, Math.max(1, expiresIn ?? unsaidSeconds));
@@ -85,16 +89,17 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   };
 
   return {
-    read(use, clientSecret) {
+    read(use, clientSecret, proxy) {
       const digest = createHash('sha256').update(clientSecret).digest('base64');
       const { tokenUrl, clientId, scopes, audience = '' } = use;
-      const key = JSON.stringify([tokenUrl, clientId, scopes, audience, digest]);
+      const key = JSON.stringify([tokenUrl, clientId, scopes, audience, digest, proxy]);
       let entry = entries.get(key);
       if (entry === undefined) {
         const now = clock.monotonic();
         entry = {
           use,
           secret: new Secret(clientSecret),
+          proxy,
           token: undefined,
           endsAt: 0,
           readAt: now,
@@ -131,8 +136,8 @@ function faultOf(error: unknown): string {
 const askMs = 10_000;
 const mostBytes = 65_536;
 
-function askOverHttp(clock: Clock, logger: Logger): (use: OAuthUse, clientSecret: string) => Promise<GivenToken> {
-  return async ({ tokenUrl, clientId, scopes, audience }, clientSecret) => {
+function askOverHttp(clock: Clock, logger: Logger): AskForToken {
+  return async ({ tokenUrl, clientId, scopes, audience }, clientSecret, proxy) => {
     // Only where a policy wants it: no other sidecar pays for it.
     const oauth = await import('oauth4webapi');
     const parameters = new URLSearchParams();
@@ -147,7 +152,7 @@ function askOverHttp(clock: Clock, logger: Logger): (use: OAuthUse, clientSecret
       parameters,
       {
         [oauth.customFetch]: (url: string, { method, headers, body }) =>
-          post(url, { method, headers, body: String(body) }, clock, logger),
+          post(url, { method, headers, body: String(body) }, { proxy, clock, logger }),
         [oauth.allowInsecureRequests]: tokenUrl.startsWith('http:'),
       },
     );
@@ -164,9 +169,13 @@ interface Posted {
 }
 
 /** One request to the endpoint. No redirect is followed: the secret goes nowhere else. */
-function post(url: string, { method, headers, body }: Posted, clock: Clock, logger: Logger): Promise<Response> {
+function post(
+  url: string,
+  { method, headers, body }: Posted,
+  { proxy, clock, logger }: Pick<UpstreamOptions, 'proxy' | 'clock' | 'logger'>,
+): Promise<Response> {
   const { origin, pathname, search } = new URL(url);
-  const upstream = createUpstream({ url: origin, clock, logger });
+  const upstream = createUpstream({ url: origin, proxy, clock, logger });
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const parts: Buffer[] = [];
   let size = 0;

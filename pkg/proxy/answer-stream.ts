@@ -2,6 +2,7 @@ import { JsonError, parseJson } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type {
+  FilePart,
   FrameSplitter,
   FrameView,
   Lane,
@@ -46,6 +47,8 @@ export interface StreamOptions {
   readonly dropUsage: boolean;
   /** Every policy observes: nothing waits for the record, and of a frame only what a rule hides is left out. */
   readonly observes: boolean;
+  /** Whether a file may leave that nobody reads. Absent: none. */
+  readonly mayPass?: (file: FilePart) => boolean;
   /** @param lane in which they are; undefined: in none, as a name of an event */
   readonly onHits: (hits: readonly Hit[], lane?: AnswerLane) => void;
 }
@@ -154,7 +157,8 @@ export class StreamAnswer {
   }
 
   #frame(frame: StreamFrame): void {
-    const data = frame.data;
+    const { data, file } = frame;
+    if (file !== undefined) return this.#file(frame, file);
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
     if (data === undefined) {
       const silence = this.#observed(frame) ?? this.#options.framing.silence;
@@ -175,6 +179,7 @@ export class StreamAnswer {
     if (marker) this.#marked = true;
     const root = marker ? undefined : parseFrame(data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
+    if (view.files !== undefined) for (const one of view.files) this.#letPass(one);
     if (view.usage !== undefined) this.#count(view.usage);
     if (view.kind === 'done') {
       this.#done = true;
@@ -183,6 +188,19 @@ export class StreamAnswer {
     if (root === undefined)
       return this.#push({ frame: this.#outgoing(frame), data, pieces: [], tokens: [], edits: [], drop: false });
     this.#dataFrame(frame, data, root, view);
+  }
+
+  /** It leaves as it came, in its place among the others. @throws RefusedError response_uninspectable */
+  #file(frame: StreamFrame, file: FilePart): void {
+    this.#frames += 1;
+    this.#closeRun();
+    this.#letPass(file);
+    this.#push({ frame, data: '', pieces: [], tokens: [], edits: [], drop: false });
+  }
+
+  /** @throws RefusedError response_uninspectable */
+  #letPass(file: FilePart): void {
+    if (this.#options.mayPass?.(file) !== true) throw new RefusedError('response_uninspectable', { detail: 'file' });
   }
 
   /** Behind an event that is the last some servers send another dialect's end marker, once: it says no more than that. */
@@ -205,9 +223,12 @@ export class StreamAnswer {
   }
 
   /** What a stream says so far: each time all of it, or the part that is new. */
-  #count({ input, output, early }: Usage): void {
+  #count({ input, output, early, adds }: Usage): void {
     const { input: before, output: wrote } = this.#counted ?? { input: 0, output: 0 };
-    this.#counted = { input: Math.max(before, input), output: Math.max(wrote, output) };
+    this.#counted =
+      adds === true
+        ? { input: before + input, output: wrote + output }
+        : { input: Math.max(before, input), output: Math.max(wrote, output) };
     if (early !== true) this.#countedWhole = true;
   }
   #counted: Usage | undefined = undefined;
@@ -265,8 +286,8 @@ export class StreamAnswer {
     const tokens: TokenPiece[] = [];
     if (!views.act.idle || !views.record.idle)
       for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text', false)));
-    for (const { prefix, end } of view.ends)
-      this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end);
+    for (const { prefix, end, gone } of view.ends)
+      this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end, gone === true);
     const drop = dropUsage && view.kind === 'usage';
     this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits: values.edits, drop });
     if (failed) {
@@ -352,8 +373,12 @@ export class StreamAnswer {
     return new AnswerLane(id, kind, this.#options.views, !this.#options.observes, recorded);
   }
 
-  #finish(prefix: string, end: 'complete' | 'cut'): void {
+  #finish(prefix: string, end: 'complete' | 'cut', gone: boolean): void {
     this.#end(prefix, end);
+    if (gone) {
+      for (const id of this.#lanes.keys()) if (id.startsWith(prefix)) this.#lanes.delete(id);
+      return;
+    }
     if (this.#finishes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
     this.#finishes.add(prefix);
   }

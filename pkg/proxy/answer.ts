@@ -4,7 +4,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
-import type { Route, SplitBody, StreamFraming, Usage } from '../dialect/index.ts';
+import type { FilePart, Route, SplitBody, StreamFraming, Usage } from '../dialect/index.ts';
 import { jsonLengthHeader } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
@@ -55,6 +55,10 @@ export interface AnswerOptions {
   readonly turn: () => Promise<void>;
   /** Bytes of whole answers held by all requests together. */
   readonly buffers: ByteBudget;
+  /** Whether a file may leave that nobody reads. */
+  readonly mayPass: (file: FilePart) => boolean;
+  /** As in {@link LiveRequest}. Absent: all of it is read. */
+  readonly mustBeRead?: NonNullable<LiveRequest['mustBeRead']>;
   readonly stops: boolean;
   readonly dropUsage: boolean;
   /** The model was sent its own credential: that it refuses it is no news for the caller. */
@@ -112,6 +116,11 @@ export class Answer implements LiveRequest {
   usage: Usage | undefined = undefined;
   textBytes = 0;
 
+  /** While it goes on: what was used so far, as the model says. */
+  get usageSoFar(): Usage | undefined {
+    return this.usage ?? this.#stream?.usage;
+  }
+
   constructor(options: AnswerOptions) {
     this.#options = options;
     this.runtime = options.runtime;
@@ -144,6 +153,10 @@ export class Answer implements LiveRequest {
       end: () => this.#guard(() => this.#end()),
       error: (error) => this.#fail(error),
     });
+  }
+
+  mustBeRead(next: Runtime): boolean {
+    return this.#options.mustBeRead?.(next) ?? false;
   }
 
   /** By policy or by a limit. */
@@ -209,7 +222,13 @@ export class Answer implements LiveRequest {
     const framing = this.#framingOf(type);
     if (framing !== undefined) this.#startStream(framing);
     // Nobody would read it once it is whole: it may be a stream of another kind, which does not wait.
-    else if (this.#beside && !jsonType.test(type) && !textType.test(type)) this.#passUnread('response_uninspectable');
+    else if (this.#beside && !this.#isReadable(type)) this.#passUnread('response_uninspectable');
+  }
+
+  /** Whether somebody can read an answer of this type once it is whole. */
+  #isReadable(type: string): boolean {
+    if (this.#headers[jsonLengthHeader] !== undefined) return this.#options.route.split !== undefined;
+    return jsonType.test(type) || textType.test(type);
   }
 
   /** Of an answer of this type; undefined: it is no stream. */
@@ -224,7 +243,7 @@ export class Answer implements LiveRequest {
   }
 
   #startStream(framing: StreamFraming): void {
-    const { route, views, stops, dropUsage, runtime, metrics } = this.#options;
+    const { route, views, stops, dropUsage, runtime, metrics, mayPass } = this.#options;
     this.#streaming = true;
     this.#framing = framing;
     metrics.streamOpened();
@@ -235,6 +254,7 @@ export class Answer implements LiveRequest {
         views,
         stops,
         dropUsage,
+        mayPass,
         observes: !runtime.snapshot.enforcing,
         onHits: (hits, lane) => {
           this.#hits(hits);

@@ -14,7 +14,14 @@ import type {
 } from '../core/index.ts';
 import { reasons } from '../core/index.ts';
 import { dialects } from '../dialect/index.ts';
-import type { Exchange, Listener, ListenerLimits, TlsMaterialSource, UpgradeRequest } from '../http/index.ts';
+import type {
+  Exchange,
+  Listener,
+  ListenerLimits,
+  ProxyAddress,
+  TlsMaterialSource,
+  UpgradeRequest,
+} from '../http/index.ts';
 import { BodyBudget, createListener } from '../http/index.ts';
 import type { Metrics } from '../telemetry/index.ts';
 import type { ByteBudget } from './answer.ts';
@@ -41,6 +48,8 @@ export interface DataPlaneOptions {
   readonly policy: PolicySource;
   readonly verifiers: IdentityVerifierFactory;
   readonly credentials: CredentialSource;
+  /** The proxy on the way to a token endpoint, where the environment says it and not the policy. */
+  readonly proxyOf?: (url: URL) => ProxyAddress | undefined;
   readonly approvals: ApprovalGate;
   /** Access for a time. Absent: nobody gives any here. */
   readonly grants?: GrantSource;
@@ -121,6 +130,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     source: policy,
     credentials: options.credentials,
     tokens,
+    proxyOf: options.proxyOf,
     verifiers: options.verifiers,
     hashKey: options.hashKey,
     clock,

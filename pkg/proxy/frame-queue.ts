@@ -147,7 +147,12 @@ export class FrameQueue {
 
   /** Gives out the text of ended lanes that waits for a frame which will not come, behind the frames that may leave now. */
   flushRest(ended: readonly AnswerLane[], output: StreamOutput): void {
-    const rest = ended.filter((lane) => lane.held > 0 && this.#templates.has(lane) && !this.#waits(lane));
+    const rest: AnswerLane[] = [];
+    for (const lane of ended) {
+      if (!this.#templates.has(lane)) continue;
+      if (lane.held === 0) this.#templates.delete(lane);
+      else if (!this.#waits(lane)) rest.push(lane);
+    }
     if (rest.length === 0) return;
     this.flush(output);
     for (const lane of rest) {

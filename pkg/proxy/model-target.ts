@@ -1,8 +1,14 @@
 import type { Clock, Logger } from '../base/index.ts';
 import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { Http2Upstream, Passthrough, Upstream } from '../http/index.ts';
-import { createHttp2Upstream, createPassthrough, createUpstream } from '../http/index.ts';
+import type { Http2Upstream, Passthrough, Upstream, WebSocketUpstream } from '../http/index.ts';
+import {
+  createHttp2Upstream,
+  createPassthrough,
+  createUpstream,
+  createWebSocketUpstream,
+  proxyAddress,
+} from '../http/index.ts';
 
 /** Where a request goes that policy lets through. */
 export interface ModelTarget {
@@ -11,6 +17,8 @@ export interface ModelTarget {
   readonly upstream: Upstream;
   /** Joins WebSockets and bodies that a policy passes uninspected. */
   readonly passthrough: Passthrough;
+  /** Its WebSockets that are read message by message. Absent: it takes none. */
+  readonly socket?: WebSocketUpstream | undefined;
   /** Where its calls of gRPC go. Absent: it speaks HTTP/1.1 alone. */
   readonly rpc?: Http2Upstream | undefined;
   /** It is a hosted endpoint: only callers whom access really allows may reach it. */
@@ -58,6 +66,7 @@ interface Place {
   readonly ca: string | undefined;
   readonly serverName: string | undefined;
   readonly hosted: boolean;
+  readonly proxy?: string;
   /** What goes there over HTTP/2: nothing, calls of gRPC, or all. */
   readonly rpc: 'none' | 'calls' | 'all';
 }
@@ -79,7 +88,14 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
   };
   const placeOf = (upstream: UpstreamSpec | undefined): Place => {
     if (upstream?.hosted !== undefined)
-      return { url: upstream.hosted.url, ca: undefined, serverName: undefined, hosted: true, rpc: 'calls' };
+      return {
+        url: upstream.hosted.url,
+        ca: undefined,
+        serverName: undefined,
+        hosted: true,
+        ...(upstream.hosted.proxy !== undefined && { proxy: upstream.hosted.proxy }),
+        rpc: 'calls',
+      };
     const ports = upstream?.ports ?? [];
     const named = ports.find(({ containerPort }) => containerPort === port);
     if (ports.length > 0 && named === undefined) throw new RefusedError('port_not_named');
@@ -101,17 +117,20 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
         return { ...plainAt, rpc: named?.protocol === 'HTTP1' ? 'none' : 'calls' };
     }
   };
-  const open = ({ url, ca, serverName, hosted, rpc }: Place): ModelTarget => {
+  const open = ({ url, ca, serverName, hosted, proxy: named, rpc }: Place): ModelTarget => {
+    const proxy = named === undefined ? undefined : proxyAddress(named);
     const { origin, pathname } = new URL(url);
     const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
-    const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, clock });
+    const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, proxy, clock });
     if (http2 !== undefined && rpc === 'all')
       return { url, upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
-    const passthrough = createPassthrough({ target: origin, tls, clock, logger });
+    const passthrough = proxy === undefined ? createPassthrough({ target: origin, tls, clock, logger }) : noPassthrough;
     return {
       url,
-      upstream: createUpstream({ url, tls, clock, logger }),
+      upstream: createUpstream({ url, tls, proxy, clock, logger }),
       passthrough: underPath(passthrough, pathname.replace(/\/$/, '')),
+      // None goes past a proxy that is to be used.
+      socket: proxy === undefined ? createWebSocketUpstream({ url, tls, clock }) : undefined,
       rpc: http2,
       hosted,
     };
@@ -129,8 +148,8 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
   };
 }
 
-/** Of a model that is spoken to over HTTP/2 alone: what passes uninspected goes over HTTP/1.1. */
-const noPassthrough: Passthrough = {
+/** Of a model that is spoken to over HTTP/2 alone, or through a proxy: what passes uninspected goes straight and over HTTP/1.1. */
+export const noPassthrough: Passthrough = {
   web: (_exchange, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),
   ws: (_upgrade, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),
   close: () => undefined,

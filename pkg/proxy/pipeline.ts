@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
-import { JsonError, assertNever, describeError } from '../base/index.ts';
+import { JsonError, assertNever, describeError, parseJson } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger, Timer } from '../base/index.ts';
 import type {
+  AccessDecision,
   ApprovalAsk,
   ApprovalGate,
   ApprovalPhase,
@@ -16,11 +17,20 @@ import type {
   ResponsePlan,
   SessionEnd,
 } from '../core/index.ts';
-import { RefusedError, requesterOf } from '../core/index.ts';
-import type { Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
-import { framed, jsonLengthHeader, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
+import { RefusedError, mayPass, requesterOf } from '../core/index.ts';
+import type { FilePart, Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
+import {
+  binaryType,
+  framed,
+  generic,
+  jsonLengthHeader,
+  maxRequestValues,
+  recognise,
+  recogniseRpc,
+  recogniseSocket,
+} from '../dialect/index.ts';
 import type { Exchange, Upstream } from '../http/index.ts';
-import { normaliseTarget } from '../http/index.ts';
+import { normaliseTarget, offeredProtocols } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer, abortCause, cutOutcome } from './answer.ts';
@@ -39,7 +49,7 @@ import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
 import type { Decided, LiveRequest, LiveRequests } from './live.ts';
 import { endedMeanwhile } from './live.ts';
-import { couldAllow, isInside } from './loopback.ts';
+import { accessOf, couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
@@ -55,6 +65,8 @@ import { RpcCall } from './rpc-call.ts';
 import { rpcUpstream } from './rpc-upstream.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
+import { SocketCall } from './socket-call.ts';
+import { SocketExchange } from './socket-exchange.ts';
 import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
@@ -68,12 +80,13 @@ import {
   limitEdits,
   modelHeaders,
   proveCaller,
+  refuseFiles,
   refuseTooLarge,
   refuseUninspectable,
 } from './stages.ts';
 import type { ModelHeaders } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
-import { bodyMustBeRead } from './uninspected.ts';
+import { bodyMustBeRead, socketMayBeRead } from './uninspected.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -114,7 +127,8 @@ export interface PipelineOptions {
  * oversized headers. Every stage either goes on or throws; whatever is thrown ends in a refusal, and the model sees nothing.
  */
 export async function govern(exchange: Exchange, options: PipelineOptions): Promise<void> {
-  const request = new GovernedRequest(comesAsRpc(exchange) ? new RpcExchange(exchange) : exchange, options);
+  const own = exchange instanceof SocketExchange || !comesAsRpc(exchange) ? exchange : new RpcExchange(exchange);
+  const request = new GovernedRequest(own, options);
   try {
     // From the start where policy was swapped meanwhile: bodies may take hours, and nothing goes to the model that the newest did not judge.
     do {
@@ -175,8 +189,9 @@ class GovernedRequest {
     this.#options = options;
     this.#stageAt = exchange.startedAt;
     this.#isRpc = exchange instanceof RpcExchange;
+    this.#socket = exchange instanceof SocketExchange ? exchange : undefined;
     // Until it is known: refusals speak as it came.
-    this.#route = this.#isRpc ? recogniseRpc('', '') : recognise('GET', '/');
+    this.#route = this.#isRpc ? recogniseRpc('', '') : this.#socket ? recogniseSocket('/') : recognise('GET', '/');
     this.#session = new Session({
       id: newId(),
       clock,
@@ -283,7 +298,11 @@ class GovernedRequest {
   recognise(): void {
     const session = this.#session;
     const { method, headers } = this.#exchange;
-    this.#route = this.#isRpc ? recogniseRpc(method, this.#path) : recognise(method, this.#path);
+    this.#route = this.#isRpc
+      ? recogniseRpc(method, this.#path)
+      : this.#socket !== undefined
+        ? recogniseSocket(this.#path)
+        : recognise(method, this.#path);
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =
@@ -292,11 +311,23 @@ class GovernedRequest {
         : this.#path;
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
-    this.#nameModel(this.#route.model);
+    this.#socket?.check();
+    this.#nameModel(this.#route.model ?? this.#modelOfHandshake());
+  }
+
+  /** @throws RefusedError invalid_request */
+  #modelOfHandshake(): string | undefined {
+    try {
+      return this.#route.socket?.model(this.#query.slice(1));
+    } catch (error) {
+      if (!(error instanceof RefusedError) || this.#need(this.#runtime).snapshot.enforcing) throw error;
+      this.#session.observe([{ reason: error.code, rule: 'default' }]);
+      return undefined;
+    }
   }
 
   asksAboutApproval(): boolean {
-    return this.#exchange.method === 'GET' && this.#path.startsWith(approvalPath);
+    return this.#socket === undefined && this.#exchange.method === 'GET' && this.#path.startsWith(approvalPath);
   }
 
   /** What became of the approval that a caller was pointed to. @throws RefusedError as whatever it stands for was refused */
@@ -346,6 +377,7 @@ class GovernedRequest {
   async readBody(): Promise<void> {
     const { snapshot } = this.#need(this.#runtime);
     if (this.#route.body === 'none' || this.#opaque) return;
+    if (this.#socket !== undefined && !this.#goesOn) return; // a handshake has none
     const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     // Management routes are called without a body, too; inference is not.
     const { operation } = this.#route;
@@ -418,7 +450,7 @@ class GovernedRequest {
 
   /** @throws RefusedError unsupported_media_type, invalid_encoding */
   #textOf(body: Buffer): string {
-    const { headers } = this.#exchange;
+    const headers = this.#socket === undefined ? this.#exchange.headers : {};
     const jsonLength = headers[jsonLengthHeader];
     // Servers end the JSON there, and take what follows for something else.
     if (jsonLength !== undefined) return this.#splitText(body, String(jsonLength));
@@ -450,6 +482,8 @@ class GovernedRequest {
     return this.#message.text;
   }
   readonly #isRpc: boolean;
+  /** It is a WebSocket. */
+  readonly #socket: SocketExchange | undefined;
   #message: Projected | undefined;
 
   #nameModel(model: string | undefined): void {
@@ -465,7 +499,24 @@ class GovernedRequest {
     this.#requestPlan = snapshot.requestPlan(this.#caller);
     this.#responsePlan = snapshot.responsePlan(this.#caller);
     refuseUninspectable(this.#requestPlan, this.#access, this.#view);
+    for (const model of this.#view?.others ?? []) decideAccess(runtime, this.#session, { ...this.#facts(), model });
+    this.#letPass(this.#view?.files ?? []);
+    if (this.#socket !== undefined && !socketMayBeRead(this.#responsePlan))
+      throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     this.#stage('access');
+  }
+
+  /** What nobody reads goes on only where each policy that allows the request says so; where all only observe, that is recorded. */
+  #letPass(files: readonly FilePart[]): void {
+    if (files.length === 0) return;
+    refuseFiles(this.#need(this.#runtime), this.#session, this.#need(this.#access), files);
+    this.#session.act('sidegate/uninspected', 'flagged');
+  }
+
+  #mayLeave(access: Allowed, file: FilePart): boolean {
+    const may = mayPass(access, file);
+    if (may) this.#session.act('sidegate/uninspected', 'flagged');
+    return may;
   }
 
   #facts(): Asked {
@@ -495,7 +546,7 @@ class GovernedRequest {
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
   get #opaque(): boolean {
     if (this.#route.body === 'opaque') return true;
-    if (this.#route.body === 'rpc') return false;
+    if (this.#route.body === 'rpc' || this.#socket !== undefined) return false;
     return this.#route.operation === 'Other' && !jsonBody.test(this.#exchange.headers['content-type'] ?? '');
   }
 
@@ -506,7 +557,10 @@ class GovernedRequest {
     const { limiter } = this.#options;
     const access = this.#need(this.#access);
     const view = this.#view;
-    const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0, this.#isRpc);
+    const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0, {
+      isRpc: this.#isRpc,
+      isSocket: this.#socket !== undefined,
+    });
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;
     if (outcome.kind === 'refused') {
@@ -549,11 +603,14 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#requestPlan);
     const record = this.#need(this.#responsePlan).record;
-    this.#headers = headersToModel(runtime, this.#exchange.headers);
+    // Of a WebSocket they came with its handshake, and were read then.
+    const again = this.#socket !== undefined && this.#goesOn;
+    this.#headers = again ? {} : headersToModel(runtime, this.#exchange.headers);
+    if (this.#socket !== undefined && !again) this.#offerProtocols();
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
-      target: this.#path + this.#query,
+      target: again ? '' : this.#path + this.#query,
       headers: this.#headers,
       plan,
       views: runtime.requestViews(plan, record),
@@ -568,7 +625,7 @@ class GovernedRequest {
       return value === undefined ? [] : [{ id: name, text: String(value) }];
     });
     const kept = outcome.record.map((text) => this.#session.spell(text));
-    this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...kept];
+    this.#lanes = again ? kept : [...runtime.queryForRecord(this.#query.slice(1)), ...kept];
     this.#edits.push(...outcome.edits);
     const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
     if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());
@@ -584,6 +641,15 @@ class GovernedRequest {
     this.#places = { kept: outcome.places.kept.map(spelled), more: outcome.places.more };
     this.#heldTexts = outcome.heldTexts.map(spelled);
   }
+  /** Names that the caller made are text as headers are: those that a rule masks are offered to nobody. */
+  #offerProtocols(): void {
+    // The model's handshake is one of its own.
+    for (const name of Object.keys(this.#headers))
+      if (name.startsWith('sec-websocket-')) Reflect.deleteProperty(this.#headers, name);
+    const offered = this.#route.socket?.protocols(offeredProtocols(this.#exchange.headers)) ?? [];
+    if (offered.length > 0) this.#headers[protocolHeader] = offered.join(', ');
+  }
+
   #places: Pick<FoundPlaces, 'kept' | 'more'> = { kept: [], more: 0 };
   #heldTexts: readonly NamedText[] = [];
   #headers: OutgoingHttpHeaders = {};
@@ -687,9 +753,9 @@ class GovernedRequest {
   #held: HeldExchange | undefined;
   #approvalName: string | undefined;
 
-  /** Calls of gRPC have no way to come back. */
+  /** Calls of gRPC and WebSockets have no way to come back. */
   #asksForAsync(): boolean {
-    return !this.#isRpc && asksForAsync(this.#exchange);
+    return !this.#isRpc && this.#socket === undefined && asksForAsync(this.#exchange);
   }
 
   /** `Prefer: respond-async` (RFC 7240): the caller polls, and sends the same request again once it is approved. */
@@ -783,7 +849,7 @@ class GovernedRequest {
     const target = this.#need(this.#target);
     const { headers, sent } = this.#headersFor(target);
     if (sent === undefined) return;
-    if (this.#uninspected || this.#isRpc) refuseUnsigned(sent);
+    if (this.#uninspected || this.#isRpc || this.#socket !== undefined) refuseUnsigned(sent);
     const { body } = this.#finished();
     const request = {
       method: this.#exchange.method,
@@ -815,6 +881,7 @@ class GovernedRequest {
     this.#takePlace();
     const { body, jsonBytes, stops, stream: streams } = this.#finished();
     this.#ready = undefined;
+    const access = this.#need(this.#access);
     const { headers, sent } = this.#headersFor(target);
     if (this.#signature !== undefined) Object.assign(headers, this.#signature);
     this.#signature = undefined;
@@ -837,6 +904,9 @@ class GovernedRequest {
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
       route: this.#route,
+      mayPass: (file) => this.#mayLeave(access, file),
+      // Other files may pass, or none: what is under way is not asked again.
+      mustBeRead: (next) => !lets(accessOf(next.snapshot, facts), access),
       promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
@@ -954,6 +1024,10 @@ class GovernedRequest {
 
   /** Without usage of the model's own, a quarter of the bytes that it sent is taken for tokens. */
   #settle(answer: Answer): void {
+    if (this.#socket !== undefined) {
+      if (answer.usage !== undefined) this.#session.tokens = answer.usage;
+      return this.#chargeSocket();
+    }
     const used = answer.usage ?? {
       input: Math.ceil((this.#goesOn ? this.#bodyBytes : (this.#body?.length ?? this.#bodyBytes)) / 4),
       output: Math.ceil(Math.max(0, answer.textBytes - this.#chargedOut) / 4),
@@ -962,13 +1036,26 @@ class GovernedRequest {
     this.#charge(used.input + used.output);
   }
 
-  #upstreamOf({ upstream, rpc }: ModelTarget): Upstream {
+  #upstreamOf({ upstream, rpc, socket }: ModelTarget): Upstream {
+    if (this.#socket !== undefined) return this.#openSocket(this.#socket, socket);
     if (!this.#isRpc) return upstream;
     if (rpc === undefined) throw new RefusedError('upstream_unsupported');
     if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(rpc);
     this.#call = new RpcCall(rpc);
     return this.#call.upstream;
   }
+
+  #openSocket(exchange: SocketExchange, model: ModelTarget['socket']): Upstream {
+    if (model === undefined) throw new RefusedError('upstream_unsupported');
+    const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
+    exchange.limits = { maxBytes: maxBodyBytes, owner: ownerOf(this.#caller) };
+    const offered = String(this.#headers[protocolHeader] ?? '');
+    const protocols = offered === '' ? [] : offered.split(', ');
+    this.#socketCall = new SocketCall({ model, exchange, clock: this.#options.clock, protocols });
+    return this.#socketCall.upstream;
+  }
+  #socketCall: SocketCall | undefined;
+
   /** Takes more messages. */
   #call: RpcCall | undefined;
   /** The first message of a call has gone to the model. */
@@ -1000,6 +1087,7 @@ class GovernedRequest {
    * ends the call. All speak to one model, under one policy: who is to speak to another, or under another, calls anew.
    */
   async goOn(): Promise<void> {
+    if (this.#socket !== undefined) return this.#goOnSocket(this.#socket);
     const call = this.#call;
     if (call === undefined) return;
     this.#goesOn = true;
@@ -1023,6 +1111,88 @@ class GovernedRequest {
       await call.write(this.#finished().body ?? Buffer.alloc(0));
       this.letGo();
     }
+  }
+
+  /**
+   * Messages of a WebSocket's caller: as those of a call of gRPC. One counts as a request, but for those that go on with what the one before began
+   * (sound), until an answer has ended between them.
+   */
+  async #goOnSocket(exchange: SocketExchange): Promise<void> {
+    const call = this.#need(this.#socketCall);
+    this.#goesOn = true;
+    const model = this.#model;
+    for (;;) {
+      const message = await exchange.nextSocketMessage();
+      this.#options.metrics.received(exchange.bytesIn - this.#received);
+      this.#received = exchange.bytesIn;
+      if (message === undefined) return this.#closeSocket(exchange, call);
+      this.#refuseGone();
+      if (this.isOutdated) throw new RefusedError('policy_changed');
+      await this.#identifyAgain();
+      this.#body = message.bytes;
+      this.#added = false;
+      if (!message.binary) await this.readBody();
+      if (this.#view?.model !== undefined && this.#view.model !== model)
+        throw new RefusedError('invalid_request', { detail: 'model' });
+      this.#nameModel(model);
+      this.authorise();
+      if (message.binary) this.#letPass([{ type: binaryType, bytes: message.bytes.length }]);
+      if (this.#countsAnew()) {
+        this.#chargeSocket();
+        await this.admit();
+      } else this.#socketBytes += message.bytes.length;
+      await this.inspect();
+      await this.hold();
+      await this.record();
+      if (this.isOutdated) throw new RefusedError('policy_changed');
+      const body = this.#finished().body ?? message.bytes;
+      const frames = body === message.bytes ? message.frames : [body.length];
+      await call.write(body, message.binary, frames);
+      this.letGo();
+    }
+  }
+
+  /** What is said about why is text, too. */
+  async #closeSocket(exchange: SocketExchange, call: SocketCall): Promise<void> {
+    const end = exchange.closedBy;
+    if (end === undefined || this.#over) return; // the model, or policy, ended it; or the caller is gone
+    if (end.reason === '') return call.close(end);
+    this.#added = false;
+    this.#body = Buffer.from(JSON.stringify({ reason: end.reason }));
+    this.#bodyText = this.#body.toString('utf8');
+    this.#view = generic.request(this.#route, parseJson(this.#bodyText));
+    await this.inspect();
+    await this.hold();
+    await this.record();
+    const { body } = this.#finished();
+    const said = body === undefined ? undefined : parseJson(body.toString('utf8')).get('reason')?.string;
+    call.close({ code: end.code, reason: said ?? '' });
+    this.letGo();
+  }
+
+  /** Whether the message under way is a request of its own. */
+  #countsAnew(): boolean {
+    const continues = this.#view?.continues === true;
+    const answered = this.#answer?.usageSoFar;
+    const same = continues && this.#continuing && (answered?.output ?? 0) === this.#usedBefore.output;
+    this.#continuing = continues;
+    return !same;
+  }
+  #continuing = false;
+  /** What the model said was used, when the message before was charged. */
+  #usedBefore = { input: 0, output: 0 };
+  /** Bytes of messages since then. */
+  #socketBytes = 0;
+
+  /** What was used since the message before that counted: as the model says, where it has said anything since; else a quarter of the bytes. */
+  #chargeSocket(): void {
+    const used = this.#answer?.usageSoFar ?? { input: 0, output: 0 };
+    const said = used.input - this.#usedBefore.input + used.output - this.#usedBefore.output;
+    const { bytesOut } = this.#exchange;
+    this.#charge(said > 0 ? said : Math.ceil((this.#socketBytes + bytesOut - this.#chargedOut) / 4));
+    this.#usedBefore = { input: used.input, output: used.output };
+    this.#chargedOut = bytesOut;
+    this.#socketBytes = this.#body?.length ?? 0;
   }
 
   /** The message before: its bytes, and those that the call has answered meanwhile. */
@@ -1131,8 +1301,15 @@ interface FinishedRequest {
   readonly stream: boolean;
 }
 
+const protocolHeader = 'sec-websocket-protocol';
+
 /** The name of a model that only patterns for every model match. */
 const noModel = '';
+
+/** Whether files that passed still do. */
+function lets(next: AccessDecision, { files }: Allowed): boolean {
+  return files === undefined || (next.kind === 'allow' && JSON.stringify(next.files) === JSON.stringify(files));
+}
 
 /** Where the state of an approval is told to its requester. */
 export const approvalPath = '/.sidegate/approvals/';

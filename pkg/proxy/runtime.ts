@@ -17,6 +17,8 @@ import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { sealingKey } from '../seal/index.ts';
 import type { SealingKey } from '../seal/index.ts';
+import { proxyAddress } from '../http/index.ts';
+import type { ProxyAddress } from '../http/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { secretsOf, useFault } from './model-credential.ts';
@@ -94,6 +96,8 @@ export interface RuntimeOptions {
   readonly source: PolicySource;
   readonly credentials: CredentialSource;
   readonly tokens: AccessTokens;
+  /** The proxy on the way to a URL, where the environment says it and not the policy. */
+  readonly proxyOf?: ((url: URL) => ProxyAddress | undefined) | undefined;
   readonly verifiers: IdentityVerifierFactory;
   readonly hashKey: Uint8Array;
   readonly clock: Clock;
@@ -188,11 +192,18 @@ export class RuntimeHolder {
     const text = credentials.read(credential.source);
     if (text === undefined) return undefined;
     const { use } = credential;
-    if (use.kind === 'OAuth') return tokens.read(use, text);
+    if (use.kind === 'OAuth') return tokens.read(use, text, this.#proxyTo(use.tokenUrl, snapshot));
     const fault = useFault(use, text);
     if (fault !== undefined && fault !== this.#told) logger.error("the model's credential cannot be used", { fault });
     this.#told = fault;
     return fault === undefined ? text : undefined;
+  }
+
+  #proxyTo(url: string, { upstream }: Snapshot): ProxyAddress | undefined {
+    const named = upstream?.hosted?.proxy;
+    // Where a sidecar runs on its own, its environment says it.
+    if (this.#options.proxyOf !== undefined) return this.#options.proxyOf(new URL(url));
+    return named === undefined ? undefined : proxyAddress(named);
   }
 
   #put(snapshot: Snapshot): void {

@@ -1,4 +1,4 @@
-import type { Http2Upstream, Passthrough, Upstream } from '../http/index.ts';
+import type { Http2Upstream, Passthrough, Upstream, WebSocketUpstream } from '../http/index.ts';
 import { createDataPlane } from './data-plane.ts';
 import type { DataPlane, DataPlaneOptions } from './data-plane.ts';
 import { outer } from './loopback.ts';
@@ -15,6 +15,8 @@ export interface SidecarOptions extends DataPlaneOptions {
   readonly passthrough: Passthrough;
   /** Where calls of gRPC go; absent: nowhere. */
   readonly rpc?: Http2Upstream;
+  /** Where WebSockets go that are read message by message; absent: nowhere. */
+  readonly socket?: WebSocketUpstream;
   /** The model is somebody else's; default: where the policy says so. */
   readonly hosted?: boolean;
 }
@@ -24,13 +26,13 @@ export interface Sidecar extends Pick<DataPlane, 'live' | 'ready' | 'flushRecord
 }
 
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { host, port, upstream, passthrough, rpc, hosted = false } = options;
+  const { host, port, upstream, passthrough, rpc, socket, hosted = false } = options;
   const plane = createDataPlane(options);
   const door = await plane.open({
     host,
     port,
     entrance: outer,
-    model: fixedTarget({ url: options.upstreamUrl, upstream, passthrough, rpc, hosted }),
+    model: fixedTarget({ url: options.upstreamUrl, upstream, passthrough, rpc, socket, hosted }),
   });
   return {
     port: door.port,

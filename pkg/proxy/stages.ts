@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
-import type { RequestView } from '../dialect/index.ts';
+import { RefusedError, mayPass } from '../core/index.ts';
+import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
 import { credentialHeaders, takeCredentials } from '../identity/index.ts';
@@ -98,14 +98,34 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
 
-/** @param bodyBytes length of the body, decoded. @param isRpc a call of gRPC: its output has no limit, and is charged when it ends. */
+/**
+ * Files of which nobody reads anything. Where every policy observes, what enforcing would have done is recorded.
+ *
+ * @throws RefusedError file_not_allowed
+ */
+export function refuseFiles(
+  { snapshot }: Ruled,
+  session: Pick<Session, 'observe'>,
+  access: Allowed,
+  files: readonly FilePart[],
+): void {
+  const refused = files.find((file) => !mayPass(access, file));
+  if (refused === undefined) return;
+  if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail: refused.type });
+  session.observe([{ reason: 'file_not_allowed', rule: 'default' }]);
+}
+
+/**
+ * @param bodyBytes length of the body, decoded. @param how a call of gRPC: its output has no limit, and is charged when it ends; of a WebSocket a
+ * handshake generates nothing, and each message counts.
+ */
 export function demandOf(
   operation: Operation,
   view: RequestView | undefined,
   bodyBytes: number,
-  isRpc = false,
+  how: HowItComes = {},
 ): Demand {
-  const isInference = operation === 'Chat' || operation === 'Completions';
+  const unread = unreadDemand(operation, how);
   const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
   return {
     // Token ids are in no lane.
@@ -114,9 +134,21 @@ export function demandOf(
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
     // What only observing let pass unread is taken for what its route says.
-    generates: view?.generates ?? isInference,
-    countsInput: view?.countsInput ?? (operation === 'Embeddings' || operation === 'Other' || (isRpc && isInference)),
+    generates: view?.generates ?? unread.generates,
+    countsInput: view?.countsInput ?? unread.countsInput,
   };
+}
+
+interface HowItComes {
+  readonly isRpc?: boolean;
+  readonly isSocket?: boolean;
+}
+
+/** Of what was not read. */
+function unreadDemand(operation: Operation, { isRpc = false, isSocket = false }: HowItComes) {
+  const isInference = operation === 'Chat' || operation === 'Completions';
+  const isCounted = operation === 'Embeddings' || operation === 'Other' || isSocket || (isRpc && isInference);
+  return { generates: isInference && !isSocket, countsInput: isCounted };
 }
 
 /** What limits change in a body. `usageAdded`: a stream will tell its usage, for which its caller did not ask. */

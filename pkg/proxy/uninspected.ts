@@ -25,6 +25,13 @@ export function framesMustBeRead(
   );
 }
 
+/**
+ * Whether all that holds for answers to this caller can be kept where a WebSocket is read message by message: an approval cannot wait for what has no
+ * end, and messages are not filled up.
+ */
+export const socketMayBeRead = ({ approve, limits }: ResponsePlan): boolean =>
+  isEmpty(approve) && limits.padToMultipleOf === undefined;
+
 /** The same of a body that no dialect knows, and of its answer. */
 export function bodyMustBeRead(
   { snapshot, credentialRule }: Reads,

@@ -1,7 +1,7 @@
 import { describeError } from '../base/index.ts';
 import type { SessionEnd } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import { recognise } from '../dialect/index.ts';
+import { recognise, recogniseSocket } from '../dialect/index.ts';
 import type { PassthroughTraffic, UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import { abortCause, cutOutcome } from './answer.ts';
@@ -11,20 +11,25 @@ import { endedMeanwhile } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
 import { refuseUnsigned, targetWithCredential } from './model-credential.ts';
 import { ownerOf } from './owner.ts';
-import { decisionOf } from './pipeline.ts';
+import { decisionOf, govern } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import { Session } from './session.ts';
+import { SocketExchange } from './socket-exchange.ts';
 import { readTraceparent } from './trace-context.ts';
 import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
 import { framesMustBeRead } from './uninspected.ts';
 
 /**
- * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
- * the caller, no enforced guard or classification would have to look into it and no response limit would have to be kept; anything
- * else is refused.
+ * WebSocket handshakes. Those of a dialect, and all that some enforced guard or classification would have to look into or whose answers have limits, are
+ * read message by message (pipeline.ts); the others go by unread, where a rule allows their route to the caller.
  */
-export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
+export function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
+  return isRead(upgrade) ? govern(new SocketExchange(upgrade), options) : passUnread(upgrade, options);
+}
+
+/** One that no dialect knows: unread, unless something has to look into it. */
+async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
   const { metrics, clock, record, newId, logger, noteModelFault, live, entrance, places } = options;
   const route = recognise('GET', '/');
   /** Undefined until both sides are joined. */
@@ -48,12 +53,18 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     trace: readTraceparent(upgrade.headers['traceparent']),
     onFailedOpen: () => metrics.failedOpen(),
   });
-  metrics.requestBegan();
+  let handedOver = false;
+  let begun = false;
+  const begin = (): void => {
+    if (!begun) metrics.requestBegan();
+    begun = true;
+  };
   let admission: Admission | undefined;
   let observed: Admission | undefined;
   let entry: LiveRequest | undefined;
   const finish = (outcome: SessionEnd['outcome'], status: number, error?: RefusedError): void => {
-    if (session.ended) return;
+    if (session.ended || handedOver) return;
+    begin();
     // Nobody reads how many tokens they were: a quarter of the bytes, both ways.
     const used = Math.ceil((session.exchange.bytesIn + session.exchange.bytesOut) / 4);
     admission?.settle(used);
@@ -85,7 +96,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     upgrade.destroy();
   };
   upgrade.onClose((how) => {
-    if (session.ended) return;
+    if (session.ended || handedOver) return;
     if (traffic !== undefined && how === 'finished') return finish('completed', 101);
     metrics.aborted('caller');
     finish('aborted', traffic === undefined ? 0 : 101);
@@ -121,8 +132,10 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
     if (framesMustBeRead(runtime, access.credential, caller, plan)) {
-      throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
+      handedOver = true;
+      return await govern(new SocketExchange(upgrade), options);
     }
+    begin();
     const demand: Demand = {
       promptBytes: 0,
       maxOutputTokens: undefined,
@@ -195,5 +208,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     });
   } catch (error) {
     refuse(error);
+  }
+}
+
+/** A dialect knows its messages. */
+function isRead(upgrade: UpgradeRequest): boolean {
+  try {
+    return recogniseSocket(normaliseTarget(upgrade.target).path).operation === 'Chat';
+  } catch {
+    return false; // refused where its path is asked for
   }
 }

@@ -182,9 +182,18 @@ describe('a grant', () => {
     const [one, two] = [grant('g1', 'kim'), grant('g2', 'kim')];
     expect((await as('kim').request('POST', grants, one)).status).toBe(201);
     expect((await as('joe').request('DELETE', `${grants}/${one.metadata.name}`)).message).toContain('[not_yours]');
+    // By whom is noted for the record, where the leader has made the list; nobody waits for it.
     expect((await as('kim').request('DELETE', `${grants}/${one.metadata.name}`)).status).toBe(200);
-    expect((await as('kim').request('POST', grants, two)).status).toBe(201);
+    const list = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'sidegate-changers' } };
+    await server.client.must('POST', `/api/v1/namespaces/${release}/configmaps`, list);
+    const made = (await as('kim').must('POST', grants, two)) as { metadata: { uid: string } };
     expect((await as('lea').request('DELETE', `${grants}/${two.metadata.name}`)).status).toBe(200);
+    const { data } = (await server.client.must(
+      'GET',
+      `/api/v1/namespaces/${release}/configmaps/sidegate-changers`,
+    )) as { data: Record<string, string> };
+    expect(Object.keys(data)).toEqual([made.metadata.uid]);
+    expect(JSON.parse(data[made.metadata.uid] ?? '')).toEqual({ user: 'lea', at: expect.any(String) });
   });
 
   test('cannot take the place of one that was read: its name is made of what it says', async () => {

@@ -113,6 +113,7 @@ describe('the roles', () => {
     [controller, ['create', 'networking.k8s.io', 'networkpolicies', 'ml']],
     [webhook, ['get', '', 'pods', 'ml', 'llama']],
     [webhook, ['get', '', 'configmaps', namespace, trust]],
+    [webhook, ['patch', '', 'configmaps', namespace, controlPlane.changers]],
     [webhook, ['update', '', 'secrets', namespace, webhookAuthority]],
   ])('let %s %j', async (account, request) => expect(await allowed(account, request)).toBe(true));
 
@@ -121,6 +122,7 @@ describe('the roles', () => {
     [webhook, ['get', '', 'secrets', 'ml', 'vllm-key']],
     [webhook, ['get', '', 'secrets', namespace, authority]],
     [webhook, ['update', '', 'configmaps', namespace, trust]],
+    [webhook, ['patch', '', 'configmaps', namespace, controlPlane.revocations]],
     [webhook, ['create', '', 'pods', 'ml']],
     [webhook, ['get', ours, 'inferencepolicies', 'ml', 'any']],
     // The controller knows a Secret's name or does not see it; it changes no policy, no pod and no admission.

@@ -55,6 +55,8 @@ let named: Map<string, string>;
 /** Labels of pods, and their policies. */
 let pods: { labels: Record<string, string>; set: PolicySet }[];
 let leading = true;
+/** As the webhook noted it. */
+let takenBackBy: string | undefined;
 
 const governed = (more: GovernedBy): PolicySet => governedSet(namespace, more);
 
@@ -68,6 +70,7 @@ beforeEach(async () => {
   changes = [];
   happened = [];
   leading = true;
+  takenBackBy = undefined;
   cache = createGrantCache({ client, clock: systemClock, logger: silentLogger });
   await cache.whenSynced();
   keeper = startGrantKeeper({
@@ -83,6 +86,7 @@ beforeEach(async () => {
         ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
         : undefined,
     onStep: (step) => void steps.push(step),
+    changers: { who: (uid) => (uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy)) },
     changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
   });
 });
@@ -263,7 +267,7 @@ describe('deciding', () => {
     await ask('g');
     await ask('h');
     await Promise.all([opened('g'), opened('h')]);
-    await vote('g', { user: 'bob', decision: 'Deny' });
+    await vote('g', { user: 'bob', decision: 'Deny', comment: 'not on call' });
     await vote('h', { user: 'bob' });
     await until(async () => (await phase('g')) === 'Denied' && (await phase('h')) === 'Approved');
     clock.step(30 * minute);
@@ -271,6 +275,7 @@ describe('deciding', () => {
     await until(async () => (await phase('h')) === 'Expired');
     expect(await phase('g')).toBe('Denied');
     await recorded('g', 'opened', 'denied user:bob');
+    expect(changes.findLast(({ name }) => name === keyOf('g'))?.decisions).toMatchObject([{ comment: 'not on call' }]);
     await recorded('h', 'opened', 'approved user:bob', 'expired user:bob');
   });
 
@@ -432,13 +437,16 @@ describe('at the sidecars', () => {
       from: clock.now() + minute,
       until: clock.now() + 30 * minute,
     });
+    takenBackBy = 'lea';
     await remove('g');
     await until(() => names(one) === '', 'it is gone');
     await until(() => steps.includes('cancelled'));
-    expect(changes.filter(({ name }) => name === keyOf('g')).map(({ step }) => step)).toEqual([
-      'opened',
-      'approved',
-      'withdrawn',
+    const told = () => changes.filter(({ name }) => name === keyOf('g'));
+    await until(() => told().length === 3, 'it is on record');
+    expect(told().map(({ step, by }) => [step, by])).toEqual([
+      ['opened', undefined],
+      ['approved', undefined],
+      ['withdrawn', 'lea'],
     ]);
   });
 

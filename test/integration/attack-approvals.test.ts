@@ -409,29 +409,26 @@ describe('WebSocket handshakes', () => {
 
   test('a path that holds what nobody may see is recorded masked', async () => {
     await start(() => '  classification:\n  - { label: mail, detectors: [Email], visibleTo: [], otherwise: Mask }\n');
-    const { head, destroy } = await shake('/v1/realtime/ana@example.com');
+    const { head, destroy } = await shake('/stream/ana@example.com');
     expect(await head).toMatch(/^HTTP\/1\.1 4/);
     destroy();
     await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
     const record = JSON.stringify(await world.record());
-    expect(record).toContain('/v1/realtime/');
+    expect(record).toContain('/stream/');
     expect(record).not.toContain('ana@example.com');
   });
 
-  test.each(['maxDuration: 1s', 'maxBytes: 4096'])(
-    'where a response limit (%s) would not be kept, it is refused',
-    async (limit) => {
-      desk = createApprovalDesk();
-      const limits = `  responseLimits:\n  - { subjects: [{ anyone: true }], ${limit} }\n`;
-      world = await startWorld({
-        policy: (issuer) => basePolicy(issuer, limits).replace('ListModels]', 'ListModels, Other]'),
-      });
-      const { head, destroy } = await shake('/v1/realtime');
-      expect(await head).toMatch(/^HTTP\/1\.1 415 /);
-      destroy();
-      expect(world.model.seen).toEqual([]);
-    },
-  );
+  test.each(['padToMultipleOf: 512'])('where a response limit (%s) would not be kept, it is refused', async (limit) => {
+    desk = createApprovalDesk();
+    const limits = `  responseLimits:\n  - { subjects: [{ anyone: true }], ${limit} }\n`;
+    world = await startWorld({
+      policy: (issuer) => basePolicy(issuer, limits).replace('ListModels]', 'ListModels, Other]'),
+    });
+    const { head, destroy } = await shake('/stream');
+    expect(await head).toMatch(/^HTTP\/1\.1 415 /);
+    destroy();
+    expect(world.model.seen).toEqual([]);
+  });
 
   test('one that a policy of meanwhile forbids is not opened', async () => {
     let verifying = false;
@@ -452,7 +449,7 @@ describe('WebSocket handshakes', () => {
     };
     const open = (issuer: string): string => basePolicy(issuer).replace('ListModels]', 'ListModels, Other]');
     world = await startWorld({ policy: open, verifiers });
-    const { head, destroy } = await shake('/v1/realtime');
+    const { head, destroy } = await shake('/stream');
     await until(() => verifying);
     await world.setPolicy(basePolicy(world.issuer.url));
     goOn();

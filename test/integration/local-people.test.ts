@@ -238,7 +238,9 @@ test('what is decided while nobody waits is on record; who may break the glass a
   expect((await post(chat('falcon unattended'), waits)).status).toBe(202);
   const name = await theOne();
   const changes = async () => (await world.record()).filter((event) => event['name'] === `ml/${name}`);
-  expect(await decide('approve', name, await tokenFile('bob', 'leads'))).toMatchObject({ code: 0 });
+  expect(await decide('approve', name, await tokenFile('bob', 'leads'), '--comment', 'seen')).toMatchObject({
+    code: 0,
+  });
   const [kim, cleo] = [await tokenFile('kim', 'on-call'), await tokenFile('cleo', 'leads')];
   expect((await decide('approve', name, kim)).err).toContain('not_allowed');
   expect((await decide('approve', name, cleo, '--break-glass')).err).toContain('not_allowed');
@@ -246,7 +248,7 @@ test('what is decided while nobody waits is on record; who may break the glass a
   expect((await sidegate('approvals', 'show', name, '--dir', asked)).out).toContain('kim of ');
   await until(async () => (await changes()).length === 2);
   expect(await changes()).toMatchObject([
-    { type: 'change', what: 'approval', step: 'voted', decisions: [{ breakGlass: false }] },
+    { type: 'change', what: 'approval', step: 'voted', decisions: [{ breakGlass: false, comment: 'seen' }] },
     {
       step: 'approved',
       caller: { subject: 'ana' },

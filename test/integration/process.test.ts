@@ -9,20 +9,23 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { get as httpGet } from 'node:http';
+import { get as httpGet, request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import { Socket } from 'node:net';
+import { Socket, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { systemClock } from '../../pkg/base/index.ts';
+import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
@@ -111,7 +114,12 @@ interface Up extends Sidecar {
 
 const startUp = (...more: string[]): Promise<Up> => startUpOn(undefined, ...more);
 
-async function startUpOn(stdout: 'unread' | number | undefined, ...more: string[]): Promise<Up> {
+async function startUpOn(
+  stdout: 'unread' | number | undefined,
+  ...more: (string | Readonly<Record<string, string>>)[]
+): Promise<Up> {
+  const args = more.filter((one) => typeof one === 'string');
+  const environment = more.find((one) => typeof one !== 'string') ?? {};
   const flags = {
     policy: 'policy.yaml',
     upstream: model.url,
@@ -119,7 +127,11 @@ async function startUpOn(stdout: 'unread' | number | undefined, ...more: string[
     admin: '127.0.0.1:0',
     data: 'data',
   };
-  const sidecar = start([...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...more], {}, stdout);
+  const sidecar = start(
+    [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...args],
+    environment,
+    stdout,
+  );
   const ports = (): RegExpExecArray | null =>
     /"sidecar is up","listen":"127\.0\.0\.1:(\d+)","admin":"127\.0\.0\.1:(\d+)"/.exec(sidecar.stderr());
   const ended = sidecar.ended.then(() => true);
@@ -319,6 +331,30 @@ test('an upstream that looks hosted is taken for it, which the log says: whom no
   expect(sidecar.stderr()).toMatch(/"level":"warn".*taken for hosted.*"http:\/\/model\.example".*--hosted no/);
   const { status, text } = await post(sidecar.port, ask, undefined, { authorization: 'Bearer of-nobody' });
   expect([status, text]).toEqual([403, expect.stringContaining('access_denied')]);
+});
+
+test('a hosted upstream is reached through the proxy of the environment, which the log says, and not beside it', async () => {
+  writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url));
+  const asked: string[] = [];
+  const proxy = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (head: Buffer) => {
+      asked.push(head.toString('latin1').split('\r\n')[0] ?? '');
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    });
+  });
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
+  try {
+    const { port } = proxy.address() as AddressInfo;
+    const environment = { HTTPS_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: 'other.example' };
+    const sidecar = await startUpOn(undefined, '--upstream=https://model.example', environment);
+    expect(sidecar.stderr()).toContain('reached through the proxy of the environment');
+    const { status, text } = await post(sidecar.port, ask);
+    expect([status, text]).toEqual([502, expect.stringContaining('upstream_unreachable')]);
+    expect(asked).toEqual(['CONNECT model.example:443 HTTP/1.1']);
+  } finally {
+    proxy.close();
+  }
 });
 
 describe('a policy that is not valid when the sidecar starts', () => {
@@ -609,6 +645,90 @@ describe('a record whose reader stalls', () => {
     sidecar.child.kill('SIGTERM');
     await until(() => sidecar.child.exitCode !== null, 'the process has ended');
     expect(sidecar.child.exitCode).toBe(0);
+  });
+});
+
+describe('SIGKILL while a caller is held', () => {
+  const held = JSON.stringify({ model: 'llama-3-8b', messages: [{ role: 'user', content: 'tell me of falcon' }] });
+  const approvals = (): string[] => readdirSync(join(folder, 'approvals')).filter((name) => name.endsWith('.yaml'));
+  const waiting = async (): Promise<string> => {
+    await until(() => approvals().length === 1, 'it waits');
+    return (approvals()[0] ?? '').replace(/\.yaml$/, '');
+  };
+  const decide = (name: string, bearer: string): Promise<number> =>
+    new Promise((done, failed) => {
+      const request = httpRequest(
+        {
+          socketPath: join(folder, 'approvals/decide.sock'),
+          path: `/v1/namespaces/default/approvals/${name}/decision`,
+          method: 'POST',
+          headers: { authorization: `Bearer ${bearer}` },
+        },
+        (response) => response.resume().on('end', () => done(response.statusCode ?? 0)),
+      );
+      request.on('error', failed);
+      request.end('{"decision":"Approve"}');
+    });
+
+  test('nothing that is decided later lets it through, the same request asks anew, and the record is whole', async () => {
+    writeFileSync(
+      join(folder, 'policy.yaml'),
+      `${basePolicy(issuer.url)}
+  guards:
+  - { name: project, direction: Request, match: { words: [falcon] }, action: RequireApproval }
+  approvals: { approvers: [{ group: leads }], timeout: 60s }
+`,
+    );
+    const flags = ['--audit=audit.jsonl', '--approvals=approvals'];
+    const lea = await issuer.token({ sub: 'lea', groups: ['leads'] });
+    model.script = answerChat('let through');
+    model.seen.length = 0;
+
+    const first = await startUp(...flags);
+    // As it waits for people, the caller has had no byte: the connection breaks.
+    const cut = post(first.port, held).then(
+      ({ status }) => status,
+      () => 'broken',
+    );
+    const asked = await waiting();
+    first.child.kill('SIGKILL');
+    expect((await first.ended).signal).toBe('SIGKILL');
+    expect(await cut).toBe('broken');
+    await expect(decide(asked, lea)).rejects.toThrow('ECONNREFUSED');
+
+    const second = await startUp(...flags);
+    // What the first one showed is over: nobody can decide on it, and no file shows it.
+    expect(approvals()).toEqual([]);
+    expect(await decide(asked, lea)).toBe(403);
+    const again = post(second.port, held);
+    const anew = await waiting();
+    expect(model.seen).toHaveLength(0);
+    // Approved while its caller is held, and the process is killed before anything went on: that lets nothing through either.
+    second.child.kill('SIGSTOP');
+    const late = decide(anew, lea).catch(() => 0);
+    second.child.kill('SIGKILL');
+    await second.ended;
+    await again.catch(() => undefined);
+    await late;
+    expect(model.seen).toHaveLength(0);
+
+    const third = await startUp(...flags);
+    const last = post(third.port, held);
+    expect(await decide(await waiting(), lea)).toBe(200);
+    expect(await last).toMatchObject({ status: 200, text: expect.stringContaining('let through') });
+    expect(model.seen).toHaveLength(1);
+    third.child.kill('SIGTERM');
+    expect(await third.ended).toEqual({ code: 0, signal: null });
+
+    // One chain over all three, of which nothing is missing; that two ended without a word is in it, and who let it through.
+    const file = join(folder, 'audit.jsonl');
+    const key = readFileSync(join(folder, 'data/record.key'));
+    expect(verifyAuditLog(readAuditLog(file), { key })).toMatchObject({ ok: true, lost: 0 });
+    const told = events('audit.jsonl');
+    const processes = told.flatMap(({ type, what }) => (type === 'process' && what !== 'policy' ? [what] : []));
+    expect(processes).toEqual(['start', 'start', 'start', 'stop']);
+    expect(told.filter(({ type }) => type === 'end')).toHaveLength(1);
+    expect(JSON.stringify(told)).toContain(`${issuer.url} lea`);
   });
 });
 

@@ -124,6 +124,7 @@ const questions: Readonly<
   'GET /v1/log/heads': { path: '/v1/log/heads?from=0' },
   'GET /v1/log/blocks/{entry}': { path: '/v1/log/blocks/0' },
   'GET /v1/log/blocks/{entry}/found': { path: '/v1/log/blocks/0/found' },
+  'GET /v1/log/conflicts': { path: '/v1/log/conflicts?from=0' },
   'GET /v1/log/proof': { path: '/v1/log/proof?index=1' },
   'GET /v1/log/consistency': { path: '/v1/log/consistency?from=3' },
 };

@@ -77,6 +77,7 @@ test('who decided what, when and from where, is found as a session is, shown to 
         by: 'https://idp leo\u001b[2J',
         breakGlass: true,
         from: '192.0.2.7',
+        comment: 'on call,\u001b[2J ticket 7',
       },
     ],
     until: '2026-11-26T14:00:00.000Z',
@@ -115,7 +116,7 @@ test('who decided what, when and from where, is found as a session is, shown to 
       /Z {2}grant ml\/incident-4711: approved for ana asked by kim until 2026-11-26T14:00:00.000Z$/,
     ),
     '  decided  2026-11-26T12:00:00.000Z user:lea: Approve',
-    '  decided  2026-11-26T12:00:01.000Z https://idp leo?[2J: Approve from 192.0.2.7, break-glass',
+    '  decided  2026-11-26T12:00:01.000Z https://idp leo [2J: Approve from 192.0.2.7, break-glass, "on call, [2J ticket 7"',
   ]);
 
   const { events } = await createEventSource(recorder.store).read({ entry: 0, events: 0 }, 10);

@@ -136,7 +136,7 @@ describe('what it began ends', () => {
       socket.on('error', () => undefined);
       socket.on('close', () => (state.closed = true));
       socket.on('data', (piece: Buffer) => (state.text += piece.toString('latin1')));
-      const head = ['GET /v1/realtime HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'];
+      const head = ['GET /stream HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'];
       const key = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
       socket.write(`${[...head, ...key, `Authorization: Bearer ${token}`].join('\r\n')}\r\n\r\n`);
       return state;

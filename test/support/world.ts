@@ -17,7 +17,12 @@ import type {
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
-import { createHttp2Upstream, createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import {
+  createHttp2Upstream,
+  createPassthrough,
+  createUpstream,
+  createWebSocketUpstream,
+} from '../../pkg/http/index.ts';
 import type { ListenerLimits } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
@@ -169,6 +174,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
   const rpc = options.rpcUrl === undefined ? undefined : createHttp2Upstream({ url: options.rpcUrl, clock });
+  const socket = createWebSocketUpstream({ url: options.modelUrl ?? model.url, clock });
   const verifiers = options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
   const made = <T extends object>(part: T | ((parts: WorldParts) => T | Promise<T>)): T | Promise<T> =>
     typeof part === 'function' ? part({ policy, verifiers, audit }) : part;
@@ -185,6 +191,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     upstreamUrl: options.modelUrl ?? model.url,
     upstream,
     passthrough,
+    socket,
     ...(rpc === undefined ? {} : { rpc }),
     tls,
     clientCa: undefined,

@@ -122,13 +122,20 @@ async function ask(
   onUnsearched: (blocks: number) => void,
 ): Promise<Session[]> {
   const found: Session[] = [];
+  const wanted = Number(question['limit']);
   let cursor: JsonValue = null;
   do {
-    const answer: Answer = await audit.post('/v1/search', { ...question, ...(cursor === null ? {} : { cursor }) });
+    // A page is short where the recorder had to look through many sessions for it.
+    const limit = all ? wanted : wanted - found.length;
+    const answer: Answer = await audit.post('/v1/search', {
+      ...question,
+      limit,
+      ...(cursor === null ? {} : { cursor }),
+    });
     found.push(...(Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : []));
     cursor = answer['cursor'] ?? null;
     if (Number(answer['unsearched'] ?? 0) > 0) onUnsearched(Number(answer['unsearched']));
-  } while (all && cursor !== null);
+  } while (cursor !== null && (all || found.length < wanted));
   return found;
 }
 

@@ -22,7 +22,8 @@ function decisionText(root: JsonNode): string {
   const at = (key: string): string => plain(root.get(key)?.string ?? '');
   const from = at('from') === '' ? '' : ` from ${at('from')}`;
   const broke = root.get('breakGlass')?.boolean === true ? ', break-glass' : '';
-  return `\n  decided  ${at('at')} ${at('by')}: ${at('decision')}${from}${broke}`;
+  const why = at('comment') === '' ? '' : `, "${at('comment')}"`;
+  return `\n  decided  ${at('at')} ${at('by')}: ${at('decision')}${from}${broke}${why}`;
 }
 
 /** What became of an approval, a grant, a token or a revocation. */
@@ -33,6 +34,7 @@ function changeText(root: JsonNode): string {
     `${at('time')}  ${at('what')} ${at('name')}: ${at('step')}`,
     ...(subject === '' ? [] : [`for ${subject}`]),
     ...(at('requestedBy') === '' ? [] : [`asked by ${at('requestedBy')}`]),
+    ...(at('by') === '' ? [] : [`by ${at('by')}`]),
     ...(at('from') === '' ? [] : [`from ${at('from')}`]),
     ...(at('until') === '' ? [] : [`until ${at('until')}`]),
   ];

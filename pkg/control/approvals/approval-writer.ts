@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import { annotations } from '../../contract/index.ts';
-import { recordedDecision, phaseAt } from '../../core/index.ts';
+import { changedDecision, phaseAt } from '../../core/index.ts';
 import type { ApprovalPhase } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import { isConflict, isNotFound, refOfKey, resources } from '../../kube/index.ts';
@@ -87,7 +87,7 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
       uid: fact.uid,
       caller: { provider: fact.provider, issuer, subject },
       rules: fact.rules,
-      decisions: fact.votes.map(recordedDecision),
+      decisions: fact.votes.map(changedDecision),
       ...(fact.usedBy !== undefined && { usedBy: fact.usedBy.session }),
       until: new Date(fact.expiresAt).toISOString(),
     });

@@ -61,16 +61,18 @@ describe('what is unproven', () => {
 
   test('of one IPv6 network is one', () => {
     expect(passed(200, (n) => limits.unproven(`2001:db8:1:2:${n.toString(16)}::7`))).toBe(20);
-    expect(limits.unproven('2001:db8:1:3::7')).toBeDefined();
+    expect(limits.unproven('2001:db8:1:ff::7')).toBeUndefined();
+    expect(limits.unproven('2001:db8:1:102::7')).toBeDefined();
   });
 });
 
 test.each([
   ['192.0.2.1', '192.0.2.1'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-  ['2001:db8::5', '2001:db8:0:0::/64'],
-  ['::1', '0:0:0:0::/64'],
-  ['1:2:3:4:5::', '1:2:3:4::/64'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:0::/56'],
+  ['2001:db8::5', '2001:db8:0:0::/56'],
+  ['::1', '0:0:0:0::/56'],
+  ['1:2:3:4:5::', '1:2:3:0::/56'],
+  ['2001:db8:1:a1b2::', '2001:db8:1:a100::/56'],
   ['', ''],
 ])('%s is in the network %s', (address, network) => {
   expect(networkOf(address)).toBe(network);

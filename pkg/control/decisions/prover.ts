@@ -81,11 +81,15 @@ export function createProver({ witness, providers, revokes }: ProverOptions): Pr
   };
   const find = async (namespaces: readonly string[], token: string, anywhere: boolean): Promise<Finding> => {
     const people = new Map<string, Person | Nobody>();
+    const elsewhere = anywhere ? personIn(await witness.prove(token, providers.all())) : undefined;
+    // What is made up is looked at once, however many namespaces are asked about.
+    if (elsewhere === 'unauthenticated') {
+      for (const namespace of namespaces) people.set(namespace, elsewhere);
+      return findingOf(people, undefined);
+    }
     for (const namespace of namespaces)
       people.set(namespace, personIn(await witness.prove(token, providers.of(namespace))));
-    const found = findingOf(people, undefined);
-    if (found.who !== undefined || !anywhere) return found;
-    return findingOf(people, personIn(await witness.prove(token, providers.all())));
+    return findingOf(people, elsewhere);
   };
 
   return {

@@ -54,7 +54,11 @@ export function createUnproven(clock: Clock, rates: UnprovenRates): Unproven {
   };
 }
 
-/** An IPv4 address, or the 64 bits of an IPv6 address that a host does not choose itself. @param address as plainAddress writes it */
+/**
+ * An IPv4 address, or the first 56 bits of an IPv6 address: who has a whole site's 48 is 256 networks, and not 65,536, each with a share.
+ *
+ * @param address as plainAddress writes it
+ */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;
   const [before = '', after] = address.split('::', 2);
@@ -62,5 +66,6 @@ export function networkOf(address: string): string {
   const behind = after === undefined || after === '' ? [] : after.split(':');
   const zeros = after === undefined ? 0 : 8 - groups.length - behind.length;
   const whole = [...groups, ...Array.from({ length: zeros }, () => '0'), ...behind];
-  return `${whole.slice(0, 4).join(':')}::/64`;
+  const subnet = Number.parseInt(whole[3] ?? '0', 16) & 0xff00;
+  return `${[...whole.slice(0, 3), subnet.toString(16)].join(':')}::/56`;
 }

@@ -1,12 +1,12 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { recordedDecision, phaseAt } from '../../core/index.ts';
+import { changedDecision, phaseAt } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 import { noChangeLog } from '../record/index.ts';
-import type { Change, ChangeLog } from '../record/index.ts';
+import type { Change, ChangeLog, Changers } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
 import { grantReach, holds } from './grant-reach.ts';
@@ -39,6 +39,8 @@ export interface GrantKeeperOptions {
   readonly onStep?: (step: GrantStep) => void;
   /** Where changes go on record; default nowhere. */
   readonly changes?: Pick<ChangeLog, 'made' | 'seen'>;
+  /** Who took a grant back; default nobody knows. */
+  readonly changers?: Pick<Changers, 'who'>;
   /** Those that are over are kept so long after they ended; default a day. */
   readonly keepMs?: number;
 }
@@ -65,7 +67,7 @@ const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: stri
   uid,
   caller: { provider: null, issuer: grant.issuer, subject: grant.subject },
   requestedBy,
-  decisions: votes.map(recordedDecision),
+  decisions: votes.map(changedDecision),
   until: new Date(grant.until).toISOString(),
 });
 
@@ -242,11 +244,21 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     if (fact.phase === 'Approved') await sayReach(fact);
     return Math.min(mostSleepMs, Math.max(0, until - now));
   };
+  /** On record also where nobody can be asked who it was. */
+  const tellWithdrawn = async (fact: GrantFact): Promise<void> => {
+    let by: string | undefined;
+    try {
+      by = await options.changers?.who(fact.uid);
+    } catch (error) {
+      logger.warn('who took a grant back could not be found out', { grant: fact.key, error: describeError(error) });
+    }
+    changes.seen({ ...changeOf(fact, 'withdrawn'), ...(by !== undefined && { by }) });
+  };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
     if (after === undefined) asked.delete(key);
     if (after === undefined && before !== undefined && !isOver(before)) {
-      changes.seen(changeOf(before, 'withdrawn'));
+      void tellWithdrawn(before);
       if (options.leading()) {
         logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
         options.onStep?.('cancelled');

@@ -1,3 +1,5 @@
+export { createChangers } from './changers.ts';
+export type { Changers } from './changers.ts';
 export { createChangeLog, noChangeLog } from './changes.ts';
 export type { Change, ChangeLog } from './changes.ts';
 export { createOwnIdentity } from './own-identity.ts';

@@ -1,6 +1,6 @@
 import { operations } from '../../core/index.ts';
 import { subject } from './subject.ts';
-import { count, name } from './values.ts';
+import { count, name, size } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** `spec.access`: who may do what. */
@@ -18,6 +18,7 @@ export const accessRule = {
       message: 'belongs to Allow rules: a Deny lets nothing through that could be counted',
     },
     { kind: 'Needs', field: 'tokenInput', beside: 'effect', is: 'Allow', message: 'belongs to Allow rules: remove it' },
+    { kind: 'Needs', field: 'files', beside: 'effect', is: 'Allow', message: 'belongs to Allow rules: remove it' },
   ],
   properties: {
     name: { ...name, 'x-sidegate-example': 'engineers-chat' },
@@ -74,6 +75,36 @@ export const accessRule = {
       'x-sidegate-default': 'Deny',
       'x-sidegate-example': 'Allow',
     },
+    files: {
+      type: 'object',
+      description:
+        'Sound, pictures and other files that pass unread, in both directions: in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass. Pictures and files within JSON bodies need none of it. Allow rules only.',
+      required: ['types'],
+      'x-sidegate-default': 'none pass',
+      'x-sidegate-example': '{ types: ["audio/*"], maxBytes: 1Mi }',
+      properties: {
+        types: {
+          type: 'array',
+          minItems: 1,
+          maxItems: 32,
+          description: 'Media types, as they are declared: any of them.',
+          'x-sidegate-example': '["audio/*", "image/png"]',
+          items: {
+            type: 'string',
+            pattern: '^(\\*/\\*|[a-z0-9][a-z0-9.+-]*/(\\*|[a-z0-9][a-z0-9.+-]*))$',
+            maxLength: 128,
+            'x-sidegate-form': 'a media type in lower case, such as image/png, audio/* or */*',
+            description: 'A media type.',
+          },
+        },
+        maxBytes: {
+          ...size,
+          description: 'Longest file; of a conversation, longest piece of sound.',
+          'x-sidegate-default': 'as long as the body may be',
+          'x-sidegate-example': '1Mi',
+        },
+      },
+    },
     limits: {
       type: 'object',
       description:
@@ -89,7 +120,7 @@ export const accessRule = {
         tokensPerMinute: {
           ...count,
           description:
-            'Tokens of prompts and answers of Chat, Completions, Embeddings and Other, as the model reports them, else a quarter of the bytes; of WebSockets and of what passes unread always these, both ways, when it ends. Reserved before the model is asked: a quarter of the bytes of the prompt, and the most output for each prompt and each of its answers. No other operation is counted.',
+            'Tokens of prompts and answers of Chat, Completions, Embeddings and Other, as the model reports them, else a quarter of the bytes; of what passes unread, WebSockets too, always these, both ways, when it ends. Reserved before the model is asked: a quarter of the bytes of the prompt, and the most output for each prompt and each of its answers. No other operation is counted.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '200000',
         },

@@ -98,6 +98,20 @@ export const upstream = {
             message: 'is not read by a sidecar that runs on its own: the model is where --upstream says',
           },
         },
+        proxy: {
+          type: 'string',
+          pattern: '^http://([a-zA-Z0-9.-]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$',
+          maxLength: 270,
+          'x-sidegate-form': 'http://HOST:PORT',
+          description:
+            'A proxy of HTTP that the endpoint, and a token endpoint, are reached through (CONNECT). TLS goes through it end to end; an endpoint of plain http goes straight. WebSockets and bodies that nobody looks into are refused.',
+          'x-sidegate-default': 'none',
+          'x-sidegate-example': '"http://proxy.internal:3128"',
+          'x-sidegate-cluster': {
+            refused: false,
+            message: 'is not read by a sidecar that runs on its own: HTTPS_PROXY and NO_PROXY of its environment are',
+          },
+        },
         models: {
           type: 'array',
           maxItems: 64,

@@ -5,6 +5,13 @@
  * A frame is text. Where the wire is bytes (`latin1`), `raw` has one unit for each of them, and `data` is the JSON that was read from them.
  */
 
+/** Something that nobody reads: sound, a picture, a file. */
+export interface FilePart {
+  /** Its media type, as it is declared: lower case, without parameters. */
+  readonly type: string;
+  readonly bytes: number;
+}
+
 export interface StreamFrame {
   /** The frame as it came, to its end. */
   readonly raw: string;
@@ -16,6 +23,8 @@ export interface StreamFrame {
   readonly complete: boolean;
   /** Nothing stands in it but its data: where that may leave, it may leave as it came. */
   readonly plain: boolean;
+  /** It is a file, of which nothing can be read: it leaves as it came where policy lets such files pass. */
+  readonly file?: FilePart;
   /** The frame with other data, and all else of it as it was. */
   withData(data: string): string;
 }

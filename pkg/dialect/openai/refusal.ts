@@ -14,15 +14,14 @@ function typeOf(status: number): string {
  * Our fixed words in OpenAI's error shape: `param` is the field or limit that was at fault. Nothing of the request's content. OpenAI's clients raise
  * an error for a frame with `error` in it, whatever was streamed before.
  */
-export function refusalBody(refusal: RefusalText): string {
-  return JSON.stringify({
-    error: {
-      message: refusal.message,
-      type: typeOf(refusal.status),
-      param: refusal.detail ?? null,
-      code: refusal.code,
-      rule: refusal.rule ?? null,
-      request_id: refusal.requestId,
-    },
-  });
-}
+export const refusalBody = (refusal: RefusalText): string => JSON.stringify({ error: errorOf(refusal) });
+
+/** The object within. */
+export const errorOf = (refusal: RefusalText): object => ({
+  message: refusal.message,
+  type: typeOf(refusal.status),
+  param: refusal.detail ?? null,
+  code: refusal.code,
+  rule: refusal.rule ?? null,
+  request_id: refusal.requestId,
+});

@@ -41,7 +41,7 @@ function isBareId(keys: readonly { readonly text: string }[]): boolean {
   return keys.length > 0 && keys.every(({ text: key }) => key === 'id' || key === 'type');
 }
 
-const requestTool: Shape = object({
+export const requestTool: Shape = object({
   ...Object.fromEntries(tool.fields ?? []),
   ...unseen,
   // Another server is told to take part, with the caller's or our credentials; another model answers.
@@ -49,7 +49,7 @@ const requestTool: Shape = object({
   container: object({ type: lone, memory_limit: lone, ...unseen, network_policy: refused }),
 });
 
-const toolChoice = either(
+export const toolChoice = either(
   lone,
   object({ type: lone, name: lone, mode: lone, server_label: lone, tools: list(object({ type: lone, name: lone })) }),
 );

@@ -1,5 +1,6 @@
 import { connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { CodedError } from '../../base/index.ts';
@@ -40,6 +41,8 @@ export interface ConnectionHome {
   readonly address: { readonly host: string; readonly port: number };
   /** Set: with TLS. */
   readonly tls: ConnectionOptions | undefined;
+  /** With TLS: makes the connection that it goes over, where that is not straight to the address. */
+  readonly tunnel: (() => Duplex) | undefined;
   /** The TLS session that the last connection may be resumed with, and when the certificate behind it was verified. */
   session: Buffer | undefined;
   verifiedAt: number;
@@ -98,7 +101,14 @@ export class Connection {
   }
 
   #open(): Socket {
-    const { address, tls, session, readBuffer } = this.#home;
+    const { address, tls, session, readBuffer, tunnel } = this.#home;
+    const stands = session !== undefined && this.#home.clock.monotonic() - this.#home.verifiedAt < sessionMs;
+    const resumed = stands ? { session } : {};
+    if (tls !== undefined && tunnel !== undefined) {
+      const socket = connectTls({ ...address, ...tls, ...resumed, socket: tunnel() });
+      socket.on('data', (chunk: Buffer) => this.#read(chunk));
+      return socket;
+    }
     const options = {
       ...address,
       noDelay: true,
@@ -113,8 +123,7 @@ export class Connection {
       },
     };
     if (tls === undefined) return connectPlain(options);
-    const stands = session !== undefined && this.#home.clock.monotonic() - this.#home.verifiedAt < sessionMs;
-    return connectTls({ ...options, ...tls, ...(stands ? { session } : {}) });
+    return connectTls({ ...options, ...tls, ...resumed });
   }
 
   /** It has carried a request before the one under way. */

@@ -3,6 +3,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
 import { connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { CodedError } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
@@ -19,6 +20,8 @@ export interface Http2PoolOptions {
   readonly address: { readonly host: string; readonly port: number };
   /** Set: with TLS, and the server must choose h2. Asked once, for the first connection: reading authorities takes time and memory. */
   readonly tls: (() => ConnectionOptions) | undefined;
+  /** With TLS: makes the connection that it goes over, where that is not straight to the address. */
+  readonly tunnel?: (() => Duplex) | undefined;
   readonly limits: Http2ClientLimits;
 }
 
@@ -133,11 +136,16 @@ export class Http2Pool {
   }
 
   #connect(): void {
-    const { address, tls, clock, limits } = this.#options;
+    const { address, tls, tunnel, clock, limits } = this.#options;
     const socket: Socket =
       tls === undefined
         ? connectPlain({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 1_000 })
-        : connectTls({ ...address, ...(this.#tls ??= tls()), ALPNProtocols: ['h2'] });
+        : connectTls({
+            ...address,
+            ...(this.#tls ??= tls()),
+            ...(tunnel !== undefined && { socket: tunnel() }),
+            ALPNProtocols: ['h2'],
+          });
     this.#connecting.add(socket);
     let over = false;
     const end = (why: NoStream, cause: unknown): void => {

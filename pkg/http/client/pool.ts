@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock, Timer } from '../../base/index.ts';
 import { Connection } from './connection.ts';
@@ -11,6 +12,8 @@ export interface PoolOptions {
   readonly clock: Clock;
   readonly address: { readonly host: string; readonly port: number };
   readonly tls: ConnectionOptions | undefined;
+  /** See {@link ConnectionHome}. */
+  readonly tunnel?: (() => Duplex) | undefined;
   readonly maxSockets: number;
   readonly limits: ConnectionHome['limits'] & { readonly idleSocketMs: number };
 }
@@ -27,6 +30,7 @@ export class Pool implements ConnectionHome {
   readonly limits: PoolOptions['limits'];
   readonly address: PoolOptions['address'];
   readonly tls: ConnectionOptions | undefined;
+  readonly tunnel: (() => Duplex) | undefined;
   session: Buffer | undefined = undefined;
   verifiedAt = Number.NEGATIVE_INFINITY;
   readonly readBuffer = Buffer.alloc(readBufferBytes);
@@ -42,6 +46,7 @@ export class Pool implements ConnectionHome {
     this.limits = options.limits;
     this.address = options.address;
     this.tls = options.tls;
+    this.tunnel = options.tunnel;
     this.#maxSockets = options.maxSockets;
   }
 

@@ -126,7 +126,10 @@ const operations: Readonly<Record<string, Operation>> = {
     body: ref('Question'),
     answer: object({
       sessions: list(ref('Session')),
-      cursor: { ...textOrNull, description: 'For the next page; null: this was the last.' },
+      cursor: {
+        ...textOrNull,
+        description: 'For the next page, also where this one is short or empty; null: this was the last.',
+      },
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
     }),
   },

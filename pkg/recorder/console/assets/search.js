@@ -195,9 +195,11 @@ export async function search({ main, parameters, info, signal, announce, title }
     body.append(...sessions.map(sessionRow));
     const count =
       sessions.length === 0
-        ? cursor === null
-          ? 'No session is on record with all of this. Take a condition away, or look further back.'
-          : 'That was the last page.'
+        ? next !== null
+          ? 'None among the sessions that were looked through so far. The next page goes on behind them.'
+          : cursor === null
+            ? 'No session is on record with all of this. Take a condition away, or look further back.'
+            : 'That was the last page.'
         : `${plural(sessions.length, 'session')}${cursor === null ? '' : ', further pages'}`;
     return [
       el(

@@ -12,6 +12,8 @@ export interface StatementOptions {
    * find a row. For statements whose text is always the same and names its columns.
    */
   readonly prepared?: boolean;
+  /** After which the server gives up ({@link tookTooLong}). Default: as the kind of connection has it. */
+  readonly ms?: number;
 }
 export type Run = (text: string, values?: readonly unknown[], options?: StatementOptions) => Promise<readonly Row[]>;
 
@@ -188,12 +190,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
   const runBy =
     (kind: Kind): Run =>
-    async (text, values = [], { prepared = false } = {}) => {
+    async (text, values = [], { prepared = false, ms } = {}) => {
       const connection = await connected(kind);
       const { client, pooled } = connection;
       const { statementMs } = kinds[kind];
-      return pooled
-        ? inTransaction(connection, (run) => run(text, values), statementMs, statementMs)
+      return pooled || ms !== undefined
+        ? inTransaction(connection, (run) => run(text, values), ms ?? statementMs, statementMs)
         : alone(
             client,
             async () =>
@@ -266,6 +268,9 @@ class DatabaseFailure extends Error {
     this.code = code;
   }
 }
+
+/** That the server gave a statement up, since it took longer than it may. */
+export const tookTooLong = (error: unknown): boolean => failureOf(error) === '57014';
 
 /** What the database or the driver said; undefined: the error is of something else. */
 function failureOf(error: unknown): string | undefined {

@@ -16,7 +16,9 @@ import { StoreError } from '../store-error.ts';
 import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
 import type { Database, Run } from './connection.ts';
+import { createNames } from './names.ts';
 import { openPostgresStore } from './postgres.ts';
+import { createSearch } from './search.ts';
 import { forgetWords, mergeSegments } from './segments.ts';
 import { migrate } from './schema.ts';
 import { createWordIndex } from './word-index.ts';
@@ -396,6 +398,60 @@ describe('words', () => {
     await indexAll();
     expect(await firsts()).not.toContain('aaaardvark');
     expect(await found('aabbot')).toEqual([sessionId('forgotten 2')]);
+  });
+});
+
+describe('a page whose time is over', () => {
+  test('is short, and the next goes on behind what was read, by fields and by words', async () => {
+    const where = place();
+    const store = await where.open();
+    const database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
+    const chain = testChain();
+    const count = 300;
+    await store.append(
+      Array.from({ length: count }, (_, n) =>
+        blockOf(
+          chain,
+          [{ id: sessionId(n), user: `u${n % 2}`, ask: 'common', outcome: n === 3 ? 'refused' : 'completed' }],
+          testTime + Math.floor(n / 3),
+        ),
+      ),
+    );
+    while (await store.index());
+    // A server that has no time for what it is asked as a whole.
+    let whole = 0;
+    const slow: Run = (text, values, options) => {
+      if (options?.ms === undefined) return database.read(text, values, options);
+      whole++;
+      return database.read('SELECT pg_sleep(5)', [], { ms: 20 });
+    };
+    const pagesOf = async (query: Partial<SessionQuery>) => {
+      const search = createSearch(slow, createNames(), { pageMs: 0, firstRows: 50 });
+      const found: string[] = [];
+      let pages = 0;
+      for (let cursor: string | undefined; ;) {
+        const page = await search({ limit: 40, ...query, ...(cursor === undefined ? {} : { cursor }) });
+        pages++;
+        found.push(...page.sessions.map(({ session }) => session));
+        ({ cursor } = page);
+        if (cursor === undefined) return { found, pages };
+      }
+    };
+    const every = (holds: (n: number) => boolean) =>
+      Array.from({ length: count }, (_, n) => count - 1 - n)
+        .filter(holds)
+        .map(sessionId);
+    expect(await pagesOf({ status: 403 })).toEqual({ found: every((n) => n === 3), pages: 7 });
+    expect(await pagesOf({ status: 500, since: testTime + 50 })).toEqual({ found: [], pages: 4 });
+    expect((await pagesOf({ user: 'u1', minBytes: 1 })).found).toEqual(every((n) => n % 2 === 1));
+    const before = whole;
+    // What an index has all of is not asked in haste.
+    expect((await pagesOf({ user: 'u1' })).found).toEqual(every((n) => n % 2 === 1));
+    expect(whole).toBe(before);
+    expect((await pagesOf({ text: 'common', status: 403 })).found).toEqual(every((n) => n === 3));
+    await database.close();
+    await store.close();
+    await where.remove();
   });
 });
 

@@ -1,8 +1,11 @@
 import type { SessionPage, SessionQuery, SessionSummary } from '../port.ts';
 import { readCursor, writeCursor } from '../search/cursor.ts';
+import { createPageTime } from '../search/page-time.ts';
+import type { PageTimeOptions } from '../search/page-time.ts';
 import { pageOf } from '../search/page.ts';
 import { wordsOf } from '../search/words.ts';
 import { groupTag } from './append.ts';
+import { tookTooLong } from './connection.ts';
 import type { Row, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
 import type { Names } from './names.ts';
@@ -25,8 +28,15 @@ interface Conditions {
   readonly values: readonly unknown[];
 }
 
-/** Finds sessions. The text of a question never becomes part of a statement. */
-export function createSearch(run: Run, names: Names): (query: SessionQuery) => Promise<SessionPage> {
+/**
+ * Finds sessions. The text of a question never becomes part of a statement. Where conditions have no index, a page may be short, or empty, and have a
+ * cursor all the same (page-time.ts).
+ */
+export function createSearch(
+  run: Run,
+  names: Names,
+  time: SearchTime = {},
+): (query: SessionQuery) => Promise<SessionPage> {
   let removed = 0;
   return async (query) => {
     // A name that was removed may have come again, by another number.
@@ -36,14 +46,27 @@ export function createSearch(run: Run, names: Names): (query: SessionQuery) => P
     const conditions = await conditionsOf(run, names, query);
     if (conditions === undefined) return { sessions: [], cursors: [], cursor: undefined };
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
-    const rows =
+    const { rows, read } =
       query.text === undefined
-        ? await byFields(run, query, conditions, limit + 1)
-        : await byText(run, query.text, query, conditions, limit + 1);
+        ? await byFields(run, query, conditions, limit + 1, time)
+        : await byText(run, query, conditions, limit + 1, time);
     const page = rows.slice(0, limit);
     const sessions = await summariesOf(run, names, page);
-    return pageOf(sessions, (session) => session, page.map(writeCursor), rows.length > limit);
+    const found = pageOf(sessions, (session) => session, page.map(writeCursor), rows.length > limit);
+    // Not all was read, and what was is in it.
+    return read === undefined || found.cursor !== undefined ? found : { ...found, cursor: writeCursor(read) };
   };
+}
+
+export interface SearchTime extends PageTimeOptions {
+  /** That an index is given to answer all of a question; default 1 s. */
+  readonly wholeMs?: number;
+}
+
+interface Found {
+  readonly rows: readonly Row[];
+  /** Columns `at` and `id` of the last session that was looked at; undefined: all were. */
+  readonly read: Row | undefined;
 }
 
 /** @returns undefined: no session has such a name */
@@ -85,19 +108,70 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
 
 const columns = 's.*, c.source, c.name AS chain_name';
 
-function byFields(run: Run, query: SessionQuery, { where, values }: Conditions, most: number): Promise<readonly Row[]> {
-  const all = [...values];
-  const conditions = [...where];
-  if (query.cursor !== undefined) {
-    all.push(...readCursor(query.cursor));
-    conditions.push(`(s.at, s.id) < ($${all.length - 1}, $${all.length})`);
+/** First as the server likes, which for nearly all questions is some index; where that takes too long, window by window. */
+async function byFields(
+  run: Run,
+  query: SessionQuery,
+  { where, values }: Conditions,
+  most: number,
+  time: SearchTime,
+): Promise<Found> {
+  const select = (behind: Place | undefined, to: Place | undefined, atMost: number, ms?: number) => {
+    const all = [...values];
+    const conditions = [...where];
+    for (const [sign, place] of [
+      ['<', behind],
+      ['>=', to],
+    ] as const) {
+      if (place === undefined) continue;
+      all.push(...place);
+      conditions.push(`(s.at, s.id) ${sign} ($${all.length - 1}, $${all.length})`);
+    }
+    all.push(atMost);
+    return run(
+      `SELECT ${columns} FROM session s JOIN chain c ON c.id = s.chain
+       ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`} ORDER BY s.at DESC, s.id DESC LIMIT $${all.length}`,
+      all,
+      ms === undefined ? {} : { ms },
+    );
+  };
+  const begin = query.cursor === undefined ? undefined : readCursor(query.cursor);
+  // Few rows, or conditions that are all of an index.
+  if (query.session !== undefined || query.block !== undefined || !isUnindexed(query))
+    return { rows: await select(begin, undefined, most), read: undefined };
+  try {
+    return { rows: await select(begin, undefined, most, time.wholeMs ?? wholeMs), read: undefined };
+  } catch (error) {
+    if (!tookTooLong(error)) throw error;
   }
-  all.push(most);
-  return run(
-    `SELECT ${columns} FROM session s JOIN chain c ON c.id = s.chain
-     ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`} ORDER BY s.at DESC, s.id DESC LIMIT $${all.length}`,
-    all,
+  const windows = createPageTime(time);
+  const rows: Row[] = [];
+  let behind = begin;
+  for (;;) {
+    const [at, id] = behind ?? [Number.MAX_SAFE_INTEGER, 0];
+    const [read] = await run(
+      `SELECT at, id FROM session WHERE (at, id) < ($1, $2) AND at >= $3 AND at < $4 ORDER BY at DESC, id DESC LIMIT 1 OFFSET $5`,
+      [at, id, query.since ?? 0, query.until ?? Number.MAX_SAFE_INTEGER, windows.rows() - 1],
+    );
+    const end = read === undefined ? undefined : ([Number(read['at']), Number(read['id'])] as const);
+    rows.push(...(await select(behind, end, most - rows.length)));
+    if (read === undefined || rows.length >= most || !windows.read()) return { rows, read };
+    behind = end;
+  }
+}
+
+type Place = readonly [at: number, id: number];
+const wholeMs = 1_000;
+
+/** That no index has all of its conditions: then it may read on for long. */
+function isUnindexed(query: SessionQuery): boolean {
+  const { status, minDurationMs, minBytes, issuer, source, chain, tags = [], group } = query;
+  if ([status, minDurationMs, minBytes, issuer, source, chain].some((one) => one !== undefined)) return true;
+  const { namespace, pod, user, model, operation, outcome, code } = query;
+  const named = [namespace, pod, user, model, operation, outcome, code, group, ...tags].filter(
+    (one) => one !== undefined,
   );
+  return named.length > 1 || tags.length > 0 || group !== undefined;
 }
 
 /** Sessions among which the newest are looked for first; twice as many before them next, and so on, up to the most. */
@@ -106,19 +180,42 @@ const mostSessions = 262_144;
 /** Sessions with the words that are read at once, the newest first. */
 const rowsAtOnce = 4_096;
 
+/** Chains with one session that are looked at for a page. */
+const mostOfOne = 100;
+
 /** Newest to arrive first: what is common is found among the newest sessions, what is rare in few steps. */
 async function byText(
   run: Run,
-  text: string,
   query: SessionQuery,
   { where, values }: Conditions,
   most: number,
-): Promise<readonly Row[]> {
-  const words = foldWords([wordsOf(text).join(' ')]);
+  time: SearchTime,
+): Promise<Found> {
+  const windows = createPageTime(time);
+  const words = foldWords([wordsOf(query.text ?? '').join(' ')]);
   const [last] = await run('SELECT next_session FROM log');
   let end = query.cursor === undefined ? Number(last?.['next_session']) : readCursor(query.cursor)[1];
   const found: Row[] = [];
   const place = (at: number): string => `$${values.length + at}`;
+  if (query.session !== undefined) {
+    // Of one session it is looked whether it has the words: others may have them by the million.
+    const ids = await run('SELECT id FROM session WHERE request = $1 AND id < $2 ORDER BY id DESC LIMIT $3', [
+      query.session,
+      end,
+      mostOfOne,
+    ]);
+    const having: number[] = [];
+    for (const { id } of ids) having.push(...(await sessionsWith(run, words, Number(id), Number(id) + 1)));
+    const rows = await run(
+      `SELECT ${columns} FROM session s JOIN chain c ON c.id = s.chain
+       WHERE ${[...where, `s.id = ANY (${place(1)}::bigint[])`].join(' AND ')} ORDER BY s.id DESC LIMIT ${place(2)}`,
+      [...values, having, most],
+    );
+    return {
+      rows,
+      read: ids.length < mostOfOne || rows.length >= most ? undefined : { at: 0, id: ids.at(-1)?.['id'] },
+    };
+  }
   for (let width = firstSessions; end > 0 && found.length < most; width = Math.min(2 * width, mostSessions)) {
     const begin = Math.max(0, end - width);
     const sessions = (await sessionsWith(run, words, begin, end)).toReversed();
@@ -131,8 +228,9 @@ async function byText(
         )),
       );
     end = begin;
+    if (!windows.read()) break;
   }
-  return found;
+  return { rows: found, read: end > 0 && found.length < most ? { at: 0, id: end } : undefined };
 }
 
 async function summariesOf(run: Run, names: Names, rows: readonly Row[]): Promise<readonly SessionSummary[]> {

@@ -3,7 +3,7 @@ import type { Names } from '../names.ts';
 import type { SessionQuery } from '../port.ts';
 
 /** Columns with an index of their own and of time, those that leave least first. */
-const columns = {
+export const columns = {
   subject: 'user',
   pod: 'pod',
   code: 'code',

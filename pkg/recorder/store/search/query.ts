@@ -1,21 +1,32 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { Names } from '../names.ts';
 import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../port.ts';
-import { createChoice } from './choice.ts';
+import { columns, createChoice } from './choice.ts';
 import type { Way } from './choice.ts';
 import { readCursor, writeCursor } from './cursor.ts';
+import { createPageTime } from './page-time.ts';
+import type { PageTimeOptions } from './page-time.ts';
 import { pageOf } from './page.ts';
 import { wordsOf } from './words.ts';
 
 type Row = Readonly<Record<string, unknown>>;
+type Place = readonly [at: number, id: number];
 
 /** Lists of groups with one group that are looked for by an index. */
 const mostLists = 500;
 /** That a list of groups, joined by line feeds, has one. */
 const hasGroup = (list: string): string => `instr(char(10) || ${list} || char(10), char(10) || ? || char(10)) > 0`;
 
-/** Finds sessions. The text of a question never becomes part of a statement. */
-export function createSearch(db: DatabaseSync, names: Names): (query: SessionQuery) => SessionPage {
+/**
+ * Finds sessions. The text of a question never becomes part of a statement. Where conditions have no index, a page may be short, or empty, and have a
+ * cursor all the same (page-time.ts).
+ */
+export function createSearch(
+  db: DatabaseSync,
+  names: Names,
+  time: PageTimeOptions = {},
+): (query: SessionQuery) => SessionPage {
+  const lastSession = db.prepare('SELECT max(id) AS id FROM session');
   const groupLists = db.prepare(`SELECT id FROM name WHERE ${hasGroup('text')} LIMIT ?`);
   const choose = createChoice(db, names);
   const tagsOf = db.prepare('SELECT n.text FROM tag t JOIN name n ON n.id = t.tag WHERE t.session = ?');
@@ -111,27 +122,67 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
       else if (byTag && at === 0) where('first.tag = ?', number);
       else where('EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.session = s.id)', number);
     }
-    const from = byText ? byWords : tablesOf(way);
-    if (query.cursor !== undefined) {
-      const [at, id] = readCursor(query.cursor);
-      if (byText) where('words.rowid < ?', id);
-      else if (byTag) where('first.session < ?', id);
-      else where('(s.at, s.id) < (?, ?)', at, id);
-    }
     if (impossible) return { sessions: [], cursors: [], cursor: undefined };
-    // By text and by rule: newest to arrive first, as these indexes have them, so that it can stop early.
-    const statement = `SELECT s.*, c.source, c.name AS chainName
-      FROM ${from.tables} JOIN chain c ON c.id = s.chain
-      ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
-      ORDER BY ${from.order} LIMIT ?`;
+    const from = !byText ? tablesOf(way) : query.session === undefined ? byWords : ofSession;
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
-    const rows = db.prepare(statement).all(...values, limit + 1) as Row[];
+    /** Rows behind a place, down to another and with that; undefined: from the newest, or to the oldest. */
+    const select = (behind: Place | undefined, to: Place | undefined, most: number): Row[] => {
+      // By text and by rule: newest to arrive first, as these indexes have them, so that it can stop early.
+      const [key, bound] = from.byId ? [from.key, '?'] : ['(s.at, s.id)', '(?, ?)'];
+      const parts = [
+        ...conditions,
+        ...(behind === undefined ? [] : [`${key} < ${bound}`]),
+        ...(to === undefined ? [] : [`${key} >= ${bound}`]),
+      ];
+      const places = [behind, to].flatMap((place) => (place === undefined ? [] : from.byId ? [place[1]] : place));
+      const statement = `SELECT s.*, c.source, c.name AS chainName
+        FROM ${from.tables} JOIN chain c ON c.id = s.chain
+        ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
+        ORDER BY ${from.order} LIMIT ?`;
+      return db.prepare(statement).all(...values, ...places, most) as Row[];
+    };
+    /** Where a window ends that begins behind a place; undefined: with the oldest session. */
+    const endOf = (behind: Place | undefined, rows: number): Place | undefined => {
+      if (from.byId) {
+        const end = (behind?.[1] ?? Number(lastSession.get()?.['id'] ?? 0) + 1) - rows;
+        return end <= 0 ? undefined : [0, end];
+      }
+      const index = indexed(query, way, names, lists);
+      const parts = [
+        ...index.map(([condition]) => condition),
+        ...(behind === undefined ? [] : ['(s.at, s.id) < (?, ?)']),
+      ];
+      const row = db
+        .prepare(
+          `SELECT s.at, s.id FROM ${from.tables} ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
+           ORDER BY ${from.order} LIMIT 1 OFFSET ?`,
+        )
+        .get(...index.flatMap(([, ...bound]) => bound), ...(behind ?? []), rows - 1);
+      return row === undefined ? undefined : [Number(row['at']), Number(row['id'])];
+    };
+    const begin = query.cursor === undefined ? undefined : readCursor(query.cursor);
+    let rows: Row[] = [];
+    /** Up to which everything was read; undefined: all of it. */
+    let read: Place | undefined;
+    if (isWhole(conditions.length, query, way)) rows = select(begin, undefined, limit + 1);
+    else {
+      const windows = createPageTime(time);
+      let behind = begin;
+      do {
+        read = endOf(behind, windows.rows());
+        rows.push(...select(behind, read, limit + 1 - rows.length));
+        behind = read;
+      } while (read !== undefined && rows.length <= limit && windows.read());
+    }
     const page = rows.slice(0, limit);
-    const read = (row: Row): SessionSummary => {
+    const readRow = (row: Row): SessionSummary => {
       const summary = summaryOf(row);
       return query.block === undefined ? summary : { ...summary, ...otherTags(row, summary) };
     };
-    return pageOf(page, read, page.map(writeCursor), rows.length > limit);
+    const found = pageOf(page, readRow, page.map(writeCursor), rows.length > limit);
+    // Not all was read, and what was is in it.
+    if (read === undefined || found.cursor !== undefined) return found;
+    return { ...found, cursor: writeCursor({ at: read[0], id: read[1] }) };
   };
 }
 
@@ -160,13 +211,67 @@ function fields(
   if (query.minBytes !== undefined) where('s.bytesIn + s.bytesOut >= ?', query.minBytes);
 }
 
-const byWords = { tables: 'words CROSS JOIN session s ON s.id = words.rowid', order: 'words.rowid DESC' };
+interface Tables {
+  readonly tables: string;
+  readonly order: string;
+  /** They are read by the number of their session, which is this column. */
+  readonly byId: boolean;
+  readonly key: string;
+}
 
-function tablesOf(way: Way | undefined): { readonly tables: string; readonly order: string } {
+const byWords: Tables = {
+  tables: 'words CROSS JOIN session s ON s.id = words.rowid',
+  order: 'words.rowid DESC',
+  byId: true,
+  key: 'words.rowid',
+};
+
+/** Of one session it is looked whether it has the words: others may have them by the million. */
+const ofSession: Tables = {
+  tables: 'session s CROSS JOIN words ON words.rowid = s.id',
+  order: 's.at DESC, s.id DESC',
+  byId: false,
+  key: '',
+};
+
+function tablesOf(way: Way | undefined): Tables {
   if (way === 'tag')
-    return { tables: 'tag first CROSS JOIN session s ON s.id = first.session', order: 'first.session DESC' };
+    return {
+      tables: 'tag first CROSS JOIN session s ON s.id = first.session',
+      order: 'first.session DESC',
+      byId: true,
+      key: 'first.session',
+    };
   const index = way === undefined ? '' : ` INDEXED BY session_${way}`;
-  return { tables: `session s${index}`, order: 's.at DESC, s.id DESC' };
+  return { tables: `session s${index}`, order: 's.at DESC, s.id DESC', byId: false, key: '' };
+}
+
+/** That the index which is read has all conditions, or that few rows meet one of them: then nothing is read on for long. */
+function isWhole(conditions: number, query: SessionQuery, way: Way | undefined): boolean {
+  if (query.session !== undefined || query.block !== undefined) return true;
+  const ofTime = [query.since, query.until].filter((time) => time !== undefined).length;
+  // Of several words each may be common, and both together not.
+  if (query.text !== undefined) return conditions === 1 && wordsOf(query.text).length === 1;
+  if (way === 'tag') return conditions === 1;
+  return conditions === ofTime + (way === undefined ? 0 : 1);
+}
+
+type Condition = readonly [text: string, ...bound: readonly SQLInputValue[]];
+
+/** Conditions of the index that is read. @param lists As {@link ofGroup} is told. */
+function indexed(
+  query: SessionQuery,
+  way: Way | undefined,
+  names: Names,
+  lists: readonly number[] | undefined,
+): readonly Condition[] {
+  const parts: Condition[] = [];
+  if (way === 'groups') parts.push(ofGroup(query.group ?? '', lists));
+  else if (way !== undefined && way !== 'tag')
+    parts.push([`s.${way} = ?`, names.find(query[columns[way]] ?? '') ?? -1]);
+  if (query.since !== undefined) parts.push(['s.at >= ?', query.since]);
+  if (query.until !== undefined) parts.push(['s.at < ?', query.until]);
+  return parts;
 }
 
 /** @param lists The lists of groups with this one; undefined: too many to name. */

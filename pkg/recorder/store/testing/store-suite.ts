@@ -287,6 +287,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ text: 'falcon cellar' })).toEqual([sessionId(1)]);
       expect((await store.stats()).unindexed).toBe(0);
       expect(await find({ text: 'FALCON' })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'falcon', session: sessionId(1) })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'falcon', session: sessionId(2) })).toEqual([]);
       expect(await find({ text: 'ubergabe' })).toEqual([sessionId(1)]);
       const many = { type: 'texts', session: sessionId(3), request: [{ lane: 'a', text: 'osprey' }], at: 1 } as const;
       const [start, ...rest] = sessionEvents({ id: sessionId(3) });

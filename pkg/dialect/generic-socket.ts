@@ -1,0 +1,40 @@
+import type { JsonNode } from '../base/index.ts';
+import type { Operation } from '../core/index.ts';
+import type { Dialect, Route } from './dialect.ts';
+import { socketMessages } from './framing/socket-messages.ts';
+import { generic } from './generic.ts';
+import { managementRoute } from './management/routes.ts';
+import { realtimeRoute } from './realtime/realtime.ts';
+import { readClose, socketRefusal } from './socket-close.ts';
+
+/**
+ * A WebSocket of which nothing is known but that its messages are JSON: every string is a lane by its path, joined over the model's messages, since a
+ * server may send a text in pieces.
+ */
+const genericSocket: Dialect = {
+  ...generic,
+  name: 'generic-websocket',
+  frame: (route, event, data, root) => readClose(event, root) ?? generic.frame(route, event, data, root as JsonNode),
+  endMarker: () => false,
+  refusal: (text) => socketRefusal(text, (error) => ({ error })),
+};
+
+/** What a WebSocket's handshake asks for. `path` is normalised and has no query. */
+export function recogniseSocket(path: string): Route {
+  const known = realtimeRoute(path);
+  if (known !== undefined) return known;
+  // What rules the server stays that.
+  const operation: Operation = managementRoute('GET', path)?.operation === 'Admin' ? 'Admin' : 'Other';
+  return {
+    dialect: genericSocket,
+    operation,
+    body: 'json',
+    model: undefined,
+    generates: false,
+    streams: [socketMessages],
+    socket: { model: () => undefined, protocols: (offered) => offered.filter((name) => !carriesKey.test(name)) },
+  };
+}
+
+/** A credential of the caller's, as browsers send one. */
+const carriesKey = /key|token|auth|bearer|secret/i;

@@ -1,0 +1,131 @@
+import type { JsonEdit, JsonNode } from '../../base/index.ts';
+import type { RequestView } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { Reader } from '../reader.ts';
+import { fieldsOf, insert, refuse, replace } from '../request-fields.ts';
+import type { Shape } from '../shape.ts';
+import { clientEvents, ofResponse, session as sessionShape } from './shapes.ts';
+
+/**
+ * What a caller sends on OpenAI's Realtime API, event by event.
+ *
+ * Promise: as that of OpenAI's requests ({@link Reader}); an event of a type that is not among its own is refused. Texts of several events are read
+ * event by event: a phrase that is cut over two of them is not joined.
+ */
+
+const places: ReadonlyMap<string, Place> = new Map([...clientEvents].map(([type, shape]) => [type, Place.root(shape)]));
+
+const none: readonly never[] = Object.freeze([]);
+const limitNames = ['max_output_tokens', 'max_response_output_tokens'];
+
+/** Sound comes in many events a second: a run of them is one request. */
+const continuing: ReadonlySet<string> = new Set(['input_audio_buffer.append', 'input_audio_buffer.commit']);
+/** After which the model may answer, and each of what it answers with: a session decides that by itself. */
+const answered: ReadonlySet<string> = new Set(['session.update', 'response.create', ...continuing]);
+
+export class RealtimeRequests {
+  /** The output of what the server answers by itself was limited. */
+  #limited = false;
+  /** The caller set what no one here knows, so that it may have chosen where answers end. */
+  stops = false;
+
+  /** @throws RefusedError `invalid_request` */
+  read(root: JsonNode): RequestView {
+    if (root.kind !== 'object') refuse('body');
+    const type = root.get('type')?.string ?? '';
+    const place = places.get(type);
+    if (place === undefined) refuse('type');
+    const reader = new Reader('request');
+    reader.read(root, place);
+    const settings = settingsOf(type, root);
+    const transcribes = type === 'transcription_session.update' || settings?.get('type')?.string === 'transcription';
+    if (transcribes) this.#limited = true;
+    const limit = transcribes ? undefined : limitOf(settings);
+    if (reader.strangers || hasStrangers(type, settings)) this.stops = true;
+    checkConversation(settings);
+    return {
+      model: nameIn(settings, 'model'),
+      others: [settings?.get('audio')?.get('input')?.get('transcription'), settings?.get('input_audio_transcription')]
+        .map((one) => nameIn(one, 'model'))
+        .filter((name) => name !== undefined),
+      generates: answered.has(type) && !transcribes,
+      continues: continuing.has(type),
+      stream: false,
+      count: 1,
+      maxOutputTokens: limit,
+      outputBound: limit,
+      stops: this.stops,
+      usageAsked: true,
+      tokenInput: reader.tokenInput,
+      lanes: reader.lanes,
+      loneValues: reader.loneValues,
+      opaque: reader.opaque,
+      files: reader.files,
+      listNumbers: reader.listNumbers,
+      limitOutput: (most) => this.#limit(type, root, settings, most),
+      askUsage: () => none,
+      spellTokens: () => none,
+    };
+  }
+
+  #limit(type: string, root: JsonNode, settings: JsonNode | undefined, most: number): readonly JsonEdit[] {
+    if (continuing.has(type)) {
+      // The server answers what it hears by itself, at whatever length its session says.
+      if (!this.#limited) refuse('max_output_tokens');
+      return none;
+    }
+    if (type === 'session.update') this.#limited = true;
+    if (settings === undefined) return [insert(root, `"response":{"max_output_tokens":${most}}`)];
+    const fields = fieldsOf(settings);
+    const edits = limitNames.flatMap((name) => {
+      const node = fields.get(name);
+      return node === undefined || (node.number ?? Number.POSITIVE_INFINITY) <= most
+        ? []
+        : [replace(node, String(most))];
+    });
+    return limitNames.some((name) => fields.has(name)) ? edits : [insert(settings, `"max_output_tokens":${most}`)];
+  }
+}
+
+/** Of a session, or of one answer. */
+function settingsOf(type: string, root: JsonNode): JsonNode | undefined {
+  const isSession = type.endsWith('session.update');
+  const node = root.get(isSession ? 'session' : 'response');
+  if (type === 'response.create' && (node === undefined || node.kind === 'null')) return undefined;
+  if (isSession && node?.kind !== 'object') refuse('session');
+  return node?.kind === 'object' ? node : undefined;
+}
+
+function nameIn(node: JsonNode | undefined, field: string): string | undefined {
+  const name = node?.get(field)?.string;
+  if (name === undefined) return undefined;
+  if (name === '' || name.length > longestModel || name.includes(',')) refuse(field);
+  return name;
+}
+/** Names are matched, recorded and measured: no server's is longer. */
+const longestModel = 512;
+
+/** The most that any of the two names asks for; undefined: as much as the server gives. */
+function limitOf(settings: JsonNode | undefined): number | undefined {
+  let limit: number | undefined;
+  for (const name of limitNames) {
+    const node = settings?.get(name);
+    if (node === undefined || node.kind === 'null' || node.string === 'inf') continue;
+    const value = node.number;
+    if (value === undefined || !/^[0-9]{1,15}$/.test(node.text) || value < 1) refuse(name);
+    limit = Math.max(limit ?? 0, value);
+  }
+  return limit;
+}
+
+function hasStrangers(type: string, settings: JsonNode | undefined): boolean {
+  const shape: Shape = type === 'response.create' ? ofResponse : sessionShape;
+  return settings?.keys.some((key) => shape.fields?.has(key.text) !== true) ?? false;
+}
+
+/** Beside its own an answer may go to no conversation. */
+function checkConversation(settings: JsonNode | undefined): void {
+  const node = settings?.get('conversation');
+  if (node === undefined || node.kind === 'null') return;
+  if (node.string !== 'auto' && node.string !== 'none') refuse('conversation');
+}

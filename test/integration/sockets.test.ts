@@ -1,0 +1,197 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { createApprovalDesk } from '../support/approval-desk.ts';
+import type { ApprovalDesk } from '../support/approval-desk.ts';
+import { callSocket, startSocketModel } from '../support/socket-model.ts';
+import type { SocketCaller, SocketModel } from '../support/socket-model.ts';
+import { pause, until } from '../support/wait.ts';
+import type { World } from '../support/world.ts';
+import { basePolicy, startWorld } from '../support/world.ts';
+
+// WebSockets of which no dialect knows anything: their messages are JSON, and each is looked at.
+
+const policy = (issuer: string, more = '', files = ''): string =>
+  basePolicy(
+    issuer,
+    `${files}  guards:
+  - { name: no-secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }
+  - { name: hide-mail, direction: Request, match: { detectors: [Email] }, action: Mask }
+  - { name: project, direction: Request, match: { words: [falcon] }, action: RequireApproval }
+  classification:
+  - { label: card, detectors: [CreditCard], visibleTo: [{ group: finance }], otherwise: Mask }
+  approvals: { approvers: [{ kubernetesGroup: leads }], timeout: 60s }
+${more}`,
+  ).replace('ListModels]', 'ListModels, Other]');
+const secret = 'ghp_aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3hJ6';
+
+let world: World;
+let model: SocketModel;
+let desk: ApprovalDesk;
+let bearer: string;
+beforeAll(async () => {
+  model = await startSocketModel();
+  desk = createApprovalDesk();
+  world = await startWorld({ policy: (issuer) => policy(issuer), modelUrl: model.url, approvals: desk.gate });
+  bearer = await world.token();
+});
+afterAll(async () => {
+  await world.close();
+  await model.close();
+});
+afterEach(() => model.forget());
+
+async function open(): Promise<SocketCaller> {
+  const caller = callSocket(world, '/ws/chat', bearer);
+  await caller.ready;
+  return caller;
+}
+const ended = (caller: SocketCaller): Promise<void> =>
+  until(
+    () => caller.end !== undefined,
+    () => `the end; heard ${JSON.stringify(caller.heard)}`,
+  );
+
+test('texts are masked both ways, in their place, over the pieces in which the model sends them', async () => {
+  model.onMessage = (_text, socket) => {
+    for (const piece of ['card 4111 1111', ' 1111 1111', ' it is'])
+      socket.send(JSON.stringify({ delta: { text: piece } }));
+    socket.close(1000, 'done');
+  };
+  const caller = await open();
+  caller.socket.send('{ "ask": "mail ana@example.com now", "n": 1.50 }');
+  await ended(caller);
+  expect(caller.end).toEqual({ code: 1000, reason: 'done' });
+  expect(model.messages[0]).not.toContain('ana@example.com');
+  expect(model.messages[0]).toMatch(/^\{ "ask": "mail .* now", "n": 1\.50 \}$/);
+  const joined = caller.heard.map((text) => (JSON.parse(text) as { delta: { text: string } }).delta.text).join('');
+  expect(joined).toMatch(/^card \[card\]/);
+  expect(joined).not.toMatch(/4111|1111/);
+  expect(caller.end).toEqual({ code: 1000, reason: 'done' });
+  const record = await world.record();
+  expect(record.findLast((one) => one['type'] === 'start')).toMatchObject({
+    dialect: 'generic-websocket',
+    operation: 'Other',
+  });
+  expect(JSON.stringify(record)).not.toMatch(/ana@example|4111 1111/);
+});
+
+test.each([
+  ['a secret', JSON.stringify({ deep: [{ er: secret }] }), 'guard_blocked', 1008],
+  ['a secret for a name', JSON.stringify({ [secret]: 1 }), 'guard_blocked', 1008],
+  ['no JSON', 'hello', 'invalid_json', 1008],
+  ['bytes', Buffer.from('{}'), 'file_not_allowed', 1003],
+])('%s ends the connection, and the model does not get it', async (_what, message, code, closing) => {
+  const caller = await open();
+  caller.socket.send(message);
+  await ended(caller);
+  expect(caller.end).toEqual({ code: closing, reason: code });
+  expect(JSON.parse(caller.heard.at(-1) ?? '')).toMatchObject({ error: { code } });
+  expect(model.messages).toEqual([]);
+});
+
+test('what the model says that is no JSON, or bytes, ends it', async () => {
+  for (const said of ['hello', Buffer.from('{}')]) {
+    model.onSocket = (socket) => socket.send(said);
+    const caller = await open();
+    await ended(caller);
+    expect(caller.end).toEqual({ code: 1011, reason: 'response_uninspectable' });
+    expect(caller.heard).toHaveLength(1);
+  }
+});
+
+test('bytes pass as they are where a rule says so', async () => {
+  await world.setPolicy(
+    policy(world.issuer.url, '', '    files: { types: [application/octet-stream], maxBytes: 8 }\n'),
+  );
+  model.onMessage = (_text, socket) => socket.send(Buffer.from([1, 2, 0xff]), { binary: true });
+  const caller = await open();
+  const kinds: boolean[] = [];
+  caller.socket.on('message', (_data, isBinary) => kinds.push(isBinary));
+  caller.socket.send(Buffer.from([0, 0xfe, 7]));
+  await until(() => caller.heard.length === 1, 'the answer');
+  expect(kinds).toEqual([true]);
+  expect(model.messages).toEqual(['\0\u00fe\u0007']);
+  caller.socket.send(Buffer.alloc(9));
+  await ended(caller);
+  expect(caller.end).toEqual({ code: 1003, reason: 'file_not_allowed' });
+  await world.setPolicy(policy(world.issuer.url));
+});
+
+test('a message waits for people, those behind it with it, and pings go by meanwhile', async () => {
+  const caller = await open();
+  caller.socket.send('{"a":"about falcon"}');
+  caller.socket.send('{"b":"after it"}');
+  await until(() => desk.asks.length === 1, 'the question');
+  const pongs: string[] = [];
+  caller.socket.on('pong', (data) => pongs.push(data.toString()));
+  caller.socket.ping('still here');
+  await until(() => pongs.length === 1, 'the pong');
+  expect(model.messages).toEqual([]);
+  desk.decide('Approve', 0);
+  await until(() => model.messages.length === 2, 'both');
+  expect(model.messages).toEqual(['{"a":"about falcon"}', '{"b":"after it"}']);
+  caller.socket.close();
+  await ended(caller);
+});
+
+describe('limits of answers are kept', () => {
+  test.each([
+    ['maxBytes: 4Ki', 'response_too_large'],
+    ['maxDuration: 1s', 'response_timeout'],
+  ])('%s', async (limit, code) => {
+    await world.setPolicy(policy(world.issuer.url, `  responseLimits: [{ subjects: [{ anyone: true }], ${limit} }]\n`));
+    model.onMessage = (_text, socket) => {
+      for (let at = 0; at < 10; at++) socket.send(JSON.stringify({ pad: 'x'.repeat(1_000) }));
+    };
+    const caller = await open();
+    if (code === 'response_too_large') caller.socket.send('{}');
+    await ended(caller);
+    expect(caller.end?.reason).toBe(code);
+    await world.setPolicy(policy(world.issuer.url));
+  });
+});
+
+test('a message is as long as a body may be', async () => {
+  await world.setPolicy(policy(world.issuer.url, '  requestLimits: { maxBodyBytes: 1Ki }\n'));
+  const caller = await open();
+  caller.socket.send(JSON.stringify({ a: 'x'.repeat(1_100) }));
+  await ended(caller);
+  expect(caller.end?.code).toBe(1009);
+  expect(model.messages).toEqual([]);
+  await world.setPolicy(policy(world.issuer.url));
+});
+
+test('a model that does not take what is sent stops its caller, and nothing of it is lost', async () => {
+  const held: (() => void)[] = [];
+  model.onSocket = (socket) => {
+    const inner = socket as unknown as { pause(): void; resume(): void };
+    inner.pause();
+    held.push(() => inner.resume());
+  };
+  const caller = await open();
+  const numbers = Array.from({ length: 15_000 }, () => 0.5);
+  const count = 250;
+  for (let at = 0; at < count; at++) caller.socket.send(JSON.stringify({ at, numbers }));
+  await pause(500);
+  const buffered = (caller.socket as unknown as { readonly bufferedAmount: number }).bufferedAmount;
+  expect(buffered).toBeGreaterThan(numbers.length * 4 * 20);
+  held.forEach((goOn) => goOn());
+  await until(() => model.messages.length === count, 'all of them');
+  expect(model.messages.map((one) => (JSON.parse(one) as { at: number }).at)).toEqual(
+    Array.from({ length: count }, (_, at) => at),
+  );
+  caller.socket.close();
+  await ended(caller);
+});
+
+test('a server that compresses, or answers with another key, is not spoken to', async () => {
+  const compressing = await startSocketModel({ perMessageDeflate: true });
+  const other = await startWorld({ policy: (issuer) => policy(issuer), modelUrl: compressing.url });
+  const caller = callSocket(other, '/ws/chat', await other.token());
+  await caller.ready;
+  expect(compressing.handshakes[0]?.headers['sec-websocket-extensions']).toBeUndefined();
+  expect(caller.refused).toBeUndefined();
+  caller.socket.close();
+  await ended(caller);
+  await other.close();
+  await compressing.close();
+});
