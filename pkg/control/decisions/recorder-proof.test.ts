@@ -24,6 +24,9 @@ const client = async (uri: string): Promise<X509Certificate> =>
   new X509Certificate(await own.sign({ purpose: 'client', csr: createKeyRequest().csr, uri }));
 const proof = createRecorderProof({ bundle: () => bundles.pem, namespace: 'sidegate-system', clock });
 
+/** Key and signature. */
+const ecdsa = (namedCurve: string) => ({ name: 'ECDSA', hash: 'SHA-256', namedCurve });
+
 describe('a connection is the recorder’s', () => {
   test('by the certificate with which it serves', async () => {
     expect(proof.proves(await server(own, name, 'sidegate-recorder.sidegate-system'))).toBe(true);
@@ -39,14 +42,14 @@ describe('a connection is the recorder’s', () => {
     expect(proof.proves(await made())).toBe(false);
   });
 
-  test.each<[string, object, boolean]>([
+  test.each<[string, webcrypto.RsaHashedKeyGenParams | webcrypto.EcKeyGenParams, boolean]>([
     [
       'RSA',
       { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]) },
       true,
     ],
-    ['another key on the same curve', { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' }, true],
-    ['a key of another kind, with no extension at all', { name: 'Ed25519' }, false],
+    ['another key on the same curve', ecdsa('P-256'), true],
+    ['a key on another curve, with no extension at all', ecdsa('P-384'), false],
   ])('not by one that somebody signed with %s in our authority’s name', async (_what, algorithm, extended) => {
     const made: unknown = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const keys = made as webcrypto.CryptoKeyPair;
@@ -55,7 +58,7 @@ describe('a connection is the recorder’s', () => {
       new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
       new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),
     ];
-    const signingAlgorithm = algorithm as Algorithm;
+    const signingAlgorithm: Algorithm = algorithm;
     const certificate = await x509.X509CertificateGenerator.create(
       {
         ...{ subject: 'CN=x', issuer, signingKey: keys.privateKey, publicKey: keys.publicKey, signingAlgorithm },
