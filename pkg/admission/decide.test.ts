@@ -281,6 +281,25 @@ describe('the resources themselves', () => {
     expect(await away.render()).toContain('sidegate_webhook_events_dropped_total{why="failed"} 1');
   });
 
+  test.each([{ issuer: '😀'.repeat(257) }, { subject: '😀'.repeat(257) }, { models: ['*', '😀'.repeat(129)] }])(
+    'a grant is not longer than sidecars read: %#',
+    async (more) => {
+      const { decide } = build();
+      const ask = async (fields: Fields) => {
+        const spec = { ...grantSpec, ...fields };
+        const asked = {
+          operation: 'CREATE' as const,
+          group: 'sidegate.dev',
+          resource: 'inferencegrants',
+          namespace: 'ml',
+        };
+        return decide(request({ ...asked, user: 'kim', object: { metadata: { name: grantName(spec) }, spec } }));
+      };
+      expect(code((await ask(more)).message)).toBe('too_long');
+      expect((await ask({ issuer: '😀'.repeat(256), subject: 's'.repeat(512), models: ['m'] })).allowed).toBe(true);
+    },
+  );
+
   test('a grant has the name of its spec, so that none takes the place of one that is being decided on', async () => {
     const { decide } = build();
     const name = grantName(grantSpec);

@@ -6,7 +6,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { canonical, workloadsOf } from '../core/index.ts';
 import type { Vote } from '../core/index.ts';
-import { grantName } from '../crd/index.ts';
+import { grantName, longGrantField } from '../crd/index.ts';
 import type { MayBecome } from '../kube/index.ts';
 import type { MayApprove } from './decide-access.ts';
 import { decidableOf, voteFault } from './decide-entry.ts';
@@ -157,6 +157,11 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
         );
       if (!(Date.parse(String(expiresAt)) > clock.now()))
         return refusal('[expired] spec.expiresAt is over already; fix: name a time to come');
+      const long = longGrantField(spec);
+      if (long !== undefined)
+        return refusal(
+          `[too_long] spec.${long} is longer than sidecars read, which count an emoji as two characters; fix: ask with a shorter one`,
+        );
       // Whoever decides does it by name: under one name there is one spec, whoever deletes and creates.
       const name = grantName(spec);
       if (metadataOf(request.object)['name'] !== name)
