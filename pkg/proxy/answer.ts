@@ -57,6 +57,8 @@ export interface AnswerOptions {
   readonly buffers: ByteBudget;
   /** Whether a file may leave that nobody reads. */
   readonly mayPass: (file: FilePart) => boolean;
+  /** As in {@link LiveRequest}. Absent: all of it is read. */
+  readonly mustBeRead?: NonNullable<LiveRequest['mustBeRead']>;
   readonly stops: boolean;
   readonly dropUsage: boolean;
   /** The model was sent its own credential: that it refuses it is no news for the caller. */
@@ -151,6 +153,10 @@ export class Answer implements LiveRequest {
       end: () => this.#guard(() => this.#end()),
       error: (error) => this.#fail(error),
     });
+  }
+
+  mustBeRead(next: Runtime): boolean {
+    return this.#options.mustBeRead?.(next) ?? false;
   }
 
   /** By policy or by a limit. */
