@@ -57,6 +57,8 @@ export interface AnswerOptions {
   readonly buffers: ByteBudget;
   /** Whether a file may leave that nobody reads. */
   readonly mayPass: (file: FilePart) => boolean;
+  /** As in {@link LiveRequest}. Absent: all of it is read. */
+  readonly mustBeRead?: NonNullable<LiveRequest['mustBeRead']>;
   readonly stops: boolean;
   readonly dropUsage: boolean;
   /** The model was sent its own credential: that it refuses it is no news for the caller. */
@@ -153,6 +155,10 @@ export class Answer implements LiveRequest {
     });
   }
 
+  mustBeRead(next: Runtime): boolean {
+    return this.#options.mustBeRead?.(next) ?? false;
+  }
+
   /** By policy or by a limit. */
   end(code: ReasonCode): void {
     if (this.#leaving) this.#cutOff(code);
@@ -216,7 +222,13 @@ export class Answer implements LiveRequest {
     const framing = this.#framingOf(type);
     if (framing !== undefined) this.#startStream(framing);
     // Nobody would read it once it is whole: it may be a stream of another kind, which does not wait.
-    else if (this.#beside && !jsonType.test(type) && !textType.test(type)) this.#passUnread('response_uninspectable');
+    else if (this.#beside && !this.#isReadable(type)) this.#passUnread('response_uninspectable');
+  }
+
+  /** Whether somebody can read an answer of this type once it is whole. */
+  #isReadable(type: string): boolean {
+    if (this.#headers[jsonLengthHeader] !== undefined) return this.#options.route.split !== undefined;
+    return jsonType.test(type) || textType.test(type);
   }
 
   /** Of an answer of this type; undefined: it is no stream. */

@@ -4,6 +4,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError, parseJson } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger, Timer } from '../base/index.ts';
 import type {
+  AccessDecision,
   ApprovalAsk,
   ApprovalGate,
   ApprovalPhase,
@@ -48,7 +49,7 @@ import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
 import type { Decided, LiveRequest, LiveRequests } from './live.ts';
 import { endedMeanwhile } from './live.ts';
-import { couldAllow, isInside } from './loopback.ts';
+import { accessOf, couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
@@ -507,7 +508,15 @@ class GovernedRequest {
 
   /** What nobody reads goes on only where each policy that allows the request says so; where all only observe, that is recorded. */
   #letPass(files: readonly FilePart[]): void {
-    if (files.length > 0) refuseFiles(this.#need(this.#runtime), this.#session, this.#need(this.#access), files);
+    if (files.length === 0) return;
+    refuseFiles(this.#need(this.#runtime), this.#session, this.#need(this.#access), files);
+    this.#session.act('sidegate/uninspected', 'flagged');
+  }
+
+  #mayLeave(access: Allowed, file: FilePart): boolean {
+    const may = mayPass(access, file);
+    if (may) this.#session.act('sidegate/uninspected', 'flagged');
+    return may;
   }
 
   #facts(): Asked {
@@ -895,7 +904,9 @@ class GovernedRequest {
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
       route: this.#route,
-      mayPass: (file) => mayPass(access, file),
+      mayPass: (file) => this.#mayLeave(access, file),
+      // Other files may pass, or none: what is under way is not asked again.
+      mustBeRead: (next) => !lets(accessOf(next.snapshot, facts), access),
       promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
@@ -1294,6 +1305,11 @@ const protocolHeader = 'sec-websocket-protocol';
 
 /** The name of a model that only patterns for every model match. */
 const noModel = '';
+
+/** Whether files that passed still do. */
+function lets(next: AccessDecision, { files }: Allowed): boolean {
+  return files === undefined || (next.kind === 'allow' && JSON.stringify(next.files) === JSON.stringify(files));
+}
 
 /** Where the state of an approval is told to its requester. */
 export const approvalPath = '/.sidegate/approvals/';

@@ -20,6 +20,8 @@ export interface SessionCounted {
   readonly end: JsonNode | undefined;
   /** What is wrong with it, in words; undefined: nothing. */
   readonly fault: string | undefined;
+  /** Where its only fault is that lines are missing: how many. */
+  readonly missing: number;
   /** False: its end is there, and does not say how many lines there are: its sidecar was of a version that did not. */
   readonly counted: boolean;
 }
@@ -59,7 +61,9 @@ export function createSessionCount(): SessionCount {
             : said !== undefined && (lines < said || lines > said + unwritten)
               ? `${lines} of ${said} lines are there: ${lines < said ? 'others were deleted, or are kept back' : 'some are not its own'}`
               : undefined;
-      return { lines, start, end, fault, counted: end === undefined || said !== undefined };
+      const single = secondStart === undefined && secondEnd === undefined;
+      const missing = single && said !== undefined ? Math.max(0, said - lines) : 0;
+      return { lines, start, end, fault, missing, counted: end === undefined || said !== undefined };
     },
   };
 }

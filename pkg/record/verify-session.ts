@@ -1,4 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
+import { deletedLines } from './deleted-blocks.ts';
+import type { BeforeLine, DeletedBlock } from './deleted-blocks.ts';
 import { readHead } from './head.ts';
 import type { LogKeys, SignedHead } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
@@ -30,6 +32,8 @@ export interface SessionProof {
   readonly unsigned: number;
   /** Its last blocks that are not in it, since it would be too long; default: none. */
   readonly more?: number;
+  /** Where its first lines are not there: blocks of its chain before those that are, which retention has deleted, under the proof's head. */
+  readonly deleted?: readonly DeletedBlock[];
 }
 
 /** Whose record a session is in. */
@@ -51,6 +55,8 @@ export type SessionVerdict =
       readonly ended: boolean;
       /** Blocks that the proof does not hold. */
       readonly more: number;
+      /** Of its first lines: how many were in blocks that retention has deleted, as far as that can be proven. 0: it is there whole. */
+      readonly deleted: number;
       /** Other chains with lines under its id, of which none has a start: of what they are, nothing is said. */
       readonly others: readonly SessionSource[];
     } & SessionSource)
@@ -58,6 +64,8 @@ export type SessionVerdict =
       readonly ok: false;
       /** In words. */
       readonly why: string;
+      /** Its start and so many lines are not there, and `deleted` of the proof does not say that they were deleted. */
+      readonly lacks?: BeforeLine & { readonly lines: number };
     };
 
 const no = (why: string): SessionVerdict => ({ ok: false, why });
@@ -65,6 +73,8 @@ const no = (why: string): SessionVerdict => ({ ok: false, why });
 /** Lines under the session's id in one chain. */
 interface OfChain extends SessionSource {
   readonly count: SessionCount;
+  /** Number of the first of them. */
+  readonly first: number;
 }
 
 export interface SessionQuestion {
@@ -94,17 +104,41 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
       chains.size === 0 && proof.unsigned > 0 ? 'it is newer than the last signed head: ask again in a minute' : own,
     );
   const { source, chain, count } = own;
-  const { lines, start, end, fault, counted } = count.verdict();
-  if (fault !== undefined) return no(`${fault} (${nameOf(own)})`);
+  const { lines, start, end, fault, missing, counted } = count.verdict();
+  const lacksStart = missing > 0 && start === undefined;
+  const wrong = faultOf(own, fault, lacksStart ? { proof, head, publicKey, missing } : undefined);
+  if (wrong !== undefined) return wrong;
   const { more = 0 } = proof;
   if (receipt?.rules !== undefined && end === undefined && more > 0)
     return no(`the session is longer than one proof: its last ${more} blocks are not in it, verify the whole log`);
-  const differs = receipt === undefined ? undefined : differenceOf(receipt, session, start, end);
+  const differs = receipt === undefined ? undefined : differenceOf(receipt, session, start, end, lacksStart);
   if (differs !== undefined) return no(differs);
   const others = [...chains.values()]
     .filter((one) => one !== own)
     .map((one) => ({ source: one.source, chain: one.chain }));
-  return { ok: true, head, source, chain, lines, counted, ended: end !== undefined, more, others };
+  return { ok: true, head, source, chain, lines, counted, ended: end !== undefined, more, deleted: missing, others };
+}
+
+/**
+ * What is wrong with the lines of its chain; undefined: nothing.
+ *
+ * @param lack Given where its start and other lines are not there: as many may have been deleted by retention
+ */
+function faultOf(
+  own: OfChain,
+  fault: string | undefined,
+  lack:
+    | { readonly proof: SessionProof; readonly head: SignedHead; readonly publicKey: LogKeys; readonly missing: number }
+    | undefined,
+): SessionVerdict | undefined {
+  if (fault === undefined) return undefined;
+  const why = `${fault} (${nameOf(own)})`;
+  if (lack === undefined) return no(why);
+  const { proof, head, publicKey, missing: lines } = lack;
+  const before = { source: own.source, chain: own.chain, before: own.first };
+  const deleted = deletedLines(proof.deleted ?? [], head, publicKey, before);
+  if (typeof deleted === 'string') return no(deleted);
+  return deleted < lines ? { ok: false, why, lacks: { ...before, lines } } : undefined;
 }
 
 /** Lines under the session's id, chain by chain. A text: why they are not proven. */
@@ -131,9 +165,9 @@ function readChains(
     const { source, chain } = block;
     if (named !== undefined && named !== chain) continue;
     const key = `${source} ${chain}`;
-    for (const { root } of verdict.lines) {
+    for (const { root, sequence } of verdict.lines) {
       if (root.get('session')?.string !== session) continue;
-      const of = chains.get(key) ?? { source, chain, count: createSessionCount() };
+      const of = chains.get(key) ?? { source, chain, count: createSessionCount(), first: sequence };
       chains.set(key, of);
       of.count.add(root);
     }
@@ -165,11 +199,12 @@ function differenceOf(
   session: string,
   start: JsonNode | undefined,
   end: JsonNode | undefined,
+  startDeleted: boolean,
 ): string | undefined {
   if (receipt.id !== session) return `the receipt is of session ${receipt.id}`;
-  if (start === undefined) return 'the record has no start of this session';
-  const generation = receiptText(start.get('generation')?.string ?? '');
-  if (receipt.generation !== generation)
+  if (start === undefined && !startDeleted) return 'the record has no start of this session';
+  const generation = receiptText(start?.get('generation')?.string ?? '');
+  if (start !== undefined && receipt.generation !== generation)
     return `the receipt names policy generation ${receipt.generation}, the record ${generation}`;
   if (receipt.rules === undefined) return undefined;
   if (end === undefined) return 'the record has no end of this session yet';

@@ -42,7 +42,7 @@ export interface RecorderWorld {
   second(): Running;
   whenUp(recorder: Running): Promise<void>;
   /** `record-writer.ts` for a pod. */
-  sidecar(pod: Pod, mode: 'write' | 'flush', from?: number): Running;
+  sidecar(pod: Pod, mode: 'write' | 'pace' | 'flush', from?: number): Running;
   /** When the recorder has ended: the proof of the whole log, and the numbers that were recorded, by uid, in the log's order. */
   found(): Promise<{ readonly verdict: LogVerdict; readonly numbers: ReadonlyMap<string, number[]> }>;
   close(): Promise<void>;
@@ -67,8 +67,14 @@ function runningOf(program: string, args: readonly string[], all: Set<ChildProce
   };
 }
 
-/** @param database In which the recorders keep the record; default: a file. Sidecars come to whichever of two recorders answers. */
-export async function startRecorderWorld(database?: PostgresServer): Promise<RecorderWorld> {
+/**
+ * @param database In which the recorders keep the record; default: a file. Sidecars come to whichever of two recorders answers.
+ * @param ship Receivers of the log, as the recorder's setting has them; default: none.
+ */
+export async function startRecorderWorld(
+  database?: PostgresServer,
+  ship: readonly object[] = [],
+): Promise<RecorderWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-chaos-'));
   const bundle = join(folder, 'bundle');
   const built = await runCommand(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
@@ -112,6 +118,7 @@ export async function startRecorderWorld(database?: PostgresServer): Promise<Rec
     '--audit=127.0.0.1:0',
     '--admin=127.0.0.1:0',
     '--log-level=warn',
+    ...(ship.length === 0 ? [] : [`--ship=${JSON.stringify(ship)}`, `--ship-secrets=${folder}`]),
   ];
   const portOf = new Map<Running, number>();
   const startOn = (own: number): Running => {

@@ -119,6 +119,20 @@ describe('an answer leaves as it came', () => {
     expect([answer.status, answer.text, answer.headers['content-type']]).toEqual([200, text, type]);
   });
 
+  test('tensors behind the JSON, which are read', async () => {
+    const text = `to ${mail}`;
+    const tensor = { name: 'x', datatype: 'BYTES', shape: [1], parameters: { binary_data_size: text.length + 4 } };
+    const head = JSON.stringify({ outputs: [tensor] });
+    const body = `${head}${String.fromCharCode(text.length)}\0\0\0${text}`;
+    const length = 'inference-header-content-length';
+    world.model.script = (response) =>
+      response.setHeader('content-type', 'application/octet-stream').setHeader(length, head.length).end(body);
+    const answer = await world.post('/v2/models/m/infer', { inputs: [] });
+    expect([answer.status, answer.text, answer.headers[length]]).toEqual([200, body, String(head.length)]);
+    expect(await observed(world)).toMatch(/confidential.*"masked"/);
+    expect(await observed(world)).not.toContain('response_uninspectable');
+  });
+
   test('its headers, but for those of one connection', async () => {
     world.model.script = (response) =>
       response

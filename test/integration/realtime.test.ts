@@ -253,6 +253,10 @@ describe('what the model says', () => {
     expect(caller.heard).toEqual(events.map((event) => JSON.stringify(event)));
     caller.socket.close();
     await ended(caller);
+    const record = await world.record();
+    expect(record.findLast((one) => one['type'] === 'end')).toMatchObject({
+      rules: expect.arrayContaining([expect.objectContaining({ rule: 'sidegate/uninspected', act: 'flagged' })]),
+    });
   });
 
   test.each([
@@ -325,6 +329,14 @@ describe('it ends', () => {
     await ended(caller);
     expect(caller.end).toEqual({ code: 1008, reason: 'policy_changed' });
     await until(() => model.closes.length > 0, "the model's end");
+    await restore();
+  });
+
+  test('where files that passed no longer do', async () => {
+    const caller = await open();
+    await world.setPolicy(policy(world.issuer.url, '    files: { types: ["audio/*"], maxBytes: 2Ki }\n'));
+    await ended(caller);
+    expect(caller.end).toEqual({ code: 1008, reason: 'policy_changed' });
     await restore();
   });
 

@@ -109,9 +109,8 @@ describe('TGI', () => {
     expect(all.at(-1)).toMatchObject({ generated_text: masked, details });
   });
 
-  test.each(importable('text_generation'))(
-    'is read by its own client, which makes errors of refusals (%s)',
-    async (library) => {
+  for (const library of importable('text_generation')) {
+    test(`is read by its own client, which makes errors of refusals (${library})`, async () => {
       const details = { finish_reason: 'eos_token', generated_tokens: 3, seed: null };
       world.model.script = (response) => {
         const asked = sent();
@@ -140,8 +139,8 @@ describe('TGI', () => {
       expect(await python(lines, [String(world.port), await world.token()])).toBe(
         `${masked}\n${masked}\n${masked}\nValidationError\n`,
       );
-    },
-  );
+    });
+  }
 
   test('refuses in its own shape', async () => {
     const answer = await world.post('/generate', { inputs: 'project falcon' });
@@ -321,21 +320,23 @@ describe('KServe and Triton', () => {
     expect([broken.status, parsed(broken.text)]).toMatchObject([502, { code: 'response_uninspectable' }]);
   });
 
-  test.each(importable('tritonclient.http'))('infer by the real client (%s)', async (library) => {
-    world.model.script = answersBinary(binary('outputs', text));
-    const lines = [
-      `import os, sys, numpy, ${library} as triton`,
-      'port, token = sys.argv[1:]',
-      "client = triton.InferenceServerClient('localhost:' + port, ssl=True, ssl_options={'ca_certs': os.environ['REQUESTS_CA_BUNDLE']})",
-      "asked = triton.InferInput('text', [1], 'BYTES')",
-      "asked.set_data_from_numpy(numpy.array([b'hi'], dtype=object))",
-      "wanted = [triton.InferRequestedOutput('text'), triton.InferRequestedOutput('score')]",
-      "result = client.infer('m', [asked], outputs=wanted, headers={'authorization': 'Bearer ' + token})",
-      "print(result.as_numpy('text')[0].decode(), result.as_numpy('score').tolist())",
-    ];
-    const out = await python(lines, [String(world.port), await world.token()]);
-    expect(out).toBe(`${masked} [1.5, -2.0, 0.25]\n`);
-  });
+  for (const library of importable('tritonclient.http')) {
+    test(`infer by the real client (${library})`, async () => {
+      world.model.script = answersBinary(binary('outputs', text));
+      const lines = [
+        `import os, sys, numpy, ${library} as triton`,
+        'port, token = sys.argv[1:]',
+        "client = triton.InferenceServerClient('localhost:' + port, ssl=True, ssl_options={'ca_certs': os.environ['REQUESTS_CA_BUNDLE']})",
+        "asked = triton.InferInput('text', [1], 'BYTES')",
+        "asked.set_data_from_numpy(numpy.array([b'hi'], dtype=object))",
+        "wanted = [triton.InferRequestedOutput('text'), triton.InferRequestedOutput('score')]",
+        "result = client.infer('m', [asked], outputs=wanted, headers={'authorization': 'Bearer ' + token})",
+        "print(result.as_numpy('text')[0].decode(), result.as_numpy('score').tolist())",
+      ];
+      const out = await python(lines, [String(world.port), await world.token()]);
+      expect(out).toBe(`${masked} [1.5, -2.0, 0.25]\n`);
+    });
+  }
 
   test('refuse in their own shape', async () => {
     const seen = world.model.seen.length;

@@ -1,6 +1,6 @@
 // A sidecar's record as a process of its own, to be killed at any moment: `record-writer.ts FOLDER PORT MODE`. FOLDER has
 // `identity.pem`, `identity-key.pem`, `trust.pem` and `spool/`. Each line that it says is a number that `append` has returned for.
-// MODE `write`: goes on for ever; `beat`: too, and says heartbeats in place of numbers; `flush`: sends what is there, says `flushed` or
+// MODE `write`: goes on for ever; `pace`: too, a session each 20 ms, and says the ids of sessions in place of numbers; `beat`: too, and says heartbeats in place of numbers; `flush`: sends what is there, says `flushed` or
 // `not flushed`, and ends; `stop`: writes some, and ends as a sidecar does that is told to.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,9 @@ if (mode === 'stop') {
   process.exit(0);
 }
 for (let n = Number(from); ; n++) {
-  record.audit.append(sessionEvents({ id: randomId(), ask: `number ${n} ${'x'.repeat(n % 900)}`, user: `u${n}` }));
-  process.stdout.write(mode === 'beat' ? `${JSON.stringify(record.head())}\n` : `${n}\n`);
-  if (n % 7 === 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
+  const id = randomId();
+  record.audit.append(sessionEvents({ id, ask: `number ${n} ${'x'.repeat(n % 900)}`, user: `u${n}` }));
+  process.stdout.write(mode === 'beat' ? `${JSON.stringify(record.head())}\n` : `${mode === 'pace' ? id : n}\n`);
+  if (mode === 'pace') await new Promise((resolve) => setTimeout(resolve, 20));
+  else if (n % 7 === 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
 }

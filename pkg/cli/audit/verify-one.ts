@@ -15,6 +15,8 @@ import type { Flags } from '../flags.ts';
 import { printable } from '../terminal-text.ts';
 import { sessionPath } from './client.ts';
 import type { AuditClient } from './client.ts';
+import { createDeletionSearch, provenDeletions } from './deletions.ts';
+import { logOfRecorder } from './log-pages.ts';
 import type { LogPages } from './log-pages.ts';
 
 /** One session that is to be proven, and what its caller was told of it. */
@@ -37,8 +39,30 @@ export function oneSession(session: string | undefined, receiptText: string | un
   return { session, receipt: undefined };
 }
 
-export async function proofOfRecorder(audit: AuditClient, session: string, flags: Flags): Promise<SessionProof> {
-  return (await audit.get(sessionPath(session, flags, '/proof'))) as unknown as SessionProof;
+/**
+ * As the recorder gives it. Where the first lines are not there, the log is looked through for what says that they were deleted: it is asked for all
+ * of its entries, without lines.
+ */
+export async function proofOfRecorder(
+  audit: AuditClient,
+  one: OneSession,
+  pem: string,
+  flags: Flags,
+): Promise<SessionProof> {
+  const proof = (await audit.get(sessionPath(one.session, flags, '/proof'))) as unknown as SessionProof;
+  const publicKey = readLogKeys(pem);
+  const verdict = verifySession(proof, { ...one, publicKey });
+  if (verdict.ok || verdict.lacks === undefined) return proof;
+  const size = readHead(proof.head, publicKey)?.size ?? 0;
+  const search = createDeletionSearch(verdict.lacks);
+  await logOfRecorder(audit, false).each({
+    head: () => undefined,
+    entry: (index, text) => (index < size ? search.entry(index, text) : undefined),
+    later: () => undefined,
+  });
+  const pathOf = async (index: number): Promise<readonly string[]> =>
+    (await audit.get(`/v1/log/proof?index=${index}&size=${size}`))['path'] as readonly string[];
+  return { ...proof, deleted: await provenDeletions(search.found(verdict.lacks.lines), pathOf) };
 }
 
 /** The same from an exported log. */
@@ -73,7 +97,18 @@ export async function proofOfPages(
     ...showSession(entry, lines, session),
     path: (await inclusionProof(index, size, read)).map((one) => Buffer.from(one).toString('hex')),
   }));
-  return { head: head ?? '', blocks: await Promise.all(blocks), unsigned: found.length - signed.length };
+  const proof = { head: head ?? '', blocks: await Promise.all(blocks), unsigned: found.length - signed.length };
+  const verdict = verifySession(proof, { session, chain, publicKey: key });
+  if (verdict.ok || verdict.lacks === undefined) return proof;
+  const search = createDeletionSearch(verdict.lacks);
+  await pages.each({
+    head: () => undefined,
+    entry: (index, text) => (index < size ? search.entry(index, text) : undefined),
+    later: () => undefined,
+  });
+  const pathOf = async (index: number): Promise<readonly string[]> =>
+    (await inclusionProof(index, size, read)).map((one) => Buffer.from(one).toString('hex'));
+  return { ...proof, deleted: await provenDeletions(search.found(verdict.lacks.lines), pathOf) };
 }
 
 /** What `--save-proof` wrote, which anybody may have handed over. @throws Error in words, where it is none */
@@ -92,7 +127,13 @@ export function readProof(text: string): SessionProof {
     );
     return named && lists && (head === undefined || isText(head));
   };
-  const [blocks, more] = [at(value, 'blocks'), at(value, 'more')];
+  const isEntry = (one: unknown): boolean => {
+    const path = at(one, 'path');
+    return isCount(at(one, 'index')) && isText(at(one, 'entry')) && Array.isArray(path) && path.every(isText);
+  };
+  const [blocks, more, deleted = []] = [at(value, 'blocks'), at(value, 'more'), at(value, 'deleted')];
+  if (!Array.isArray(deleted) || !deleted.every((one) => isEntry(at(one, 'block')) && isEntry(at(one, 'by'))))
+    throw new Error('it is no proof of a session');
   const good = isText(at(value, 'head')) && Array.isArray(blocks) && blocks.every(isBlock);
   if (!good || !isCount(at(value, 'unsigned')) || !(more === undefined || isCount(more)))
     throw new Error('it is no proof of a session');
@@ -120,7 +161,7 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
         `${saveTo} has ${foreign.length} lines of others: ${whole.length} of its blocks are of a recorder that could not leave them out. Look at it before you give it away\n`,
       );
   }
-  const { head, source, chain, lines, counted, ended, more, others } = verdict;
+  const { head, source, chain, lines, counted, ended, more, deleted, others } = verdict;
   const open =
     more > 0
       ? `; its last ${more} blocks are too much for one proof: verify the whole log`
@@ -128,8 +169,9 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
   io.stdout(
     `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
       `${ended && more === 0 ? '' : open}` +
+      `${deleted === 0 ? '' : `; AS FAR AS IT GOES: its start and what came with it, ${deleted} lines, were in blocks that retention has deleted, as the recorder sealed it: what they said, nothing proves`}` +
       `${counted ? '' : '; its sidecar did not say how many lines it has: whether some are missing is not seen'}` +
-      `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
+      `${one.receipt === undefined ? '' : `; the receipt says what is on record${deleted === 0 ? '' : ', but for the policy generation, which was in its start'}`}\n`,
   );
   io.stdout(`${printable(`it is in chain ${chain} of ${source}`)}\n`);
   for (const other of others)

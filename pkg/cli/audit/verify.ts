@@ -284,7 +284,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const key = flags.text('key');
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
     const audit = await openAudit(client, flags, io);
-    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session, flags), pem, flags, io);
+    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one, pem, flags), pem, flags, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
     return finish(logOfRecorder(audit, withLines), pem, published, createWordSample(audit));

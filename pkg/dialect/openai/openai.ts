@@ -33,7 +33,7 @@ export const openai: Dialect = {
     const generates = found.operation === 'Chat' || found.operation === 'Completions';
     return { dialect: openai, ...found, generates, streams: generates ? events : none };
   },
-  request: (route, root, query = '') => readRequest(route.operation, root, query),
+  request: ({ operation, model }, root, query = '') => readRequest(operation, root, query, model),
   answer: (route, root, status) => readAnyAnswer(route.operation, root, status),
   frame(route, event, data, root) {
     if (route.operation !== 'Chat' && route.operation !== 'Completions') {

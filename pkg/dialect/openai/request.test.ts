@@ -552,3 +552,38 @@ describe('a request with a flood of fields', () => {
     expect(refused('chat', JSON.stringify(chat(many)))).toBe('body');
   });
 });
+
+describe('Azure’s routes name the model in the path', () => {
+  const at = (path: string, body: object): RequestView => {
+    const route = recognise('POST', path);
+    return route.dialect.request(route, parseJson(JSON.stringify(body)), 'api-version=2026-02-01');
+  };
+  const path = '/openai/deployments/gpt-large/chat/completions';
+
+  it('and the body may name it again', () => {
+    expect(recognise('POST', path)).toMatchObject({ operation: 'Chat', model: 'gpt-large', generates: true });
+    expect(at(path, { messages: [user] }).model).toBe('gpt-large');
+    expect(at(path, chat({ model: 'gpt-large' })).model).toBe('gpt-large');
+    expect(at(path, chat({ model: null })).model).toBe('gpt-large');
+    expect(lanes(at(path, { messages: [user] }))).toEqual(['messages[0].content=hi']);
+  });
+
+  it('but no other', () => {
+    for (const model of ['gpt-small', 'GPT-large', '', ['gpt-large'], 'gpt-large,gpt-small'])
+      expect(() => at(path, chat({ model }))).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  });
+
+  it.each([
+    ['POST', '/openai/deployments/a/completions', 'Completions', 'a'],
+    ['POST', '/openai/deployments/a%2Eb/embeddings', 'Embeddings', 'a.b'],
+    ['GET', '/openai/deployments/a/chat/completions', 'Other', undefined],
+    ['POST', '/openai/deployments/a/chat', 'Other', undefined],
+    ['POST', '/openai/deployments//chat/completions', 'Other', undefined],
+    ['POST', '/openai/deployments/a/b/chat/completions', 'Other', undefined],
+    ['POST', '/openai/deployments/../chat/completions', 'Other', undefined],
+    ['POST', '/openai/Deployments/a/chat/completions', 'Other', undefined],
+    ['POST', '/openai/deployments/a/chat/completions/', 'Other', undefined],
+  ])('%s %s is %s of %s', (method, of, operation, model) => {
+    expect(recognise(method, of)).toMatchObject({ operation, model });
+  });
+});

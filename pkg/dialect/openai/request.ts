@@ -38,8 +38,15 @@ const maxCount = 128;
 /** How many answers a prompt gets; the last is llama.cpp's. */
 const countNames = ['n', 'best_of', 'n_cmpl'];
 
+/** @param deployment the model that the path names: a body that names another would make it one of two. */
+function modelOf(fields: Fields, deployment: string | undefined): string {
+  if (deployment === undefined || given(fields, 'model') !== undefined) modelNamed(fields);
+  const model = given(fields, 'model')?.text ?? deployment ?? '';
+  if (deployment !== undefined && model !== deployment) refuse('model');
+  return model;
+}
+
 function checkRequired(operation: Operation, fields: Fields): void {
-  modelNamed(fields);
   if (operation === 'Chat') checkMessages(fields);
   else if (operation === 'Completions') {
     if (['prompt_embeds', 'prompt_token_ids'].every((name) => given(fields, name) === undefined))
@@ -109,9 +116,15 @@ const plainQuery = /^(?:api-version=[A-Za-z0-9._-]{1,64})?$/;
 
 /**
  * @param query without `?`.
+ * @param deployment the model that the path names; undefined: the body does.
  * @throws RefusedError `invalid_request`
  */
-export function readRequest(operation: Operation, root: JsonNode, query: string): RequestView {
+export function readRequest(
+  operation: Operation,
+  root: JsonNode,
+  query: string,
+  deployment: string | undefined,
+): RequestView {
   if (!plainQuery.test(query)) refuse('query');
   const place = places[operation];
   if (place === undefined || root.kind !== 'object') refuse('body');
@@ -119,6 +132,7 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   reader.read(root, place);
 
   const fields = fieldsOf(root);
+  const model = modelOf(fields, deployment);
   checkRequired(operation, fields);
   const stream = fields.get('stream')?.kind === 'true';
   if (!stream && given(fields, 'stream_options') !== undefined) refuse('stream_options');
@@ -131,7 +145,7 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   const stop = given(fields, 'stop');
   const asked = limits.length === 0 ? undefined : Math.max(...limits);
   return {
-    model: required(fields, 'model').text,
+    model,
     stream,
     generates,
     count: prompts * each,

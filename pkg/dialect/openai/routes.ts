@@ -2,7 +2,7 @@ import type { Operation } from '../../core/index.ts';
 
 /**
  * OpenAI's routes as data. vLLM, SGLang and llama.cpp serve them without `/v1` too, KServe's runtimes under `/openai/v1`.
- * Anything else on these paths (another method, a trailing slash, other letter case) is not one of them: it is `Other`.
+ * Azure's name the model as a deployment in the path. Anything else on these paths (another method, a trailing slash, other letter case) is not one of them: it is `Other`.
  */
 export const prefixes = ['/v1', '', '/openai/v1', '/openai'] as const;
 
@@ -45,9 +45,21 @@ function modelName(encoded: string): string | undefined {
   return segments.length <= 2 && segments.every((one) => segment.test(one)) ? name : undefined;
 }
 
+const deployments = '/openai/deployments/';
+
+/** Azure's: `/openai/deployments/NAME/chat/completions`. */
+function deploymentRoute(path: string): OpenAiRoute | undefined {
+  if (!path.startsWith(deployments)) return undefined;
+  const end = path.indexOf('/', deployments.length);
+  const operation = end < 0 ? undefined : posts[path.slice(end)];
+  const model = end < 0 ? undefined : modelName(path.slice(deployments.length, end));
+  if (operation === undefined || model === undefined || model.includes('/')) return undefined;
+  return { operation, body: 'json', model };
+}
+
 /** Undefined: none of these routes. */
 export function openAiRoute(method: string, path: string): OpenAiRoute | undefined {
-  const route = exact.get(`${method} ${path}`);
+  const route = exact.get(`${method} ${path}`) ?? (method === 'POST' ? deploymentRoute(path) : undefined);
   if (route !== undefined || (method !== 'GET' && method !== 'HEAD')) return route;
   const page = pages.find((one) => path.startsWith(one));
   if (page === undefined) return undefined;

@@ -125,9 +125,9 @@ export function createAnswers(options: AnswersOptions): Answers {
     response: ServerResponse,
     url: URL,
     auditor: Auditor,
-    { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor) }: AskedBy,
-    question: { body?: JsonValue },
+    asked: AskedBy & { readonly question: { body?: JsonValue } },
   ): Promise<void> => {
+    const { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor), question } = asked;
     const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
     if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
     if (request.method === 'POST') question.body = await readQuestion(request);
@@ -148,8 +148,8 @@ export function createAnswers(options: AnswersOptions): Answers {
         if (await authorizer.mayHold(auditor)) return;
         throw notAllowed(auditor, 'place or release holds', 'update');
       },
-      note: (what, asked) => {
-        const text = noted(asked);
+      note: (what, spelled) => {
+        const text = noted(spelled);
         return put(what, text, () =>
           committer.add({ entry: { type: 'read', at: clock.now(), who, what, question: text } }),
         );
@@ -179,7 +179,7 @@ export function createAnswers(options: AnswersOptions): Answers {
       sharing(auditor.username, async () => {
         const question: { body?: JsonValue } = {};
         try {
-          await reply(request, response, url, auditor, asked, question);
+          await reply(request, response, url, auditor, { ...asked, question });
         } catch (error) {
           refuse({ who: auditor.username, proven: true }, request, url, error, question.body);
           throw error;

@@ -89,6 +89,13 @@ describe('a day to come', () => {
     expect(lines[0]).toContain('2099-01-01');
   });
 
+  test('with the head of today keeps no later one out', async () => {
+    const same = { [day(26)]: headOf(5).text, '2099-01-01': headOf(5).text };
+    const { results, data } = await publishAll(await world(same), headOf(9));
+    expect(data).toEqual({ ...same, [day(26)]: headOf(9).text });
+    expect(new Set(results)).toEqual(new Set(['done', 'foreign']));
+  });
+
   test('that the recorder itself wrote by a clock that was ahead is gone on with until it is there', async () => {
     const own = { '2026-12-24': headOf(5).text };
     const { results, data } = await publishAll(await world(own), headOf(9), headOf(12, 27));

@@ -53,7 +53,7 @@ export function publishHeads(options: {
   /** Says what stands there that no recorder of this log has put there. @param last Day behind which none can be. @returns the day of the longest head that is the log's */
   const lookAt = (data: Readonly<Record<string, string>>, last: string): string | undefined => {
     const bySize = Object.keys(data).sort(
-      (one, other) => sizeOf(data[other]) - sizeOf(data[one]) || (one < other ? 1 : -1),
+      (one, other) => sizeOf(data[other]) - sizeOf(data[one]) || (one < other ? -1 : 1),
     );
     const isOwn = (day: string): boolean => keys === undefined || readHead(data[day] ?? '', keys) !== undefined;
     const own = bySize.findIndex(isOwn);

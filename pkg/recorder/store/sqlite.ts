@@ -137,6 +137,16 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       db.exec(`PRAGMA busy_timeout = ${busyMs}`);
     }
   };
+  /** The same, where that frees what is needed. */
+  const makeRoom = (): void => {
+    try {
+      guarded(beginLogAnew);
+    } catch (error) {
+      // What is in the log is as safe there as in the file.
+      if (!(error instanceof StoreError && error.code === 'unavailable')) throw error;
+    }
+    guarded(room.look);
+  };
 
   return {
     async position(source, chain) {
@@ -154,7 +164,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       } catch (error) {
         if (!room.full) throw error;
         // There may be pages for it, and only the log of the file that has grown too large for what is left beside it.
-        guarded(beginLogAnew);
+        makeRoom();
         guarded(room.need);
         add();
       }
@@ -257,18 +267,15 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       for (let most = tight ? Math.ceil(atMost / 8) : atMost; ; most = Math.floor(most / 2))
         try {
           const deleted = transaction(() => retention.deleteOld(rule, now, most));
-          if (deleted > 0 && tight) {
-            guarded(beginLogAnew);
-            guarded(room.look);
-          }
+          if (deleted > 0 && tight) makeRoom();
           return deleted;
         } catch (error) {
           if (!room.full || most <= 1) throw error;
-          guarded(beginLogAnew);
+          makeRoom();
         }
     },
     async sweep() {
-      const words = await reader.ask('sweepWords');
+      const words = room.forWords && (await reader.ask('sweepWords'));
       if ((await nameSweep.step()) || words) return true;
       guarded(beginLogAnew);
       return false;

@@ -19,6 +19,7 @@ import { startPostgres } from '../../support/postgres.ts';
 import { proxyCore, start } from '../process.ts';
 import type { Measured } from '../process.ts';
 import { percentile } from '../statistics.ts';
+import { fillPostgres } from './record-fill-postgres.ts';
 import { dice, englishOf, fillStore, users, vocabulary } from './record-fill.ts';
 import type { Ask, Tell } from './record-server.ts';
 
@@ -36,13 +37,18 @@ export async function record(bench: Pick<Bench, 'short'>): Promise<Row[]> {
   }
 }
 
-/** How long searches take in a store of a million events (EVENTS=10000000: of ten million, which takes some minutes to make). */
+/**
+ * How long searches take in a store of a million events (EVENTS=10000000: of ten million, which takes some minutes to make), embedded or, by
+ * STORE=postgres, in a database.
+ */
 export async function recordSearch(bench: Pick<Bench, 'short'>): Promise<Row[]> {
   const events = Number(process.env['EVENTS'] ?? (bench.short ? 6_000 : 1_000_000));
   if (!Number.isInteger(events) || events < 3_000) throw new Error('EVENTS is a number of events, from 3,000');
+  const kind = process.env['STORE'] ?? 'sqlite';
+  if (kind !== 'sqlite' && kind !== 'postgres') throw new Error('STORE is sqlite or postgres');
   const bundle = await bundled();
   try {
-    return await searching(bundle, events);
+    return await (kind === 'sqlite' ? searching(bundle, events) : searchingShared(bundle, events));
   } finally {
     rmSync(bundle, { recursive: true });
   }
@@ -304,13 +310,25 @@ function questions(count: number): { readonly fields: SessionQuery[]; readonly w
   };
 }
 
-async function searching(bundle: string, events: number): Promise<Row[]> {
+async function searchingShared(bundle: string, events: number): Promise<Row[]> {
+  const database = await startPostgres();
+  try {
+    await fillPostgres(database.dsn.reveal(), events);
+    return await searching(bundle, events, database.dsn.reveal());
+  } finally {
+    await database.stop();
+  }
+}
+
+/** @param dsn Of a database that is filled; undefined: an embedded store is made. */
+async function searching(bundle: string, events: number, dsn?: string): Promise<Row[]> {
+  const kind = dsn === undefined ? 'recorder' : 'recorder on Postgres';
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-bench-search-'));
   const path = join(folder, 'record.db');
-  await fillStore(path, events);
+  if (dsn === undefined) await fillStore(path, events);
   const recorder = server(bundle);
   try {
-    await recorder.ask({ ask: 'open', folder, sidecars: 0 }, 'open');
+    await recorder.ask({ ask: 'open', folder, sidecars: 0, ...(dsn === undefined ? {} : { dsn }) }, 'open');
     const { fields, words } = questions(400);
     const byField = await recorder.ask({ ask: 'search', queries: fields }, 'took');
     const byWord = await recorder.ask({ ask: 'search', queries: words }, 'took');
@@ -318,22 +336,23 @@ async function searching(bundle: string, events: number): Promise<Row[]> {
     const [field, word] = [percentile(byField.ms, 0.95), percentile(byWord.ms, 0.95)];
     const [worstField, worstWord] = [percentile(byField.ms, 1), percentile(byWord.ms, 1)];
     const resident = recorder.process.resident();
-    const many = `${events.toLocaleString('en')} events (${show(sizeOf(folder) / 1e9, 1)} GB without their lines)`;
+    const bytes = dsn === undefined ? sizeOf(folder) : (await recorder.ask({ ask: 'stats' }, 'stats')).stats.diskBytes;
+    const many = `${events.toLocaleString('en')} events (${show(bytes / 1e9, 1)} GB without their lines)`;
     return [
       {
-        work: `recorder: search by field over ${many}: p95 of ${fields.length}`,
+        work: `${kind}: search by field over ${many}: p95 of ${fields.length}`,
         measured: `**${show(field, 1)} ms** (worst ${show(worstField, 0)} ms)`,
         target: '<= 100 ms',
         reached: printed(field, 1) <= 100,
       },
       {
-        work: `recorder: search by words over the same: p95 of ${words.length}`,
+        work: `${kind}: search by words over the same: p95 of ${words.length}`,
         measured: `**${show(word, 1)} ms** (worst ${show(worstWord, 0)} ms)`,
         target: '<= 500 ms',
         reached: printed(word, 1) <= 500,
       },
       {
-        work: 'recorder: memory after these searches',
+        work: `${kind}: memory after these searches`,
         measured: `**${show(resident, 0)} MB**`,
         target: '<= 300 MB',
         reached: printed(resident, 0) <= 300,

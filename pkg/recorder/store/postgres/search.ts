@@ -49,7 +49,7 @@ export function createSearch(
     const { rows, read } =
       query.text === undefined
         ? await byFields(run, query, conditions, limit + 1, time)
-        : await byText(run, query.text, query, conditions, limit + 1, time);
+        : await byText(run, query, conditions, limit + 1, time);
     const page = rows.slice(0, limit);
     const sessions = await summariesOf(run, names, page);
     const found = pageOf(sessions, (session) => session, page.map(writeCursor), rows.length > limit);
@@ -146,18 +146,18 @@ async function byFields(
   }
   const windows = createPageTime(time);
   const rows: Row[] = [];
-  let [behind, read]: [Place | undefined, Row | undefined] = [begin, undefined];
-  do {
+  let behind = begin;
+  for (;;) {
     const [at, id] = behind ?? [Number.MAX_SAFE_INTEGER, 0];
-    [read] = await run(
+    const [read] = await run(
       `SELECT at, id FROM session WHERE (at, id) < ($1, $2) AND at >= $3 AND at < $4 ORDER BY at DESC, id DESC LIMIT 1 OFFSET $5`,
       [at, id, query.since ?? 0, query.until ?? Number.MAX_SAFE_INTEGER, windows.rows() - 1],
     );
     const end = read === undefined ? undefined : ([Number(read['at']), Number(read['id'])] as const);
     rows.push(...(await select(behind, end, most - rows.length)));
+    if (read === undefined || rows.length >= most || !windows.read()) return { rows, read };
     behind = end;
-  } while (read !== undefined && rows.length < most && windows.read());
-  return { rows, read };
+  }
 }
 
 type Place = readonly [at: number, id: number];
@@ -186,16 +186,17 @@ const mostOfOne = 100;
 /** Newest to arrive first: what is common is found among the newest sessions, what is rare in few steps. */
 async function byText(
   run: Run,
-  text: string,
   query: SessionQuery,
   { where, values }: Conditions,
   most: number,
   time: SearchTime,
 ): Promise<Found> {
   const windows = createPageTime(time);
-  const words = foldWords([wordsOf(text).join(' ')]);
+  const words = foldWords([wordsOf(query.text ?? '').join(' ')]);
   const [last] = await run('SELECT next_session FROM log');
-  let end = query.cursor === undefined ? Number(last?.['next_session']) : readCursor(query.cursor)[1];
+  // A cursor is whoever's who asks: behind the last session there is nothing to read.
+  const next = Number(last?.['next_session']);
+  let end = query.cursor === undefined ? next : Math.min(next, readCursor(query.cursor)[1]);
   const found: Row[] = [];
   const place = (at: number): string => `$${values.length + at}`;
   if (query.session !== undefined) {
