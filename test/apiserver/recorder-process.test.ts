@@ -447,6 +447,35 @@ describe('the recorder', () => {
     expect(answers).toEqual(['yes', 'no', 'no', 'no']);
   }, 120_000);
 
+  test('is told by the controller how policies are, by the certificate that the controller has made for it; nobody else is', async () => {
+    const spec = { access: [{ name: 'r', effect: 'Allow', subjects: [{ anyone: true }], operations: ['Health'] }] };
+    const policy = { apiVersion: 'sidegate.dev/v1alpha1', kind: 'InferencePolicy', metadata: { name: 'told' }, spec };
+    await admin.create(resources.inferencePolicies, policy, { namespace: 'ml' });
+    const made = await secret(controlPlane.recorderTls);
+    const ca = readFileSync(join(folder, 'ca.crt'), 'utf8');
+    const servername = `${controlPlane.controller}.${ownNamespace}.svc`;
+    const ask = (own: { readonly cert?: string | undefined; readonly key?: string | undefined }): Promise<string> =>
+      new Promise((done, failed) => {
+        const at = { host: '127.0.0.1', port: controller.decisions, path: '/v1/policies?namespace=ml', servername, ca };
+        const sent = httpsRequest({ ...at, ...own, agent: false }, (response) => {
+          let text = '';
+          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+          response.on('end', () => done(`${response.statusCode ?? 0} ${text}`));
+        });
+        sent.on('error', failed);
+        sent.end();
+      });
+    const own = { cert: made['tls.crt'], key: made['tls.key'] };
+    await until(async () => /"type":"Accepted","status":"True"/.test(await ask(own)), controller.log);
+    expect(await ask(own)).toMatch(
+      /^200 \{"policies":\[\{"namespace":"ml","name":"told","generation":1,"observed":1,"cond/,
+    );
+    expect(await ask(own)).not.toContain('subjects');
+    const sidecar = ['identity.pem', 'identity-key.pem'].map((name) => readFileSync(join(folder, name), 'utf8'));
+    for (const others of [{}, { cert: sidecar[0], key: sidecar[1] }])
+      expect(await ask(others)).toBe('403 {"error":"not_allowed"}');
+  }, 120_000);
+
   test('has what became of grants and revocations, from the controller’s own record', async () => {
     await publish(recorder.audit);
     const list = { namespace: ownNamespace, name: controlPlane.revocations };

@@ -143,7 +143,8 @@ export async function loginByDevice(
     `Open ${clean(textOf(fields['verification_uri_complete']) ?? address)} and confirm the code ${clean(user)}\n`,
   );
   const { interval, expires_in: life } = fields;
-  let seconds = typeof interval === 'number' && interval > 0 ? interval : 5;
+  // Whatever the issuer says: it is not asked more than once a second, nor left for longer than a minute.
+  let seconds = typeof interval === 'number' && interval > 0 ? Math.min(Math.max(interval, 1), 60) : 5;
   let left = typeof life === 'number' && life > 0 ? Math.min(life, 1_800) : 300;
   const form = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: device };
   while (left > 0) {
