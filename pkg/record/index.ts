@@ -59,6 +59,7 @@ export { verifySession } from './verify-session.ts';
 export type { SessionProof, SessionQuestion, SessionSource, SessionVerdict } from './verify-session.ts';
 export { listOf, showSession } from './shown-block.ts';
 export { lineType } from './line-type.ts';
+export { canBeOf } from './deleted-blocks.ts';
 export type { BeforeLine, DeletedBlock } from './deleted-blocks.ts';
 export { createSessionCount } from './session-count.ts';
 export type { SessionCount, SessionCounted } from './session-count.ts';

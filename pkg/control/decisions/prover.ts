@@ -9,11 +9,12 @@ export interface Prover {
    * In each of the namespaces all that the token proves: one person, whom several policies may know by providers of the same issuer. Each
    * provider is asked by itself, so that which pods there are does not choose the one that counts. Where it proves nobody, the word why.
    *
+   * @param namespaces asked for once, and only where a limit lets the token be looked at
    * @param anywhere whoever is proven in another namespace alone has brought nothing untrue either
    * @returns why the token is not looked at; else by namespace
    */
   prove(
-    namespaces: readonly string[],
+    namespaces: () => readonly string[],
     bearer: Bearer,
     limits: ProofLimits,
     options?: { readonly anywhere?: boolean },
@@ -102,13 +103,16 @@ export function createProver({ witness, providers, revokes }: ProverOptions): Pr
 
   return {
     async prove(namespaces, { token, from }, limits, { anywhere = false } = {}) {
+      let names: readonly string[] | undefined;
+      const asked = (): readonly string[] => (names ??= namespaces());
       const admitted = ({ people, who, shares }: Finding): Proven | 'too_many' =>
         who === undefined || limits.proven(nameOf(who), shares) ? people : 'too_many';
-      const known = recall(namespaces, token, anywhere);
+      // Of what nobody is known to have, nothing is walked through before a limit lets it in.
+      const known = witness.knows(token) ? recall(asked(), token, anywhere) : undefined;
       if (known?.who !== undefined) return admitted(known);
       const turn = limits.unproven(from);
       if (turn === undefined) return 'unproven';
-      const found = await find(namespaces, token, anywhere);
+      const found = await find(asked(), token, anywhere);
       const result = admitted(found);
       // Nor is it given back to whoever makes true tokens beyond their share.
       if (found.who !== undefined && result !== 'too_many') turn.proven();
