@@ -1,12 +1,12 @@
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { createEventSource, openReceivers, startShipper } from '../../pkg/recorder/index.ts';
+import { controllersOf, createEventSource, openReceivers, startShipper } from '../../pkg/recorder/index.ts';
 import type { Meters } from '../../pkg/telemetry/index.ts';
 import type { OpenedStore } from './open-store.ts';
 import type { Settings } from './settings.ts';
 
 /** Ships the log to all receivers, each at its own pace, and counts. @returns how to stop */
 export function shipLog(options: {
-  readonly settings: Pick<Settings, 'ship' | 'shipSecrets'>;
+  readonly settings: Pick<Settings, 'ship' | 'shipSecrets' | 'namespace'>;
   readonly opened: OpenedStore;
   readonly meters: Meters;
   readonly clock: Clock;
@@ -31,7 +31,7 @@ export function shipLog(options: {
   const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) =>
     startShipper({
       receiver: one,
-      source: createEventSource(opened.store),
+      source: createEventSource(opened.store, controllersOf(settings.namespace)),
       book: opened.bookOf(one.name),
       clock,
       logger,

@@ -74,6 +74,7 @@ describe('of one issuer and its keys', () => {
     expect(proofs.slice(0, 2).map((proof) => proof.identities[0]?.subject)).toEqual(['ana@example.com', 'ana']);
     expect(signatures()).toBe(1);
     for (const list of lists) expect(witness.recall(token, list)).toMatchObject({ identities: [{}] });
+    expect(witness.knows(token)).toBe(true);
     expect(signatures()).toBe(1);
     expect(server.requests).toEqual({ discovery: 1, keys: 1 });
   });
@@ -122,6 +123,7 @@ test('nothing of a token is read that proved nothing', async () => {
   for (const token of ['x', 'x'.repeat(20_000), signedToken(other, claims())]) {
     const known = witness.recall(token, [at('a/p/corp')]);
     expect(known === undefined || known.identities.length === 0).toBe(true);
+    expect(witness.knows(token)).toBe(false);
   }
   expect([signatures(), logged, server.requests]).toEqual([0, [], { discovery: 0, keys: 0 }]);
 });

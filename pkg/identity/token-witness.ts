@@ -26,6 +26,8 @@ import type { VerificationKey } from './verification-key.ts';
  * many providers take them. A token that is bound to a certificate proves nobody here: there is none.
  */
 export interface TokenWitness {
+  /** Whether somebody was proven by it lately. Costs one digest. */
+  knows(token: string): boolean;
   /** What is known of it without a signature being computed; undefined: one would have to be. Costs one digest where nothing is known. */
   recall(token: string, providers: readonly CompiledProvider[]): TokenProof | undefined;
   /** Never rejects. */
@@ -173,6 +175,7 @@ export function createTokenWitness(options: TokenWitnessOptions): TokenWitness {
   };
 
   return {
+    knows: (token) => token.length <= maxTokenLength && proofs.get(digestOf(token)) !== undefined,
     recall(token, providers) {
       if (token.length > maxTokenLength) return nobody;
       const digest = digestOf(token);

@@ -1,5 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { parseJson } from '../base/index.ts';
+import { lineType } from './line-type.ts';
 
 /**
  * Whether all lines of a session are there: its last one, the `end`, says how many there are. What only some of them show, or prove, is not
@@ -26,9 +27,6 @@ export interface SessionCounted {
   readonly counted: boolean;
 }
 
-/** As every line of a session begins. */
-const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":"([a-z]+)"/;
-
 export function createSessionCount(): SessionCount {
   let lines = 0;
   const starts: JsonNode[] = [];
@@ -42,7 +40,7 @@ export function createSessionCount(): SessionCount {
   return {
     add,
     line(text) {
-      const [, type] = head.exec(text) ?? [];
+      const type = lineType(text);
       if (type === 'segment' || type === 'texts' || type === 'approval') lines++;
       else add(parseJson(text, { loneSurrogates: true }));
     },

@@ -511,6 +511,22 @@ describe('everybody else', () => {
     expect(await said('x')).toBe('401 unauthenticated');
   });
 
+  test('made-up tokens keep nobody from deciding, not even from the address that they come from', async () => {
+    const name = await approval();
+    const [bob, lea] = [await token('bob'), await token('lea')];
+    expect(await said(name, { token: bob })).toBe('200 Pending');
+    const [head = '', claims = ''] = bob.split('.');
+    const made = (n: number) => [head, claims, Buffer.from(`${n}`.padStart(64, 'x')).toString('base64url')].join('.');
+    results.length = 0;
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => said(name, { token: made(n) })));
+    expect(new Set(answers)).toEqual(new Set(['401 unauthenticated', '429 too_many']));
+    expect(results.filter((result) => result === 'unproven')).toHaveLength(40);
+    // Who was proven before decides; so does somebody whose token nobody has seen yet, from an address that brought no garbage.
+    expect(await said(name, { token: bob, body: approve })).toBe('200 Pending');
+    trusted = true;
+    expect(await said(name, { token: lea, body: approve, forwarded: '203.0.113.9' })).toBe('200 Pending');
+  });
+
   test('an issuer that is away proves nobody', async () => {
     const name = await approval();
     const bob = await token('bob');

@@ -119,7 +119,7 @@ test('who decided what, when and from where, is found as a session is, shown to 
     '  decided  2026-11-26T12:00:01.000Z https://idp leo [2J: Approve from 192.0.2.7, break-glass, "on call, [2J ticket 7"',
   ]);
 
-  const { events } = await createEventSource(recorder.store).read({ entry: 0, events: 0 }, 10);
+  const { events } = await createEventSource(recorder.store, () => true).read({ entry: 0, events: 0 }, 10);
   expect(events.map(({ action, severity, message }) => [action, severity, message])).toEqual([
     ['grant.approved', 'info', 'grant ml/incident-4711 approved: ana'],
     ['approval.denied', 'warning', 'approval ml/a-1 denied: bob'],

@@ -85,6 +85,20 @@ describe('an assertion proves', () => {
     expect(person.sessionEnds).toBe(ends);
   });
 
+  test.each([
+    ['the same recipient', {}],
+    ['another recipient', { recipient: `${audience}/v1/saml/acs` }],
+    ['the answer to a request', { inResponseTo: '_mine' }],
+  ])('until the last of its confirmations ends, which is for %s', async (_what, second) => {
+    const whole = (inMs: number): number => Math.floor((world.clock.now() + inMs) / 1_000) * 1_000;
+    const [soon, later, day] = [whole(3 * minute), whole(100 * minute), whole(1_440 * minute)];
+    const twice = (until: number, notOnOrAfter: number) =>
+      good({ confirmedUntil: soon, second: { ...second, until }, notOnOrAfter });
+    expect((await verify(twice(later, day))).usableUntil).toBe(later + minute);
+    expect((await verify(twice(day, later))).usableUntil).toBe(later + minute);
+    expect(await fate(twice(day, day))).toBe('too_long_lived');
+  });
+
   test('nothing of a session that never began, of nobody, or of somebody new at each login', async () => {
     expect(await fate(good({ authenticated: false }))).toBe('shape');
     expect(await fate(good({ subject: '' }))).toBe('subject');

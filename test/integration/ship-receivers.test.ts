@@ -81,7 +81,7 @@ async function shipThroughKills(
         return receiver.send(events, signal);
       },
     },
-    source: createEventSource(store),
+    source: createEventSource(store, () => true),
     book: fileBook(join(folder, settings.name)),
     clock: systemClock,
     logger: silentLogger,

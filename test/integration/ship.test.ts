@@ -88,7 +88,7 @@ function ship(settings: ReceiverSettings, name = `r${made++}`) {
   const rewinds = { count: 0 };
   const shipper = startShipper({
     receiver,
-    source: createEventSource(store),
+    source: createEventSource(store, () => true),
     book: fileBook(join(folder, name)),
     clock: systemClock,
     logger: silentLogger,
@@ -425,7 +425,7 @@ describe('syslog over TLS', () => {
           return 'taken';
         },
       },
-      source: createEventSource(store),
+      source: createEventSource(store, () => true),
       book: fileBook(join(folder, 'slow')),
       clock: systemClock,
       logger: silentLogger,

@@ -32,6 +32,8 @@ export interface AssertionWords {
   readonly confirmedUntil?: number | null;
   readonly sessionEnds?: number;
   readonly method?: string;
+  /** A second confirmation by the bearer, to the same recipient unless another is named. */
+  readonly second?: { readonly recipient?: string; readonly until: number; readonly inResponseTo?: string };
   readonly groups?: readonly string[];
   /** Raw XML put into the attribute statement. */
   readonly attributes?: string;
@@ -53,11 +55,7 @@ export function assertionXml(idp: SigningIdp, words: AssertionWords = {}): strin
   const { now = Date.now(), subject = 'ana', groups = ['ml-eng'] } = words;
   const id = words.id ?? `_${randomBytes(16).toString('hex')}`;
   const confirmedUntil = words.confirmedUntil === undefined ? now + 5 * minute : words.confirmedUntil;
-  const data = [
-    words.recipient === null ? '' : ` Recipient="${escaped(words.recipient ?? recipient)}"`,
-    confirmedUntil === null ? '' : ` NotOnOrAfter="${instant(confirmedUntil)}"`,
-    words.inResponseTo === undefined ? '' : ` InResponseTo="${words.inResponseTo}"`,
-  ].join('');
+  const { second } = words;
   const restriction =
     words.audience === null
       ? ''
@@ -68,7 +66,9 @@ export function assertionXml(idp: SigningIdp, words: AssertionWords = {}): strin
     `<saml:Assertion xmlns:saml="${assertionNs}" ID="${id}" Version="2.0" IssueInstant="${instant(now)}">` +
     `<saml:Issuer>${escaped(words.issuer ?? idp.entityId)}</saml:Issuer>` +
     `<saml:Subject><saml:NameID${words.nameIdFormat === '' ? '' : ` Format="${words.nameIdFormat ?? 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'}"`}${words.nameIdAttributes ?? ''}>${escaped(subject)}</saml:NameID>` +
-    `<saml:SubjectConfirmation Method="${words.method ?? 'urn:oasis:names:tc:SAML:2.0:cm:bearer'}"><saml:SubjectConfirmationData${data}/></saml:SubjectConfirmation></saml:Subject>` +
+    confirmationXml({ ...words, confirmedUntil }) +
+    (second === undefined ? '' : confirmationXml({ ...second, confirmedUntil: second.until })) +
+    `</saml:Subject>` +
     `<saml:Conditions NotBefore="${instant(words.notBefore ?? now - minute)}" NotOnOrAfter="${instant(words.notOnOrAfter ?? now + 5 * minute)}">${restriction}${words.conditions ?? ''}</saml:Conditions>` +
     (words.authenticated === false
       ? ''
@@ -77,6 +77,17 @@ export function assertionXml(idp: SigningIdp, words: AssertionWords = {}): strin
     `<saml:Attribute Name="mail"><saml:AttributeValue>${escaped(subject)}@example.com</saml:AttributeValue></saml:Attribute>${words.attributes ?? ''}</saml:AttributeStatement>` +
     `</saml:Assertion>`
   );
+}
+
+function confirmationXml(
+  words: Pick<AssertionWords, 'method' | 'recipient' | 'inResponseTo'> & { readonly confirmedUntil: number | null },
+): string {
+  const data = [
+    words.recipient === null ? '' : ` Recipient="${escaped(words.recipient ?? recipient)}"`,
+    words.confirmedUntil === null ? '' : ` NotOnOrAfter="${instant(words.confirmedUntil)}"`,
+    words.inResponseTo === undefined ? '' : ` InResponseTo="${words.inResponseTo}"`,
+  ].join('');
+  return `<saml:SubjectConfirmation Method="${words.method ?? 'urn:oasis:names:tc:SAML:2.0:cm:bearer'}"><saml:SubjectConfirmationData${data}/></saml:SubjectConfirmation>`;
 }
 
 export interface SignOptions {

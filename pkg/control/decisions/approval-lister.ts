@@ -63,11 +63,17 @@ export function createApprovalLister(options: {
 
   return {
     async list(bearer) {
-      const waiting = options.waiting();
-      if (waiting === undefined) return 'try_again';
-      const byNamespace = Map.groupBy(waiting, (one) => one.namespace);
-      const proven = await prover.prove([...byNamespace.keys()], bearer, limits, { anywhere: true });
+      const found: { byNamespace?: ReadonlyMap<string, readonly Waiting[]> } = {};
+      const namespaces = (): readonly string[] => {
+        const waiting = options.waiting();
+        if (waiting === undefined) return [];
+        found.byNamespace = Map.groupBy(waiting, (one) => one.namespace);
+        return [...found.byNamespace.keys()];
+      };
+      const proven = await prover.prove(namespaces, bearer, limits, { anywhere: true });
       if (typeof proven === 'string') return proven;
+      const { byNamespace } = found;
+      if (byNamespace === undefined) return 'try_again';
       const people = new Map<string, Person>();
       const mine: Waiting[] = [];
       let away = false;

@@ -111,7 +111,7 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
 
   return {
     async prove(place, bearer) {
-      const proven = await prover.prove([place.namespace], bearer, limits);
+      const proven = await prover.prove(() => [place.namespace], bearer, limits);
       if (typeof proven === 'string') return proven;
       const person = proven.get(place.namespace) ?? 'unauthenticated';
       if (typeof person === 'string') return person;

@@ -9,11 +9,12 @@ export interface Prover {
    * In each of the namespaces all that the token proves: one person, whom several policies may know by providers of the same issuer. Each
    * provider is asked by itself, so that which pods there are does not choose the one that counts. Where it proves nobody, the word why.
    *
+   * @param namespaces asked for once, and only where a limit lets the token be looked at
    * @param anywhere whoever is proven in another namespace alone has brought nothing untrue either
    * @returns why the token is not looked at; else by namespace
    */
   prove(
-    namespaces: readonly string[],
+    namespaces: () => readonly string[],
     bearer: Bearer,
     limits: ProofLimits,
     options?: { readonly anywhere?: boolean },
@@ -66,41 +67,52 @@ export function createProver({ witness, providers, revokes }: ProverOptions): Pr
     const [who] = found ?? [];
     return { people, who, shares: shares.length > 0 || who === undefined ? shares : [ownerOf(who)] };
   };
+  /** Of what a token proves anywhere, what counts in a namespace: however many there are, it is read once. */
+  const countsIn = (namespace: string, { identities }: TokenProof): TokenProof => {
+    const ids = new Set(providers.of(namespace).map(({ id }) => id));
+    return { identities: identities.filter(({ provider }) => ids.has(provider)), unavailable: false };
+  };
+  const everywhere = (namespaces: readonly string[], proof: TokenProof): Map<string, Person | Nobody> => {
+    const isNobody = typeof personIn(proof) === 'string';
+    return new Map(
+      namespaces.map((one) => [one, isNobody ? 'unauthenticated' : personIn(countsIn(one, proof))] as const),
+    );
+  };
   /** Undefined: something would have to be computed for it. */
   const recall = (namespaces: readonly string[], token: string, anywhere: boolean): Finding | undefined => {
+    if (anywhere) {
+      const proof = witness.recall(token, providers.all());
+      return proof && findingOf(everywhere(namespaces, proof), personIn(proof));
+    }
     const people = new Map<string, Person | Nobody>();
     for (const namespace of namespaces) {
       const proof = witness.recall(token, providers.of(namespace));
       if (proof === undefined) return undefined;
       people.set(namespace, personIn(proof));
     }
-    const found = findingOf(people, undefined);
-    if (found.who !== undefined || !anywhere) return found;
-    const proof = witness.recall(token, providers.all());
-    return proof && findingOf(people, personIn(proof));
+    return findingOf(people, undefined);
   };
   const find = async (namespaces: readonly string[], token: string, anywhere: boolean): Promise<Finding> => {
+    const proof = anywhere ? await witness.prove(token, providers.all()) : undefined;
+    if (proof !== undefined && !proof.unavailable) return findingOf(everywhere(namespaces, proof), personIn(proof));
     const people = new Map<string, Person | Nobody>();
-    const elsewhere = anywhere ? personIn(await witness.prove(token, providers.all())) : undefined;
-    // What is made up is looked at once, however many namespaces are asked about.
-    if (elsewhere === 'unauthenticated') {
-      for (const namespace of namespaces) people.set(namespace, elsewhere);
-      return findingOf(people, undefined);
-    }
     for (const namespace of namespaces)
       people.set(namespace, personIn(await witness.prove(token, providers.of(namespace))));
-    return findingOf(people, elsewhere);
+    return findingOf(people, proof && personIn(proof));
   };
 
   return {
     async prove(namespaces, { token, from }, limits, { anywhere = false } = {}) {
+      let names: readonly string[] | undefined;
+      const asked = (): readonly string[] => (names ??= namespaces());
       const admitted = ({ people, who, shares }: Finding): Proven | 'too_many' =>
         who === undefined || limits.proven(nameOf(who), shares) ? people : 'too_many';
-      const known = recall(namespaces, token, anywhere);
+      // Of what nobody is known to have, nothing is walked through before a limit lets it in.
+      const known = witness.knows(token) ? recall(asked(), token, anywhere) : undefined;
       if (known?.who !== undefined) return admitted(known);
       const turn = limits.unproven(from);
       if (turn === undefined) return 'unproven';
-      const found = await find(namespaces, token, anywhere);
+      const found = await find(asked(), token, anywhere);
       const result = admitted(found);
       // Nor is it given back to whoever makes true tokens beyond their share.
       if (found.who !== undefined && result !== 'too_many') turn.proven();

@@ -24,7 +24,8 @@ export const longestAssertionMs = 7_200_000;
 /**
  * Everything of saml-profiles section 4.1.4.2 and RFC 7522 section 3 but the signature.
  *
- * @returns when it ends, epoch milliseconds, the allowed skew included: until then it must not be taken again.
+ * @returns when the last way ends by which it may be taken, epoch milliseconds, the allowed skew included: until then it must not be taken
+ * again.
  * @throws SamlFault
  */
 export function checkAssertion(assertion: Assertion, expected: Expected): number {
@@ -34,7 +35,8 @@ export function checkAssertion(assertion: Assertion, expected: Expected): number
   if (assertion.audiences.length === 0) throw new SamlFault('audience');
   if (!assertion.audiences.every((one) => one.includes(expected.audience))) throw new SamlFault('audience');
   checkTimes(assertion, now, skewMs);
-  const ends = Math.min(confirmedUntil(assertion, expected), assertion.notOnOrAfter ?? Number.POSITIVE_INFINITY);
+  checkConfirmed(assertion, expected);
+  const ends = lastEnd(assertion);
   if (ends - now > longestAssertionMs) throw new SamlFault('too_long_lived');
   return ends + skewMs;
 }
@@ -49,18 +51,23 @@ function checkTimes(
 }
 
 /** One bearer confirmation must hold; else the fault of the last counts. */
-function confirmedUntil({ confirmations }: Assertion, { recipients, inResponseTo, now, skewMs }: Expected): number {
+function checkConfirmed({ confirmations }: Assertion, { recipients, inResponseTo, now, skewMs }: Expected): void {
   let fault = new SamlFault('subject');
   for (const one of confirmations) {
     try {
       if (one.recipient === undefined || !recipients.includes(one.recipient)) throw new SamlFault('recipient');
       if (one.inResponseTo !== inResponseTo) throw new SamlFault('in_response_to');
       checkTimes(one, now, skewMs);
-      return one.notOnOrAfter;
+      return;
     } catch (error) {
       if (!(error instanceof SamlFault)) throw error;
       fault = error;
     }
   }
   throw fault;
+}
+
+/** Of all confirmations: one that is for another recipient or request here, or holds later, would have it taken once more. */
+function lastEnd({ confirmations, notOnOrAfter = Number.POSITIVE_INFINITY }: Assertion): number {
+  return Math.min(Math.max(...confirmations.map((one) => one.notOnOrAfter)), notOnOrAfter);
 }

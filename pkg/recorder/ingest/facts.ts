@@ -82,6 +82,9 @@ function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
   };
 }
 
+/** By which changes, and what befell processes, are found: no session has them. */
+export const changeOperations: ReadonlySet<string> = new Set(['Approval', 'Grant', 'Token', 'Revocation', 'Process']);
+
 /** A change is in no session: it is found as one that began and ended with it. */
 function changeFacts(root: JsonNode, { session, sequence, at }: LinePlace): LineFacts {
   const what = textAt(root, 'what');

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { namedStart } from '../../record/index.ts';
@@ -123,5 +124,44 @@ describe('a batch of lines', () => {
     expect(read.block.starts[0]?.groups).toHaveLength(1_025);
     expect(read.block.starts[0]?.model).toBe('a b');
     expect(read.block.ends[0]?.tags).toHaveLength(1_026);
+  });
+});
+
+describe('what has just come', () => {
+  const hashed = (body: object, seq = start.sequence + 1): Buffer => {
+    const time = '2026-11-26T12:00:00.000Z';
+    const text = `{"v":1,"seq":${seq},"time":"${time}","prev":"${start.hash}",${JSON.stringify(body).slice(1, -1)}`;
+    return Buffer.from(`${text},"hash":"${hash('sha256', text, 'hex')}"}\n`);
+  };
+  const session = 'ab'.repeat(16);
+  const fault = (body: object, from?: 'controller' | 'sidecar') =>
+    conflictOf(() => readLines(hashed(body), start, from));
+  const change = { type: 'change', session, what: 'approval', step: 'approved', name: 'payroll' };
+
+  test('is spelled as its writer spells it: a type stands where each reader looks for it', () => {
+    for (const from of ['controller', 'sidecar'] as const) {
+      expect(fault({ x: 1, type: 'end', session }, from)).toBe('changed 1');
+      expect(fault({ session, type: 'end' }, from)).toBe('changed 1');
+      expect(fault({ x: { type: 'change' } }, from)).toBe('none');
+      expect(fault({ type: 'end', x: 1, session }, from)).toBe('none');
+    }
+    // A store may have it from an older recorder.
+    expect(fault({ x: 1, type: 'end', session })).toBe('none');
+  });
+
+  test('is a controller’s word, where it says who decided what, or is found as if it did', () => {
+    const foreign = [
+      change,
+      ...['Approval', 'Grant', 'Token', 'Revocation', 'Process'].map((operation) => ({
+        type: 'start',
+        session,
+        operation,
+      })),
+    ];
+    for (const body of foreign) {
+      expect(fault(body, 'sidecar')).toBe('foreign_change 1');
+      expect(fault(body, 'controller')).toBe('none');
+    }
+    expect(fault({ type: 'start', session, operation: 'Chat' }, 'sidecar')).toBe('none');
   });
 });

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { gapOf, listOf } from '../../record/index.ts';
+import { gapOf, lineType, listOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
-import { factsOf } from './facts.ts';
+import { changeOperations, factsOf } from './facts.ts';
 import type { LinePlace } from './facts.ts';
 
 /** Lines that go on where the chain stands. */
@@ -57,10 +57,11 @@ const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
  *
  * @param lines Each with its line feed.
  * @param at The line before the first.
- * @param mayChange Whether lines of type `change` are taken: those of a controller, and what a store has already.
+ * @param from Whose lines they are, where they have just come: they are spelled as their writer spells them, and only a controller says who
+ * decided what. Default: what a store has already.
  * @throws LineConflict at the first line that is not what it must be
  */
-export function readLines(lines: Buffer, at: ChainPoint, mayChange = true): ReadLines {
+export function readLines(lines: Buffer, at: ChainPoint, from?: 'controller' | 'sidecar'): ReadLines {
   // Of each session the first: what is proven of it (pkg/record/verify-session.ts) is what it is found by.
   const starts = new Map<string, StartFacts>();
   const ends = new Map<string, EndFacts>();
@@ -77,10 +78,10 @@ export function readLines(lines: Buffer, at: ChainPoint, mayChange = true): Read
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
   let written = '';
-  let from = 0;
-  while (from < lines.length) {
-    const to = lines.indexOf(lineFeed, from);
-    const line = lines.subarray(from, to === -1 ? lines.length : to);
+  let begin = 0;
+  while (begin < lines.length) {
+    const to = lines.indexOf(lineFeed, begin);
+    const line = lines.subarray(begin, to === -1 ? lines.length : to);
     sequence++;
     const conflict = (kind: ConflictKind): LineConflict => new LineConflict(kind, sequence, line);
     if (to === -1) throw conflict('changed');
@@ -93,7 +94,8 @@ export function readLines(lines: Buffer, at: ChainPoint, mayChange = true): Read
     const root = isHashed(line, own) ? parse(text) : undefined;
     if (root === undefined) throw conflict('changed');
     const type = root.get('type')?.text;
-    if (!mayChange && type === 'change') throw conflict('foreign_change');
+    if (from !== undefined && type !== lineType(text)) throw conflict('changed');
+    if (from === 'sidecar' && isControllers(root)) throw conflict('foreign_change');
     const session = root.get('session')?.string;
     if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
@@ -101,7 +103,7 @@ export function readLines(lines: Buffer, at: ChainPoint, mayChange = true): Read
     gap += gapOf(root);
     prev = own;
     hashes.push(own);
-    from = to + 1;
+    begin = to + 1;
   }
   return {
     block: {
@@ -122,6 +124,11 @@ export function readLines(lines: Buffer, at: ChainPoint, mayChange = true): Read
     hashOf: (number) => hashes[number - at.sequence],
   };
 }
+
+/** It says who decided what, or would be found as if it did: sessions have operations of their own. */
+const isControllers = (root: JsonNode): boolean =>
+  root.get('type')?.text === 'change' ||
+  (root.get('type')?.text === 'start' && changeOperations.has(root.get('operation')?.text ?? ''));
 
 /** What a line says of its place and of itself; undefined: it is none. */
 function readPlace(

@@ -171,7 +171,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     const name = chain;
     if (lines.length === 0) return write({ type: 'ack', chain: name, ...at });
     try {
-      const read = readLines(lines, at, options.isController);
+      const read = readLines(lines, at, options.isController ? 'controller' : 'sidecar');
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
       for (const line of read.signatures) {
         if (!(await isTrue(line, name, read)))

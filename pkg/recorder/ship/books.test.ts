@@ -87,7 +87,7 @@ function ship(book: ShipBook, send: Receiver['send'], name = 'r') {
   const counts = { dead: 0, rewinds: 0 };
   const shipper = startShipper({
     receiver: { name, send, close: () => undefined },
-    source: createEventSource(store),
+    source: createEventSource(store, () => true),
     book,
     clock: systemClock,
     logger: silentLogger,

@@ -15,6 +15,9 @@ const id = 'a'.repeat(32);
 const source = `spiffe://cluster.local/ns/ml/sa/default/pod/uid-1`;
 /** What one event may come to, whatever is in it. */
 const mostBytes = 128 * 1024;
+/** As each line begins. */
+const place = { v: 1, seq: 2, time: '2026-11-26T12:00:00.000Z', prev: '0'.repeat(64) };
+const nobody = (): boolean => false;
 const node = (value: unknown) => parseJson(JSON.stringify(value), { loneSurrogates: true });
 const size = (text: string): number => Buffer.byteLength(text);
 
@@ -107,6 +110,7 @@ describe('a source of events', () => {
     const texts = ['subject', 'issuer'].map((key) => [key, 'y'.repeat(16 * 1024)] as const);
     const line = (n: number): string =>
       JSON.stringify({
+        ...place,
         type: 'start',
         session: n.toString(16).padStart(32, '0'),
         generation: 'g'.repeat(16 * 1024),
@@ -116,7 +120,10 @@ describe('a source of events', () => {
     const blocks = Array.from({ length: 64 }, (_, block) =>
       Array.from({ length: 16 }, (_, n) => `${line(block * 16 + n)}\n`).join(''),
     );
-    const source = createEventSource(storeOf(blocks, async function* () {}));
+    const source = createEventSource(
+      storeOf(blocks, async function* () {}),
+      nobody,
+    );
     collect();
     const before = process.memoryUsage().heapUsed;
     // 1,024 starts of 60 KB.
@@ -129,16 +136,33 @@ describe('a source of events', () => {
 
   test('looks up once what many ends of one session name', async () => {
     let asked = 0;
-    const end = `{"type":"end","session":"${id}","time":"2026-11-26T12:00:00.000Z","outcome":"completed"}`;
+    const end = JSON.stringify({ ...place, type: 'end', session: id, outcome: 'completed' });
     const lines = Array.from({ length: 150 }, () => `${end}\n`).join('');
     const source = createEventSource(
       storeOf([lines], async function* () {
         asked++;
-        yield `{"type":"segment","session":"${id}"}`;
+        yield JSON.stringify({ ...place, type: 'segment', session: id });
         throw new Error('only its first line is looked at');
       }),
+      nobody,
     );
     expect((await source.read({ entry: 0, events: 0 }, 200)).events).toHaveLength(150);
     expect(asked).toBe(1);
+  });
+
+  test('is told of who decided what by controllers alone, and by lines that are of that type themselves', async () => {
+    const change = { session: id, what: 'approval', step: 'approved', name: 'payroll' };
+    const lines = [
+      { ...place, type: 'note', x: { type: 'change', session: id }, ...change },
+      { ...place, x: 1, type: 'change', ...change },
+      { ...place, type: 'change', ...change },
+    ];
+    const stored = storeOf([lines.map((line) => `${JSON.stringify(line)}\n`).join('')], async function* () {});
+    const from = async (isController: (source: string) => boolean) =>
+      (await createEventSource(stored, isController).read({ entry: 0, events: 0 }, 10)).events.map(
+        ({ action }) => action,
+      );
+    expect(await from(nobody)).toEqual([]);
+    expect(await from(() => true)).toEqual(['approval.approved']);
   });
 });

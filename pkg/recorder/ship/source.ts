@@ -1,6 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { RecordStore, SessionChain } from '../store/index.ts';
+import { lineType } from '../../record/index.ts';
 import { changeEvent } from './change-event.ts';
 import { processEvent } from './process-event.ts';
 import { entryEvent, sessionEvent, shippedStart } from './event.ts';
@@ -35,15 +36,14 @@ const mostStarts = { sessions: 4_096, characters: 4 * 1024 * 1024 };
 /** Of those that were looked up: an end may name the session of another. */
 const mostLookedUp = 64;
 
-const endOf = /"type":"end","session":"[0-9a-f]{32}"/;
-const changeOf = /"type":"change","session":"[0-9a-f]{32}"/;
-const processOf = /"type":"process",/;
-const startOf = /"type":"start","session":"([0-9a-f]{32})"/;
+/** Types of lines that say something to a receiver. */
+const shipped = new Set(['start', 'end', 'change', 'process']);
 
 const lengthOf = ({ groups, ...texts }: ShippedStart): number =>
   [...groups, ...Object.values(texts)].reduce((sum, text) => sum + (text?.length ?? 0), 0);
 
-export function createEventSource(store: ShippedStore): EventSource {
+/** @param isController Whether a source is a controller, which alone says who decided what. */
+export function createEventSource(store: ShippedStore, isController: (source: string) => boolean): EventSource {
   const starts = new Map<string, ShippedStart>();
   const lookedUp = new Map<string, ShippedStart | undefined>();
   let characters = 0;
@@ -62,7 +62,7 @@ export function createEventSource(store: ShippedStore): EventSource {
   /** A session's first line, where it is its start. */
   const lookUp = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
     for await (const line of store.sessionLines(session, of))
-      return startOf.test(line) ? shippedStart(parse(line)) : undefined;
+      return lineType(line) === 'start' ? shippedStart(parse(line)) : undefined;
     return undefined;
   };
   const startFor = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
@@ -84,18 +84,16 @@ export function createEventSource(store: ShippedStore): EventSource {
   const eventsOfBlock = async (lines: string, of: SessionChain, entry: number): Promise<ShippedEvent[]> => {
     const events: ShippedEvent[] = [];
     for (const line of lines.split('\n')) {
-      const session = startOf.exec(line)?.[1];
-      if (session !== undefined) {
-        keep(keyOf(session, of), shippedStart(parse(line)));
-      } else if (endOf.test(line)) {
-        const end = parse(line);
-        const start = await startFor(end.get('session')?.string ?? '', of);
-        events.push(sessionEvent(end, start, of.source, entry));
-      } else if (changeOf.test(line)) events.push(changeEvent(parse(line), of.source, entry));
-      else if (processOf.test(line)) {
-        const befell = processEvent(parse(line), of.source, entry);
+      const type = lineType(line);
+      if (type === undefined || !shipped.has(type)) continue;
+      const root = parse(line);
+      const session = root.get('session')?.string ?? '';
+      if (type === 'start') keep(keyOf(session, of), shippedStart(root));
+      else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, entry));
+      else if (type === 'process') {
+        const befell = processEvent(root, of.source, entry);
         if (befell !== undefined) events.push(befell);
-      }
+      } else if (isController(of.source)) events.push(changeEvent(root, of.source, entry));
     }
     return events;
   };

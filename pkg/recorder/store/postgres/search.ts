@@ -194,7 +194,9 @@ async function byText(
   const windows = createPageTime(time);
   const words = foldWords([wordsOf(query.text ?? '').join(' ')]);
   const [last] = await run('SELECT next_session FROM log');
-  let end = query.cursor === undefined ? Number(last?.['next_session']) : readCursor(query.cursor)[1];
+  // A cursor is whoever's who asks: behind the last session there is nothing to read.
+  const next = Number(last?.['next_session']);
+  let end = query.cursor === undefined ? next : Math.min(next, readCursor(query.cursor)[1]);
   const found: Row[] = [];
   const place = (at: number): string => `$${values.length + at}`;
   if (query.session !== undefined) {

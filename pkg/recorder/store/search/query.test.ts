@@ -78,6 +78,13 @@ describe('a page whose time is over', () => {
     expect(pages).toBeGreaterThanOrEqual(atLeast);
   });
 
+  test('is read from the last session on, however far behind it a cursor says to begin', () => {
+    for (const query of [{ text: 'odd' }, { tags: ['rule:all/rule'] }]) {
+      const { found, pages } = pagesOf({ ...query, status: 403, cursor: '1.999999999999999' });
+      expect([found, pages]).toEqual([every((n) => n === 3), 11]);
+    }
+  });
+
   test('is none where an index has all that is asked', () => {
     for (const query of [{}, { user: 'u1' }, { text: 'odd' }, { tags: ['rule:all/rule'] }, { since: testTime }])
       expect(

@@ -144,7 +144,9 @@ export function createSearch(
     /** Where a window ends that begins behind a place; undefined: with the oldest session. */
     const endOf = (behind: Place | undefined, rows: number): Place | undefined => {
       if (from.byId) {
-        const end = (behind?.[1] ?? Number(lastSession.get()?.['id'] ?? 0) + 1) - rows;
+        // A cursor is whoever's who asks: behind the last session there is nothing to read.
+        const last = Number(lastSession.get()?.['id'] ?? 0);
+        const end = Math.min(behind?.[1] ?? last + 1, last + 1) - rows;
         return end <= 0 ? undefined : [0, end];
       }
       const index = indexed(query, way, names, lists);

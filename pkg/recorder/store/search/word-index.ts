@@ -30,8 +30,8 @@ const mostText = 1_000_000;
 const mostHeld = 32_000_000;
 const openMs = 60_000;
 
-/** Pages of the index that a step of a sweep writes. */
-const sweepPages = 500;
+/** Pages of the index that a step of a sweep writes, where nothing else is said. */
+const usualPages = 500;
 /** More than FTS5 leaves in one level, and what it is told of that otherwise. */
 const emptySegments = 32;
 const usual = { automerge: 4, crisismerge: 16 };
@@ -59,8 +59,15 @@ interface Open {
   readonly texts: string[];
 }
 
-/** @param linesOf All lines of a session's row. */
-export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iterable<string>): WordIndex {
+/**
+ * @param linesOf All lines of a session's row.
+ * @param sweepPages Pages of the index that a step of a sweep writes; default 500.
+ */
+export function createWordIndex(
+  db: DatabaseSync,
+  linesOf: (row: number) => Iterable<string>,
+  sweepPages = usualPages,
+): WordIndex {
   const pragma = (): number => Number(db.prepare('PRAGMA main.user_version').get()?.['user_version'] ?? 0);
   if (pragma() !== version) db.exec(schema);
   const sql = {
