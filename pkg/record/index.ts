@@ -49,6 +49,8 @@ export type { BoundedSink } from './spool/bounded.ts';
 export { openSpool, spooledChains } from './spool/spool.ts';
 export type { Spool, SpoolOptions } from './spool/spool.ts';
 export { createLogVerifier } from './verify-log.ts';
+export { createFindings } from './findings.ts';
+export type { Findings } from './findings.ts';
 export type { LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 export type { LogVerifier, LogVerifierOptions } from './verify-log.ts';
 export { readReceipt } from './receipt.ts';

@@ -114,7 +114,7 @@ function verify({ entries, lines }: Made, authorities?: string, from = 0): LogVe
   return verifier.end();
 }
 const faults = (verdict: LogVerdict): string[] =>
-  verdict.findings.map(({ fault, entry, line = '' }) => `${fault} ${entry} ${line}`.trim());
+  [...verdict.findings, ...verdict.lies].map(({ fault, entry, line = '' }) => `${fault} ${entry} ${line}`.trim());
 
 test('a record that nobody touched is proven, with the signatures of its sidecar', () => {
   expect(verify(make())).toMatchObject({ ok: true, blocks: 3, lines: 15, signedLines: 14 });

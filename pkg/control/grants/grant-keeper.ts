@@ -9,7 +9,7 @@ import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog, Changers } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
-import { grantReach, holds } from './grant-reach.ts';
+import { grantReach, holds, notTaken } from './grant-reach.ts';
 import { decidable, grantTerms, lasts } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
@@ -139,7 +139,11 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     const conditions = withCondition(fact, { type: decidable, status: 'False', reason, message }, clock.now());
     if (conditions !== undefined) await write(fact, { phase: 'Pending', conditions });
   };
-  const cancel = async (fact: GrantFact, reason: 'TooLong' | 'NotBound', message: string): Promise<void> => {
+  const cancel = async (
+    fact: GrantFact,
+    reason: 'TooLong' | 'NotBound' | 'NotTaken',
+    message: string,
+  ): Promise<void> => {
     const said = { type: decidable, status: 'False', reason, message } as const;
     const conditions = withCondition(fact, said, clock.now()) ?? fact.conditions;
     if (await write(fact, { phase: 'Cancelled', conditions })) tell(fact, 'Cancelled', reason);
@@ -225,6 +229,10 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
         'NotBound',
         'its name is not made of its spec, so that it may not be what people read: ask again',
       );
+      return undefined;
+    }
+    if (fact.phase === 'Pending' && fact.bytes === undefined) {
+      await cancel(fact, 'NotTaken', notTaken);
       return undefined;
     }
     const { kubernetesUser, naming, requestedBy } = fact;
