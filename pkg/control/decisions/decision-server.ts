@@ -1,8 +1,7 @@
 import { createServer } from 'node:https';
-import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { describeError, plainAddress, readBody } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
@@ -10,6 +9,7 @@ import { consoleAddressHeader } from '../../contract/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
 import { clientAddress, noProxies } from '../../http/index.ts';
 import type { TrustedProxies } from '../../http/index.ts';
+import { givePlaces } from './connection-places.ts';
 import { createAnonymousLimit } from './decision-limits.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import type { Place } from './decidable.ts';
@@ -96,10 +96,6 @@ const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
 /** As it is written; undefined: there is none. */
 export const bearerOf = ({ headers }: IncomingMessage): string | undefined =>
   bearer.exec(headers.authorization ?? '')?.[1];
-
-/** Connections in all, and from one address: an ingress is one. */
-const mostConnections = 256;
-const mostFromAddress = 64;
 
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
@@ -243,8 +239,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       });
     },
   );
-  server.maxConnections = mostConnections;
-  boundByAddress(server, trustedProxies);
+  givePlaces(server, trustedProxies);
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
@@ -280,24 +275,4 @@ function isRecorder({ socket }: IncomingMessage, proof: RecorderProof | undefine
 function personsAddress({ headers }: IncomingMessage, from: string, recorder: boolean): string {
   const said = recorder ? [headers[consoleAddressHeader]].flat()[0] : undefined;
   return (said !== undefined && isIP(said) !== 0 ? plainAddress(said) : undefined) ?? from;
-}
-
-/**
- * One address takes at most so many places; what comes beyond is closed before anything is said. Behind a trusted proxy are many people: all
- * such proxies together leave a quarter for others.
- */
-function boundByAddress(server: Server, proxies: TrustedProxies): void {
-  const open = new Map<string, number>();
-  server.on('connection', (socket: Socket) => {
-    const from = plainAddress(socket.remoteAddress) ?? '';
-    const [address, most] = proxies.has(from) ? ['proxies', (mostConnections * 3) / 4] : [from, mostFromAddress];
-    const count = (open.get(address) ?? 0) + 1;
-    if (count > most) return void socket.destroy();
-    open.set(address, count);
-    socket.once('close', () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
-    });
-  });
 }
