@@ -109,7 +109,18 @@ export function grantFact(raw: KubeObject): GrantFact {
 export const isOver = ({ phase }: Pick<GrantFact, 'phase'>): boolean => phase !== 'Pending' && phase !== 'Approved';
 
 export const grantNamespaceIndex = 'namespace';
-export const grantIndices = { [grantNamespaceIndex]: ({ namespace }: GrantFact) => [namespace] };
+/** Of those that are not over, by namespace; by namespace and who asked, see {@link ownKey}; and of those that are over, by namespace. */
+export const openIndex = 'open';
+export const ownIndex = 'own';
+export const finishedIndex = 'finished';
+export const ownKey = ({ namespace, requestedBy }: Pick<GrantFact, 'namespace' | 'requestedBy'>): string =>
+  `${namespace} ${requestedBy}`;
+export const grantIndices = {
+  [grantNamespaceIndex]: ({ namespace }: GrantFact) => [namespace],
+  [openIndex]: (fact: GrantFact) => (isOver(fact) ? [] : [fact.namespace]),
+  [ownIndex]: (fact: GrantFact) => (isOver(fact) ? [] : [ownKey(fact)]),
+  [finishedIndex]: (fact: GrantFact) => (isOver(fact) ? [fact.namespace] : []),
+};
 
 export const createGrantCache = (options: {
   readonly client: KubeClient;

@@ -156,6 +156,78 @@ test('grants that are more than a message are told as far as they fit, those tha
   expect(isTaken(encodeFrame({ type: 'grants', grants: given, seen: {} }))).toBe(true);
 });
 
+test('of more grants than there may be, those that were asked for last are cancelled, and the oldest that are over are removed', async () => {
+  const clock = fakeClock({ now: Date.parse('2026-01-01T07:45:00Z') });
+  const cache = fakeCache(grantFact, grantIndices);
+  const cancelled = new Map<string, string>();
+  const [steps, removed]: [string[], string[]] = [[], []];
+  const asks = (user: string, n: number, status: object = { phase: 'Pending' }, at = n): string => {
+    const asking = { ...spec, requestedBy: user, reason: `${user} ${n}` };
+    const name = grantName(asking);
+    const creationTimestamp = new Date(clock.now() - 60_000 + at * 1_000).toISOString();
+    cache.put({
+      metadata: { namespace: 'ml', name, uid: `${user}-${n}`, resourceVersion: '7', creationTimestamp },
+      spec: asking,
+      status,
+    });
+    return name;
+  };
+  const keeper = startGrantKeeper({
+    client: {
+      patch(
+        _resource: unknown,
+        { uid, key }: { uid: string; key: string },
+        { body }: { body: { status: Record<string, unknown> } },
+      ) {
+        const { phase, conditions } = body.status as {
+          phase: string;
+          conditions: { reason: string; message: string }[];
+        };
+        if (phase === 'Cancelled') cancelled.set(uid, `${conditions[0]?.reason} ${conditions[0]?.message}`);
+        const [user = '', n = ''] = uid.split('-');
+        expect(key).toBe(`ml/${asks(user, Number(n), body.status)}`);
+        return Promise.resolve();
+      },
+      delete: (_resource: unknown, { uid, key }: { uid: string; key: string }) => {
+        removed.push(uid);
+        cache.remove(key);
+        return Promise.resolve();
+      },
+    } as unknown as Pick<KubeClient, 'patch' | 'delete'>,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    leading: () => true,
+    // Also those of which nobody can say yet who decides count.
+    setsOf: () => [],
+    onStep: (step) => steps.push(step),
+    limits: { perRequester: 2, perNamespace: 3, finishedPerNamespace: 2 },
+  });
+  for (const n of [1, 2]) asks('eve', n);
+  await clock.advanceAsync(10);
+  asks('eve', 3);
+  await clock.advanceAsync(10);
+  expect([...cancelled.keys()]).toEqual(['eve-3']);
+  expect(cancelled.get('eve-3')).toContain('TooMany eve has 2 grants here that are undecided or hold');
+  asks('kim', 4);
+  await clock.advanceAsync(10);
+  asks('max', 5);
+  await clock.advanceAsync(10);
+  expect([...cancelled.keys()]).toEqual(['eve-3', 'max-5']);
+  expect(cancelled.get('max-5')).toContain('TooMany there are 3 grants in the namespace');
+  // One that is decided on is not ended by what came before it.
+  asks('lea', 6, approved);
+  await clock.advanceAsync(10);
+  expect([[...cancelled.keys()], removed]).toEqual([['eve-3', 'max-5'], []]);
+  await clock.advanceAsync(1_000);
+  asks('eve', 7);
+  await clock.advanceAsync(10);
+  expect(removed).toEqual(['eve-3']);
+  expect(steps.filter((step) => step !== 'opened')).toEqual(['cancelled', 'cancelled', 'cancelled', 'removed']);
+  await keeper.close();
+});
+
 test('a grant that was denied or cancelled is removed a day after that, however late its end', async () => {
   const clock = fakeClock({ now: Date.parse('2026-01-01T00:00:00Z') });
   const cache = fakeCache(grantFact, grantIndices);

@@ -42,6 +42,8 @@ function operationOf(root: JsonNode): string {
 function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
   const caller = root.get('caller');
   const named = new Set((caller?.get('groups')?.items ?? []).map((one) => cut(one.string ?? '')));
+  // No group, and what is no text: nobody is in it, and a list of it alone is stored as none.
+  named.delete('');
   const groups = cutList(named, mostGroups);
   if (groups.length < named.size) groups.push(more);
   return {
