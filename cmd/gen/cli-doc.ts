@@ -11,7 +11,7 @@ export function cliDoc(): string {
 
 Written by \`make gen\` from the commands; do not edit by hand. [install.md](install.md) says how to install it. \`sidegate COMMAND\` and, as a plugin, \`kubectl sidegate COMMAND\` are the same.
 
-Exit code: 0 done, 1 the answer is no (a fault was found, it is refused, it is not there), 2 the command line was not understood. Results are on standard output, all else on standard
+Exit code: 0 done, 1 the answer is no (a fault was found, it is refused, it is not there), 2 the command line was not understood, 3 a part alone could be proven (audit verify). Results are on standard output, all else on standard
 error; nothing is coloured, and of what others wrote (callers, pods, servers) nothing is printed that moves a terminal's cursor or is not seen: it is left out, or stands as \`\\uXXXX\` in JSON and YAML. \`sidegate completion\` makes a shell complete commands, flags and, where the cluster answers, names.
 
 | command | what it does |

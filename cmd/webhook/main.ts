@@ -23,7 +23,7 @@ import {
 import type { ServingCertificate, ServingMaterial } from '../../pkg/admission/index.ts';
 import { controlPlane } from '../../pkg/contract/index.ts';
 import { draw, drawnBytes } from '../../pkg/inject/index.ts';
-import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
+import { createKubeClient, createMayBecome, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
@@ -100,6 +100,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         controller: `system:serviceaccount:${namespace}:${controlPlane.controller}`,
         breakGlassGroup,
         mayApprove: createMayApprove(client),
+        mayBecome: createMayBecome(client),
         noteChanger: createNoteChanger(client, namespace, clock),
         clock,
         events: cluster.events,

@@ -26,6 +26,10 @@ function build(more: Partial<DecideOptions> = {}) {
       asked.push(question);
       return Promise.resolve(question.user !== 'stranger');
     },
+    mayBecome({ username, groups }, accounts) {
+      asked.push({ username, groups, accounts });
+      return Promise.resolve(groups.includes('editors'));
+    },
     noteChanger: (uid, user) => Promise.resolve(void noted.push(`${uid} ${user}`)),
     clock,
     events: hooks.hook.events,
@@ -163,6 +167,26 @@ describe.each(['approval', 'grant'] as const)('a decision on an %s', (kind) => {
     expect(code((await decide(request)).message)).toBe('cannot_exclude_self_approval');
   });
 
+  test('on a request of a service account nobody approves who may act as it, break-glass or not; denying is free', async () => {
+    const account = 'system:serviceaccount:ml:batch';
+    const { decide, asked } = build();
+    const spec =
+      kind === 'approval'
+        ? { requester: { ...approvalSpec.requester, kubernetesUser: account } }
+        : { requestedBy: account };
+    const attempt = async (groups: string[], more: Fields = {}, decides = decide) => {
+      const after = pending(kind, vote('lea', more));
+      return code((await decides(write(kind, 'lea', { after }, { spec, groups }))).message);
+    };
+    expect(await attempt(['ml-leads', 'editors'])).toBe('cannot_exclude_self_approval');
+    expect(asked).toEqual([{ username: 'lea', groups: ['ml-leads', 'editors'], accounts: [account] }]);
+    expect(await attempt(['sre', 'editors'], { breakGlass: true })).toBe('cannot_exclude_self_approval');
+    expect(await attempt(['ml-leads', 'editors'], { decision: 'Deny' })).toBeUndefined();
+    expect(await attempt(['ml-leads'])).toBeUndefined();
+    const down = build({ mayBecome: () => Promise.reject(new Error('down')) });
+    expect(await attempt(['ml-leads'], {}, down.decide)).toBe('lookup');
+  });
+
   test('the break-glass group overrides, and it is told; of a dry run nothing is', async () => {
     const warned: string[] = [];
     const { decide, events, render } = build({
@@ -256,6 +280,25 @@ describe('the resources themselves', () => {
     expect(await away.decide(of('grant', 'DELETE', 'kim'))).toEqual({ allowed: true });
     expect(await away.render()).toContain('sidegate_webhook_events_dropped_total{why="failed"} 1');
   });
+
+  test.each([{ issuer: '😀'.repeat(257) }, { subject: '😀'.repeat(257) }, { models: ['*', '😀'.repeat(129)] }])(
+    'a grant is not longer than sidecars read: %#',
+    async (more) => {
+      const { decide } = build();
+      const ask = async (fields: Fields) => {
+        const spec = { ...grantSpec, ...fields };
+        const asked = {
+          operation: 'CREATE' as const,
+          group: 'sidegate.dev',
+          resource: 'inferencegrants',
+          namespace: 'ml',
+        };
+        return decide(request({ ...asked, user: 'kim', object: { metadata: { name: grantName(spec) }, spec } }));
+      };
+      expect(code((await ask(more)).message)).toBe('too_long');
+      expect((await ask({ issuer: '😀'.repeat(256), subject: 's'.repeat(512), models: ['m'] })).allowed).toBe(true);
+    },
+  );
 
   test('a grant has the name of its spec, so that none takes the place of one that is being decided on', async () => {
     const { decide } = build();

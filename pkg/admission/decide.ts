@@ -4,9 +4,10 @@
  */
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
-import { canonical } from '../core/index.ts';
+import { canonical, workloadsOf } from '../core/index.ts';
 import type { Vote } from '../core/index.ts';
-import { grantName } from '../crd/index.ts';
+import { grantName, longGrantField } from '../crd/index.ts';
+import type { MayBecome } from '../kube/index.ts';
 import type { MayApprove } from './decide-access.ts';
 import { decidableOf, voteFault } from './decide-entry.ts';
 import type { NoteChanger } from './note-changer.ts';
@@ -22,6 +23,7 @@ export interface DecideOptions {
   /** Empty: there is none. */
   readonly breakGlassGroup: string;
   readonly mayApprove: MayApprove;
+  readonly mayBecome: MayBecome;
   readonly noteChanger: NoteChanger;
   readonly clock: Clock;
   readonly events: EventSink;
@@ -61,6 +63,23 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
     return refusal(otherwise);
   };
 
+  /** Why these service accounts may have asked for whoever decides; undefined: they cannot act as one of them. */
+  const maybeOwn = async (request: AdmissionRequest, accounts: readonly string[]): Promise<Verdict | undefined> => {
+    const { user, groups, resource } = request;
+    try {
+      if (accounts.length === 0 || !(await options.mayBecome({ username: user, groups }, accounts))) return undefined;
+    } catch (error) {
+      metrics.failed('lookup');
+      logger.error('an access review failed', { resource, error: describeError(error) });
+      return refusal('[lookup] whether you may act as the caller could not be found out; fix: try again', {
+        status: 503,
+      });
+    }
+    return refusal(
+      `[cannot_exclude_self_approval] you may act as ${accounts.join(' or ')}, by its tokens, by impersonation or by pods, so that the request may be yours; fix: ask an approver who has no such right in its namespace`,
+    );
+  };
+
   /** The new entry of a status; undefined: not exactly one was appended. */
   const appended = (request: AdmissionRequest): Vote | 'none' | undefined => {
     const before = decidableOf(request.resource, request.oldObject);
@@ -91,6 +110,9 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
     if (vote === 'none') return allowed;
     const fault = voteFault(before, vote, { user, groups, breakGlassGroup, now: clock.now() });
     if (fault !== undefined) return refusal(fault);
+    // A denial gives nobody anything.
+    const own = vote.decision === 'Approve' ? await maybeOwn(request, workloadsOf(before.asker)) : undefined;
+    if (own !== undefined) return own;
     if (vote.breakGlass !== true)
       return withApprove(
         request,
@@ -135,6 +157,11 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
         );
       if (!(Date.parse(String(expiresAt)) > clock.now()))
         return refusal('[expired] spec.expiresAt is over already; fix: name a time to come');
+      const long = longGrantField(spec);
+      if (long !== undefined)
+        return refusal(
+          `[too_long] spec.${long} is longer than sidecars read, which count an emoji as two characters; fix: ask with a shorter one`,
+        );
       // Whoever decides does it by name: under one name there is one spec, whoever deletes and creates.
       const name = grantName(spec);
       if (metadataOf(request.object)['name'] !== name)

@@ -94,8 +94,8 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** 0: done. 1: the answer is no (a fault was found). 2: the command was not understood. */
-export type ExitCode = 0 | 1 | 2;
+/** 0: done. 1: the answer is no (a fault was found). 2: the command was not understood. 3: a part alone could be proven. */
+export type ExitCode = 0 | 1 | 2 | 3;
 
 /** What a cluster knows by name; `Undecided`: approvals and grants that wait. */
 export type NameKind = 'Decidable' | 'Undecided' | 'Grant' | 'Workload';

@@ -7,7 +7,14 @@ import type { AuditSink } from '../core/index.ts';
 import type { TrustedProxies } from '../http/index.ts';
 import { createHttpGet, createTokenWitness } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
-import { createAccessReviewer, createEventRecorder, createLease, objectKey, resources } from '../kube/index.ts';
+import {
+  createAccessReviewer,
+  createEventRecorder,
+  createLease,
+  createMayBecome,
+  objectKey,
+  resources,
+} from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createPkcs12Opener } from '../pki/index.ts';
 import type { TlsMaterial, WorkloadId } from '../pki/index.ts';
@@ -480,6 +487,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     });
     const decider = createTokenDecider({
       client,
+      mayBecome: createMayBecome(client),
       clock,
       logger,
       prover,

@@ -68,6 +68,12 @@ const isWorkload = (kubernetesUser: string | undefined): boolean =>
   kubernetesUser?.startsWith('system:serviceaccount:') === true;
 
 /**
+ * The service accounts that asked. Several people may act as one, so that its name alone does not say that a voter is not the one who
+ * asked: whoever takes a vote of approval asks first whether the voter could have.
+ */
+export const workloadsOf = (asker: Asker): readonly string[] => usersOf(asker).filter(isWorkload);
+
+/**
  * Whether it can be told of a vote that it is not the asker's own. Two callers may be accounts of one person: subjects tell them apart
  * where one issuer named both in one way, and names in Kubernetes do, but for those that differ by a prefix alone.
  */

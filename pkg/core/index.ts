@@ -1,6 +1,6 @@
 export { mayPass } from './files.ts';
 export { plainModelName } from './model-name.ts';
-export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
+export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject, prefixOf } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,
@@ -40,6 +40,7 @@ export {
   phaseAt,
   changedDecision,
   recordedDecision,
+  workloadsOf,
 } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
 export { decisionStatuses, readChoice, tokenVote, voteFault } from './decide.ts';

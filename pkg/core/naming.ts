@@ -61,6 +61,9 @@ function withoutPrefix(name: string): string {
   return name.slice(at + 1);
 }
 
+/** What an API server puts before a name, by its look; empty: nothing shows. Groups of its issuer mostly have the same. */
+export const prefixOf = (name: string): string => name.slice(0, name.length - withoutPrefix(name).length);
+
 /** Whether this name is the other one, which is not empty, behind something that may be a prefix: it ends in a sign, not in a letter. */
 const isBehindPrefix = (name: string, other: string): boolean =>
   !isKubernetes(name) && name.endsWith(other) && /[^\p{L}\p{M}\p{N}]$/u.test(name.slice(0, -other.length));

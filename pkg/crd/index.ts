@@ -5,6 +5,7 @@ export { resourceJsonSchema, validatorOptions } from './json-schema.ts';
 export { formatFault, parsePolicies, parsePolicyObject } from './parse-policies.ts';
 export type { ParseOptions, ParsedPolicies } from './parse-policies.ts';
 export { grantName } from './grant-name.ts';
+export { longGrantField } from './grant-lengths.ts';
 export { parseGrants } from './parse-grant.ts';
 export { parseDuration, parseSize } from './quantity.ts';
 export { apiVersion, inferencePolicySchema, kinds, resourceSchema } from './schema.ts';

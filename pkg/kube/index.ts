@@ -1,6 +1,8 @@
 // Public: pkg/admission, pkg/control, pkg/recorder, pkg/cli and cmd.
 export { createAccessReviewer } from './access-review.ts';
 export type { AccessReviewer, AskedRight, ReviewedUser } from './access-review.ts';
+export { createMayBecome } from './service-account-rights.ts';
+export type { MayBecome } from './service-account-rights.ts';
 export { backoffMs, systemRandom } from './backoff.ts';
 export type { RandomSource } from './backoff.ts';
 export { cacheFaults, createCache } from './cache.ts';

@@ -29,7 +29,15 @@ export interface BeforeLine {
   readonly chain: string;
   /** Number of the session's first line that is there. */
   readonly before: number;
+  /** When the session began, as its end says: epoch milliseconds. No block that was taken in before then has lines of it. */
+  readonly since: number;
 }
+
+/** By how much the clocks of a sidecar and of the recorder may differ. */
+const clocksMs = 5 * 60_000;
+
+/** Whether a block that was taken in then can have lines of a session that began at `since`. */
+export const canBeOf = (at: number, { since }: BeforeLine): boolean => at >= since - clocksMs;
 
 const isIn = ({ index, entry, path }: ProvenEntry, head: SignedHead): boolean =>
   provesInclusion(
@@ -50,8 +58,9 @@ export function deletedLines(
   blocks: readonly DeletedBlock[],
   head: SignedHead,
   publicKey: LogKeys,
-  { source, chain, before }: BeforeLine,
+  asked: BeforeLine,
 ): number | string {
+  const { source, chain, before } = asked;
   let lines = 0;
   let last = 0;
   for (const { block, by } of blocks) {
@@ -60,6 +69,8 @@ export function deletedLines(
     const point = blockPointOf(block.entry);
     if (point?.source !== source || point.chain !== chain || point.first <= last || point.last >= before)
       return `entry ${block.index} is no block of that chain before its lines, or stands twice`;
+    if (!canBeOf(parseJson(block.entry).get('at')?.number ?? -Infinity, asked))
+      return `entry ${block.index} is of before the session began: none of its lines were in it`;
     const deletion = jsonValue(parseJson(by.entry)) as { readonly [key: string]: JsonValue };
     if (deletion['type'] !== 'deleted' || deletion['entry'] !== block.index || !isSealed(by.entry, publicKey))
       return `entry ${by.index} does not say, under the recorder's seal, that entry ${block.index} was deleted`;

@@ -37,7 +37,7 @@ export {
   treeRoot,
 } from './merkle.ts';
 export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
-export { gapOf, isUnknownGap } from './gap.ts';
+export { countedLoss, gapOf, isUnknownGap } from './gap.ts';
 export { readSignature, signPoint } from './signature.ts';
 export type { ReadSignature } from './signature.ts';
 export { createChainSigner } from './spool/signing.ts';
@@ -49,6 +49,8 @@ export type { BoundedSink } from './spool/bounded.ts';
 export { openSpool, spooledChains } from './spool/spool.ts';
 export type { Spool, SpoolOptions } from './spool/spool.ts';
 export { createLogVerifier } from './verify-log.ts';
+export { createFindings } from './findings.ts';
+export type { Findings } from './findings.ts';
 export type { LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 export type { LogVerifier, LogVerifierOptions } from './verify-log.ts';
 export { readReceipt } from './receipt.ts';
@@ -57,6 +59,7 @@ export { verifySession } from './verify-session.ts';
 export type { SessionProof, SessionQuestion, SessionSource, SessionVerdict } from './verify-session.ts';
 export { listOf, showSession } from './shown-block.ts';
 export { lineType } from './line-type.ts';
+export { canBeOf } from './deleted-blocks.ts';
 export type { BeforeLine, DeletedBlock } from './deleted-blocks.ts';
 export { createSessionCount } from './session-count.ts';
 export type { SessionCount, SessionCounted } from './session-count.ts';

@@ -41,8 +41,18 @@ export interface LogFinding {
   readonly to?: number;
   /** Of lines of a block: number of the first in its chain. */
   readonly line?: number;
+  /** The sidecar whose lines they are, or would be; default: it is of the log itself. */
+  readonly source?: string;
   /** In words, without content. */
   readonly what: string;
+}
+
+/** Findings of a kind that were only counted. */
+export interface LeftOut {
+  readonly fault: LogFault;
+  /** Default: of the log itself. */
+  readonly source?: string;
+  readonly count: number;
 }
 
 /** A chain whose pod was gone before its record had come to its end. */
@@ -80,8 +90,12 @@ export interface HeadsOfKey {
 
 export interface LogVerdict {
   readonly ok: boolean;
-  /** In the order in which they were found; at most 100. */
+  /** What was done to the log and to lines in it, in the order in which it was found: of each fault 100 of the log itself, and 10 of each sidecar. */
   readonly findings: readonly LogFinding[];
+  /** What sidecars' own lines, which nobody touched, say against who wrote them, bounded in the same way: none of it takes a place of {@link findings}. */
+  readonly lies: readonly LogFinding[];
+  /** What there was no room for, of both. */
+  readonly leftOut: readonly LeftOut[];
   readonly entries: number;
   /** Entries before the first that was at hand, of which nothing is known; 0: it was read from its beginning. */
   readonly begins: number;
@@ -103,7 +117,7 @@ export interface LogVerdict {
   /** Lines that sidecars lost, as entries say, and conflicts. */
   readonly holes: number;
   readonly conflicts: number;
-  /** Events that sidecars could not record, as proven lines say, and where: at most 100. */
+  /** Events that sidecars could not record, as proven lines say, a million of each line at most, and where: the first 10 of each sidecar. */
   readonly notRecorded: number;
   readonly gaps: readonly RecordGap[];
   readonly lostWithPods: readonly LostWithPod[];

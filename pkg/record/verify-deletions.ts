@@ -29,7 +29,8 @@ export function createDeletionCheck(options: {
   /** Days that lines are kept at least; default: what the log says. */
   readonly retentionDays: number | undefined;
   readonly blockAt: (index: number) => Pick<Block, 'source' | 'at'> | undefined;
-  readonly find: (fault: LogFault, entry: number, what: string) => void;
+  /** @param source Of the lines; undefined: it is of the log itself. */
+  readonly find: (source: string | undefined, fault: LogFault, entry: number, what: string) => void;
 }): DeletionCheck {
   const { keys, retentionDays, blockAt, find } = options;
   const deleted = new Map<number, { readonly index: number; readonly sealed: boolean }>();
@@ -56,6 +57,7 @@ export function createDeletionCheck(options: {
     if (kept === undefined || age >= kept * dayMs) return;
     const rule = kept === Infinity ? 'for ever' : `${kept} days`;
     find(
+      block.source,
       'deleted_early',
       index,
       `lines of entry ${of}, deleted after ${(age / dayMs).toFixed(1)} days: they are kept ${rule}`,
@@ -71,6 +73,7 @@ export function createDeletionCheck(options: {
       const old = rules.length === 0 && fields['type'] !== 'retention' && fields['signature'] === undefined;
       if (!sealed && !old)
         return find(
+          undefined,
           'entry_forged',
           index,
           `an entry of type ${String(fields['type'])} that no recorder of this log has made`,

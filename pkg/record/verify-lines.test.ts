@@ -114,7 +114,7 @@ function verify({ entries, lines }: Made, authorities?: string, from = 0): LogVe
   return verifier.end();
 }
 const faults = (verdict: LogVerdict): string[] =>
-  verdict.findings.map(({ fault, entry, line = '' }) => `${fault} ${entry} ${line}`.trim());
+  [...verdict.findings, ...verdict.lies].map(({ fault, entry, line = '' }) => `${fault} ${entry} ${line}`.trim());
 
 test('a record that nobody touched is proven, with the signatures of its sidecar', () => {
   expect(verify(make())).toMatchObject({ ok: true, blocks: 3, lines: 15, signedLines: 14 });
@@ -138,6 +138,24 @@ test('what a sidecar could not record is counted, by its own word, and its place
   const gap = (line: number) => ({ source, chain: name, line, events: 2_300 });
   expect(verify(made)).toMatchObject({ ok: true, notRecorded: 3 * 2_300, gaps: [gap(2), gap(7), gap(12)] });
   expect(verify(make())).toMatchObject({ notRecorded: 0, gaps: [] });
+});
+
+test('a sidecar that says it lost more than can be keeps no other’s gap from being named, nor from moving the sum', () => {
+  const entries: LogEntry[] = [];
+  const lines = new Map<number, string>();
+  const put = (of: string, amount: number, times: number): void => {
+    const chain = new AuditChain(digest, namedStart(name));
+    const prev = chain.hash;
+    const text = Array.from({ length: times }, () => chain.line({ type: 'process', what: 'gap', amount }, began));
+    lines.set(entries.length, text.join(''));
+    const place = { chain: name, first: 1, last: chain.seq, prev, hash: chain.hash };
+    entries.push({ type: 'block', at: began, source: of, ...place });
+  };
+  put(idOf('liar'), Number.MAX_SAFE_INTEGER, 300);
+  put(source, 7, 1);
+  const { gaps, notRecorded } = verify({ entries, lines });
+  expect(gaps.at(-1)).toEqual({ source, chain: name, line: 1, events: 7 });
+  expect([gaps.length, notRecorded]).toEqual([11, 300 * 1_000_000 + 7]);
 });
 
 describe('lines of a block', () => {

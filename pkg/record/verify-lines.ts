@@ -1,4 +1,4 @@
-import { gapOf, isUnknownGap } from './gap.ts';
+import { countedLoss, gapOf, isUnknownGap } from './gap.ts';
 import type { LogFinding, LogVerdict, RecordGap } from './log-verdict.ts';
 import { listOf } from './shown-block.ts';
 import { createTimeOrder } from './time-order.ts';
@@ -33,11 +33,21 @@ interface Chain {
 }
 
 const mostEnds = 8;
-const mostGaps = 100;
+/** Gaps that are named: of one sidecar, and of all. */
+const mostGaps = { ofOne: 10, all: 10_000 };
 
-export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding) => void): LineCheck {
+/**
+ * @param find Told of what was done to lines.
+ * @param lie Told of what lines that are as they came say against their sidecar.
+ */
+export function createLineCheck(
+  signers: SignerCheck,
+  find: (finding: LogFinding) => void,
+  lie: (finding: LogFinding) => void,
+): LineCheck {
   const chains = new Map<string, Chain>();
   const gaps: RecordGap[] = [];
+  const gapsOf = new Map<string, number>();
   const count = { blocks: 0, lines: 0, signedLines: 0, notRecorded: 0, gaps };
   const chainOf = ({ source, chain }: Block): Chain => {
     const key = `${source} ${chain}`;
@@ -56,11 +66,18 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
           fault,
           entry: index,
           line,
+          source,
           what: `${which} of ${source}, which the entry proves to have been other`,
         });
       }
       if (block.list !== undefined && listOf(verdict.lines.map(({ hash }) => hash)) !== block.list)
-        find({ fault: 'changed', entry: index, line: first, what: `the list of the lines of ${source} in the entry` });
+        find({
+          fault: 'changed',
+          entry: index,
+          line: first,
+          source,
+          what: `the list of the lines of ${source} in the entry`,
+        });
       count.blocks++;
       count.lines += verdict.lines.length;
       const of = chainOf(block);
@@ -74,20 +91,24 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
       for (const { root, sequence, time: writtenAt } of verdict.lines) {
         of.waiting++;
         if (of.order.isBack(root, writtenAt))
-          find({
+          lie({
             fault: 'back_dated',
             entry: index,
             line: sequence,
+            source,
             what: `line ${sequence} of ${source}, which is dated before an earlier one, and no line says that its clock stepped`,
           });
         const events = gapOf(root);
-        count.notRecorded += events;
-        if (events > 0 && gaps.length < mostGaps)
+        count.notRecorded += countedLoss(events);
+        const named = gapsOf.get(source) ?? 0;
+        if (events > 0 && named < mostGaps.ofOne && gaps.length < mostGaps.all) {
+          gapsOf.set(source, named + 1);
           gaps.push({ source, chain, line: sequence, events, ...(isUnknownGap(root) && { unknown: true }) });
+        }
         if (root.get('type')?.text !== 'signature') continue;
         const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {
-          find({ fault, entry: index, line: sequence, what: `the signature in line ${sequence} of ${source}` });
+          lie({ fault, entry: index, line: sequence, source, what: `the signature in line ${sequence} of ${source}` });
           continue;
         }
         // What stands between the signed line and the signature waits for the next one.

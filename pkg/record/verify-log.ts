@@ -5,7 +5,8 @@ import { namedStart } from './audit-line.ts';
 import { keyName, readHead } from './head.ts';
 import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
-import type { HeadsOfKey, LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
+import { createFindings } from './findings.ts';
+import type { HeadsOfKey, LogFault, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
 import type { Frontier } from './merkle.ts';
 import { isSealed, isSealedType } from './sealed-entry.ts';
@@ -52,7 +53,6 @@ export interface LogVerifier {
 }
 
 type Fields = { readonly [key: string]: JsonValue };
-const mostFindings = 100;
 /** Heads come each minute: from the first to the last of the entries that none has signed. */
 const mostUnsignedMs = 5 * 60_000;
 /** Conflicts that an entry of one counts beside it. */
@@ -61,18 +61,19 @@ const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String
 
 export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const { publicKey } = options;
-  const findings: LogFinding[] = [];
-  const find = (fault: LogFault, entry: number, what: string, to?: number): void => {
-    if (findings.length < mostFindings) findings.push({ fault, entry, what, ...(to === undefined ? {} : { to }) });
-  };
+  const [findings, lies] = [createFindings(), createFindings()];
+  const find = (fault: LogFault, entry: number, what: string, to?: number): void =>
+    findings.add({ fault, entry, what, ...(to === undefined ? {} : { to }) });
+  const findOf = (source: string | undefined, fault: LogFault, entry: number, what: string): void =>
+    findings.add({ fault, entry, what, ...(source === undefined ? {} : { source }) });
   const signers = createSignerCheck(options.authorities);
   const begin = options.begin?.size ?? 0;
   let unknownSigners = 0;
-  const sidecars = createLineCheck(signers, (finding) => {
+  const sidecars = createLineCheck(signers, findings.add, (finding) => {
     // Its authority may have been named in what is gone.
     if (finding.fault === 'signer_forged' && begin > 0 && options.authorities === undefined)
       return void unknownSigners++;
-    if (findings.length < mostFindings) findings.push(finding);
+    lies.add(finding);
   });
   const heads: NonNullable<LogVerdict['head']>[] = [];
   const known = new Set<string>();
@@ -109,7 +110,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     keys: publicKey,
     retentionDays: options.retentionDays,
     blockAt: (index) => taken.get(index),
-    find,
+    find: findOf,
   });
   const missing = new Set<number>();
   /** By chain: the entry that knows of most. */
@@ -142,7 +143,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     const at = chains.get(key) ?? chainBefore(entry, first);
     const last = Number(entry[hole ? 'to' : 'last']);
     if (first !== at.sequence + 1 || last < first || (!hole && entry['prev'] !== at.hash))
-      find('chain_broken', index, `a chain stood at ${at.sequence} and goes on at ${first}`);
+      findOf(String(entry['source']), 'chain_broken', index, `a chain stood at ${at.sequence} and goes on at ${first}`);
     chains.set(key, { sequence: last, hash: String(entry['hash']) });
     if (hole) count.holes += last - first + 1;
     else {
@@ -269,10 +270,12 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const keys = keysOfHeads();
       for (const index of missing)
         if (!deletions.explains(index, good?.size ?? 0))
-          find('lines_missing', index, 'lines that nobody says were deleted');
+          findOf(taken.get(index)?.source, 'lines_missing', index, 'lines that nobody says were deleted');
       return {
-        ok: findings.length === 0,
-        findings,
+        ok: findings.list().length === 0 && lies.list().length === 0,
+        findings: findings.list(),
+        lies: lies.list(),
+        leftOut: [...findings.leftOut(), ...lies.leftOut()],
         entries: frontier.size,
         heads: heads.length,
         keys,

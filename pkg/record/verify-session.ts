@@ -106,7 +106,8 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
   const { source, chain, count } = own;
   const { lines, start, end, fault, missing, counted } = count.verdict();
   const lacksStart = missing > 0 && start === undefined;
-  const wrong = faultOf(own, fault, lacksStart ? { proof, head, publicKey, missing } : undefined);
+  const lack = lacksStart ? { proof, head, publicKey, missing, since: beginOf(end) } : undefined;
+  const wrong = faultOf(own, fault, lack);
   if (wrong !== undefined) return wrong;
   const { more = 0 } = proof;
   if (receipt?.rules !== undefined && end === undefined && more > 0)
@@ -128,17 +129,29 @@ function faultOf(
   own: OfChain,
   fault: string | undefined,
   lack:
-    | { readonly proof: SessionProof; readonly head: SignedHead; readonly publicKey: LogKeys; readonly missing: number }
+    | {
+        readonly proof: SessionProof;
+        readonly head: SignedHead;
+        readonly publicKey: LogKeys;
+        readonly missing: number;
+        readonly since: number;
+      }
     | undefined,
 ): SessionVerdict | undefined {
   if (fault === undefined) return undefined;
   const why = `${fault} (${nameOf(own)})`;
   if (lack === undefined) return no(why);
-  const { proof, head, publicKey, missing: lines } = lack;
-  const before = { source: own.source, chain: own.chain, before: own.first };
+  const { proof, head, publicKey, missing: lines, since } = lack;
+  const before = { source: own.source, chain: own.chain, before: own.first, since };
   const deleted = deletedLines(proof.deleted ?? [], head, publicKey, before);
   if (typeof deleted === 'string') return no(deleted);
   return deleted < lines ? { ok: false, why, lacks: { ...before, lines } } : undefined;
+}
+
+/** When a session began, as its end says, epoch milliseconds; where it does not say so, Infinity: then nothing stands in for its start. */
+function beginOf(end: JsonNode | undefined): number {
+  const began = Date.parse(end?.get('time')?.string ?? '') - (end?.get('timing')?.get('total')?.number ?? NaN);
+  return Number.isNaN(began) ? Infinity : began;
 }
 
 /** Lines under the session's id, chain by chain. A text: why they are not proven. */

@@ -15,7 +15,7 @@ import { compileSnapshot, peopleWho } from '../../pkg/core/index.ts';
 import type { CompiledProvider } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
 import { createTokenWitness } from '../../pkg/identity/index.ts';
-import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
+import { createKubeClient, createMayBecome, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeClient } from '../../pkg/kube/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
@@ -79,6 +79,7 @@ beforeEach(async () => {
     trustedProxies: { has: (address) => trusted && address === '127.0.0.1' },
     decider: createTokenDecider({
       client,
+      mayBecome: createMayBecome(client),
       clock,
       logger,
       prover: createProver({
@@ -213,6 +214,39 @@ describe('where two policies have the same issuer and audience', () => {
     expect(await said(both, { token: await token('bob'), body: approve })).toBe('409 voted');
     others = [];
     expect(await said(own, { token: await token('bob') })).toBe('403 not_allowed');
+  });
+});
+
+describe('on a request of a service account', () => {
+  const kubernetesUser = 'system:serviceaccount:ml:batch';
+  const requester = { provider: 'p/accounts', issuer: 'https://kubernetes.default.svc', subject: kubernetesUser };
+  const bind = (name: string, subject: object) =>
+    server.client.must('POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`, {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'RoleBinding',
+      metadata: { name },
+      // What Kubernetes gathers in ClusterRole edit, by its controller manager.
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:aggregate-to-edit' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', ...subject }],
+    });
+
+  test('nobody decides who may mint its tokens, or of whom that cannot be asked', async () => {
+    await bind('max-edits', { kind: 'User', name: 'max@example.com' });
+    await bind('editors-edit', { kind: 'Group', name: 'editors' });
+    const own = await approval({ requester: { ...requester, kubernetesUser } });
+    const by = async (who: string, groups: string[] = [], body: object = approve): Promise<string> =>
+      said(own, { token: await token(who, { groups: ['leads', ...groups] }), body });
+    expect(await by('max')).toBe('403 cannot_exclude_self_approval');
+    expect(await by('ed', ['editors'])).toBe('403 cannot_exclude_self_approval');
+    others = [{ ...providers[0]!, id: 'ml/p/plain', kubernetesUser: undefined }];
+    const plain = await approval({
+      requester: { ...requester, kubernetesUser },
+      approvers: [{ group: 'other', provider: 'p/plain' }],
+    });
+    const unnamed = await issuer.token({ sub: 'bob', groups: ['other'] });
+    expect(await said(plain, { token: unnamed, body: approve })).toBe('403 cannot_exclude_self_approval');
+    expect(await by('bob')).toBe('200 Pending');
+    expect(await by('ed', ['editors'], { decision: 'Deny' })).toBe('200 Pending');
   });
 });
 

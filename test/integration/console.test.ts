@@ -602,6 +602,7 @@ describe('the controller’s own decision endpoint', () => {
               return Promise.resolve(structuredClone(approval) as never);
             },
           },
+          mayBecome: () => Promise.resolve(true),
           clock: systemClock,
           logger: silentLogger,
           prover,

@@ -161,6 +161,37 @@ describe('a sidecar’s record', () => {
     expect(recorder.counts.holes).toBe(3);
   });
 
+  test('that has hole upon hole is some entries, whatever stands between them', async () => {
+    await recorder.close();
+    recorder = await startRecorder({ limits: { holes: 2 } });
+    material = await recorder.identity(uid);
+    const chain = testChain();
+    const one = await begun(chain);
+    const skip = (n: number): void => {
+      const from = chain.point().sequence + 1;
+      batch(chain, n);
+      const { sequence, hash } = chain.point();
+      one.say({ type: 'skip', from, to: sequence, hash, why: 'missing' });
+    };
+    for (let n = 1; n <= 50; n++) skip(n);
+    const { sequence } = chain.point();
+    send(one, batch(chain, 51));
+    await until(() => one.heard.some((message) => message.type === 'ack' && message.sequence === 6));
+    // A turn and a half of the server's clock: what waits goes on waiting, and nothing behind it goes ahead.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await entryTypes()).toEqual(['hole', 'hole']);
+    expect(await recorder.store.position(source, chain.name)).toMatchObject({ sequence: 6 });
+    expect(one.closed()).toBe(false);
+    // It comes again, to a recorder that has turns for it.
+    one.socket.destroy();
+    await recorder.restart();
+    const two = await begun(chain);
+    two.say({ type: 'skip', from: 7, to: sequence, hash: 'ab'.repeat(32), why: 'missing' });
+    expect(await two.hear('ack')).toMatchObject({ sequence });
+    expect(await entryTypes()).toEqual(['hole', 'hole', 'hole']);
+    expect(recorder.counts.holes).toBe(sequence);
+  });
+
   test('moves to a new stream of the same pod, and nothing comes double', async () => {
     const chain = testChain();
     const one = await begun(chain);

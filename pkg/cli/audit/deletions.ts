@@ -1,4 +1,4 @@
-import { isBlockEntry, isSealedType, entryType } from '../../record/index.ts';
+import { canBeOf, isBlockEntry, isSealedType, entryType } from '../../record/index.ts';
 import type { BeforeLine, DeletedBlock } from '../../record/index.ts';
 import { jsonValue, parseJson } from '../../base/index.ts';
 
@@ -18,7 +18,8 @@ export interface DeletionSearch {
 /** Blocks that one proof holds. */
 const most = 256;
 
-export function createDeletionSearch({ source, chain, before }: BeforeLine): DeletionSearch {
+export function createDeletionSearch(asked: BeforeLine): DeletionSearch {
+  const { source, chain, before } = asked;
   const blocks = new Map<number, Entry & { readonly lines: number }>();
   const deletions = new Map<number, Entry>();
   return {
@@ -27,8 +28,8 @@ export function createDeletionSearch({ source, chain, before }: BeforeLine): Del
         if (!text.includes(chain)) return;
         const block = jsonValue(parseJson(text)) as Readonly<Record<string, unknown>>;
         const [first, last] = [Number(block['first']), Number(block['last'])];
-        if (block['source'] === source && block['chain'] === chain && last < before)
-          blocks.set(index, { index, text, lines: last - first + 1 });
+        const isOf = block['source'] === source && block['chain'] === chain && last < before;
+        if (isOf && canBeOf(Number(block['at']), asked)) blocks.set(index, { index, text, lines: last - first + 1 });
       } else if (isSealedType(entryType(text)) && text.includes('"type":"deleted"')) {
         const of = parseJson(text).get('entry')?.number;
         if (of !== undefined && blocks.has(of)) deletions.set(of, { index, text });

@@ -167,14 +167,14 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
       ? `; its last ${more} blocks are too much for one proof: verify the whole log`
       : '; its end is not there yet';
   io.stdout(
-    `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
+    `${deleted === 0 ? 'proven' : 'PROVEN IN PART'}: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
       `${ended && more === 0 ? '' : open}` +
-      `${deleted === 0 ? '' : `; AS FAR AS IT GOES: its start and what came with it, ${deleted} lines, were in blocks that retention has deleted, as the recorder sealed it: what they said, nothing proves`}` +
+      `${deleted === 0 ? '' : `; AS FAR AS IT GOES: its start and what came with it, ${deleted} lines, may have been in blocks that retention has deleted, as the recorder sealed it: that they were, and what they said, nothing proves`}` +
       `${counted ? '' : '; its sidecar did not say how many lines it has: whether some are missing is not seen'}` +
       `${one.receipt === undefined ? '' : `; the receipt says what is on record${deleted === 0 ? '' : ', but for the policy generation, which was in its start'}`}\n`,
   );
   io.stdout(`${printable(`it is in chain ${chain} of ${source}`)}\n`);
   for (const other of others)
     io.stdout(`${printable(`chain ${other.chain} of ${other.source}`)} has lines under this id, too: not its start\n`);
-  return 0;
+  return deleted === 0 ? 0 : 3;
 }

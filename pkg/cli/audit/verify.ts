@@ -2,7 +2,7 @@ import { describeError, jsonValue, parseJson } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { KubeError, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
-import { createLogVerifier, readLogKeys } from '../../record/index.ts';
+import { createFindings, createLogVerifier, readLogKeys } from '../../record/index.ts';
 import type { SessionSummary } from '../../recorder/index.ts';
 import type { BlockEntry, LogFinding, LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
@@ -44,7 +44,7 @@ cluster at all.
   --proof FILE           what --save-proof wrote, instead of a cluster; needs --key, and --receipt or --session
   --since DAY            one session in an archive: not in segments that end before it (2026-11-26)
 ${sessionUsage}${archiveUsage}${auditUsage}${connectionUsage}
-Exit code 0: proven. 1: it was touched, or cannot be read.
+Exit code 0: proven. 1: it was touched, or cannot be read. 3: of one session, whose start retention may have deleted, what is left was proven.
 `;
 
 interface ConfigMap extends KubeObject {
@@ -92,7 +92,7 @@ async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSampl
   });
   const { createIndexCheck } = await import('../../recorder/index.ts');
   const indexed = createIndexCheck();
-  const differs: LogFinding[] = [];
+  const differs = createFindings();
   let signed = 0;
   await pages.each({
     head(text) {
@@ -105,27 +105,33 @@ async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSampl
       if (lines !== undefined && index < signed) verifier.lines(index, lines ?? undefined);
     },
     found(index, text, lines, rows) {
-      if (differs.length >= mostDiffering) return;
       let what: string | undefined;
+      let source: string | undefined;
       try {
         const block = jsonValue(parseJson(text)) as unknown as BlockEntry;
+        source = block.source;
         what = indexed.difference(block, lines, rows as unknown as readonly SessionSummary[]);
       } catch {
         // Nobody knows then what it hides.
         what = 'the lines, or what the index says of them, cannot be read';
       }
-      if (what !== undefined) differs.push({ fault: 'index_differs', entry: index, what });
+      if (what !== undefined)
+        differs.add({ fault: 'index_differs', entry: index, what, ...(source === undefined ? {} : { source }) });
       else sample?.see(index, text, lines);
     },
     later: verifier.later,
   });
   const verdict = verifier.end();
-  differs.push(...((await sample?.ask())?.findings ?? []));
-  return { ...verdict, ok: verdict.ok && differs.length === 0, findings: [...verdict.findings, ...differs] };
+  for (const finding of (await sample?.ask())?.findings ?? []) differs.add(finding);
+  const found = differs.list();
+  return {
+    ...verdict,
+    ok: verdict.ok && found.length === 0,
+    findings: [...verdict.findings, ...found],
+    leftOut: [...verdict.leftOut, ...differs.leftOut()],
+  };
 }
 
-/** Of blocks that the index has otherwise. */
-const mostDiffering = 100;
 const dayMs = 86_400_000;
 
 function retentionDaysOf(flags: Flags): number | undefined {
@@ -133,11 +139,14 @@ function retentionDaysOf(flags: Flags): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
+const wordsOf = ({ fault, entry, to, what }: LogFinding): string =>
+  printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`);
+
 function report(verdict: LogVerdict, io: CommandIo): ExitCode {
-  for (const { fault, entry, to, what } of verdict.findings)
-    io.stdout(
-      `${printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`)}\n`,
-    );
+  for (const finding of verdict.findings) io.stdout(`${wordsOf(finding)}\n`);
+  for (const finding of verdict.lies) io.stdout(`by its own sidecar: ${wordsOf(finding)}\n`);
+  for (const { fault, source, count } of verdict.leftOut)
+    io.stdout(`${fault}: and ${count} more of this kind${source === undefined ? '' : ` from ${printable(source)}`}\n`);
   for (const { source, lines, ended, gone } of verdict.lostWithPods)
     io.stdout(
       `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +

@@ -1,8 +1,8 @@
 import type { Clock, Logger } from '../../base/index.ts';
-import { tokenVote } from '../../core/index.ts';
-import type { Choice, DecisionFault, Identity } from '../../core/index.ts';
+import { prefixOf, tokenVote, workloadsOf } from '../../core/index.ts';
+import type { Asker, Choice, DecisionFault, Identity } from '../../core/index.ts';
 import { isConflict, isNotFound } from '../../kube/index.ts';
-import type { KubeClient } from '../../kube/index.ts';
+import type { KubeClient, MayBecome } from '../../kube/index.ts';
 import { faultOf, judgedOf, namedAs, resourceOf, viewOf } from './decidable.ts';
 import type { Decidable, Place } from './decidable.ts';
 import type { ProofLimits } from './decision-limits.ts';
@@ -36,6 +36,7 @@ interface Found {
 
 export interface TokenDeciderOptions {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
+  readonly mayBecome: MayBecome;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly prover: Prover;
@@ -47,13 +48,27 @@ const recordedFrom = ({ from, through }: Bearer): string => (through === undefin
 const fault = (word: DecisionFault): Outcome => ({ kind: 'fault', fault: word });
 const mostConflicts = 8;
 
-export function createTokenDecider({ client, clock, logger, prover, limits }: TokenDeciderOptions): TokenDecider {
+export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
+  const { client, clock, logger, prover, limits } = options;
   /** Undefined: there is none, or it names nobody of them. */
   const find = async (place: Place, person: Person): Promise<Found | undefined> => {
     const object = await client.find<Decidable>(resourceOf(place), place);
     if (object === undefined) return undefined;
     const who = namedAs(judgedOf(object, place), place.namespace, person);
     return who === undefined ? undefined : { object, who };
+  };
+
+  /**
+   * Whether the person can act as a service account that asked. Their groups in Kubernetes are those of the token, as they stand there and
+   * behind the prefix of the name: one too many refuses.
+   */
+  const maybeOwn = async ({ kubernetesUser, groups }: Identity, asker: Asker): Promise<boolean> => {
+    const accounts = workloadsOf(asker);
+    if (accounts.length === 0) return false;
+    if (kubernetesUser === undefined) return true;
+    const prefix = prefixOf(kubernetesUser);
+    const all = new Set(['system:authenticated', ...groups, ...groups.map((group) => prefix + group)]);
+    return options.mayBecome({ username: kubernetesUser, groups: [...all] }, accounts);
   };
 
   const view = async (place: Place, person: Person): Promise<Outcome> => {
@@ -65,8 +80,12 @@ export function createTokenDecider({ client, clock, logger, prover, limits }: To
       const found = await find(place, person);
       if (found === undefined) return fault('not_allowed');
       const { object, who } = found;
-      const wrong = faultOf(judgedOf(object, place), who, person, clock.now());
+      const judged = judgedOf(object, place);
+      const wrong = faultOf(judged, who, person, clock.now());
       if (wrong !== undefined) return fault(wrong);
+      // A denial gives nobody anything.
+      if (choice.decision === 'Approve' && (await maybeOwn(who, judged.asker)))
+        return fault('cannot_exclude_self_approval');
       const { resourceVersion, uid } = object.metadata;
       const decisions = [
         ...(object.status?.decisions ?? []),

@@ -3,6 +3,7 @@ import type { ApprovalPhase, Grant, LabelSelector, Operation, Vote } from '../..
 import { grantName } from '../../crd/index.ts';
 import type { GrantSpecResource, GrantStatusResource } from '../../crd/index.ts';
 import { createCache, objectKey, resources } from '../../kube/index.ts';
+import { encodeFrame, isTaken } from '../../wire/index.ts';
 import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
 
 export interface GrantObject extends KubeObject {
@@ -20,7 +21,11 @@ export interface GrantFact {
   readonly generation: number;
   readonly selector: LabelSelector;
   readonly grant: Grant;
+  /** Bytes of it in a message to sidecars. Undefined: they do not take it, whatever is decided, and one such would cost them all others. */
+  readonly bytes: number | undefined;
   readonly requestedBy: string;
+  /** Wall clock, milliseconds. */
+  readonly createdAt: number;
   /** Its name is made of its spec. Not so: it was asked for before names were, and nobody can tell that it is what they read. */
   readonly bound: boolean;
   readonly phase: ApprovalPhase;
@@ -56,12 +61,27 @@ function beginning(text: string | undefined): number {
   return Number.isNaN(ms) ? Number.MAX_SAFE_INTEGER : Math.max(0, ms);
 }
 
+function bytesOf(grant: Grant): number | undefined {
+  const frame = encodeFrame({ type: 'grants', grants: [grant], seen: {} });
+  return isTaken(frame) ? frame.length : undefined;
+}
+
 export function grantFact(raw: KubeObject): GrantFact {
   const { metadata, spec, status } = raw as GrantObject;
   const { namespace = '', name, uid = '', resourceVersion = '', generation = 0 } = metadata;
   const phase = status?.phase ?? 'Pending';
   // Whoever deletes it takes it back then, not when its last finalizer goes.
   const withdrawn = metadata.deletionTimestamp !== undefined && !isOver({ phase });
+  const grant: Grant = {
+    name,
+    uid,
+    issuer: spec.issuer,
+    subject: spec.subject,
+    operations: spec.operations as readonly Operation[],
+    models: spec.models,
+    from: beginning(spec.notBefore),
+    until: Date.parse(spec.expiresAt),
+  };
   return {
     key: objectKey(metadata),
     namespace,
@@ -70,17 +90,10 @@ export function grantFact(raw: KubeObject): GrantFact {
     resourceVersion,
     generation,
     selector: selectorOf(spec.selector),
-    grant: {
-      name,
-      uid,
-      issuer: spec.issuer,
-      subject: spec.subject,
-      operations: spec.operations as readonly Operation[],
-      models: spec.models,
-      from: beginning(spec.notBefore),
-      until: Date.parse(spec.expiresAt),
-    },
+    grant,
+    bytes: bytesOf(grant),
     requestedBy: spec.requestedBy,
+    createdAt: Date.parse(metadata.creationTimestamp ?? ''),
     bound: name === grantName(spec),
     phase: withdrawn ? 'Cancelled' : phase,
     withdrawn,
@@ -96,7 +109,18 @@ export function grantFact(raw: KubeObject): GrantFact {
 export const isOver = ({ phase }: Pick<GrantFact, 'phase'>): boolean => phase !== 'Pending' && phase !== 'Approved';
 
 export const grantNamespaceIndex = 'namespace';
-export const grantIndices = { [grantNamespaceIndex]: ({ namespace }: GrantFact) => [namespace] };
+/** Of those that are not over, by namespace; by namespace and who asked, see {@link ownKey}; and of those that are over, by namespace. */
+export const openIndex = 'open';
+export const ownIndex = 'own';
+export const finishedIndex = 'finished';
+export const ownKey = ({ namespace, requestedBy }: Pick<GrantFact, 'namespace' | 'requestedBy'>): string =>
+  `${namespace} ${requestedBy}`;
+export const grantIndices = {
+  [grantNamespaceIndex]: ({ namespace }: GrantFact) => [namespace],
+  [openIndex]: (fact: GrantFact) => (isOver(fact) ? [] : [fact.namespace]),
+  [ownIndex]: (fact: GrantFact) => (isOver(fact) ? [] : [ownKey(fact)]),
+  [finishedIndex]: (fact: GrantFact) => (isOver(fact) ? [fact.namespace] : []),
+};
 
 export const createGrantCache = (options: {
   readonly client: KubeClient;

@@ -3,6 +3,7 @@ import { selectorMatches } from '../../core/index.ts';
 import type { Grant } from '../../core/index.ts';
 import { resources } from '../../kube/index.ts';
 import type { Cache } from '../../kube/index.ts';
+import { maxDownBytes } from '../../wire/index.ts';
 import type { PodName } from '../../wire/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 import type { GrantFeed } from '../stream/index.ts';
@@ -10,8 +11,17 @@ import { grantNamespaceIndex } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
 import { whyNotHeld } from './grant-terms.ts';
 
-/** As many as a message holds; those that end last are left out: what is not said is not allowed. */
+/** As many as a message holds, in number and in bytes; those that end last are left out: what is not said is not allowed. */
 const mostGrants = 1_000;
+/** Beside what else stands in it. */
+const mostBytes = maxDownBytes - 65_536;
+
+/** As many of the first as fit into a message. */
+function fitting(facts: readonly GrantFact[]): readonly GrantFact[] {
+  let left = mostBytes;
+  const end = facts.findIndex(({ bytes = Infinity }) => (left -= bytes) < 0);
+  return facts.slice(0, Math.min(mostGrants, end === -1 ? facts.length : end));
+}
 
 /**
  * The grants of each pod, from the watched copy of this replica: approved ones that have not ended, and that the pod's policies would
@@ -62,13 +72,13 @@ export function createGrantFeed(options: {
         .filter(
           (fact) =>
             fact.phase === 'Approved' &&
+            fact.bytes !== undefined &&
             now < fact.grant.until &&
             selectorMatches(fact.selector, labels) &&
             holds(fact, set),
         )
-        .sort((a, b) => a.grant.until - b.grant.until || (a.uid < b.uid ? -1 : 1))
-        .slice(0, mostGrants);
-      return shared(facts);
+        .sort((a, b) => a.grant.until - b.grant.until || (a.uid < b.uid ? -1 : 1));
+      return shared(fitting(facts));
     },
     seen: () => ({ [resources.inferenceGrants.plural]: cache.resourceVersion() ?? '0' }),
     subscribe: (listener) =>

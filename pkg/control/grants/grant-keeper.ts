@@ -7,9 +7,11 @@ import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog, Changers } from '../record/index.ts';
-import { isOver } from './grant-fact.ts';
+import { finishedIndex, isOver, openIndex, ownIndex, ownKey } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
-import { grantReach, holds } from './grant-reach.ts';
+import { grantLimits } from './grant-limits.ts';
+import type { GrantLimits } from './grant-limits.ts';
+import { grantReach, holds, notTaken } from './grant-reach.ts';
 import { decidable, grantTerms, lasts } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
@@ -43,6 +45,8 @@ export interface GrantKeeperOptions {
   readonly changers?: Pick<Changers, 'who'>;
   /** Those that are over are kept so long after they ended; default a day. */
   readonly keepMs?: number;
+  /** Default {@link grantLimits}. */
+  readonly limits?: GrantLimits;
 }
 
 const resource = resources.inferenceGrants;
@@ -107,7 +111,7 @@ function overSince({ grant, phase, votes, conditions }: GrantFact): number {
 }
 
 export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
-  const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog } = options;
+  const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog, limits = grantLimits } = options;
 
   const tell = (fact: GrantFact, phase: string, why: string): void => {
     options.onStep?.(stepOf[phase] ?? 'opened');
@@ -139,10 +143,44 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     const conditions = withCondition(fact, { type: decidable, status: 'False', reason, message }, clock.now());
     if (conditions !== undefined) await write(fact, { phase: 'Pending', conditions });
   };
-  const cancel = async (fact: GrantFact, reason: 'TooLong' | 'NotBound', message: string): Promise<void> => {
+  const cancel = async (
+    fact: GrantFact,
+    reason: 'TooLong' | 'NotBound' | 'NotTaken' | 'TooMany',
+    message: string,
+  ): Promise<void> => {
     const said = { type: decidable, status: 'False', reason, message } as const;
     const conditions = withCondition(fact, said, clock.now()) ?? fact.conditions;
     if (await write(fact, { phase: 'Cancelled', conditions })) tell(fact, 'Cancelled', reason);
+  };
+  const before = (one: GrantFact, other: GrantFact): boolean =>
+    one.createdAt === other.createdAt ? one.uid < other.uid : one.createdAt < other.createdAt;
+  /** Why it is more than there may be, by those that were asked for before it; undefined: it is not. */
+  const tooMany = (fact: GrantFact): string | undefined => {
+    const ahead = (index: string, key: string): number =>
+      cache.by(index, key).filter((one) => before(one, fact)).length;
+    if (ahead(ownIndex, ownKey(fact)) >= limits.perRequester)
+      return `${fact.requestedBy} has ${limits.perRequester} grants here that are undecided or hold: take some back, then ask again`;
+    return ahead(openIndex, fact.namespace) >= limits.perNamespace
+      ? `there are ${limits.perNamespace} grants in the namespace that are undecided or hold: take some back, then ask again`
+      : undefined;
+  };
+  /** By key: those that are being removed. */
+  const removing = new Set<string>();
+  const remove = async (fact: GrantFact): Promise<void> => {
+    removing.add(fact.key);
+    try {
+      await client.delete(resource, fact, { uid: fact.uid, resourceVersion: fact.resourceVersion });
+    } catch (error) {
+      removing.delete(fact.key);
+      throw error;
+    }
+    options.onStep?.('removed');
+  };
+  /** Each that ends has the oldest of its namespace removed, where they are too many. */
+  const removeOldest = async (namespace: string): Promise<void> => {
+    const finished = cache.by(finishedIndex, namespace).filter(({ key }) => !removing.has(key));
+    if (finished.length <= limits.finishedPerNamespace) return;
+    await remove(finished.reduce((oldest, one) => (overSince(one) < overSince(oldest) ? one : oldest)));
   };
   /** Says who decides, once: what people have begun to decide on does not change. */
   const open = async (fact: GrantFact): Promise<number | undefined> => {
@@ -214,9 +252,11 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     }
     if (isOver(fact)) {
       const left = overSince(fact) + keepMs - now;
-      if (left > 0) return Math.min(left, mostRestMs);
-      await client.delete(resource, fact, { uid: fact.uid, resourceVersion: fact.resourceVersion });
-      options.onStep?.('removed');
+      if (left > 0) {
+        await removeOldest(fact.namespace);
+        return Math.min(left, mostRestMs);
+      }
+      await remove(fact);
       return undefined;
     }
     if (fact.phase === 'Pending' && !fact.bound) {
@@ -225,6 +265,10 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
         'NotBound',
         'its name is not made of its spec, so that it may not be what people read: ask again',
       );
+      return undefined;
+    }
+    if (fact.phase === 'Pending' && fact.bytes === undefined) {
+      await cancel(fact, 'NotTaken', notTaken);
       return undefined;
     }
     const { kubernetesUser, naming, requestedBy } = fact;
@@ -238,6 +282,11 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       return undefined;
     }
     if (fact.phase === 'Pending' && fact.required === undefined) {
+      const many = tooMany(fact);
+      if (many !== undefined) {
+        await cancel(fact, 'TooMany', many);
+        return undefined;
+      }
       const again = await open(fact);
       if (again !== undefined) return Math.min(again, Math.max(0, until - now));
     }
@@ -256,7 +305,10 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
-    if (after === undefined) asked.delete(key);
+    if (after === undefined) {
+      asked.delete(key);
+      removing.delete(key);
+    }
     if (after === undefined && before !== undefined && !isOver(before)) {
       void tellWithdrawn(before);
       if (options.leading()) {

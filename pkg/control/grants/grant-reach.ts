@@ -12,8 +12,12 @@ export interface GrantReach {
   readonly message: string;
 }
 
+export const notTaken =
+  'sidecars do not take it: issuer, subject or the name of a model is longer than they read, counted in UTF-16 units: ask with shorter ones';
+
 /** On how many of these pods it holds, and why not on the others. @param sets of the pods that it selects, one a pod */
 export function grantReach(fact: GrantFact, sets: readonly PolicySet[]): GrantReach {
+  if (fact.bytes === undefined) return { status: 'False', reason: 'OnNoPod', message: notTaken };
   const judged = new Map([...new Set(sets)].map((set) => [set, whyNotHeld(fact, set)]));
   const held = sets.filter((set) => judged.get(set) === undefined).length;
   if (held === sets.length) return { status: 'True', reason: 'OnAllPods', message: 'on all pods that it selects' };

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
+import { grantName } from '../../crd/index.ts';
 import { approvalFact } from '../approvals/approval-fact.ts';
 import { encodeFrame, isTaken } from '../../wire/index.ts';
 import type { Change } from '../record/index.ts';
@@ -93,6 +94,137 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
       until: '2026-01-01T08:00:00.000Z',
     },
   ]);
+  await keeper.close();
+});
+
+/** As many code points as the API server allows, and more UTF-16 units than sidecars read. */
+const long = [{ issuer: '😀'.repeat(300) }, { subject: '😀'.repeat(300) }, { models: ['😀'.repeat(200)] }];
+
+test.each(long)('a grant that sidecars do not take ends none of the others: %#', async (more) => {
+  const clock = fakeClock({ now: Date.parse('2026-01-01T07:45:00Z') });
+  const cache = fakeCache(grantFact, grantIndices);
+  const feed = createGrantFeed({ cache, clock, podOf: () => ({ labels: {}, set: governedSet('ml', {}) }) });
+  const writes: unknown[] = [];
+  const keeper = startGrantKeeper({
+    client: {
+      patch: (...args: unknown[]) => Promise.resolve(void writes.push(args[2])),
+      delete: () => Promise.reject(new Error('nothing is removed here')),
+    } as unknown as Pick<KubeClient, 'patch' | 'delete'>,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    leading: () => true,
+    setsOf: () => [governedSet('ml', {})],
+  });
+  const odd = { ...spec, ...more };
+  cache.put({ metadata: { ...metadata, name: 'odd', uid: 'odd' }, spec: odd, status: approved });
+  cache.put({ metadata, spec, status: approved });
+  const name = grantName(odd);
+  cache.put({ metadata: { ...metadata, name, uid: 'asked' }, spec: odd, status: { phase: 'Pending' } });
+  await clock.advanceAsync(10);
+  expect(feed.grants({ namespace: 'ml', name: 'p', uid: 'p' })?.map((one) => one.name)).toEqual(['g']);
+  const said = writes.map((one) => (one as { body: { status: Record<string, unknown> } }).body.status);
+  expect(new Set(said.map(({ phase }) => phase))).toEqual(new Set(['Approved', 'Cancelled']));
+  expect(said.find(({ phase }) => phase === 'Approved')).toMatchObject({
+    conditions: [
+      asked,
+      { type: 'Holds', status: 'False', reason: 'OnNoPod', message: expect.stringContaining('UTF-16') },
+    ],
+  });
+  expect(said.find(({ phase }) => phase === 'Cancelled')).toMatchObject({
+    conditions: [{ type: 'Decidable', status: 'False', reason: 'NotTaken' }],
+  });
+  await keeper.close();
+});
+
+test('grants that are more than a message are told as far as they fit, those that end first', () => {
+  const clock = fakeClock({ now: Date.parse('2026-01-01T07:45:00Z') });
+  const cache = fakeCache(grantFact, grantIndices);
+  const feed = createGrantFeed({ cache, clock, podOf: () => ({ labels: {}, set: governedSet('ml', {}) }) });
+  const models = Array.from({ length: 64 }, () => 'x'.repeat(256));
+  for (let n = 0; n < 300; n++)
+    cache.put({
+      metadata: { ...metadata, name: `g-${n}`, uid: `u-${n}` },
+      spec: { ...spec, models, expiresAt: new Date(clock.now() + (300 - n) * 1_000).toISOString() },
+      status: approved,
+    });
+  const given = feed.grants({ namespace: 'ml', name: 'p', uid: 'p' }) ?? [];
+  expect(given.length).toBeGreaterThan(200);
+  expect(given.length).toBeLessThan(300);
+  expect(given[0]?.name).toBe('g-299');
+  expect(isTaken(encodeFrame({ type: 'grants', grants: given, seen: {} }))).toBe(true);
+});
+
+test('of more grants than there may be, those that were asked for last are cancelled, and the oldest that are over are removed', async () => {
+  const clock = fakeClock({ now: Date.parse('2026-01-01T07:45:00Z') });
+  const cache = fakeCache(grantFact, grantIndices);
+  const cancelled = new Map<string, string>();
+  const [steps, removed]: [string[], string[]] = [[], []];
+  const asks = (user: string, n: number, status: object = { phase: 'Pending' }, at = n): string => {
+    const asking = { ...spec, requestedBy: user, reason: `${user} ${n}` };
+    const name = grantName(asking);
+    const creationTimestamp = new Date(clock.now() - 60_000 + at * 1_000).toISOString();
+    cache.put({
+      metadata: { namespace: 'ml', name, uid: `${user}-${n}`, resourceVersion: '7', creationTimestamp },
+      spec: asking,
+      status,
+    });
+    return name;
+  };
+  const keeper = startGrantKeeper({
+    client: {
+      patch(
+        _resource: unknown,
+        { uid, key }: { uid: string; key: string },
+        { body }: { body: { status: Record<string, unknown> } },
+      ) {
+        const { phase, conditions } = body.status as {
+          phase: string;
+          conditions: { reason: string; message: string }[];
+        };
+        if (phase === 'Cancelled') cancelled.set(uid, `${conditions[0]?.reason} ${conditions[0]?.message}`);
+        const [user = '', n = ''] = uid.split('-');
+        expect(key).toBe(`ml/${asks(user, Number(n), body.status)}`);
+        return Promise.resolve();
+      },
+      delete: (_resource: unknown, { uid, key }: { uid: string; key: string }) => {
+        removed.push(uid);
+        cache.remove(key);
+        return Promise.resolve();
+      },
+    } as unknown as Pick<KubeClient, 'patch' | 'delete'>,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    leading: () => true,
+    // Also those of which nobody can say yet who decides count.
+    setsOf: () => [],
+    onStep: (step) => steps.push(step),
+    limits: { perRequester: 2, perNamespace: 3, finishedPerNamespace: 2 },
+  });
+  for (const n of [1, 2]) asks('eve', n);
+  await clock.advanceAsync(10);
+  asks('eve', 3);
+  await clock.advanceAsync(10);
+  expect([...cancelled.keys()]).toEqual(['eve-3']);
+  expect(cancelled.get('eve-3')).toContain('TooMany eve has 2 grants here that are undecided or hold');
+  asks('kim', 4);
+  await clock.advanceAsync(10);
+  asks('max', 5);
+  await clock.advanceAsync(10);
+  expect([...cancelled.keys()]).toEqual(['eve-3', 'max-5']);
+  expect(cancelled.get('max-5')).toContain('TooMany there are 3 grants in the namespace');
+  // One that is decided on is not ended by what came before it.
+  asks('lea', 6, approved);
+  await clock.advanceAsync(10);
+  expect([[...cancelled.keys()], removed]).toEqual([['eve-3', 'max-5'], []]);
+  await clock.advanceAsync(1_000);
+  asks('eve', 7);
+  await clock.advanceAsync(10);
+  expect(removed).toEqual(['eve-3']);
+  expect(steps.filter((step) => step !== 'opened')).toEqual(['cancelled', 'cancelled', 'cancelled', 'removed']);
   await keeper.close();
 });
 

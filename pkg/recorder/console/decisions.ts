@@ -41,7 +41,10 @@ const words: Readonly<Record<string, readonly [number, string]>> = {
   unauthenticated: [403, 'the policies of this namespace do not take your token'],
   not_allowed: [403, 'there is no such approval, or it does not name you as approver'],
   self_approval: [403, 'it is your own: ask another approver'],
-  cannot_exclude_self_approval: [403, 'the provider does not say who you are to Kubernetes'],
+  cannot_exclude_self_approval: [
+    403,
+    'it may be your own request: the provider does not say who you are to Kubernetes, or you may act as the service account that asks',
+  ],
   voted: [409, 'you have decided it already'],
   decided: [409, 'it is decided'],
   expired: [409, 'nobody decided in time'],

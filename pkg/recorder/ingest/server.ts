@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { createKeyedBuckets } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
 import { controlPlane } from '../../contract/index.ts';
@@ -63,6 +64,8 @@ export interface IngestLimits {
   readonly perSource: number;
   /** Chains that one sidecar begins in an hour. */
   readonly newChains: number;
+  /** Holes of one sidecar that are an entry each at once; each minute there is one more. */
+  readonly holes: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -74,6 +77,7 @@ export const ingestLimits: IngestLimits = {
   perAddress: 32,
   perSource: 4,
   newChains: 256,
+  holes: 256,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -109,6 +113,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const addresses = new Map<string, number>();
   const sources = new Map<string, number>();
   const newChains = createNewChains(clock, limits.newChains);
+  const holes = createKeyedBuckets(clock, 1 / 60, limits.holes, limits.streams);
   const evidence = createEvidenceBook({ committer, clock, logger });
   let handshakes = 0;
   let closing = false;
@@ -220,6 +225,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       observer,
       isOwn: (certificate) => namesSource(certificate, source),
       mayBegin: (chain) => newChains.mayBegin(source, chain),
+      mayHole: () => holes.take(source),
       keepEvidence: evidence.take,
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
       async onHello() {

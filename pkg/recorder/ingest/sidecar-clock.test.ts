@@ -42,6 +42,7 @@ async function told(pieces: readonly { readonly afterMs: number; readonly offMs:
     limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000 },
     isController: false,
     mayBegin: () => true,
+    mayHole: () => true,
     keepEvidence: () => Promise.resolve(),
     onHello: () => Promise.resolve(),
     onClosed: () => undefined,

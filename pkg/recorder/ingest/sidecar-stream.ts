@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../base/index.ts';
 import type { Clock, JsonNode, Logger } from '../../base/index.ts';
-import { namedStart, placeOf, readSignature } from '../../record/index.ts';
+import { countedLoss, namedStart, placeOf, readSignature } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import { WireError, createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type {
@@ -16,6 +16,7 @@ import { clockSkewMs } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
 import type { Conflict } from './evidence.ts';
+import { createHoles } from './holes.ts';
 import type { IngestObserver } from './observer.ts';
 import { LineConflict, readLines } from './read-lines.ts';
 import type { ReadLines } from './read-lines.ts';
@@ -56,6 +57,8 @@ export interface SidecarStreamOptions {
   };
   /** Whether it may begin this chain, of which nothing is stored. */
   readonly mayBegin: (chain: string) => boolean;
+  /** Takes one of its entries of holes in this time; false: it has had them. */
+  readonly mayHole: () => boolean;
   /** Resolves when it is on the disk, or counted. */
   readonly keepEvidence: (conflict: Conflict) => Promise<void>;
   /** Resolves when an older stream of the same pod has settled. */
@@ -93,6 +96,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     if (closing !== undefined) return;
     write({ type: 'goodbye', reason });
     closing = reason;
+    holes.close();
     socket.end();
     // Who does not close in answer is closed.
     clock.after(2_000, () => void socket.destroy());
@@ -106,6 +110,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   };
 
   const onBegin = async (name: string): Promise<void> => {
+    if (!(await holes.settled())) return;
     const stored = await store.position(source, name);
     if (stored === undefined && !options.mayBegin(name)) {
       observer.refused('chains');
@@ -165,6 +170,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
 
   const onEvents = async (first: number, count: number, given: Buffer): Promise<void> => {
     if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'events before begin');
+    if (!(await holes.settled())) return;
     if (first > at.sequence + 1) return conflict('out_of_order', first, given.subarray(0, given.indexOf(0x0a)));
     const lines = first <= at.sequence ? await withoutKnown(first, given) : given;
     if (lines === undefined) return;
@@ -206,12 +212,17 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   const onSkip = ({ from, to, why, hash: last }: RecordSkip): void => {
     if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'a skip before begin');
     if (from !== at.sequence + 1 || to < from) throw new WireError('message_shape', 'a skip that does not follow');
-    observer.hole(to - from + 1);
-    logger.error('a sidecar does not have lines of its record any more', { chain, from, to, why });
     at = { sequence: to, hash: last };
-    const entry = { type: 'hole', at: clock.now(), source, chain, from, to, hash: last, why } as const;
-    acknowledge(committer.add({ entry, pod }), chain, at);
+    holes.add({ from, to, hash: last, why });
   };
+  const holes = createHoles(options.mayHole, (hole) => {
+    if (chain === undefined || pod === undefined) return;
+    const { from, to, why } = hole;
+    observer.hole(countedLoss(to - from + 1));
+    logger.error('a sidecar does not have lines of its record any more', { chain, from, to, why });
+    const entry = { type: 'hole', at: clock.now(), source, chain, ...hole } as const;
+    acknowledge(committer.add({ entry, pod }), chain, { sequence: to, hash: hole.hash });
+  });
 
   /** Acknowledges once it is on the disk. */
   const acknowledge = (committed: Promise<void>, name: string, point: ChainPoint): void => {
@@ -249,6 +260,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
         return;
       case 'goodbye':
         closing ??= 'peer';
+        holes.close();
         socket.end();
         return;
     }
@@ -286,6 +298,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   });
   socket.on('end', () => {
     closing ??= 'peer';
+    holes.close();
     socket.end();
   });
   socket.on('error', () => {
@@ -295,6 +308,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     if (closed) return;
     closed = true;
     closing ??= 'peer';
+    holes.close();
     options.onClosed(closing);
     void work.then(() => committer.settled()).then(done.resolve);
   });
@@ -307,6 +321,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     tick() {
       const now = clock.monotonic();
       if (closing !== undefined) return;
+      holes.tick();
       if (pod === undefined && now - openedAt >= limits.handshakeMs) return end('silent');
       if (now - heardAt >= limits.missedBeats * limits.heartbeatMs && !socket.isPaused()) return end('silent');
       if (now - openedAt >= limits.maxAgeMs) return end('age');

@@ -1,0 +1,64 @@
+import type { ReviewedUser } from './access-review.ts';
+import type { KubeClient } from './client.ts';
+import { resources } from './objects.ts';
+
+/**
+ * Whether somebody could act as one of these service accounts (`system:serviceaccount:NAMESPACE:NAME`): by its tokens, by impersonation, or
+ * by a pod that runs as it. A name of another form counts as theirs. Rejects where the API server cannot be asked.
+ */
+export type MayBecome = (user: ReviewedUser, accounts: readonly string[]) => Promise<boolean>;
+
+interface Right {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  /** It is of the account itself, so that a role may name it. */
+  readonly named?: true;
+}
+
+/** What Kubernetes' own ClusterRole `edit` holds of ways to an account's tokens. */
+const rights: readonly Right[] = [
+  { verb: 'create', group: '', resource: 'serviceaccounts', subresource: 'token', named: true },
+  { verb: 'impersonate', group: '', resource: 'serviceaccounts', named: true },
+  // Of accounts that have long-lived tokens.
+  { verb: 'get', group: '', resource: 'secrets' },
+  { verb: 'create', group: '', resource: 'pods' },
+  { verb: 'create', group: '', resource: 'pods', subresource: 'exec' },
+  { verb: 'create', group: 'apps', resource: 'deployments' },
+  { verb: 'patch', group: 'apps', resource: 'deployments' },
+  { verb: 'create', group: 'apps', resource: 'statefulsets' },
+  { verb: 'create', group: 'apps', resource: 'daemonsets' },
+  { verb: 'create', group: 'batch', resource: 'jobs' },
+  { verb: 'create', group: 'batch', resource: 'cronjobs' },
+];
+
+interface Review {
+  readonly status?: { readonly allowed?: boolean; readonly denied?: boolean };
+}
+
+export function createMayBecome(client: Pick<KubeClient, 'create'>): MayBecome {
+  const has = async (
+    { username, groups }: ReviewedUser,
+    { named, ...right }: Right,
+    namespace: string,
+    name: string,
+  ) => {
+    const { status } = await client.create<Review>(resources.subjectAccessReviews, {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: { user: username, groups, resourceAttributes: { ...right, namespace, ...(named && { name }) } },
+    });
+    return status?.allowed === true && status.denied !== true;
+  };
+  const mayBecome = async (user: ReviewedUser, account: string): Promise<boolean> => {
+    const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(account) ?? [];
+    if (namespace === undefined || name === undefined) return true;
+    const answers = await Promise.all(rights.map((right) => has(user, right, namespace, name)));
+    return answers.includes(true);
+  };
+  return async (user, accounts) => {
+    const answers = await Promise.all(accounts.map((account) => mayBecome(user, account)));
+    return answers.includes(true);
+  };
+}
