@@ -12,6 +12,7 @@ import { noted } from './noted.ts';
 import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
 import type { Route } from './question.ts';
 import { createRefusedQuestions } from './refused-questions.ts';
+import { refusedText } from './refused-text.ts';
 import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
 
@@ -96,7 +97,7 @@ export function createAnswers(options: AnswersOptions): Answers {
   const refuse = (
     { who, proven }: { readonly who: string; readonly proven: boolean },
     { method = '' }: IncomingMessage,
-    { pathname, search }: URL,
+    url: URL,
     error: unknown,
     body?: JsonValue,
   ): void => {
@@ -104,7 +105,7 @@ export function createAnswers(options: AnswersOptions): Answers {
     // What could not be answered is nobody's fault who asks.
     if (why === undefined || why.status >= 500 || seen.has(error as object)) return;
     seen.add(error as object);
-    const text = `${method} ${pathname}${search}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`;
+    const text = `${refusedText(method, url, proven)}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`;
     refused.note(who, proven, text, why);
   };
   const mayRead = async (auditor: Auditor, namespace: string | undefined): Promise<void> => {
