@@ -27,6 +27,8 @@ export const annotations = {
   defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
   /** Of an approval: the replica of the controller at which its callers wait, which alone cancels it when they have gone. */
   waiting: 'sidegate.dev/waiting',
+  /** Of an approval, `true`: its callers come back for it, so that it waits where nobody waits for it. */
+  kept: 'sidegate.dev/kept',
   /** Of the list of revocations, written by the leader: keys of entries whose issuer no provider has, as a JSON list. */
   unmatched: 'sidegate.dev/unmatched',
   /** On the API server's picture of a static pod. */

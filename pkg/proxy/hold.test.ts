@@ -24,7 +24,7 @@ describe('those who wait for people', () => {
   });
 
   test('hold so many bytes together and no more; what was refused counts for nothing', () => {
-    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100, bytesPerCaller: 100 });
+    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100, bytesPerCaller: 100, keptBytes: 0 });
     const leave = book.enter('a', 60);
     expect(book.enter('b', 41)).toBeUndefined();
     expect(book.enter('b', 40)).toBeDefined();
@@ -34,7 +34,7 @@ describe('those who wait for people', () => {
   });
 
   test('of one caller hold a fourth of the bytes, or one of up to half, and leave the rest to others', () => {
-    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100, bytesPerCaller: 25 });
+    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100, bytesPerCaller: 25, keptBytes: 0 });
     const long = book.enter('long', 50);
     expect([book.enter('longer', 51), book.enter('long', 1)]).toEqual([undefined, undefined]);
     expect([book.enter('many', 20), book.enter('many', 6)]).toEqual([expect.any(Function), undefined]);
@@ -43,5 +43,24 @@ describe('those who wait for people', () => {
     long?.();
     expect(book.enter('long', 25)).toBeDefined();
     expect(book.count).toBe(4);
+  });
+
+  test('never fill with long ones what is kept for callers who hold nothing yet', () => {
+    const book = new HoldBook();
+    const [kib, mib] = [1_024, 1_024 * 1_024];
+    // Each is a body of 8 MiB, which counts twice: the second would take what is kept.
+    const first = book.enter('one', 16 * mib);
+    expect([book.enter('two', 16 * mib), book.enter('two', 8 * mib)]).toEqual([undefined, expect.any(Function)]);
+    expect([book.enter('three', 512 * kib + 1), book.enter('one', 1), book.enter('two', 1)]).toEqual(
+      Array.from({ length: 3 }, () => undefined),
+    );
+    const others = Array.from({ length: 16 }, (_, at) => book.enter(`other ${at}`, 512 * kib));
+    expect(others.every((one) => one !== undefined)).toBe(true);
+    expect([book.enter('other 0', 1), book.enter('last', 1)]).toEqual([undefined, undefined]);
+    first?.();
+    expect([book.enter('other 0', 4 * mib), book.enter('last', 4 * mib)]).toEqual([
+      expect.any(Function),
+      expect.any(Function),
+    ]);
   });
 });

@@ -29,6 +29,11 @@ export interface HoldLimits {
    * one that is longer, of up to half of all.
    */
   readonly bytesPerCaller: number;
+  /**
+   * Of all bytes so many are kept for callers who hold nothing yet, for one request of each that is not long; default 8 MiB, so that few callers
+   * with long ones keep nobody else out.
+   */
+  readonly keptBytes: number;
 }
 
 export const holdLimits: HoldLimits = {
@@ -36,7 +41,11 @@ export const holdLimits: HoldLimits = {
   perCaller: 20,
   bytes: 32 * 1024 * 1024,
   bytesPerCaller: 8 * 1024 * 1024,
+  keptBytes: 8 * 1024 * 1024,
 };
+
+/** Of a request that may take of what is kept: a body of 256 KiB, which counts twice. */
+const shortBytes = 512 * 1024;
 
 /** Counts those that wait. */
 export class HoldBook {
@@ -56,9 +65,10 @@ export class HoldBook {
   /** Returns how to give the place back, once; undefined: there is none. */
   enter(caller: string, bytes: number): (() => void) | undefined {
     const mine = this.#callers.get(caller) ?? { count: 0, bytes: 0 };
-    const { perPod, perCaller, bytes: most, bytesPerCaller } = this.#limits;
-    const own = mine.count === 0 ? Math.max(bytesPerCaller, most / 2) : bytesPerCaller;
+    const { perPod, perCaller, bytes: all, bytesPerCaller, keptBytes } = this.#limits;
+    const own = mine.count === 0 ? Math.max(bytesPerCaller, all / 2) : bytesPerCaller;
     if (this.#count >= perPod || mine.count >= perCaller) return undefined;
+    const most = mine.count === 0 && bytes <= shortBytes ? all : all - keptBytes;
     if (this.#bytes + bytes > most || mine.bytes + bytes > own) return undefined;
     this.#callers.set(caller, mine);
     const add = (count: number, size: number): void => {

@@ -37,7 +37,7 @@ export {
   treeRoot,
 } from './merkle.ts';
 export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
-export { gapOf, isUnknownGap } from './gap.ts';
+export { countedLoss, gapOf, isUnknownGap } from './gap.ts';
 export { readSignature, signPoint } from './signature.ts';
 export type { ReadSignature } from './signature.ts';
 export { createChainSigner } from './spool/signing.ts';

@@ -117,7 +117,7 @@ export interface LogVerdict {
   /** Lines that sidecars lost, as entries say, and conflicts. */
   readonly holes: number;
   readonly conflicts: number;
-  /** Events that sidecars could not record, as proven lines say, and where: at most 100. */
+  /** Events that sidecars could not record, as proven lines say, a million of each line at most, and where: the first 10 of each sidecar. */
   readonly notRecorded: number;
   readonly gaps: readonly RecordGap[];
   readonly lostWithPods: readonly LostWithPod[];

@@ -140,6 +140,24 @@ test('what a sidecar could not record is counted, by its own word, and its place
   expect(verify(make())).toMatchObject({ notRecorded: 0, gaps: [] });
 });
 
+test('a sidecar that says it lost more than can be keeps no other’s gap from being named, nor from moving the sum', () => {
+  const entries: LogEntry[] = [];
+  const lines = new Map<number, string>();
+  const put = (of: string, amount: number, times: number): void => {
+    const chain = new AuditChain(digest, namedStart(name));
+    const prev = chain.hash;
+    const text = Array.from({ length: times }, () => chain.line({ type: 'process', what: 'gap', amount }, began));
+    lines.set(entries.length, text.join(''));
+    const place = { chain: name, first: 1, last: chain.seq, prev, hash: chain.hash };
+    entries.push({ type: 'block', at: began, source: of, ...place });
+  };
+  put(idOf('liar'), Number.MAX_SAFE_INTEGER, 300);
+  put(source, 7, 1);
+  const { gaps, notRecorded } = verify({ entries, lines });
+  expect(gaps.at(-1)).toEqual({ source, chain: name, line: 1, events: 7 });
+  expect([gaps.length, notRecorded]).toEqual([11, 300 * 1_000_000 + 7]);
+});
+
 describe('lines of a block', () => {
   /** Edits those of the second block (lines 6 to 10). */
   const edited = (edit: (lines: string[]) => readonly string[]): Made => {

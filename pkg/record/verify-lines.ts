@@ -1,4 +1,4 @@
-import { gapOf, isUnknownGap } from './gap.ts';
+import { countedLoss, gapOf, isUnknownGap } from './gap.ts';
 import type { LogFinding, LogVerdict, RecordGap } from './log-verdict.ts';
 import { listOf } from './shown-block.ts';
 import { createTimeOrder } from './time-order.ts';
@@ -33,7 +33,8 @@ interface Chain {
 }
 
 const mostEnds = 8;
-const mostGaps = 100;
+/** Gaps that are named: of one sidecar, and of all. */
+const mostGaps = { ofOne: 10, all: 10_000 };
 
 /**
  * @param find Told of what was done to lines.
@@ -46,6 +47,7 @@ export function createLineCheck(
 ): LineCheck {
   const chains = new Map<string, Chain>();
   const gaps: RecordGap[] = [];
+  const gapsOf = new Map<string, number>();
   const count = { blocks: 0, lines: 0, signedLines: 0, notRecorded: 0, gaps };
   const chainOf = ({ source, chain }: Block): Chain => {
     const key = `${source} ${chain}`;
@@ -97,9 +99,12 @@ export function createLineCheck(
             what: `line ${sequence} of ${source}, which is dated before an earlier one, and no line says that its clock stepped`,
           });
         const events = gapOf(root);
-        count.notRecorded += events;
-        if (events > 0 && gaps.length < mostGaps)
+        count.notRecorded += countedLoss(events);
+        const named = gapsOf.get(source) ?? 0;
+        if (events > 0 && named < mostGaps.ofOne && gaps.length < mostGaps.all) {
+          gapsOf.set(source, named + 1);
           gaps.push({ source, chain, line: sequence, events, ...(isUnknownGap(root) && { unknown: true }) });
+        }
         if (root.get('type')?.text !== 'signature') continue;
         const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {

@@ -11,11 +11,16 @@ export const mostOfList = { texts: 64, characters: 4_096 } as const;
 /** A copy with memory of its own: a part of a longer text keeps the whole of it in memory. */
 export const owned = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
 
-/** Without control characters, which would part what is joined by line feeds. @param longest Characters; the rest is left out. */
-export const cut = (text: string, longest: number = mostOfText): string =>
-  text.length <= longest && !/[\u0000-\u001f]/.test(text)
-    ? text
-    : text.slice(0, longest).replace(/[\u0000-\u001f]/g, ' ');
+/**
+ * Without control characters, which would part what is joined by line feeds, and well-formed, since every store replaces half a character: one
+ * spelling for what is stored and what it is compared with.
+ *
+ * @param longest Characters; the rest is left out.
+ */
+export const cut = (text: string, longest: number = mostOfText): string => {
+  const short = (text.length <= longest ? text : text.slice(0, longest)).toWellFormed();
+  return /[\u0000-\u001f]/.test(short) ? short.replace(/[\u0000-\u001f]/g, ' ') : short;
+};
 
 /** Texts that are cut, each once, as long as there is room for them. */
 export function cutList(

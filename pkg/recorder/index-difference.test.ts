@@ -1,16 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { startPostgres } from '../../test/support/postgres.ts';
+import type { PostgresServer } from '../../test/support/postgres.ts';
+import { systemClock } from '../base/index.ts';
 import type { AuditEvent } from '../core/index.ts';
 import { logRoutes } from './api/log-routes.ts';
 import type { Question, Streamed } from './api/question.ts';
 import { createIndexCheck } from './index-difference.ts';
 import type { IndexedBlock } from './index-difference.ts';
 import { readLines } from './ingest/read-lines.ts';
-import { openSqliteStore } from './store/index.ts';
+import { openPostgresStore, openSqliteStore } from './store/index.ts';
 import type { RecordStore, SessionSummary } from './store/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from './testing/chains.ts';
 
@@ -164,3 +167,53 @@ describe('of what the index says of a block', () => {
     expect(createIndexCheck().difference(block, lines, [same, ...rest])).toMatch(other);
   });
 });
+
+describe.each(['embedded', 'postgres'] as const)(
+  'texts that no store keeps as they stand, in a store of kind %s',
+  (kind) => {
+    let server: PostgresServer | undefined;
+    let own: RecordStore;
+    let ownFolder: string | undefined;
+    beforeAll(async () => {
+      if (kind === 'embedded') {
+        ownFolder = mkdtempSync(join(tmpdir(), 'sidegate-index-'));
+        own = openSqliteStore({ path: join(ownFolder, 'record.db'), clock: fakeClock() });
+        return;
+      }
+      server = await startPostgres();
+      own = await openPostgresStore({ dsn: server.dsn, schema: server.schema(), clock: systemClock });
+    });
+    afterAll(async () => {
+      await own.close();
+      await server?.stop();
+      if (ownFolder !== undefined) rmSync(ownFolder, { recursive: true });
+    });
+
+    const pair = '😀';
+    test.each<[string, string, readonly unknown[]]>([
+      ['half a character', 'x\ud800y', ['\udc00', 'g']],
+      ['a pair that is cut', `${'a'.repeat(255)}${pair}b`, [`${'b'.repeat(255)}${pair}`]],
+      ['half a character where it is cut', `${'a'.repeat(255)}\ud800b`, [`${'c'.repeat(254)}\udc00${pair}`]],
+      ['halves that are one when they are cut', 'x\ud800', ['x\ud801', 'x\ud802']],
+      ['no text', '', ['']],
+      ['no text beside others', '', ['', 'g', 1, null, {}]],
+      ['control characters', 'a\0b\nc', ['\0', 'a\nb']],
+    ])('%s: the index goes with the lines', async (name, text, groups) => {
+      const chain = testChain(name);
+      const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
+      const session = sessionId(name);
+      const events = sessionEvents({ id: session, model: text, user: text, groups: groups as string[], rule: text });
+      const lines = chain.lines(
+        events.map((event) => (event.type === 'start' ? { ...event, path: text, method: text, peer: text } : event)),
+      );
+      const { block, first, last, prev, hash } = readLines(lines, testChain(name).point());
+      const entry = { type: 'block', at: testTime, source, chain: chain.name, first, last, prev, hash } as const;
+      const index = (await own.log()).size;
+      await own.append([{ entry, block: { ...block, pod: { namespace: 'ml', name: 'llama-0' } } }]);
+      const { sessions } = await own.search({ block: index, limit: 10 });
+      expect(sessions).toHaveLength(1);
+      expect(createIndexCheck().difference(entry, lines.toString(), sessions)).toBeUndefined();
+      expect(sessions[0]?.groups).not.toContain('');
+    });
+  },
+);

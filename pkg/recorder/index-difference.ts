@@ -156,7 +156,9 @@ function startDifference(
   // Between the sidecar's word, which earlier versions took, and what the log's time lets it say: the recorder's clock may have been behind that.
   const seen = seenTime(start.at, received).at;
   if (!(row.at >= Math.min(start.at, seen) && row.at <= Math.max(start.at, seen))) return 'time';
-  return startKeys.find((key) => !same(start[key], row[key]));
+  // Earlier versions kept groups without a name.
+  const indexed = { ...row, groups: row.groups.filter((group) => group !== '') };
+  return startKeys.find((key) => !same(start[key], indexed[key]));
 }
 
 function endDifference(end: EndFacts, { end: row }: SessionSummary, first: number | undefined): string | undefined {

@@ -477,6 +477,72 @@ test('a leader that could not read what was told reads it again, and then tells'
   }
 });
 
+test('a channel that does not answer holds up no other, and in each namespaces take turns', async () => {
+  const clock = fakeClock();
+  const facts = new Map(
+    [...Array.from({ length: 100 }, (_, at) => `ml/a-${at}`), 'hr/b'].map((key) => {
+      const [namespace = '', name = ''] = key.split('/');
+      return [key, { key, namespace, name, uid: key, phase: 'Pending', expiresAt: clock.now() + 600_000 }] as const;
+    }),
+  );
+  const cache = (of: typeof facts) =>
+    ({
+      values: () => of.values(),
+      get: (key: string) => of.get(key),
+      subscribe: () => () => undefined,
+    }) as unknown as NotifierOptions['approvals'] & NotifierOptions['grants'];
+  const told: Record<string, string[]> = { mail: [], chat: [] };
+  const dead = Promise.withResolvers<never>();
+  dead.promise.catch(() => undefined);
+  const notifier = startNotifier({
+    client: {
+      find: async (
+        { plural }: { readonly plural: string },
+        { namespace, name }: { namespace: string; name: string },
+      ) =>
+        plural === 'configmaps'
+          ? undefined
+          : {
+              metadata: { namespace, name, uid: `${namespace}/${name}` },
+              spec: { requester: { subject: 'ana' }, rules: ['r'] },
+            },
+      patch: async () => ({}),
+    } as unknown as NotifierOptions['client'],
+    namespace: 'sidegate-system',
+    approvals: cache(facts),
+    grants: cache(new Map()),
+    channels: [
+      {
+        name: 'mail',
+        send({ uid }) {
+          told['mail']?.push(uid);
+          return dead.promise;
+        },
+      },
+      {
+        name: 'chat',
+        async send({ uid }) {
+          told['chat']?.push(uid);
+          return 'sent';
+        },
+      },
+    ],
+    endpoint,
+    clock,
+    logger: silentLogger,
+    leading: () => true,
+  });
+  try {
+    notifier.lead();
+    await until(() => told['chat']?.length === 101, 'chat was told of all');
+    expect(told['chat']?.indexOf('hr/b')).toBeLessThan(16);
+    expect(told['mail']).toHaveLength(8);
+  } finally {
+    dead.reject(new Error('it ends'));
+    await notifier.close();
+  }
+});
+
 describe('the page behind a link', () => {
   let page: Awaited<ReturnType<typeof createDecisionServer>>;
   const asked: string[] = [];

@@ -50,7 +50,6 @@ interface Waiting {
 export function startNotifier(options: NotifierOptions): Notifier {
   const { client, namespace, approvals, grants, clock, endpoint } = options;
   const logger = options.logger.with({ part: 'notices' });
-  const channels = new Map(options.channels.map((channel) => [channel.name, channel]));
 
   const waiting = (kind: Notice['kind'], key: string): Waiting | undefined => {
     if (kind === 'approvals') {
@@ -109,32 +108,38 @@ export function startNotifier(options: NotifierOptions): Notifier {
     }
   };
 
-  /** What the queue has, or waits to try again. */
-  const begun = new Set<string>();
-  const queue = createQueue({
-    name: 'notices',
-    clock,
-    logger,
-    concurrency: 8,
-    firstBackoffMs: 1_000,
-    mostBackoffMs: 60_000,
-    async handle(item, signal) {
-      const [kind = '', name = '', key = ''] = item.split('\n');
-      const channel = channels.get(name);
-      if (channel === undefined || (kind !== 'approvals' && kind !== 'grants')) return undefined;
-      const again = await tell(kind, key, channel, signal);
-      if (again === undefined) begun.delete(item);
-      return again;
-    },
-  });
+  /** Of each channel its own, so that one that does not answer holds up no other; in each, namespaces take turns. */
+  const queues = options.channels.map((channel) => createTelling(channel));
+  function createTelling(channel: Channel): { add(item: string): void; close(): Promise<void> } {
+    /** What the queue has, or waits to try again. */
+    const begun = new Set<string>();
+    const queue = createQueue({
+      name: `notices-${channel.name}`,
+      clock,
+      logger,
+      concurrency: 8,
+      groupOf: (item) => refOfKey(keyOf(item).key).namespace ?? '',
+      firstBackoffMs: 1_000,
+      mostBackoffMs: 60_000,
+      async handle(item, signal) {
+        const { kind, key } = keyOf(item);
+        const again = await tell(kind, key, channel, signal);
+        if (again === undefined) begun.delete(item);
+        return again;
+      },
+    });
+    return {
+      add(item) {
+        // Whatever changes of it meanwhile, the receiver is not asked before its time.
+        if (!begun.has(item)) queue.add(item);
+        begun.add(item);
+      },
+      close: () => queue.close(),
+    };
+  }
   const add = (kind: Notice['kind'], key: string): void => {
     if (!options.leading() || !told.ready || waiting(kind, key) === undefined) return;
-    for (const name of channels.keys()) {
-      const item = [kind, name, key].join('\n');
-      // Whatever changes of it meanwhile, the receiver is not asked before its time.
-      if (!begun.has(item)) queue.add(item);
-      begun.add(item);
-    }
+    for (const queue of queues) queue.add(`${kind}\n${key}`);
   };
   const stops = [
     approvals.subscribe(({ key }) => add('approvals', key)),
@@ -165,8 +170,13 @@ export function startNotifier(options: NotifierOptions): Notifier {
       closed = true;
       retry?.cancel();
       for (const stop of stops) stop();
-      await queue.close();
+      await Promise.all(queues.map((queue) => queue.close()));
       await told.close();
     },
   };
+}
+
+function keyOf(item: string): { readonly kind: Notice['kind']; readonly key: string } {
+  const [kind, key = ''] = item.split('\n');
+  return { kind: kind === 'grants' ? kind : 'approvals', key };
 }

@@ -75,7 +75,11 @@ export class RealtimeRequests {
       return none;
     }
     if (type === 'session.update') this.#limited = true;
-    if (settings === undefined) return [insert(root, `"response":{"max_output_tokens":${most}}`)];
+    if (settings === undefined) {
+      const node = root.get('response');
+      const response = `{"max_output_tokens":${most}}`;
+      return [node === undefined ? insert(root, `"response":${response}`) : replace(node, response)];
+    }
     const fields = fieldsOf(settings);
     const edits = limitNames.flatMap((name) => {
       const node = fields.get(name);

@@ -45,9 +45,16 @@ export const tgiParameters = object({
   grammar,
 });
 
+/** What SGLang reads on the path that is both's: a prompt, a limit or an adapter beside those that were looked at. */
+const ofSglang = named(
+  'text input_ids input_embeds prompt_embeds image_data video_data audio_data sampling_params lora_id'.split(' '),
+  refused,
+);
+
 export const tgiRequest = object({
   ...refusedFields,
   ...others,
+  ...ofSglang,
   inputs: text,
   parameters: tgiParameters,
   ...named(['stream', 'add_special_tokens'], boolean),
@@ -80,6 +87,8 @@ const texts: Shape = either(text, list(text));
 export const sglangRequest = object({
   ...refusedFields,
   ...others,
+  // TGI's.
+  ...named(['inputs', 'parameters'], refused),
   text: texts,
   ...named(['input_ids', 'input_embeds'], tokenIds),
   prompt_embeds: { read: promptTensor, items: { read: promptTensor } },

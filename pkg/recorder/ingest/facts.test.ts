@@ -27,6 +27,21 @@ test('a session is found by each rule that acted, however many patterns one of t
   ]);
 });
 
+test.each([
+  ['Chat', 'Chat'],
+  ['', ''],
+  ['Approval\u0000', 'Other'],
+  ['approval', 'Other'],
+  ['Approval' + ' '.repeat(300), 'Other'],
+  ['Аpproval', 'Other'],
+])(
+  'a session that says it is %j is found as %j: what is no operation of a session looks like no change',
+  (operation, as) => {
+    const line = parseJson(JSON.stringify({ type: 'start', operation }));
+    expect(factsOf(line, { session: 'a'.repeat(32), sequence: 1, at: 1 }).start?.operation).toBe(as);
+  },
+);
+
 test('each rule that acted is found, however many there are, and where not, that is said', () => {
   const rules = (count: number) => Array.from({ length: count }, (_, n) => ({ rule: `a/r${n}`, act: 'flagged' }));
   const some = endOf({ rules: [...rules(300), { rule: 'legal/keep', act: 'masked' }] })?.tags ?? [];

@@ -1,4 +1,5 @@
 import type { JsonNode } from '../../base/index.ts';
+import { operations } from '../../core/index.ts';
 import { cut, cutList } from '../bounds.ts';
 import { cutTag } from '../store/index.ts';
 import type { EndFacts, StartFacts } from '../store/index.ts';
@@ -31,9 +32,18 @@ const wholeAt = (root: JsonNode | undefined, key: string): number => {
   return Number.isFinite(number) ? Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(number))) : 0;
 };
 
+const ofSessions: ReadonlySet<string> = new Set(operations);
+/** One that no session has is none of its own: by others changes are found, and what looks like them in a table. */
+function operationOf(root: JsonNode): string {
+  const text = textAt(root, 'operation');
+  return text === '' || ofSessions.has(text) ? text : 'Other';
+}
+
 function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
   const caller = root.get('caller');
   const named = new Set((caller?.get('groups')?.items ?? []).map((one) => cut(one.string ?? '')));
+  // No group, and what is no text: nobody is in it, and a list of it alone is stored as none.
+  named.delete('');
   const groups = cutList(named, mostGroups);
   if (groups.length < named.size) groups.push(more);
   return {
@@ -48,7 +58,7 @@ function startFacts(root: JsonNode, session: string, sequence: number, at: numbe
     method: textAt(root, 'method'),
     path: textAt(root, 'path'),
     dialect: textAt(root, 'dialect'),
-    operation: textAt(root, 'operation'),
+    operation: operationOf(root),
     model: optionalAt(root, 'model'),
   };
 }

@@ -11,8 +11,9 @@ export interface IngestObserver {
   refused(why: IngestRefusal): void;
   received(events: number, bytes: number): void;
   duplicate(events: number): void;
+  /** Lines of one hole, a million at most. */
   hole(events: number): void;
-  /** Events that the sidecar could not record. */
+  /** Events that the sidecar could not record, a million of each line at most. */
   gap(events: number): void;
   conflict(kind: ConflictKind): void;
   /** Lines came whose time cannot be: of a sidecar whose clock is wrong. */

@@ -56,6 +56,12 @@ describe('a batch of lines', () => {
     expect(block.ends.map(({ code }) => code)).toEqual(['gap', 'clock_step']);
   });
 
+  test('counts a million at most of what one line says was lost', () => {
+    const gap = (amount: number) => ({ type: 'process', what: 'gap', amount }) as const;
+    const liar = testChain().lines([...[1, 2, 3].map(() => gap(Number.MAX_SAFE_INTEGER)), gap(1)]);
+    expect(readLines(liar, start).gap).toBe(3_000_001);
+  });
+
   test.each<[string, (text: string) => string, string]>([
     ['a changed character', (text) => text.replace('"hi"', '"ho"'), 'changed 2'],
     ['a line that is missing', (text) => text.split('\n').toSpliced(1, 1).join('\n'), 'out_of_order 2'],

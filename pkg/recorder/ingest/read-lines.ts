@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { gapOf, lineType, listOf } from '../../record/index.ts';
+import { countedLoss, gapOf, lineType, listOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
@@ -19,7 +19,7 @@ export interface ReadLines {
   readonly list: string;
   /** What the last of them says of its time, epoch milliseconds. */
   readonly written: number;
-  /** Events that the sidecar says it could not record: of its `gap` lines. */
+  /** Events that the sidecar says it could not record: of its `gap` lines, a million of each at most. */
   readonly gap: number;
   /** `signature` lines, for whoever checks them. */
   readonly signatures: readonly JsonNode[];
@@ -100,7 +100,7 @@ export function readLines(lines: Buffer, at: ChainPoint, from?: 'controller' | '
     if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
     written = time;
-    gap += gapOf(root);
+    gap += countedLoss(gapOf(root));
     prev = own;
     hashes.push(own);
     begin = to + 1;

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../base/index.ts';
 import type { Clock, JsonNode, Logger } from '../../base/index.ts';
-import { namedStart, placeOf, readSignature } from '../../record/index.ts';
+import { countedLoss, namedStart, placeOf, readSignature } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import { WireError, createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type {
@@ -218,7 +218,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   const holes = createHoles(options.mayHole, (hole) => {
     if (chain === undefined || pod === undefined) return;
     const { from, to, why } = hole;
-    observer.hole(to - from + 1);
+    observer.hole(countedLoss(to - from + 1));
     logger.error('a sidecar does not have lines of its record any more', { chain, from, to, why });
     const entry = { type: 'hole', at: clock.now(), source, chain, ...hole } as const;
     acknowledge(committer.add({ entry, pod }), chain, { sequence: to, hash: hole.hash });
