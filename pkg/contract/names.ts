@@ -166,7 +166,7 @@ export const controlPlane = {
   tokenKeys: 'sidegate-token-keys',
   /** ConfigMap, an entry a key: tokens that were taken back. People write it. */
   revocations: 'sidegate-revocations',
-  /** ConfigMap, uid of a grant a key: who took it back, as the webhook saw them. The leader makes it, and forgets what is old. */
+  /** ConfigMap, keys of `changerKey`: who took a grant back, as the webhook saw them. The leader makes it, and forgets what is old. */
   changers: 'sidegate-changers',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
   trust: 'sidegate-trust',
