@@ -30,7 +30,7 @@ function build(more: Partial<DecideOptions> = {}) {
       asked.push({ username, groups, accounts });
       return Promise.resolve(groups.includes('editors'));
     },
-    noteChanger: (uid, user) => Promise.resolve(void noted.push(`${uid} ${user}`)),
+    noteChanger: ({ namespace, uid }, user) => Promise.resolve(void noted.push(`${namespace} ${uid} ${user}`)),
     clock,
     events: hooks.hook.events,
     metrics: hooks.metrics,
@@ -275,7 +275,7 @@ describe('the resources themselves', () => {
     const { decide, noted } = build();
     for (const user of ['kim', 'lea', 'stranger', controller]) await decide(of('grant', 'DELETE', user));
     await decide({ ...of('grant', 'DELETE', 'max'), dryRun: true });
-    expect(noted).toEqual(['u-1 kim', 'u-1 lea']);
+    expect(noted).toEqual(['ml u-1 kim', 'ml u-1 lea']);
     const away = build({ noteChanger: () => Promise.reject(new Error('away')) });
     expect(await away.decide(of('grant', 'DELETE', 'kim'))).toEqual({ allowed: true });
     expect(await away.render()).toContain('sidegate_webhook_events_dropped_total{why="failed"} 1');

@@ -139,7 +139,7 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
   const noteWho = async (request: AdmissionRequest): Promise<void> => {
     const { user, namespace, name } = request;
     try {
-      await options.noteChanger(uidOf(request) ?? '', user);
+      await options.noteChanger({ namespace, uid: uidOf(request) ?? '' }, user);
     } catch (error) {
       metrics.eventDropped('failed');
       logger.warn('who takes a grant back could not be noted', { namespace, name, error: describeError(error) });

@@ -1,3 +1,4 @@
+export { changerKey } from './changer-key.ts';
 // Public: every part. Names only, no code.
 export {
   annotationPrefix,

@@ -27,6 +27,8 @@ export const annotations = {
   defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
   /** Of an approval: the replica of the controller at which its callers wait, which alone cancels it when they have gone. */
   waiting: 'sidegate.dev/waiting',
+  /** Of an approval, `true`: its callers come back for it, so that it waits where nobody waits for it. */
+  kept: 'sidegate.dev/kept',
   /** Of the list of revocations, written by the leader: keys of entries whose issuer no provider has, as a JSON list. */
   unmatched: 'sidegate.dev/unmatched',
   /** On the API server's picture of a static pod. */
@@ -164,7 +166,7 @@ export const controlPlane = {
   tokenKeys: 'sidegate-token-keys',
   /** ConfigMap, an entry a key: tokens that were taken back. People write it. */
   revocations: 'sidegate-revocations',
-  /** ConfigMap, uid of a grant a key: who took it back, as the webhook saw them. The leader makes it, and forgets what is old. */
+  /** ConfigMap, keys of `changerKey`: who took a grant back, as the webhook saw them. The leader makes it, and forgets what is old. */
   changers: 'sidegate-changers',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
   trust: 'sidegate-trust',

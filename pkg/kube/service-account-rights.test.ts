@@ -27,18 +27,24 @@ function build(granted: string) {
   return { mayBecome, asked };
 }
 
+const workloads = [
+  'pods',
+  'replicationcontrollers',
+  'deployments',
+  'statefulsets',
+  'daemonsets',
+  'replicasets',
+  'jobs',
+  'cronjobs',
+];
+
 test.each([
   ['create serviceaccounts/token ml batch'],
   ['impersonate serviceaccounts ml batch'],
-  ['get secrets ml'],
-  ['create pods ml'],
-  ['create pods/exec ml'],
-  ['create deployments ml'],
-  ['patch deployments ml'],
-  ['create statefulsets ml'],
-  ['create daemonsets ml'],
-  ['create jobs ml'],
-  ['create cronjobs ml'],
+  ...['get', 'list', 'watch'].map((verb) => [`${verb} secrets ml`]),
+  ...['create', 'update', 'patch'].flatMap((verb) => workloads.map((kind) => [`${verb} ${kind} ml`])),
+  ...['create', 'get'].flatMap((verb) => [[`${verb} pods/exec ml`], [`${verb} pods/attach ml`]]),
+  ...['update', 'patch'].map((verb) => [`${verb} pods/ephemeralcontainers ml`]),
 ])('who may %s may act as a service account there', async (granted) => {
   const { mayBecome, asked } = build(granted);
   expect(await mayBecome({ username: 'lea', groups: ['ml-leads'] }, [account])).toBe(true);

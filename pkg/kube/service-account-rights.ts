@@ -17,20 +17,38 @@ interface Right {
   readonly named?: true;
 }
 
-/** What Kubernetes' own ClusterRole `edit` holds of ways to an account's tokens. */
+type Kind = Pick<Right, 'group' | 'resource' | 'subresource'>;
+
+/** Whose objects run pods as an account of their namespace. */
+const workloads: readonly Kind[] = [
+  { group: '', resource: 'pods' },
+  { group: '', resource: 'replicationcontrollers' },
+  { group: 'apps', resource: 'deployments' },
+  { group: 'apps', resource: 'statefulsets' },
+  { group: 'apps', resource: 'daemonsets' },
+  { group: 'apps', resource: 'replicasets' },
+  { group: 'batch', resource: 'jobs' },
+  { group: 'batch', resource: 'cronjobs' },
+];
+/** Commands in a pod that runs: by `get`, too, where a client upgrades to a WebSocket. */
+const commands: readonly Kind[] = [
+  { group: '', resource: 'pods', subresource: 'exec' },
+  { group: '', resource: 'pods', subresource: 'attach' },
+];
+const debugging: Kind = { group: '', resource: 'pods', subresource: 'ephemeralcontainers' };
+/** Of accounts that have long-lived tokens. */
+const secrets: Kind = { group: '', resource: 'secrets' };
+const each = (kinds: readonly Kind[], verbs: readonly string[]): readonly Right[] =>
+  kinds.flatMap((kind) => verbs.map((verb) => ({ verb, ...kind })));
+
+/** Ways to an account's tokens by what Kubernetes itself has. */
 const rights: readonly Right[] = [
   { verb: 'create', group: '', resource: 'serviceaccounts', subresource: 'token', named: true },
   { verb: 'impersonate', group: '', resource: 'serviceaccounts', named: true },
-  // Of accounts that have long-lived tokens.
-  { verb: 'get', group: '', resource: 'secrets' },
-  { verb: 'create', group: '', resource: 'pods' },
-  { verb: 'create', group: '', resource: 'pods', subresource: 'exec' },
-  { verb: 'create', group: 'apps', resource: 'deployments' },
-  { verb: 'patch', group: 'apps', resource: 'deployments' },
-  { verb: 'create', group: 'apps', resource: 'statefulsets' },
-  { verb: 'create', group: 'apps', resource: 'daemonsets' },
-  { verb: 'create', group: 'batch', resource: 'jobs' },
-  { verb: 'create', group: 'batch', resource: 'cronjobs' },
+  ...each([secrets], ['get', 'list', 'watch']),
+  ...each(workloads, ['create', 'update', 'patch']),
+  ...each(commands, ['create', 'get']),
+  ...each([debugging], ['update', 'patch']),
 ];
 
 interface Review {

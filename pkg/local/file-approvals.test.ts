@@ -423,17 +423,18 @@ describe('an approval', () => {
   test('is followed by its requester alone', () => {
     const asked = ask();
     const heard: unknown[] = [];
-    const watch = (subject: string, name = asked.name): void =>
+    const watch = (subject: string, name = asked.name, provider = 'ml/p/corp'): void =>
       void approvals.gate.watch(
         name,
-        { provider: 'ml/p/corp', issuer: 'https://idp', subject, kubernetesUser: undefined },
+        { provider, issuer: 'https://idp', subject, kubernetesUser: undefined },
         (state) => heard.push(state.kind === 'known' ? state.phase : state.problem),
       );
     watch('eve');
     watch('ana', 'other');
+    watch('ana', asked.name, 'ml/p/partner');
     watch('ana');
     clock.advance(60_000);
-    expect(heard).toEqual(['unavailable', 'unavailable', 'Pending', 'Expired']);
+    expect(heard).toEqual(['unavailable', 'unavailable', 'unavailable', 'Pending', 'Expired']);
   });
 });
 

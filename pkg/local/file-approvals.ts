@@ -241,9 +241,10 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
         },
       };
     },
-    watch(name, { issuer, subject }, listener) {
+    watch(name, { provider, issuer, subject }, listener) {
       const one = cases.get(name);
-      if (one === undefined || one.asker.issuer !== issuer || one.asker.subject !== subject) {
+      const asker = one?.file.spec.requester;
+      if (one === undefined || asker?.provider !== provider || asker.issuer !== issuer || asker.subject !== subject) {
         listener({ kind: 'problem', problem: 'unavailable' });
         return { leave: () => undefined };
       }

@@ -224,6 +224,11 @@ class GovernedRequest {
     return (runtime.latest ?? (isInside(entrance) ? runtime.nothing : undefined)) !== this.#runtime;
   }
 
+  /** The same of a call that goes on: a new credential of the model's is for those who open one after it. */
+  get #isOverruled(): boolean {
+    return this.#options.runtime.latest?.snapshot !== this.#need(this.#runtime).snapshot;
+  }
+
   /** @throws RefusedError policy_changed: policy is edited faster than the request is looked at, which must not go on without end. */
   mustStartOver(): boolean {
     if (!this.isOutdated) return false;
@@ -585,7 +590,7 @@ class GovernedRequest {
     const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
     const renamed = hosted?.models?.find(({ name }) => name === this.#model);
     if (renamed === undefined) return;
-    const node = this.#view === undefined ? undefined : this.#modelNode;
+    const node = this.#view === undefined || this.#route.model !== undefined ? undefined : this.#modelNode;
     if (node?.string !== this.#model || node === undefined)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
     this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
@@ -1095,7 +1100,7 @@ class GovernedRequest {
     for (;;) {
       const message = await this.#nextMessage();
       if (message === undefined) return call.finish();
-      if (this.isOutdated) throw new RefusedError('policy_changed');
+      if (this.#isOverruled) throw new RefusedError('policy_changed');
       await this.#identifyAgain();
       this.#body = message;
       this.#added = false;
@@ -1107,7 +1112,7 @@ class GovernedRequest {
       await this.inspect();
       await this.hold();
       await this.record();
-      if (this.isOutdated) throw new RefusedError('policy_changed');
+      if (this.#isOverruled) throw new RefusedError('policy_changed');
       await call.write(this.#finished().body ?? Buffer.alloc(0));
       this.letGo();
     }
@@ -1127,7 +1132,7 @@ class GovernedRequest {
       this.#received = exchange.bytesIn;
       if (message === undefined) return this.#closeSocket(exchange, call);
       this.#refuseGone();
-      if (this.isOutdated) throw new RefusedError('policy_changed');
+      if (this.#isOverruled) throw new RefusedError('policy_changed');
       await this.#identifyAgain();
       this.#body = message.bytes;
       this.#added = false;
@@ -1144,7 +1149,7 @@ class GovernedRequest {
       await this.inspect();
       await this.hold();
       await this.record();
-      if (this.isOutdated) throw new RefusedError('policy_changed');
+      if (this.#isOverruled) throw new RefusedError('policy_changed');
       const body = this.#finished().body ?? message.bytes;
       const frames = body === message.bytes ? message.frames : [body.length];
       await call.write(body, message.binary, frames);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
-import { CodedError, silentLogger } from '../base/index.ts';
+import { CodedError, createLogger, silentLogger } from '../base/index.ts';
 import { ForwardAutomaton } from '../detect/automaton/forward.ts';
 import type { PolicySource, ResponsePlan, Snapshot } from '../core/index.ts';
 import { compileSnapshot } from '../core/index.ts';
@@ -197,5 +197,71 @@ describe('a long path or name of a model', () => {
       expect(nameForRecord(`${lead}${card}/more`)).toBe(`${lead}[pii]…`);
     }
     expect(nameForRecord(`/${'a-'.repeat(117)}4111%2D1111%2D1111%2D1111/more`)).toBe('[disguised]…');
+  });
+});
+
+describe('a token that a token endpoint gives', () => {
+  const oauth = (proxyOf?: (url: URL) => undefined) => {
+    const lines: string[] = [];
+    const use = {
+      kind: 'OAuth',
+      tokenUrl: 'https://idp.test/token',
+      clientId: 'c',
+      scopes: [],
+      audience: undefined,
+      shown: { kind: 'Header', header: 'authorization', prefix: 'Bearer ' },
+    } as const;
+    const upstream = {
+      ports: [],
+      hosted: undefined,
+      credential: { source: { kind: 'File', path: 'key' }, use },
+    } as const;
+    const snapshot = compileSnapshot([policy('p', { access: [allow('all', { subjects: [anyone] })], upstream })], {
+      revision: 1,
+    });
+    const given = { token: 'access-token-1' as string | undefined };
+    const clock = fakeClock();
+    const holder = new RuntimeHolder({
+      source: {
+        current: () => snapshot,
+        subscribe: () => () => undefined,
+        problem: () => undefined,
+        ageMs: () => 0,
+        close: () => Promise.resolve(),
+      },
+      credentials: { read: () => 'the-client-secret', close: () => undefined },
+      tokens: { read: () => given.token, close: () => undefined },
+      ...(proxyOf !== undefined && { proxyOf }),
+      verifiers: () => ({
+        verify: () => Promise.resolve({ kind: 'absent' }),
+        clientAuthorities: () => undefined,
+        close: () => undefined,
+      }),
+      hashKey: Buffer.alloc(32, 7),
+      clock,
+      logger: createLogger({ clock, level: 'info', write: (line) => void lines.push(line) }),
+    });
+    holders.push(holder);
+    return { holder, given, clock, lines };
+  };
+
+  test('is the one that goes to the model and is looked for; another is another runtime of the same policy', () => {
+    const { holder, given, clock } = oauth();
+    const before = holder.current;
+    expect(before?.credential).toBe('access-token-1');
+    given.token = 'access-token-2';
+    clock.advance(1_000);
+    expect(holder.latest).not.toBe(before);
+    expect(holder.latest).toMatchObject({ credential: 'access-token-2' });
+    expect(holder.latest?.snapshot).toBe(before?.snapshot);
+  });
+
+  test('is none where the environment names a proxy that is not spoken to: said once, and nothing ends by it', () => {
+    const { holder, clock, lines } = oauth(() => {
+      throw new TypeError('a proxy must be http://HOST:PORT, without name and password');
+    });
+    expect(holder.current).toMatchObject({ credential: undefined });
+    clock.advance(5_000);
+    expect(lines.filter((line) => line.includes('a proxy must be'))).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
 import type { Logger, Timer, Clock } from '../base/index.ts';
-import { CodedError, Recent } from '../base/index.ts';
+import { CodedError, Recent, describeError } from '../base/index.ts';
 import type {
   CredentialSource,
   IdentityVerifier,
@@ -192,11 +192,19 @@ export class RuntimeHolder {
     const text = credentials.read(credential.source);
     if (text === undefined) return undefined;
     const { use } = credential;
-    if (use.kind === 'OAuth') return tokens.read(use, text, this.#proxyTo(use.tokenUrl, snapshot));
-    const fault = useFault(use, text);
-    if (fault !== undefined && fault !== this.#told) logger.error("the model's credential cannot be used", { fault });
-    this.#told = fault;
-    return fault === undefined ? text : undefined;
+    try {
+      const usable = use.kind === 'OAuth' ? tokens.read(use, text, this.#proxyTo(use.tokenUrl, snapshot)) : text;
+      const fault = useFault(use, text);
+      if (fault !== undefined) throw new TypeError(fault);
+      this.#told = undefined;
+      return usable;
+    } catch (error) {
+      // Nothing of the credential is in it: what it lacks, or that the environment names a proxy that is not spoken to.
+      const fault = error instanceof TypeError ? error.message : describeError(error);
+      if (fault !== this.#told) logger.error("the model's credential cannot be used", { fault });
+      this.#told = fault;
+      return undefined;
+    }
   }
 
   #proxyTo(url: string, { upstream }: Snapshot): ProxyAddress | undefined {

@@ -1,3 +1,4 @@
+import { changerKey } from '../../pkg/contract/index.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../pkg/base/index.ts';
 import { grantName } from '../../pkg/crd/index.ts';
@@ -192,8 +193,10 @@ describe('a grant', () => {
       'GET',
       `/api/v1/namespaces/${release}/configmaps/sidegate-changers`,
     )) as { data: Record<string, string> };
-    expect(Object.keys(data)).toEqual([made.metadata.uid]);
-    expect(JSON.parse(data[made.metadata.uid] ?? '')).toEqual({ user: 'lea', at: expect.any(String) });
+    const { uid } = made.metadata;
+    const key = changerKey({ namespace: 'ml', uid });
+    expect(Object.keys(data)).toEqual([key]);
+    expect(JSON.parse(data[key] ?? '')).toEqual({ uid, user: 'lea', at: expect.any(String) });
   });
 
   test('cannot take the place of one that was read: its name is made of what it says', async () => {

@@ -433,6 +433,35 @@ describe('those who go', () => {
     expect(stream.name('anew')).toBe(stream.name('goes').replace(/1$/, '2'));
   });
 
+  test('one whose caller comes back is not cancelled where they come back to: at another replica, and hang up', async () => {
+    const { stream } = await one();
+    stream.ask('keeps');
+    stream.ask('goes', { digest: `sha256:${'b'.repeat(64)}` });
+    await Promise.all([says(stream, 'keeps', 'Pending'), says(stream, 'goes', 'Pending')]);
+    stream.leave('keeps', true);
+    const again = world.stream(await world.replica(), 'b', namespace);
+    const kept = async () => (await world.get(namespace, stream.name('keeps'))).metadata.annotations;
+    await until(async () => (await kept())?.['sidegate.dev/kept'] === 'true', 'every replica knows');
+    const at = async (id: string) =>
+      (await world.get(namespace, stream.name(id))).metadata.annotations?.['sidegate.dev/waiting'];
+    const own: Record<string, string | undefined> = { keeps: await at('keeps'), goes: await at('goes') };
+    again.ask('keeps');
+    again.ask('goes', { digest: `sha256:${'b'.repeat(64)}` });
+    await Promise.all([says(again, 'keeps', 'Pending'), says(again, 'goes', 'Pending')]);
+    expect(again.name('keeps')).toBe(stream.name('keeps'));
+    await Promise.all(['keeps', 'goes'].map((id) => until(async () => (await at(id)) !== own[id], 'it is taken over')));
+    stream.leave('goes');
+    again.leave('keeps');
+    again.leave('goes');
+    world.clock.advance(31_000);
+    const phase = async (id: string) => (await world.get(namespace, stream.name(id))).status?.phase ?? 'Pending';
+    await until(async () => (await phase('goes')) === 'Cancelled', 'the other is cancelled');
+    expect(await phase('keeps')).toBe('Pending');
+    for (const user of ['bob', 'eve']) await world.vote(namespace, stream.name('keeps'), lead(user));
+    again.ask('once more');
+    await says(again, 'once more', 'Approved');
+  });
+
   test('a stream that is lost ends like a caller that goes; at another replica it goes on', async () => {
     const { stream } = await one();
     stream.ask('1');

@@ -86,8 +86,12 @@ beforeEach(async () => {
         ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
         : undefined,
     onStep: (step) => void steps.push(step),
-    changers: { who: (uid) => (uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy)) },
-    changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
+    changers: { who: ({ uid }) => (uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy)) },
+    changes: {
+      made: (change) => void changes.push(change),
+      seen: (change, more) =>
+        void (more?.() ?? Promise.resolve({})).then((found) => changes.push({ ...change, ...found })),
+    },
   });
 });
 afterEach(async () => {

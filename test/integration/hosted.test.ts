@@ -130,6 +130,13 @@ describe('what an endpoint is told', () => {
     expect(named).toEqual(['support', 'other']);
   });
 
+  test('is not a name that stands in the path, whatever the body says beside it', async () => {
+    const { model, post } = await start(', models: [{ name: support, as: "large" }] }');
+    const answer = await post('/openai/deployments/support/chat/completions?api-version=2026-02-01', ask);
+    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([502, { error: { code: 'upstream_unsupported' } }]);
+    expect(model.seen).toEqual([]);
+  });
+
   test('is not a name that stands in the path, which nobody rewrites', async () => {
     const { model, call } = await start(', models: [{ name: support, as: "large" }] }');
     const answer = await call('GET', '/v1/models/support');

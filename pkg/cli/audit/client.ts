@@ -30,7 +30,11 @@ export type Answer = { readonly [key: string]: JsonValue };
  * Makes a token of the auditor's service account, for the recorder and nothing else, and asks with it: who may do that is for
  * RBAC, and the API server's own audit log has who did. The name of the person goes along as their claim.
  */
-export async function openAudit(client: KubeClient, flags: Flags, io: Pick<CommandIo, 'now'>): Promise<AuditClient> {
+export async function openAudit(
+  client: KubeClient,
+  flags: Flags,
+  io: Pick<CommandIo, 'now' | 'sleep'>,
+): Promise<AuditClient> {
   const system = flags.text('system') ?? systemNamespace;
   const own = await ownName(client);
   let known: { readonly token: string; readonly madeAt: number } | undefined;
@@ -52,6 +56,17 @@ export async function openAudit(client: KubeClient, flags: Flags, io: Pick<Comma
   const ask = async (request: Pick<KubeCall, 'method' | 'path' | 'body'>): Promise<Answer> => {
     const send = async (by: string): Promise<JsonValue | undefined> =>
       client.request({ ...request, headers: { [auditTokenHeader]: by, [auditForHeader]: own }, timeoutMs });
+    // What is refused for the number of questions was not done: it is asked again when there is room.
+    for (let waits = 0; ; waits++) {
+      try {
+        return await once(send);
+      } catch (error) {
+        if (!isKubeError(error) || error.status !== 429 || waits >= mostWaits) throw error;
+        await io.sleep(error.retryAfterMs ?? 1_000);
+      }
+    }
+  };
+  const once = async (send: (by: string) => Promise<JsonValue | undefined>): Promise<Answer> => {
     try {
       return object(await send(await token()));
     } catch (error) {
@@ -117,6 +132,8 @@ export async function* linePages(audit: AuditClient, id: string, flags: Flags): 
 }
 
 const timeoutMs = 60_000;
+/** Of one question: all who ask with this account share what it may. */
+const mostWaits = 60;
 /** Age at which a token is made again. */
 const renewMs = (tokenSeconds * 1_000) / 2;
 

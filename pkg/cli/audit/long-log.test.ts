@@ -40,6 +40,7 @@ let asked: string[];
 let searched: (question: SessionQuery) => JsonValue;
 let noted: number;
 let longest: number;
+let slept: number[];
 let tokens: Map<string, number>;
 let written: Map<string, string>;
 /** What is written and not yet whole. */
@@ -68,7 +69,7 @@ beforeEach(() => {
   chain = testChain();
   frontier = createFrontier();
   [entries, lines, heads, now, asked, noted, longest] = [[], new Map(), [], testTime, [], 0, 0];
-  [tokens, written, pieces] = [new Map(), new Map(), []];
+  [tokens, written, pieces, slept] = [new Map(), new Map(), [], []];
   meanwhile = () => undefined;
   searched = () => ({ sessions: [], cursor: null, unsearched: 0 });
   found.clear();
@@ -127,6 +128,7 @@ const audit = (command: string, ...args: readonly string[]): Promise<Ran> =>
   sidegateCommand(['audit', command, ...args], {
     openCluster: async () => ({ client, namespace: 'ml' }),
     now: () => now,
+    sleep: async (ms) => void slept.push(ms),
     readFile: (path) => (path === 'public.pem' ? pem : (written.get(path) ?? '')),
     output(path) {
       const parts: string[] = [];
@@ -152,6 +154,27 @@ test('an index that goes with other lines is told, and with --no-lines not looke
   );
   expect(code).toBe(1);
   expect((await audit('verify', '--no-lines')).code).toBe(0);
+});
+
+test('where the recorder takes no more questions of an account, it waits as long as it is told, and asks again', async () => {
+  addBlock();
+  sign();
+  const refuse = (): never => {
+    throw new KubeError('refused', 'too many questions', { status: 429, retryAfterMs: 2_000 });
+  };
+  let before = 0;
+  meanwhile = () => {
+    if (before++ % 2 === 0) refuse();
+  };
+  expect((await audit('verify')).code).toBe(0);
+  expect(new Set(slept)).toEqual(new Set([2_000]));
+  expect(slept).toHaveLength(asked.length);
+  // Not for ever.
+  meanwhile = refuse;
+  slept = [];
+  const { code, err } = await audit('verify');
+  expect([code, err]).toEqual([1, expect.stringContaining('too many questions')]);
+  expect(slept).toHaveLength(60);
 });
 
 describe('sessions of a block', () => {

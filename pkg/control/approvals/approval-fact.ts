@@ -37,6 +37,8 @@ export interface ApprovalFact {
   readonly usedBy: { readonly pod: string; readonly session: string } | undefined;
   /** Replica at which its callers wait. */
   readonly waiting: string | undefined;
+  /** Its callers come back for it, at whatever replica: it waits until its end. */
+  readonly kept: boolean;
 }
 
 /** What an approval is bound to, as its `spec` holds it: a change in any of it is another approval. */
@@ -96,6 +98,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     votes: status?.decisions ?? [],
     usedBy: status?.usedBy,
     waiting: metadata.annotations?.[annotations.waiting],
+    kept: metadata.annotations?.[annotations.kept] === 'true',
   };
 }
 

@@ -42,10 +42,12 @@ export interface ApprovalWriter {
   settle(fact: ApprovalFact): Promise<ApprovalFact | undefined>;
   /** Spends it for this session, or tells what it is instead. Spending it twice for one session is once. */
   use(key: string, by: { readonly pod: string; readonly session: string }): Promise<ApprovalFact | undefined>;
-  /** Ends one that waits at this replica and that nobody waits for. */
+  /** Ends one that waits at this replica, that nobody waits for, and that nobody comes back for. */
   cancel(key: string): Promise<void>;
   /** Its callers wait here now. */
   adopt(fact: ApprovalFact): Promise<void>;
+  /** Its callers come back for it: no replica cancels it. */
+  keep(fact: ApprovalFact): Promise<void>;
   remove(fact: ApprovalFact): Promise<void>;
 }
 
@@ -151,6 +153,10 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
     }
     return read(key);
   };
+  const note = async (fact: ApprovalFact, notes: Readonly<Record<string, string>>): Promise<void> => {
+    const body = { metadata: { uid: fact.uid, annotations: notes } };
+    known(await client.patch<KubeObject>(resource, fact, { type: 'merge', body }));
+  };
   const due = (fact: ApprovalFact): ApprovalPhase => phaseAt(fact, clock.now());
 
   return {
@@ -194,18 +200,17 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
     },
     async cancel(key) {
       await decide(key, undefined, (now) =>
-        isOpen(now) && now.waiting === options.replica
+        isOpen(now) && !now.kept && now.waiting === options.replica
           ? { phase: due(now) === 'Expired' ? 'Expired' : 'Cancelled' }
           : undefined,
       );
     },
     async adopt(fact) {
-      if (fact.waiting === options.replica || !isOpen(fact)) return;
-      const raw = await client.patch<KubeObject>(resource, fact, {
-        type: 'merge',
-        body: { metadata: { uid: fact.uid, annotations: { [annotations.waiting]: options.replica } } },
-      });
-      known(raw);
+      if (fact.waiting !== options.replica && isOpen(fact))
+        await note(fact, { [annotations.waiting]: options.replica });
+    },
+    async keep(fact) {
+      if (!fact.kept && isOpen(fact)) await note(fact, { [annotations.kept]: 'true' });
     },
     async remove(fact) {
       await client.delete(resource, fact, { uid: fact.uid, resourceVersion: fact.resourceVersion });

@@ -65,7 +65,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   const book = createApprovalBook(cache);
   /** By approval. */
   const waiters = new Map<string, Set<Waiter>>();
-  /** Its callers will come back: it is not cancelled from here. */
+  /** Its callers will come back: it is not cancelled from here, also where that could not be written. */
   const kept = new Set<string>();
   const lonely = new Map<string, Timer>();
   let waiting = 0;
@@ -157,6 +157,17 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     tellState(waiter, fact, clock);
     queue.add(fact.key);
   };
+  const keepFor = (key: string): void => {
+    kept.add(key);
+    const fact = book.get(key);
+    if (fact === undefined) return;
+    writer.keep(fact).catch((error: unknown) => {
+      logger.warn('an approval is kept for its callers at this replica alone', {
+        approval: key,
+        error: describeError(error),
+      });
+    });
+  };
   const rise = (waiter: Waiter, keep: boolean): void => {
     if (waiter.over) return;
     waiter.over = true;
@@ -165,7 +176,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     if (key === undefined) return;
     const others = waiters.get(key);
     others?.delete(waiter);
-    if (keep) kept.add(key);
+    if (keep) keepFor(key);
     if (others?.size === 0) waiters.delete(key);
     if (waiter.session !== undefined && !waiters.has(key)) abandon(key);
   };

@@ -1,10 +1,11 @@
 import type { Clock, Logger } from '../../base/index.ts';
-import { prefixOf, tokenVote, workloadsOf } from '../../core/index.ts';
+import { tokenVote, workloadsOf } from '../../core/index.ts';
 import type { Asker, Choice, DecisionFault, Identity } from '../../core/index.ts';
 import { isConflict, isNotFound } from '../../kube/index.ts';
 import type { KubeClient, MayBecome } from '../../kube/index.ts';
 import { faultOf, judgedOf, namedAs, resourceOf, viewOf } from './decidable.ts';
 import type { Decidable, Place } from './decidable.ts';
+import { kubernetesGroups } from './kubernetes-groups.ts';
 import type { ProofLimits } from './decision-limits.ts';
 import type { Bearer, Limited, Person, Prover } from './prover.ts';
 
@@ -58,17 +59,12 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
     return who === undefined ? undefined : { object, who };
   };
 
-  /**
-   * Whether the person can act as a service account that asked. Their groups in Kubernetes are those of the token, as they stand there and
-   * behind the prefix of the name: one too many refuses.
-   */
+  /** Whether the person can act as a service account that asked. */
   const maybeOwn = async ({ kubernetesUser, groups }: Identity, asker: Asker): Promise<boolean> => {
     const accounts = workloadsOf(asker);
     if (accounts.length === 0) return false;
     if (kubernetesUser === undefined) return true;
-    const prefix = prefixOf(kubernetesUser);
-    const all = new Set(['system:authenticated', ...groups, ...groups.map((group) => prefix + group)]);
-    return options.mayBecome({ username: kubernetesUser, groups: [...all] }, accounts);
+    return options.mayBecome({ username: kubernetesUser, groups: kubernetesGroups(kubernetesUser, groups) }, accounts);
   };
 
   const view = async (place: Place, person: Person): Promise<Outcome> => {

@@ -293,15 +293,18 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     if (fact.phase === 'Approved') await sayReach(fact);
     return Math.min(mostSleepMs, Math.max(0, until - now));
   };
-  /** On record also where nobody can be asked who it was. */
-  const tellWithdrawn = async (fact: GrantFact): Promise<void> => {
-    let by: string | undefined;
-    try {
-      by = await options.changers?.who(fact.uid);
-    } catch (error) {
-      logger.warn('who took a grant back could not be found out', { grant: fact.key, error: describeError(error) });
-    }
-    changes.seen({ ...changeOf(fact, 'withdrawn'), ...(by !== undefined && { by }) });
+  /** On record also where nobody can be asked who it was; asked by the replica that tells of it alone. */
+  const tellWithdrawn = (fact: GrantFact): void => {
+    const by = async (): Promise<Partial<Change>> => {
+      try {
+        const who = await options.changers?.who(fact);
+        return who === undefined ? {} : { by: who };
+      } catch (error) {
+        logger.warn('who took a grant back could not be found out', { grant: fact.key, error: describeError(error) });
+        return {};
+      }
+    };
+    changes.seen(changeOf(fact, 'withdrawn'), options.changers === undefined ? undefined : by);
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
@@ -310,7 +313,7 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       removing.delete(key);
     }
     if (after === undefined && before !== undefined && !isOver(before)) {
-      void tellWithdrawn(before);
+      tellWithdrawn(before);
       if (options.leading()) {
         logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
         options.onStep?.('cancelled');

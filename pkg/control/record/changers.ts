@@ -1,24 +1,32 @@
 import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
-import { controlPlane } from '../../contract/index.ts';
+import { changerKey, controlPlane } from '../../contract/index.ts';
 import { isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { fieldsOf, textOf } from '../facts/shape.ts';
 
 /** Who took grants back, as webhooks saw them, in one ConfigMap of Sidegate's namespace: a watch tells only that they are gone. */
 export interface Changers {
-  /** Undefined: nobody noted it, as while no webhook ran. @throws KubeError */
-  who(uid: string): Promise<string | undefined>;
+  /**
+   * Undefined: nobody noted it within the last two minutes, as while no webhook ran. All who ask within a tenth of a second are answered by one
+   * reading of the list, which begins after they asked. @throws KubeError
+   */
+  who(grant: { readonly namespace: string; readonly uid: string }): Promise<string | undefined>;
   /** Of the leader: makes the list, and forgets what is on record long since. @throws KubeError */
   sweep(): Promise<void>;
 }
 
 type Book = KubeObject & { readonly data?: Readonly<Record<string, string>> };
 
-/** Longer than another leader takes to begin. */
-const keptMs = 600_000;
+/**
+ * Longer than another leader takes to begin, and clocks differ. Whoever was noted may not have deleted it after all (a precondition): somebody
+ * else who does later is not to be taken for them.
+ */
+const keptMs = 120_000;
+const betweenReadsMs = 100;
 
 interface Entry {
+  readonly uid: string;
   readonly user: string;
   readonly at: number;
 }
@@ -26,8 +34,8 @@ interface Entry {
 /** Undefined: it says nothing that could be understood. */
 function readEntry(text: string): Entry | undefined {
   try {
-    const { user, at } = fieldsOf(jsonValue(parseJson(text, { maxDepth: 2 })));
-    return textOf(user) === '' ? undefined : { user: textOf(user), at: Date.parse(textOf(at)) };
+    const { uid, user, at } = fieldsOf(jsonValue(parseJson(text, { maxDepth: 2 })));
+    return textOf(user) === '' ? undefined : { uid: textOf(uid), user: textOf(user), at: Date.parse(textOf(at)) };
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;
@@ -38,14 +46,29 @@ export function createChangers(options: {
   readonly client: Pick<KubeClient, 'find' | 'create' | 'patch'>;
   /** Of Sidegate itself. */
   readonly namespace: string;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Pick<Clock, 'now' | 'monotonic' | 'after'>;
 }): Changers {
   const { client, namespace, clock } = options;
   const ref = { namespace, name: controlPlane.changers };
+  // Written so that what is no time is not.
+  const isRecent = (entry: Entry | undefined): boolean => clock.now() - (entry?.at ?? NaN) < keptMs;
+  let next: Promise<Book | undefined> | undefined;
+  let begun = -Infinity;
+  const read = (): Promise<Book | undefined> => {
+    next ??= new Promise<void>((resolve) => {
+      clock.after(Math.max(0, begun + betweenReadsMs - clock.monotonic()), resolve);
+    }).then(() => {
+      next = undefined;
+      begun = clock.monotonic();
+      return client.find<Book>(resources.configMaps, ref);
+    });
+    return next;
+  };
   return {
-    async who(uid) {
-      const book = await client.find<Book>(resources.configMaps, ref);
-      return readEntry(book?.data?.[uid] ?? '')?.user;
+    async who(grant) {
+      const book = await read();
+      const entry = readEntry(book?.data?.[changerKey(grant)] ?? '');
+      return entry?.uid === grant.uid && isRecent(entry) ? entry.user : undefined;
     },
     async sweep() {
       const book = await client.find<Book>(resources.configMaps, ref);
@@ -57,9 +80,7 @@ export function createChangers(options: {
         return;
       }
       // What cannot be understood is of no use to anybody.
-      const old = Object.entries(book.data ?? {}).filter(
-        ([, text]) => !(clock.now() - (readEntry(text)?.at ?? NaN) < keptMs),
-      );
+      const old = Object.entries(book.data ?? {}).filter(([, text]) => !isRecent(readEntry(text)));
       if (old.length === 0) return;
       const data = Object.fromEntries(old.map(([uid]) => [uid, null]));
       await client.patch(resources.configMaps, ref, { type: 'merge', body: { data } }).catch((error: unknown) => {

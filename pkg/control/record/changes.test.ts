@@ -54,6 +54,23 @@ test('what all see the leader records; who leads next tells what the last one ma
   expect(names()).toEqual(['just before', 'since']);
 });
 
+test('what has to be asked for first is asked for by who tells of it alone', async () => {
+  const { log, state, events } = replica();
+  let asked = 0;
+  const more = () => Promise.resolve({ by: `user ${++asked}` });
+  log.seen(change('taken back'), more);
+  await Promise.resolve();
+  expect([asked, events]).toEqual([0, []]);
+  state.leads = true;
+  log.lead();
+  log.seen(change('since'), more);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(events).toEqual([
+    expect.objectContaining({ name: 'taken back', by: 'user 1' }),
+    expect.objectContaining({ name: 'since', by: 'user 2' }),
+  ]);
+});
+
 test('who does not lead keeps no more than a thousand', () => {
   const { log, state, names } = replica();
   for (let at = 0; at < 1_100; at++) log.seen(change(String(at)));

@@ -9,8 +9,8 @@ export type Change = Omit<ChangeEvent, 'type' | 'session'>;
 export interface ChangeLog {
   /** This replica made it so: nobody else tells of it. */
   made(change: Change): void;
-  /** Every replica sees it, and the one that leads tells of it. */
-  seen(change: Change): void;
+  /** Every replica sees it, and the one that leads tells of it. @param more what it asks for first; it does not reject */
+  seen(change: Change, more?: () => Promise<Partial<Change>>): void;
   /** This replica leads from now on: what the last leader may not have told any more is told, perhaps again. */
   lead(): void;
 }
@@ -30,7 +30,7 @@ const mostKept = 1_000;
 /** A record that does not take it (its spool is full, its disk fails) keeps nothing from being decided: it is counted, and in the log. */
 export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   const { sink, clock, logger, leading, onResult } = options;
-  let kept: { readonly at: number; readonly change: Change }[] = [];
+  let kept: { readonly at: number; readonly tell: () => void }[] = [];
 
   const made = (change: Change): void => {
     try {
@@ -44,17 +44,21 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   };
   return {
     made,
-    seen(change) {
-      if (leading()) return made(change);
+    seen(change, more) {
+      const tell = (): void => {
+        if (more === undefined) return made(change);
+        void more().then((found) => made({ ...change, ...found }));
+      };
+      if (leading()) return tell();
       const now = clock.monotonic();
       kept = kept.filter(({ at }) => now - at < keptMs).slice(1 - mostKept);
-      kept.push({ at: now, change });
+      kept.push({ at: now, tell });
     },
     lead() {
       const now = clock.monotonic();
       const left = kept.filter(({ at }) => now - at < keptMs);
       kept = [];
-      for (const { change } of left) made(change);
+      for (const { tell } of left) tell();
     },
   };
 }

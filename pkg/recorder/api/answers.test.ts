@@ -19,6 +19,7 @@ const store = {
   async *sessionLines() {
     for (;;) yield 'x'.repeat(1_000);
   },
+  blockLines: () => Promise.resolve(undefined),
   log: () => Promise.resolve({ size: 1, root: Buffer.alloc(32), at: 1 }),
 } as unknown as RecordStore;
 
@@ -38,7 +39,7 @@ beforeEach(() => {
         return Promise.resolve();
       },
     } as never,
-    authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(false) },
+    authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(true) },
     clock,
     logger: silentLogger,
   });
@@ -55,8 +56,10 @@ function peer() {
     destroyed: false,
     statusCode: 200,
     pieces: 0,
-    writeHead(status: number) {
+    headers: {} as Readonly<Record<string, unknown>>,
+    writeHead(status: number, headers: Readonly<Record<string, unknown>> = {}) {
       response.headersSent = true;
+      response.headers = headers;
       response.statusCode = status;
     },
     write(): boolean {
@@ -138,6 +141,79 @@ describe('questions at work', () => {
     quick.emit('finish');
     await finished;
     expect(quick.destroyed).toBe(false);
+  });
+});
+
+describe('what one account puts on record', () => {
+  const block = async (username: string, by: AskedBy = {}) => {
+    const one = peer();
+    const asked = ask(username, one, { ...by, path: '/v1/log/blocks/7' });
+    await turns();
+    one.emit('finish');
+    await asked;
+    return one;
+  };
+  const statuses = async (username: string, questions: number) => {
+    const found: number[] = [];
+    for (let n = 0; n < questions; n++) found.push((await block(username)).statusCode);
+    return found;
+  };
+  const ok = (count: number): number[] => Array.from({ length: count }, () => 200);
+  const entriesOf = (what: string): number =>
+    noted.filter((entry) => (entry as { what?: string }).what === what).length;
+
+  test('is 300 questions at once and 5 a second, and takes none of another', async () => {
+    expect(await statuses('greedy', 303)).toEqual([...ok(300), 429, 429, 429]);
+    // Those that were refused are one entry now and one at the end of the minute.
+    expect([entriesOf('block'), entriesOf('refused')]).toEqual([300, 1]);
+    const told = await block('greedy');
+    expect([told.statusCode, told.headers['retry-after']]).toEqual([429, '2']);
+    expect(await statuses('other', 1)).toEqual([200]);
+    await clock.advanceAsync(2_000);
+    expect(await statuses('greedy', 11)).toEqual([...ok(10), 429]);
+  });
+
+  test('counts a long question as several, and one that is on record already as none', async () => {
+    const put = (_what: string, _question: string, write: () => Promise<void>): Promise<void> => write();
+    const body = JSON.stringify({ namespace: 'ml', text: 'x'.repeat(700) });
+    const search = async (by: AskedBy) => {
+      const one = peer();
+      const request = Object.assign(Readable.from([Buffer.from(body)]), { method: 'POST', headers: {} });
+      const url = new URL('/v1/search', 'https://recorder');
+      const asked = answers.guarded(one as unknown as ServerResponse, () =>
+        answers.answer(
+          request as unknown as IncomingMessage,
+          one as unknown as ServerResponse,
+          url,
+          { username: 'ann', groups: [] },
+          by,
+        ),
+      );
+      await turns();
+      one.emit('finish');
+      await asked;
+      return one.statusCode;
+    };
+    for (let n = 0; n < 75 * 2; n++) expect(await search({ put: () => Promise.resolve() })).toBe(200);
+    for (let n = 0; n < 100; n++) expect(await search({ put })).toBe(200);
+    expect(await search({ put })).toBe(429);
+    expect(await search({ put: () => Promise.resolve() })).toBe(200);
+  });
+
+  test('counts holds, too', async () => {
+    await statuses('greedy', 300);
+    const one = peer();
+    const request = Object.assign(Readable.from([Buffer.from('{"reason":"x"}')]), { method: 'POST', headers: {} });
+    const asked = answers.guarded(one as unknown as ServerResponse, () =>
+      answers.answer(
+        request as unknown as IncomingMessage,
+        one as unknown as ServerResponse,
+        new URL('/v1/holds', 'https://recorder'),
+        { username: 'greedy', groups: [] },
+      ),
+    );
+    await asked;
+    expect(one.statusCode).toBe(429);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { describeError, jsonValue, parseJson, readBody } from '../../base/index.ts';
+import { createKeyedBuckets, describeError, jsonValue, parseJson, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import { auditForHeader } from '../../contract/index.ts';
 import type { Committer } from '../ingest/committer.ts';
@@ -12,6 +12,7 @@ import { noted } from './noted.ts';
 import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
 import type { Route } from './question.ts';
 import { createRefusedQuestions } from './refused-questions.ts';
+import { refusedText } from './refused-text.ts';
 import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
 
@@ -64,6 +65,13 @@ const questionLimits = { maxDepth: 4, maxNodes: 200 };
 const mostAtOnce = 16;
 /** Of one account. */
 const mostOfOne = 8;
+/**
+ * Entries of one account's questions, which the log keeps for ever: so many a second after so many at once, each of so many characters. A page of blocks
+ * is one, so that who proves the whole log is not held up by it.
+ */
+const ownEntries = { perSecond: 5, burst: 300, characters: 256 } as const;
+/** Seconds in which there is room for the longest question again. */
+const againAfter = 2;
 /** How long a right to read counts while an answer is sent. */
 const rightMs = 30_000;
 
@@ -89,7 +97,7 @@ export function createAnswers(options: AnswersOptions): Answers {
   const refuse = (
     { who, proven }: { readonly who: string; readonly proven: boolean },
     { method = '' }: IncomingMessage,
-    { pathname, search }: URL,
+    url: URL,
     error: unknown,
     body?: JsonValue,
   ): void => {
@@ -97,7 +105,7 @@ export function createAnswers(options: AnswersOptions): Answers {
     // What could not be answered is nobody's fault who asks.
     if (why === undefined || why.status >= 500 || seen.has(error as object)) return;
     seen.add(error as object);
-    const text = `${method} ${pathname}${search}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`;
+    const text = `${refusedText(method, url, proven)}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`;
     refused.note(who, proven, text, why);
   };
   const mayRead = async (auditor: Auditor, namespace: string | undefined): Promise<void> => {
@@ -105,6 +113,13 @@ export function createAnswers(options: AnswersOptions): Answers {
     // Who may read everything may read this.
     if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
     throw notAllowed(auditor, 'read these records', 'get');
+  };
+  const entries = createKeyedBuckets(clock, ownEntries.perSecond, ownEntries.burst);
+  /** Refuses who has put too much on record. */
+  const takeEntry = ({ username }: Auditor, question: string): void => {
+    for (let left = Math.max(1, question.length); left > 0; left -= ownEntries.characters)
+      if (!entries.take(username))
+        throw new Refusal(429, 'too_many', 'too many questions of this account: each is kept on record', againAfter);
   };
   let working = 0;
   const ofEach = new Map<string, number>();
@@ -145,14 +160,15 @@ export function createAnswers(options: AnswersOptions): Answers {
         granted.add(namespace);
       },
       async allowHolds() {
-        if (await authorizer.mayHold(auditor)) return;
-        throw notAllowed(auditor, 'place or release holds', 'update');
+        if (!(await authorizer.mayHold(auditor))) throw notAllowed(auditor, 'place or release holds', 'update');
+        takeEntry(auditor, '');
       },
       note: (what, spelled) => {
         const text = noted(spelled);
-        return put(what, text, () =>
-          committer.add({ entry: { type: 'read', at: clock.now(), who, what, question: text } }),
-        );
+        return put(what, text, async () => {
+          takeEntry(auditor, text);
+          await committer.add({ entry: { type: 'read', at: clock.now(), who, what, question: text } });
+        });
       },
     });
     if (!(found instanceof Streamed)) return respondWhole(response, found, clock);
@@ -202,9 +218,9 @@ export function createAnswers(options: AnswersOptions): Answers {
         await act();
         onAnswered?.(response.statusCode);
       } catch (error) {
-        const { status, code, message } = refusalOf(error);
+        const { status, code, message, retryAfter } = refusalOf(error);
         onAnswered?.(status);
-        respond(response, status, { code, message });
+        respond(response, status, { code, message }, retryAfter);
       }
     },
   };

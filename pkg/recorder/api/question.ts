@@ -4,9 +4,12 @@ import type { JsonValue } from '../../base/index.ts';
 export class Refusal extends Error {
   readonly status: number;
   readonly code: string;
+  /** Seconds after which to ask again, where that is known. */
+  readonly retryAfter: number | undefined;
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, retryAfter?: number) {
     super(message);
+    this.retryAfter = retryAfter;
     this.name = 'Refusal';
     this.status = status;
     this.code = code;

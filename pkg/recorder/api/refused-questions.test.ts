@@ -30,6 +30,22 @@ test('the first of a minute is written as it is asked, and the others of the sam
   expect(clock.pending).toBe(0);
 });
 
+test('a flood that goes on for a day writes little in sum, from however many addresses and accounts', () => {
+  const clock = fakeClock();
+  const written: string[] = [];
+  const refused = createRefusedQuestions(clock, (who) => void written.push(who));
+  const minutes = 24 * 60;
+  for (let minute = 0; minute < minutes; minute++) {
+    for (let n = 0; n < 30; n++) refused.note(`10.0.0.${n}`, false, 'GET /', { status: 401, code: 'x' });
+    for (let n = 0; n < 30; n++) refused.note(`10.0.0.${n}`, false, 'GET /', { status: 401, code: 'x' });
+    for (let n = 0; n < 120; n++) refused.note(`user ${n}`, true, 'GET /', notAllowed);
+    clock.advance(60_000);
+  }
+  const strangers = written.filter((who) => !who.startsWith('user') && who !== 'other accounts').length;
+  expect(strangers).toBeLessThanOrEqual(4 * minutes + 40);
+  expect(written.length - strangers).toBeLessThanOrEqual(12 * minutes + 100);
+});
+
 test('a flood writes a bounded number of entries, and strangers take no place of accounts', () => {
   const clock = fakeClock();
   const written: string[] = [];

@@ -1,3 +1,4 @@
+import { createBucket } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
 import type { Refusal } from './question.ts';
 
@@ -15,6 +16,8 @@ export interface RefusedQuestions {
 const minuteMs = 60_000;
 /** Who has entries of their own in one minute: those that were not proven take none of others. */
 const mostOf = { proven: 100, stranger: 20 };
+/** And in sum, since the log is never emptied: after the first so many, one a minute of strangers, and ten of accounts. */
+const perSecond = { proven: 10 / 60, stranger: 1 / 60 };
 const others = { proven: 'other accounts', stranger: 'other addresses' };
 
 interface Counted {
@@ -24,11 +27,12 @@ interface Counted {
 }
 
 /** @param write An entry of who and what. */
-export function createRefusedQuestions(
-  clock: Pick<Clock, 'after'>,
-  write: (who: string, question: string) => void,
-): RefusedQuestions {
+export function createRefusedQuestions(clock: Clock, write: (who: string, question: string) => void): RefusedQuestions {
   const counted = { proven: new Map<string, Counted>(), stranger: new Map<string, Counted>() };
+  const turns = {
+    proven: createBucket(clock, perSecond.proven, mostOf.proven),
+    stranger: createBucket(clock, perSecond.stranger, mostOf.stranger),
+  };
   let timer: Timer | undefined;
   const flush = (): void => {
     timer?.cancel();
@@ -47,7 +51,8 @@ export function createRefusedQuestions(
     note(given, proven, question, { status, code }) {
       const kind = proven ? 'proven' : 'stranger';
       const known = counted[kind];
-      const who = known.has(given) || known.size < mostOf[kind] ? given : others[kind];
+      const own = known.has(given) || (known.size < mostOf[kind] && turns[kind].take());
+      const who = own ? given : others[kind];
       const before = known.get(who);
       timer ??= clock.after(minuteMs, flush);
       if (before !== undefined) {

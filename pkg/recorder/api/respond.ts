@@ -4,11 +4,16 @@ import type { Streamed } from './question.ts';
 
 const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
 
-/** Answers with something short. */
-export function respond(response: ServerResponse, status: number, body: JsonValue): void {
+/** Answers with something short. @param retryAfter Seconds. */
+export function respond(response: ServerResponse, status: number, body: JsonValue, retryAfter?: number): void {
   const text = `${JSON.stringify(body)}\n`;
   const length = Buffer.byteLength(text);
-  response.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': length });
+  response.writeHead(status, {
+    ...headers,
+    'content-type': 'application/json',
+    'content-length': length,
+    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+  });
   response.end(text);
 }
 
