@@ -12,7 +12,7 @@ function connection() {
     asks(event: object): unknown {
       const source = JSON.stringify(event);
       const edits = route.dialect.request(route, parseJson(source)).limitOutput(most);
-       
+
       return JSON.parse(applyEdits(source, edits));
     },
     hears(event: object): void {
