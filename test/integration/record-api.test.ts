@@ -12,6 +12,7 @@ import { createAuditServer, createCommitter, keepHeads, openSqliteStore } from '
 import type { AuditServer, AuditServerOptions, RecordStore } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { until } from '../support/wait.ts';
 
 // The auditors' API on loopback: every route of its OpenAPI document answers as the document says, for whom it is meant, and each
 // question is on record.
@@ -53,6 +54,7 @@ beforeAll(async () => {
     committer: createCommitter({ store, clock: systemClock, logger: silentLogger }),
     // The token is the name: `all` may read everything, `ml` its namespace, `hold` place holds too.
     authorizer: {
+      knows: (token) => token.reveal() === 'all',
       authenticate: async (token) =>
         token.reveal() === 'stranger' ? undefined : { username: token.reveal(), groups: [] },
       mayRead: async ({ username }, namespace) => username !== 'none' && (username !== 'ml' || namespace === 'ml'),
@@ -362,6 +364,25 @@ test('who was refused is on record, with what was asked and why: of each the fir
     ['bad', '400 bad_question: POST /v1/search {"users":"bob"}'],
     ['127.0.0.1', 'and 1 more within a minute: unauthenticated 1'],
   ]);
+});
+
+test('tokens that nobody has said to be good yet take no place of an auditor whose token is', async () => {
+  const slow = new Promise<undefined>(() => undefined);
+  const authorizer: typeof serverOptions.authorizer = {
+    ...serverOptions.authorizer,
+    authenticate: (token) => (token.reveal() === 'made-up' ? slow : serverOptions.authorizer.authenticate(token)),
+  };
+  const other = await createAuditServer({ ...serverOptions, authorizer, port: 0 });
+  const statuses: number[] = [];
+  for (let n = 0; n < 20; n++)
+    void ask('GET', '/v1/log', { token: 'made-up', port: other.port }).then(
+      ({ status }) => statuses.push(status),
+      () => undefined,
+    );
+  await until(() => statuses.length === 16);
+  expect(new Set(statuses)).toEqual(new Set([503]));
+  expect((await ask('GET', '/v1/log', { port: other.port })).status).toBe(200);
+  await other.close();
 });
 
 test('a page of long entries ends early, and the next goes on behind it', async () => {

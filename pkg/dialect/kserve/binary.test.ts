@@ -100,6 +100,24 @@ describe('a body of JSON and tensors', () => {
     expect(route.dialect.request(route, parseJson(binaryTensors.request(body, length).text)).tokenInput).toBe(true);
   });
 
+  it.each([
+    [4, true],
+    [3, false],
+  ])('counts them with those that stand in the JSON: four, and %j there', (count, tokenInput) => {
+    const data = Array.from({ length: count }, () => 7);
+    for (const list of ['inputs', 'outputs']) {
+      const beside = { name: 'z', shape: [count], datatype: 'INT32', data };
+      const { body, length } = made({ [list]: [tensor('INT8', Buffer.alloc(4)), beside] }, Buffer.alloc(4));
+      if (list === 'inputs') {
+        const root = parseJson(binaryTensors.request(body, length).text);
+        expect(route.dialect.request(route, root).tokenInput).toBe(tokenInput);
+      } else {
+        const root = parseJson(binaryTensors.answer(body, length).text);
+        expect(route.dialect.answer(route, root, 200).integerArrays).toHaveLength(tokenInput ? 2 : 0);
+      }
+    }
+  });
+
   const good = one('BYTES', packed('a'));
   test.each<[string, Buffer, string]>([
     ['no length', good.body, ''],

@@ -6,13 +6,15 @@ import type { ReasonCode } from '../../core/index.ts';
 import type { SplitBody, SplitText } from '../split-body.ts';
 import { namesIds } from '../token-ids.ts';
 import { floatTypes, wholeBytes } from './datatypes.ts';
+import { tokenRun } from './number-runs.ts';
 
 /**
  * Bodies of KServe v2 whose tensors stand behind the JSON (Triton `docs/protocol/extension_binary_data.md`), as the JSON that says the same:
  * each such tensor gets its contents as `data`, and its `binary_data_size` becomes `null`.
  *
  * Promise: every element of a BYTES tensor is a string there, or shows as {@link unread}, which counts as text that cannot be inspected; so do
- * eight whole numbers in a body, and fewer of a tensor that is named as token ids are. An edit of a string changes its bytes and the
+ * eight whole numbers in a tensor, and fewer of one that is named as token ids are; fewer of another are as many zeros, which count with the
+ * rest of the body's. An edit of a string changes its bytes and the
  * lengths around it: the element's, `binary_data_size`, and how long the JSON is; no other byte. Refused is what two readers could take differently:
  * sizes that do not come to the body's, contents twice, elements longer than their tensor.
  *
@@ -21,8 +23,6 @@ import { floatTypes, wholeBytes } from './datatypes.ts';
 
 /** Stands for what nobody can read as text: eight whole numbers are taken for token ids everywhere. */
 const unread = '[0,0,0,0,0,0,0,0]';
-/** Whole numbers in a body from which on they may be a text: as in JSON. */
-const tokenRun = 8;
 /** Elements of a body: more values are not read of any. */
 const mostElements = 80_000;
 
@@ -63,7 +63,6 @@ class Splitter {
   #at: number;
   /** How much longer what is shown is than the JSON up to here. */
   #shift = 0;
-  #whole = 0;
 
   constructor(body: Buffer, jsonBytes: number, list: 'inputs' | 'outputs') {
     const head = body.subarray(0, jsonBytes);
@@ -113,8 +112,10 @@ class Splitter {
     if (width === undefined) return unread;
     if (bytes % width !== 0) throw new SplitError('half of a number');
     if (floatTypes.has(datatype) || bytes === 0) return '[]';
-    this.#whole += bytes / width;
-    return this.#whole >= tokenRun || namesIds(node.get('name')?.string ?? '') ? unread : '[]';
+    const count = bytes / width;
+    if (count >= tokenRun || namesIds(node.get('name')?.string ?? '')) return unread;
+    // Counted with those of the other tensors, wherever they stand.
+    return `[${Array.from({ length: count }, () => 0).join(',')}]`;
   }
 
   /** Each behind its length, least byte first. */

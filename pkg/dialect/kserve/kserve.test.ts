@@ -59,6 +59,67 @@ describe('a request', () => {
     expect(view.loneValues.map(({ node }) => node.text)).toEqual([name, datatype]);
   });
 
+  const rows = [
+    [101, 102, 103, 104, 105, 106, 107],
+    [108, 109, 110, 111, 112, 113, 114],
+  ];
+  test.each<[string, string, object, boolean]>([
+    ['rows', infer, { inputs: [tensor('INT32', rows)] }, true],
+    [
+      'rows of rows',
+      infer,
+      {
+        inputs: [
+          tensor('INT32', [
+            [[1], [2]],
+            [[3], [4]],
+            [[5], [6]],
+            [[7], [8]],
+          ]),
+        ],
+      },
+      true,
+    ],
+    ['one that is not whole', infer, { inputs: [tensor('INT64', [0.5, ...rows.flat()])] }, true],
+    [
+      'rows with one that is not whole',
+      infer,
+      {
+        inputs: [
+          tensor('INT64', [
+            [0.5, 1, 2, 3],
+            [4, 5, 6, 7],
+          ]),
+        ],
+      },
+      true,
+    ],
+    ['exponents', infer, { inputs: [tensor('INT64', [1e21, 2, 3, 4].concat([5, 6, 7, 8]))] }, true],
+    ['numbers beside rows', infer, { inputs: [tensor('INT64', [1, 2, [3, 4, 5], 6, 7, 8])] }, true],
+    ['numbers beside truths', infer, { inputs: [tensor('INT64', [true, 1, 2, 3, 4, 5, 6, 7, 8])] }, true],
+    ['tensors', infer, { inputs: rows.map((row) => tensor('INT32', row)) }, true],
+    ['tensors of one number', infer, { inputs: rows.flat().map((one) => tensor('INT32', one)) }, true],
+    ['tensors of two kinds', infer, { inputs: [tensor('INT8', [1, 2, 3, 4]), tensor('INT64', [5, 6, 7, 8])] }, true],
+    ['few', infer, { inputs: [tensor('INT32', [1, 2, 3]), tensor('INT64', [[4], [5], [6], [7]])] }, false],
+    ['floats', infer, { inputs: [tensor('FP32', rows), tensor('INT64', [5])] }, false],
+    ['instances', predict, { instances: rows }, true],
+    ['instances by name', predict, { instances: rows.map((x) => ({ x })) }, true],
+    ['inputs by name', predict, { inputs: { x: rows[0], y: rows[1] } }, true],
+    ['instances with one that is not whole', predict, { instances: [[0.5, ...rows.flat()]] }, true],
+    ['numbers beside texts', predict, { instances: ['a', ...rows.flat()] }, true],
+    [
+      'few instances',
+      predict,
+      { instances: [[1, 2, 3]], parameters: { top_k: 5, n: 2, a: 3, b: 4, c: 5, d: 6 } },
+      false,
+    ],
+    ['instances of floats', predict, { instances: [[6.5, 2.5, 4.5, 1.5, 0.5, 0.5, 0.5, 0.5, 1.5]] }, false],
+    ['tensors of generate', generate, { text_input: 'a', x: rows[0], y: rows[1] }, true],
+    ['a parameter of generate', generate, { text_input: 'a', parameters: { x: 5 }, y: [1, 2, 3] }, false],
+  ])('has tokens where whole numbers are spread over %s: %s %j', (_, path, body, tokenInput) => {
+    expect(request(path, body).tokenInput).toBe(tokenInput);
+  });
+
   test('long numbers of it are looked at, as they say who somebody is', () => {
     const { loneValues } = request(infer, { inputs: [tensor('INT64', [4111111111111111])] });
     expect(loneValues.map(({ node }) => node.text)).toContain('4111111111111111');
@@ -130,6 +191,58 @@ describe('an answer', () => {
     expect(view.ends).toEqual([{ prefix: '', end: 'cut' }]);
   });
 
+  test.each<[string, object, string[]]>([
+    [
+      infer,
+      {
+        outputs: [
+          tensor('INT32', [
+            [1, 2, 3, 4],
+            [5, 6, 7, 8],
+          ]),
+        ],
+      },
+      ['[[1,2,3,4],[5,6,7,8]]'],
+    ],
+    [infer, { outputs: [tensor('INT32', [1, 2, 3, 4]), tensor('INT8', [5, 6, 7, 8])] }, ['[1,2,3,4]', '[5,6,7,8]']],
+    [infer, { outputs: [tensor('INT32', [0.5, 2, 3, 4, 5, 6, 7, 8])] }, ['[0.5,2,3,4,5,6,7,8]']],
+    [infer, { outputs: [tensor('INT32', [1, 2, 3]), tensor('FP32', [5, 6, 7, 8, 9])] }, []],
+    [
+      infer,
+      { outputs: [tensor('INT64', [7]), tensor('INT64', [1, 2, 3, 4, 5, 6, 7, 8], 'output_ids')] },
+      ['[1,2,3,4,5,6,7,8]'],
+    ],
+    [
+      predict,
+      {
+        predictions: [
+          [1, 2, 3, 4],
+          [5, 6, 7, 8],
+        ],
+      },
+      ['[1,2,3,4]', '[5,6,7,8]'],
+    ],
+    [
+      predict,
+      { predictions: [['a', 1, 2, 3, 4], { x: [5, 6, 7.5, 7, 8], n: 9 }] },
+      ['1', '2', '3', '4', '[5,6,7.5,7,8]'],
+    ],
+    [
+      predict,
+      {
+        predictions: [
+          [0.5, 0.25],
+          [0.5, 7],
+        ],
+        outputs: { n: 5 },
+      },
+      [],
+    ],
+    [generate, { text_output: 'a', x: [1, 2, 3, 4], y: [5, 6, 7, 8] }, ['[1,2,3,4]', '[5,6,7,8]']],
+  ])('of %s that is %j hides what may be tokens, wherever it is spread', (path, body, hidden) => {
+    expect(removed(body, answer(path, body))).toEqual(hidden);
+  });
+
   it('is the page of a model, or whether it is ready', () => {
     for (const path of ['/v2/models/m', '/v2/models/m/ready'])
       expect(lanes(answer(path, { name: 'm', versions: ['1'], ready: true, x: 'y' }, 200, 'GET'))).toEqual(['{}=y']);
@@ -144,6 +257,10 @@ describe('an answer', () => {
     [infer, { predictions: [] }, 'outputs'],
     [infer, { outputs: ['a'] }, 'outputs[0]'],
     [infer, { outputs: [tensor('INT64', [1, 'a'], 'output_ids')] }, 'outputs[0].data'],
+    [infer, { outputs: [tensor('INT64', ['a', 1, 2, 3, 4, 5, 6, 7, 8])] }, 'outputs[0].data[0]'],
+    [infer, { outputs: [tensor('BYTES', ['a', 1])] }, 'outputs[0].data[1]'],
+    [infer, { outputs: [tensor('BYTES', 1)] }, 'outputs[0].data'],
+    [infer, { outputs: [tensor('COMPLEX', 1)] }, 'outputs[0].data'],
     [generate, {}, 'model_name'],
     [generate, ['a'], 'body'],
   ])('of %s that is %j is refused', (path, body, detail) => {

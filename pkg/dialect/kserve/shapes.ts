@@ -5,6 +5,7 @@ import { boolean, either, free, list, lone, named, number, numbers, object, text
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { namesIds } from '../token-ids.ts';
 import { floatTypes, wholeBytes } from './datatypes.ts';
+import { hiddenLists, integersIn, numbersIn, tokenRun } from './number-runs.ts';
 import { parametersTensor, refuseChoice, refuseTelling, refusedParameters } from './tensor-rules.ts';
 
 /**
@@ -12,11 +13,9 @@ import { parametersTensor, refuseChoice, refuseTelling, refusedParameters } from
  * unknown.
  *
  * Of a tensor's contents the data type says what they are: BYTES are texts, floating-point numbers are not looked at, whole numbers may be token ids:
- * from eight on as everywhere, and fewer where the tensor is named as those are.
+ * from eight on over all tensors of a body, however they are nested and spelled (servers flatten lists, and cut fractions off), and fewer where
+ * the tensor is named as those are. Of v1 and of `generate` only the spelling says what is a whole number.
  */
-
-/** Whole numbers in a list from which on they may be a text: an element that is none shows so ({@link binaryTensors}). */
-const tokenRun = 8;
 
 /** Lists as deep as the tensor's shape. Places in them are not kept, however deep they are ({@link Shape.unknown}). */
 const texts: Shape = {
@@ -25,7 +24,9 @@ const texts: Shape = {
   get items() {
     return texts;
   },
-  read(reader, node) {
+  read(reader, node, place) {
+    // Among texts numbers are none of their kind.
+    if (node.kind === 'number') reader.refuse(place);
     if (node.numbers !== 'integers' || node.numberCount < tokenRun) return false;
     reader.tokens(node);
     return true;
@@ -37,6 +38,22 @@ const wholeNumbers: Shape = {
   unknown: true,
   get items() {
     return wholeNumbers;
+  },
+};
+/** As many as may be a text. */
+const manyElements: Shape = {
+  ...wholeNumbers,
+  noTokens: true,
+  strict: true,
+  get items() {
+    return manyElements;
+  },
+};
+const manyNumbers: Shape = {
+  read(reader, node, place) {
+    if (numbersIn(node) > 0) reader.tokens(node);
+    reader.read(node, place.as(manyElements));
+    return true;
   },
 };
 const floatNumbers: Shape = { read: (_reader, node) => isNumeric(node) };
@@ -54,6 +71,7 @@ const unknownKind: Shape = {
   unknown: true,
   items: texts,
   read(reader, node, place) {
+    if (node.kind === 'number') reader.refuse(place);
     return isNumeric(node) && ids.read?.(reader, node, place) === true;
   },
 };
@@ -69,13 +87,13 @@ const askedParameters: Shape = {
 const answeredParameters: Shape = object({}, { rest: value });
 
 /** The shapes of a tensor, by what its contents are. */
-function tensors(parameters: Shape): (node: JsonNode) => Shape {
+function tensors(parameters: Shape, wholes: Shape): (node: JsonNode) => Shape {
   const holding = (data: Shape): Shape =>
     object({ name: lone, datatype: lone, shape: numbers, parameters, data }, { strict: true });
   const byKind = {
     texts: holding(texts),
     floats: holding(floatNumbers),
-    wholes: holding(wholeNumbers),
+    wholes: holding(wholes),
     ids: holding(ids),
   };
   const unknown = holding(unknownKind);
@@ -88,9 +106,6 @@ function tensors(parameters: Shape): (node: JsonNode) => Shape {
   };
 }
 
-const askedTensor = tensors(askedParameters);
-const answeredTensor = tensors(answeredParameters);
-
 /** The texts of contents, however deep; undefined: something else is among them. */
 function textsOf(data: JsonNode | undefined): readonly string[] | undefined {
   if (data?.kind === 'string') return [data.text];
@@ -99,29 +114,46 @@ function textsOf(data: JsonNode | undefined): readonly string[] | undefined {
   return found.every((one) => one !== undefined) ? found.flat() : undefined;
 }
 
-const input: Shape = {
-  read(reader, node, place) {
-    if (node.kind !== 'object') reader.refuse(place);
-    refuseChoice(reader, place, node.get('name')?.string ?? '', textsOf(node.get('data')));
-    reader.read(node, place.as(askedTensor(node)));
-    return true;
-  },
-};
+/** Of a data type of whole numbers, and of a name that says nothing. */
+const isWhole = (tensor: JsonNode): boolean =>
+  wholeBytes.has(tensor.get('datatype')?.string ?? '') && !namesIds(tensor.get('name')?.string ?? '');
 
-const output: Shape = {
-  read(reader, node, place) {
-    if (node.kind !== 'object') reader.refuse(place);
-    reader.read(node, place.as(answeredTensor(node)));
-    return true;
-  },
-};
+/** @param check what is refused of a tensor. */
+function tensorList(
+  parameters: Shape,
+  check?: (reader: ShapeReader, node: JsonNode, place: ShapePlace) => void,
+): Shape {
+  const tensorOf = (shapeOf: (node: JsonNode) => Shape): Shape => ({
+    read(reader, node, place) {
+      if (node.kind !== 'object') reader.refuse(place);
+      check?.(reader, node, place);
+      reader.read(node, place.as(shapeOf(node)));
+      return true;
+    },
+  });
+  const few: Shape = list(tensorOf(tensors(parameters, wholeNumbers)), { strict: true });
+  const many: Shape = list(tensorOf(tensors(parameters, manyNumbers)), { strict: true });
+  return {
+    read(reader, node, place) {
+      const wholes = node.kind === 'array' && node.numbers === undefined ? node.items.filter(isWhole) : [];
+      const count = wholes.reduce((sum, tensor) => sum + numbersIn(tensor.get('data')), 0);
+      reader.read(node, place.as(count < tokenRun ? few : many));
+      return true;
+    },
+  };
+}
+
+const inputs = tensorList(askedParameters, (reader, node, place) =>
+  refuseChoice(reader, place, node.get('name')?.string ?? '', textsOf(node.get('data'))),
+);
+const outputs = tensorList(answeredParameters);
 
 export const inferRequest = object({
   model_name: lone,
   model_version: lone,
   id: lone,
   parameters: askedParameters,
-  inputs: list(input),
+  inputs,
   outputs: list(object({ name: lone, parameters: askedParameters })),
 });
 
@@ -133,17 +165,40 @@ export const inferAnswer = object({
   model_version: lone,
   id: lone,
   parameters: answeredParameters,
-  outputs: list(output, { strict: true }),
+  outputs,
 });
 
-/** v1: whatever the model takes and gives. */
-export const predictRequest = object({
-  ...refusedParameters,
-  instances: free,
-  parameters: { ...object(refusedParameters, { rest: free }), read: refuseTelling },
-  signature_name: lone,
+/** Where anything may be a tensor. */
+const countingAsked = (shape: Shape): Shape => ({
+  ...shape,
+  read(reader, node, place) {
+    if (integersIn(node) >= tokenRun) reader.tokens();
+    return shape.read?.(reader, node, place) === true;
+  },
 });
-export const predictAnswer = object({ error, predictions: free, explanations: free, outputs: free });
+
+function countingAnswered(fields: Readonly<Record<string, Shape>>): Shape {
+  const few = object(fields);
+  const hiding = Object.entries(fields).map(([name, shape]) => [name, shape === free ? hiddenLists : shape] as const);
+  const many = object(Object.fromEntries(hiding), { rest: hiddenLists });
+  return {
+    read(reader, node, place) {
+      reader.read(node, place.as(integersIn(node) < tokenRun ? few : many));
+      return true;
+    },
+  };
+}
+
+/** v1: whatever the model takes and gives. */
+export const predictRequest = countingAsked(
+  object({
+    ...refusedParameters,
+    instances: free,
+    parameters: { ...object(refusedParameters, { rest: free }), read: refuseTelling },
+    signature_name: lone,
+  }),
+);
+export const predictAnswer = countingAnswered({ error, ...named(['predictions', 'explanations', 'outputs'], free) });
 
 /** What chooses an adapter, wherever it stands. */
 function refuseTextChoice(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
@@ -154,7 +209,7 @@ function refuseTextChoice(reader: ShapeReader, node: JsonNode, place: ShapePlace
 /** Texts that repeat what came before are no pieces of one. */
 const generateRefused: Readonly<Record<string, Shape>> = { ...refusedParameters, accumulate_tokens: refused };
 
-export const generateRequest: Shape = {
+export const generateRequest: Shape = countingAsked({
   ...object({
     ...generateRefused,
     model_name: lone,
@@ -169,9 +224,9 @@ export const generateRequest: Shape = {
     stream: boolean,
   }),
   read: refuseTextChoice,
-};
+});
 
-export const generateAnswer = object({
+export const generateAnswer = countingAnswered({
   error,
   ...named(['model_name', 'model_version', 'id'], lone),
   text_output: either(text, list(text)),

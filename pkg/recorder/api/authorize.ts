@@ -15,6 +15,8 @@ export interface Auditor extends ReviewedUser {
 export interface AuditAuthorizer {
   /** Undefined: not a token for the recorder. @throws when who must say so cannot be asked: then the answer is no, for now. */
   authenticate(token: Secret): Promise<Auditor | undefined>;
+  /** The API server said a moment ago that it is good: nobody has to be asked. */
+  knows(token: Secret): boolean;
   /** Whether they may read records: of one namespace, or of all (undefined). @throws as above. */
   mayRead(auditor: Auditor, namespace: string | undefined): Promise<boolean>;
   /** Whether they may place and release holds. @throws as above. */
@@ -50,6 +52,7 @@ export function createAuditAuthorizer(
       const person = await people.prove(token);
       return person && auditorOf(person);
     },
+    knows: reviewer.knows,
     mayRead: async (auditor, namespace) =>
       auditor.person?.mayRead(namespace) ?? reviewer.may(auditor, { ...auditResource, verb: 'get', namespace }),
     mayHold: async (auditor) =>

@@ -12,6 +12,7 @@ import { createAnswers } from './answers.ts';
 import type { Answers } from './answers.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
 import { openApi } from './openapi.ts';
+import { createProving } from './proving.ts';
 import { Refusal } from './question.ts';
 import { respond } from './respond.ts';
 
@@ -69,6 +70,7 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   const { serving, store, committer, authorizer, clock, logger, onAnswered } = options;
   const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered });
   const pages = options.pages?.(answers);
+  const proving = createProving();
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
@@ -76,7 +78,9 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     const token = typeof own === 'string' ? own : bearer;
     if (token === undefined || token.length > maxTokenLength || !/^[A-Za-z0-9._~+/=-]+$/.test(token))
       throw new Refusal(401, 'unauthenticated', 'a token for the recorder is needed');
-    const auditor = await authorizer.authenticate(new Secret(token));
+    const given = new Secret(token);
+    const address = request.socket.remoteAddress ?? '';
+    const auditor = await proving.as(address, authorizer.knows(given), () => authorizer.authenticate(given));
     if (auditor === undefined) throw new Refusal(401, 'unauthenticated', 'the token is not one for the recorder');
     return auditor;
   };
@@ -89,7 +93,10 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
       if (url === null) throw new Refusal(404, 'not_found', 'there is no such page');
       try {
         if (pages !== undefined && /^\/console(\/|$)/.test(url.pathname)) await pages.handle(request, response, url);
-        else await answers.bounded(async () => answers.answer(request, response, url, await auditorOf(request)));
+        else {
+          const auditor = await auditorOf(request);
+          await answers.bounded(() => answers.answer(request, response, url, auditor));
+        }
       } catch (error) {
         if (/^(\/console)?\/v1\//.test(url.pathname)) answers.refuseStranger(request, url, error);
         throw error;
