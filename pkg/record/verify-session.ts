@@ -51,8 +51,10 @@ export type SessionVerdict =
       readonly lines: number;
       /** False: its end does not say how many lines it has, as of sidecars that did not say so: that some are missing is not seen. */
       readonly counted: boolean;
-      /** False: its end is not in the log, or not signed yet. */
+      /** False: its end is not in the proof: it is not in the log, not signed yet, or kept back. */
       readonly ended: boolean;
+      /** Lines behind its first one that are not shown and may be its own. 0 where its end says how many it has. */
+      readonly beside: number;
       /** Blocks that the proof does not hold. */
       readonly more: number;
       /** Of its first lines: how many were in blocks that retention has deleted, as far as that can be proven. 0: it is there whole. */
@@ -75,6 +77,8 @@ interface OfChain extends SessionSource {
   readonly count: SessionCount;
   /** Number of the first of them. */
   readonly first: number;
+  /** Lines of any session behind that one which are not shown. */
+  beside: number;
 }
 
 export interface SessionQuestion {
@@ -117,7 +121,9 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
   const others = [...chains.values()]
     .filter((one) => one !== own)
     .map((one) => ({ source: one.source, chain: one.chain }));
-  return { ok: true, head, source, chain, lines, counted, ended: end !== undefined, more, deleted: missing, others };
+  const ended = end !== undefined;
+  const beside = ended && counted ? 0 : own.beside;
+  return { ok: true, head, source, chain, lines, counted, ended, beside, more, deleted: missing, others };
 }
 
 /**
@@ -180,9 +186,14 @@ function readChains(
     const key = `${source} ${chain}`;
     for (const { root, sequence } of verdict.lines) {
       if (root.get('session')?.string !== session) continue;
-      const of = chains.get(key) ?? { source, chain, count: createSessionCount(), first: sequence };
+      const of = chains.get(key) ?? { source, chain, count: createSessionCount(), first: sequence, beside: 0 };
       chains.set(key, of);
       of.count.add(root);
+    }
+    const of = chains.get(key);
+    if (of !== undefined && shown.hidden !== undefined) {
+      const behind = block.last - Math.max(of.first, block.first - 1);
+      of.beside += behind - verdict.lines.filter(({ sequence }) => sequence > of.first).length;
     }
   }
   return chains;

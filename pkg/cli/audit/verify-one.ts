@@ -161,14 +161,16 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
         `${saveTo} has ${foreign.length} lines of others: ${whole.length} of its blocks are of a recorder that could not leave them out. Look at it before you give it away\n`,
       );
   }
-  const { head, source, chain, lines, counted, ended, more, deleted, others } = verdict;
+  const { head, source, chain, lines, counted, ended, beside, more, deleted, others } = verdict;
+  const inPart = deleted > 0 || !ended || beside > 0;
   const open =
     more > 0
       ? `; its last ${more} blocks are too much for one proof: verify the whole log`
-      : '; its end is not there yet';
+      : '; its end is not in it: it is not there yet, or kept back';
   io.stdout(
-    `${deleted === 0 ? 'proven' : 'PROVEN IN PART'}: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
+    `${inPart ? 'PROVEN IN PART' : 'proven'}: session ${one.session}: ${lines} ${lines === 1 ? 'line' : 'lines'} under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
       `${ended && more === 0 ? '' : open}` +
+      `${beside === 0 ? '' : `; ${beside} ${beside === 1 ? 'line' : 'lines'} beside it that are not shown may be its own`}` +
       `${deleted === 0 ? '' : `; AS FAR AS IT GOES: its start and what came with it, ${deleted} lines, may have been in blocks that retention has deleted, as the recorder sealed it: that they were, and what they said, nothing proves`}` +
       `${counted ? '' : '; its sidecar did not say how many lines it has: whether some are missing is not seen'}` +
       `${one.receipt === undefined ? '' : `; the receipt says what is on record${deleted === 0 ? '' : ', but for the policy generation, which was in its start'}`}\n`,
@@ -176,5 +178,5 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
   io.stdout(`${printable(`it is in chain ${chain} of ${source}`)}\n`);
   for (const other of others)
     io.stdout(`${printable(`chain ${other.chain} of ${other.source}`)} has lines under this id, too: not its start\n`);
-  return deleted === 0 ? 0 : 3;
+  return inPart ? 3 : 0;
 }

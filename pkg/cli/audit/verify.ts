@@ -44,7 +44,8 @@ cluster at all.
   --proof FILE           what --save-proof wrote, instead of a cluster; needs --key, and --receipt or --session
   --since DAY            one session in an archive: not in segments that end before it (2026-11-26)
 ${sessionUsage}${archiveUsage}${auditUsage}${connectionUsage}
-Exit code 0: proven. 1: it was touched, or cannot be read. 3: of one session, whose start retention may have deleted, what is left was proven.
+Exit code 0: proven. 1: it was touched, or cannot be read. 3: of one session, whose start retention may have deleted, or whose end is not
+in the proof, what is there was proven.
 `;
 
 interface ConfigMap extends KubeObject {

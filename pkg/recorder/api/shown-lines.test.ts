@@ -13,7 +13,14 @@ import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains
 import { proofParts } from './session-answers.ts';
 
 const { checkProof } = (await import(join(import.meta.dirname, '../console/assets/proof.js'))) as {
-  checkProof(proof: SessionProof, shown: readonly string[]): Promise<{ readonly ok: boolean }>;
+  checkProof(
+    proof: SessionProof,
+    shown: readonly string[],
+  ): Promise<{ readonly ok: boolean; readonly ended?: boolean }>;
+};
+
+const { countLines } = (await import(join(import.meta.dirname, '../console/assets/record.js'))) as {
+  countLines(lines: readonly string[]): object;
 };
 
 // A caller may have the proof of their own session, and nothing of those who came at the same moment.
@@ -23,6 +30,7 @@ const [mine, theirs] = [sessionId('mine'), sessionId('theirs')];
 const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
 let folder: string;
 let store: RecordStore;
+let lines: string[];
 let own: string[];
 let other: string[];
 
@@ -37,7 +45,7 @@ beforeAll(async () => {
   const events = [b[0], a[0], b[1], a[1], a[2], b[2]].filter((event) => event !== undefined);
   const from = chain.point();
   const bytes = chain.lines(events);
-  const lines = bytes.toString().trimEnd().split('\n');
+  lines = bytes.toString().trimEnd().split('\n');
   [own, other] = [mine, theirs].map((id) => lines.filter((line) => line.includes(id))) as [string[], string[]];
   const { block, first, last, prev, hash, list } = readLines(bytes, from);
   const entry = { type: 'block', at: testTime, source, chain: chain.name, first, last, prev, hash } as const;
@@ -128,6 +136,29 @@ describe('a proof', () => {
     expect(await verdicts(edited)).toEqual([false, false]);
   });
 
+  test.each([
+    ['its end', 2, 3],
+    ['its end and its answer', 1, 4],
+  ])('that hides %s has no end, and lines beside it that may be its own', async (_, shown, beside) => {
+    const proof = await proofOf(0);
+    const kept = own.slice(0, shown);
+    const hidden = lines.filter((line) => !kept.includes(line)).map((line) => line.slice(-66, -2));
+    const edited = {
+      ...proof,
+      blocks: [{ ...first(proof), lines: kept.map((line) => `${line}\n`).join(''), hidden }],
+    };
+    const verdict = { ok: true, lines: shown, ended: false };
+    // What came before its start is not counted.
+    expect(verifySession(edited, { session: mine, publicKey })).toMatchObject({ ...verdict, beside });
+    expect(await checkProof(edited, kept)).toMatchObject({ ...verdict, beside });
+  });
+
+  test('that shows its end has no lines beside it that count', async () => {
+    const proof = await proofOf(0);
+    expect(verifySession(proof, { session: mine, publicKey })).toMatchObject({ ended: true, beside: 0 });
+    expect(await checkProof(proof, own)).toMatchObject({ ended: true, beside: 0 });
+  });
+
   test('of an older recorder’s block has all of its lines, and is proven by them alone', async () => {
     const proof = await proofOf(1);
     expect(first(proof)).not.toHaveProperty('hidden');
@@ -136,6 +167,11 @@ describe('a proof', () => {
     const hidden = other.map((line) => line.slice(-66, -2));
     expect(await verdicts({ ...proof, blocks: [{ ...first(proof), hidden }] })).toEqual([false, false]);
   });
+});
+
+test('a change is its own end in the browser', () => {
+  expect(countLines(['{"type":"change"}'])).toEqual({ counted: true, ended: true });
+  expect(countLines(['{"type":"start"}'])).toEqual({ counted: true, ended: false });
 });
 
 test('a list that is not of the lines of its entry is found in the log', async () => {

@@ -3,7 +3,7 @@ import { countLines, numberOf, parsed, textOf } from './record.js';
 /** @import { SessionProof } from './contract.d.ts' */
 
 /**
- * @typedef {{ ok: true, entries: number, at: number, lines: number, counted: boolean, unsigned: number, more: number }} Proven
+ * @typedef {{ ok: true, entries: number, at: number, lines: number, counted: boolean, ended: boolean, beside: number, unsigned: number, more: number }} Proven
  * @typedef {{ ok: false, why: string }} NotProven
  */
 
@@ -62,6 +62,26 @@ async function areOfEntry(entry, lines, hidden) {
   );
 }
 
+/** @param {unknown} source @param {unknown} chain */
+const nameOf = (source, chain) => `chain ${textOf(chain)} of ${textOf(source)}`;
+
+/**
+ * How many lines of a chain are not shown behind the first of a session.
+ * @param {SessionProof} proof @param {string} name of the chain @param {string} first
+ */
+function hiddenBehind(proof, name, first) {
+  const from = numberOf(parsed(first)['seq']) ?? 0;
+  let count = 0;
+  for (const { entry, lines, hidden } of proof.blocks) {
+    const block = parsed(entry);
+    const last = numberOf(block['last']) ?? 0;
+    if (hidden === undefined || last <= from || nameOf(block['source'], block['chain']) !== name) continue;
+    const shown = lines.split('\n').filter((line) => line !== '' && (numberOf(parsed(line)['seq']) ?? 0) > from);
+    count += last - Math.max(from, (numberOf(block['first']) ?? 0) - 1) - shown.length;
+  }
+  return count;
+}
+
 /**
  * Reckons, in this browser, that the lines that are shown are in the log's tree under its newest head. Who signed the head it does not
  * know: that takes the log's public key from elsewhere than the recorder (`audit verify`).
@@ -91,7 +111,7 @@ export async function checkProof(proof, shown) {
   const chains = new Map();
   for (const { entry, lines } of proof.blocks) {
     const { source, chain } = parsed(entry);
-    const key = `chain ${textOf(chain)} of ${textOf(source)}`;
+    const key = nameOf(source, chain);
     const own = lines.split('\n').filter((line) => line.includes(`,"session":"${id}"`));
     chains.set(key, [...(chains.get(key) ?? []), ...own]);
   }
@@ -106,6 +126,10 @@ export async function checkProof(proof, shown) {
     const others = whole.length === 0 ? '' : `; look at another alone: ${whole.join('; ')}`;
     return { ok: false, why: `${faulty.name}: ${faulty.fault}${others}` };
   }
+  /** Of each chain's lines behind its first one: how many are not shown and may be the session's. */
+  const besides = counts
+    .filter((one) => !one.ended || !one.counted)
+    .map(({ name }) => hiddenBehind(proof, name, chains.get(name)?.[0] ?? ''));
   const missing = shown.filter((line) => !proven.has(line)).length;
   const { more = 0 } = proof;
   if (missing > 0 && proof.unsigned === 0 && more === 0)
@@ -116,6 +140,8 @@ export async function checkProof(proof, shown) {
     at: numberOf(head['at']) ?? 0,
     lines: shown.length - missing,
     counted: counts.every((one) => one.counted),
+    ended: counts.every((one) => one.ended),
+    beside: besides.reduce((sum, one) => sum + one, 0),
     unsigned: missing,
     more,
   };

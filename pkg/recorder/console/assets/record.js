@@ -50,21 +50,28 @@ export function parsed(text) {
 }
 
 /**
- * Whether these are all lines of a session in one chain: its `end` says how many there are.
- * @param {readonly string[]} lines @returns {{ fault?: string, counted: boolean }}
+ * Whether these are all lines of a session in one chain: its `end` says how many there are; without one nobody can tell.
+ * @param {readonly string[]} lines @returns {{ fault?: string, counted: boolean, ended: boolean }}
  */
 export function countLines(lines) {
-  const ends = lines.map(parsed).filter((line) => line['type'] === 'end');
+  const all = lines.map(parsed);
+  const ends = all.filter((line) => line['type'] === 'end');
   const [end] = ends;
-  if (end === undefined) return { counted: true };
-  if (ends.length > 1) return { fault: 'the session has a second end', counted: true };
+  // A change is one line, which is its own end.
+  if (end === undefined) return { counted: true, ended: all.some((line) => line['type'] === 'change') };
+  if (ends.length > 1) return { fault: 'the session has a second end', counted: true, ended: true };
   const said = numberOf(end['lines']);
-  if (said === undefined) return { counted: false };
+  if (said === undefined) return { counted: false, ended: true };
   const [have, most] = [lines.length, said + (numberOf(end['unwritten']) ?? 0)];
   if (have < said)
-    return { fault: `${have} of ${said} lines are there: others were deleted, or are kept back`, counted: true };
-  if (have > most) return { fault: `${have} of ${said} lines are there: some are not its own`, counted: true };
-  return { counted: true };
+    return {
+      fault: `${have} of ${said} lines are there: others were deleted, or are kept back`,
+      counted: true,
+      ended: true,
+    };
+  if (have > most)
+    return { fault: `${have} of ${said} lines are there: some are not its own`, counted: true, ended: true };
+  return { counted: true, ended: true };
 }
 
 /** A step holds no more, so that a session of any length is shown part by part. */

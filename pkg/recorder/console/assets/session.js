@@ -146,13 +146,20 @@ function proofPanel(parameters, { lines }, { start, end }, signal) {
         );
         return;
       }
-      const { entries, at, lines: proven, counted, unsigned, more } = verdict;
+      const { entries, at, lines: proven, counted, ended, beside, unsigned, more } = verdict;
+      const whole = unsigned === 0 && ended && beside === 0;
       said.className = '';
       said.replaceChildren(
         el(
           'span',
-          { class: `badge ${unsigned === 0 ? 'proven' : 'open'}` },
-          unsigned === 0 ? 'in the log' : more > 0 ? 'not all in one proof' : 'not all signed yet',
+          { class: `badge ${whole ? 'proven' : 'open'}` },
+          whole
+            ? 'in the log'
+            : unsigned === 0
+              ? 'in the log in part'
+              : more > 0
+                ? 'not all in one proof'
+                : 'not all signed yet',
         ),
         ` ${plural(proven, 'line')} under the head of ${number(entries)} entries, signed ${ago(at)}`,
         unsigned === 0
@@ -160,6 +167,8 @@ function proofPanel(parameters, { lines }, { start, end }, signal) {
           : more > 0
             ? `; ${plural(unsigned, 'line')} in what is too much for one proof`
             : `; ${plural(unsigned, 'newer line')} with the next head, within a minute`,
+        ended || unsigned > 0 ? '' : '; its end is not in it: it is not there yet, or kept back',
+        beside === 0 ? '' : `; ${plural(beside, 'line')} beside it that are not shown may be its own`,
         counted ? '' : '; its sidecar did not say how many lines it has, so that one that is kept back is not seen',
         '. Hashes were reckoned in this browser; whose signature it is, your own copy of the log’s key says:',
       );
