@@ -162,6 +162,9 @@ export class SocketExchange implements Exchange {
     if (chunk !== undefined) this.write(chunk);
     const { code, reason } = this.#closing ?? { code: 1011, reason: '' };
     this.#socket?.close(code, reason);
+    // Nobody takes messages any more, however many still come before the connection has ended.
+    this.#over = true;
+    this.#drop();
     this.#settle();
   }
 
@@ -222,6 +225,7 @@ export class SocketExchange implements Exchange {
   // Messages of the caller
 
   #begin(first: number): void {
+    if (this.#fault !== undefined || this.#over) return;
     const opcode = first & 0x0f;
     if (opcode !== socketOpcodes.more) this.#binary = opcode === socketOpcodes.binary;
     this.#frames.push(0);
