@@ -42,5 +42,7 @@ function readingsOf(name: string): readonly string[] {
     `library/${plain}`,
     `library/${plain}:latest`,
     `registry.ollama.ai/library/${plain}`,
+    `registry.ollama.ai/${plain}`,
+    `registry.ollama.ai/${plain}:latest`,
   ];
 }

@@ -17,7 +17,7 @@ const protocols: ReadonlySet<string> = new Set(['realtime', 'openai-beta.realtim
  * session without a model (`intent`), is refused.
  */
 function modelOf(query: string): string {
-  const [, model = ''] = /^model=([A-Za-z0-9._:@+~/%-]{1,512})$/.exec(query) ?? [];
+  const [, model = ''] = /^model=([A-Za-z0-9._:@~/%-]{1,512})$/.exec(query) ?? [];
   if (model === '') refuse('query');
   try {
     const name = decodeURIComponent(model);

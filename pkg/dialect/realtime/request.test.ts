@@ -114,3 +114,9 @@ describe('the limit', () => {
     });
   });
 });
+
+test('a model whose name has a plus is refused: servers read a space there', () => {
+  const { socket } = recogniseSocket('/v1/realtime');
+  expect(socket?.model?.('model=gpt%2Bx')).toBe('gpt+x');
+  expect(() => socket?.model?.('model=gpt+x')).toThrow(refused('query'));
+});
