@@ -301,6 +301,20 @@ describe('files that nobody reads', () => {
     expect(passes([clusterPolicy('base', { access: [allow('c', lets(['*/*'], 100))] }), both])).toBe(true);
     expect(passes([clusterPolicy('base', { access: [allow('c', lets(['*/*'], 99))] }), both])).toBe(false);
   });
+
+  test.each<[string, Partial<Policy['spec']>, boolean]>([
+    ['guards of requests', { guards: [guard('g')] }, false],
+    ['guards of answers', { guards: [guard('g', { on: 'Response' })] }, false],
+    ['labels', { classification: [label('l')] }, false],
+    ['nothing that reads', {}, true],
+    ['guards and a rule that lets them', { guards: [guard('g')], access: [allow('c', lets(['audio/*']))] }, true],
+    ['guards and a rule that says nothing', { guards: [guard('g')], access: [allow('c')] }, false],
+  ])('do not pass the platform by a word of the namespace where its policy has %s: %j', (_, spec, pass) => {
+    const own = policy('p', { access: [allow('r', lets(['*/*']))] });
+    expect(passes([own, clusterPolicy('base', spec)])).toBe(pass);
+    // What the namespace itself looks for is its own to leave out.
+    if (spec.access === undefined) expect(passes([own, policy('q', spec)])).toBe(true);
+  });
 });
 
 describe('token ids as prompts', () => {

@@ -34,6 +34,8 @@ export interface AccessPolicy {
   readonly rules: readonly CompiledAccessRule[];
   /** It has guards or labels that read requests: prompts that cannot be inspected need its consent. */
   readonly inspects: boolean;
+  /** It has guards or labels, in either direction: what nobody can look into needs its consent. */
+  readonly looks: boolean;
 }
 
 /** Operations that change a server or that nobody has read: an Allow covers them only by name. */
@@ -67,7 +69,7 @@ export function compileAccess(entry: PolicyEntry, scope: ProviderScope, table: C
   const { guards, classification } = entry.policy.spec;
   const inspects =
     guards.some((guard) => guard.on === 'Request') || classification.some((label) => label.inRequests !== undefined);
-  return { entry, rules, inspects };
+  return { entry, rules, inspects, looks: guards.length > 0 || classification.length > 0 };
 }
 
 /**
@@ -96,7 +98,7 @@ export function checkRule(
 
 /** What one policy's rules say. */
 interface Vote {
-  readonly policy: Pick<AccessPolicy, 'rules' | 'inspects'> & {
+  readonly policy: Pick<AccessPolicy, 'rules' | 'inspects' | 'looks'> & {
     readonly entry: Pick<PolicyEntry, 'cluster' | 'enforces'>;
   };
   readonly denies: readonly CompiledAccessRule[];
@@ -210,11 +212,15 @@ function judge(votes: readonly Vote[]): Judgement {
     kind: 'allow',
     rules: matchedRules(granting, ceilings, tokenInput),
     ceilings: ceilings.map((vote) => matchedRules([vote], [], tokenInput)),
-    files: filesOf([...granting, ...ceilings]),
+    files: votes.some(closesFiles) ? noFiles : filesOf([...granting, ...ceilings]),
   };
 }
 
 const noFiles: readonly (readonly FileTerms[])[] = [];
+
+/** As with token ids: a cluster policy without access rules has no rule to consent with. */
+const closesFiles = ({ policy: { entry, looks, rules } }: Vote): boolean =>
+  entry.cluster && looks && rules.length === 0;
 
 /** Empty where some policy that allows lets none pass. */
 function filesOf(votes: readonly Vote[]): readonly (readonly FileTerms[])[] {
@@ -278,7 +284,7 @@ function grantVote(id: RuleId): Vote {
     limits: undefined,
   };
   const rule: CompiledAccessRule = { id, spec, subjects: -1, scopes: -1, operations: new Set(), models: [] };
-  const policy = { entry: { cluster: false, enforces: true }, rules: [rule], inspects: true };
+  const policy = { entry: { cluster: false, enforces: true }, rules: [rule], inspects: true, looks: false };
   return { policy, denies: [], allows: [rule] };
 }
 

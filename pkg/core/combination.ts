@@ -125,7 +125,7 @@ export const combination = {
   ),
   'access.files': row<readonly (readonly FileTerms[])[]>(
     'access.files',
-    'a file passes where, of each policy whose rules allow the request, some rule that allows it lets the file pass',
+    'a file passes where, of each policy whose rules allow the request, some rule that allows it lets the file pass; none does where a cluster policy has guards or labels and no access rules',
     addUp,
   ),
   loopback: row<readonly LoopbackSpec[]>(

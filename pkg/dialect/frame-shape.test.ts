@@ -45,6 +45,17 @@ describe('a frame that repeats the one before it', () => {
     expect(second.slice(found!.start, found!.end)).toBe('" longer"');
   });
 
+  it('is looked at itself where a file is in it: each is asked for', () => {
+    const data = chunk('{"content":"a"}');
+    const cache = new FrameShapeCache({ loneSurrogates: true });
+    const root = parseJson(data);
+    const view = route.dialect.frame(route, undefined, data, root);
+    cache.keep(undefined, data, root, { ...view, files: [] });
+    expect(cache.match(undefined, data)).toBeDefined();
+    cache.keep(undefined, data, root, { ...view, files: [{ type: 'audio/pcm', bytes: 9 }] });
+    expect(cache.match(undefined, data)).toBeUndefined();
+  });
+
   it.each([
     ['another field', chunk('{"reasoning":"b"}')],
     ['an escape', chunk('{"content":"b\\n"}')],

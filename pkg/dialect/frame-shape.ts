@@ -61,7 +61,9 @@ export class FrameShapeCache {
       view.kind !== 'data' ||
       view.ends.some((end) => end.repeats !== true) ||
       view.usage !== undefined ||
-      view.once === true
+      view.once === true ||
+      // Whether they may pass is asked of each.
+      (view.files?.length ?? 0) > 0
     )
       return;
     if (view.tokenLanes.length > 0 || view.integerArrays.length > 0 || view.opaque.length > 0) return;

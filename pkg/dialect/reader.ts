@@ -14,7 +14,7 @@ const longNumberIn = /\d{7}/;
 /** Most values and keys of a request's body, and values that are read from it: each takes some 400 bytes for as long as the request is looked at. */
 export const maxRequestValues = 80_000;
 /** Most values that are read from an answer's: in one go, 100,000 take about 20 ms. */
-const maxAnswerValues = 200_000;
+export const maxAnswerValues = 200_000;
 /** Highest `index` that a stream may give to a choice or tool call: each is a lane that is kept. */
 export const maxIndex = 4_095;
 

@@ -423,7 +423,7 @@ describe('limits', () => {
     expect(record.findLast((one) => one['type'] === 'end')).toMatchObject({ tokens: { input: 4_000, output: 900 } });
   });
 
-  test('of output are set in a session and in an answer; sound waits for a session', async () => {
+  test('of output are set in a session and in an answer; sound waits until the server says so of its session', async () => {
     await limited('maxOutputTokens: 100');
     const token = await world.token({ sub: 'kim' });
     const caller = await open(token);
@@ -432,7 +432,18 @@ describe('limits', () => {
     caller.socket.send('{"type":"response.create","response":{"max_output_tokens":50}}');
     caller.socket.send('{"type":"response.create","response":{}}');
     await until(() => model.messages.length === 4, 'all');
-    expect(model.messages).toEqual([
+    const sound = JSON.stringify({
+      type: 'input_audio_buffer.append',
+      audio: Buffer.alloc(90, 0x9c).toString('base64'),
+    });
+    model.onMessage = (_text, socket) =>
+      socket.send('{"type":"session.updated","session":{"type":"realtime","max_output_tokens":100}}');
+    caller.socket.send('{"type":"session.update","session":{"type":"realtime"}}');
+    await until(() => caller.heard.length === 1, 'what the server took');
+    model.onMessage = () => undefined;
+    caller.socket.send(sound);
+    await until(() => model.messages.length === 6, 'the sound');
+    expect(model.messages.slice(0, 4)).toEqual([
       '{"response":{"max_output_tokens":100},"type":"response.create"}',
       '{"type":"session.update","session":{"type":"realtime","max_output_tokens":100}}',
       '{"type":"response.create","response":{"max_output_tokens":50}}',
@@ -442,9 +453,9 @@ describe('limits', () => {
     await ended(caller);
     expect(caller.end).toEqual({ code: 1008, reason: 'max_tokens_exceeded' });
     const other = await open(token);
-    other.socket.send(
-      JSON.stringify({ type: 'input_audio_buffer.append', audio: Buffer.alloc(90, 0x9c).toString('base64') }),
-    );
+    // The server has not said that it took it.
+    other.socket.send('{"type":"session.update","session":{"type":"realtime"}}');
+    other.socket.send(sound);
     await ended(other);
     expect(other.end).toEqual({ code: 1008, reason: 'invalid_request' });
     await world.setPolicy(policy(world.issuer.url));

@@ -118,6 +118,19 @@ describe('a body of JSON and tensors', () => {
     }
   });
 
+  it('of more values than are read of a body is refused before there is a tree of it', () => {
+    const many = (list: string, count: number): Made =>
+      made({ [list]: Array.from({ length: count }, () => []) }, Buffer.alloc(0));
+    for (const list of ['inputs', 'outputs'] as const) {
+      const read = list === 'inputs' ? binaryTensors.request : binaryTensors.answer;
+      const most = list === 'inputs' ? 80_000 : 200_000;
+      const few = many(list, most - 10);
+      expect(() => read(few.body, few.length)).not.toThrow();
+      const more = many(list, most + 1);
+      expect(() => read(more.body, more.length)).toThrow(expect.objectContaining({ detail: 'binary_data' }));
+    }
+  });
+
   const good = one('BYTES', packed('a'));
   test.each<[string, Buffer, string]>([
     ['no length', good.body, ''],

@@ -3,6 +3,7 @@ import { JsonError, applyEdits, parseJson } from '../../base/index.ts';
 import type { JsonEdit, JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { ReasonCode } from '../../core/index.ts';
+import { maxAnswerValues, maxRequestValues } from '../reader.ts';
 import type { SplitBody, SplitText } from '../split-body.ts';
 import { namesIds } from '../token-ids.ts';
 import { floatTypes, wholeBytes } from './datatypes.ts';
@@ -71,7 +72,7 @@ class Splitter {
     this.#jsonBytes = jsonBytes;
     this.#head = head.toString('utf8');
     this.#at = jsonBytes;
-    const root = parseJson(this.#head);
+    const root = parseJson(this.#head, { maxNodes: list === 'inputs' ? maxRequestValues : maxAnswerValues });
     for (const tensor of root.get(list)?.items ?? []) this.#read(tensor);
     if (this.#at !== body.length) throw new SplitError('bytes of no tensor');
     this.text = applyEdits(

@@ -16,6 +16,8 @@ import {
   sound,
   toldSession,
 } from './shapes.ts';
+import { toldLimit, untold } from './told-limit.ts';
+import type { ToldLimit } from './told-limit.ts';
 
 /**
  * What a server sends on OpenAI's Realtime API, event by event, over one connection.
@@ -73,6 +75,8 @@ export class RealtimeAnswers {
   /** Items of responses under way. */
   readonly #responses = new Map<string, Set<Item>>();
   readonly #stops: () => boolean;
+  /** What was last said of the session. */
+  limit: ToldLimit = untold;
 
   /** @param stops the caller may have chosen where answers end. */
   constructor(stops: () => boolean) {
@@ -95,7 +99,7 @@ export class RealtimeAnswers {
     if (item !== undefined) return this.#item(reader, type, root, item);
     const part = parts.get(type);
     if (part !== undefined) return this.#part(reader, root, part);
-    if (sessions.has(type)) return this.#session(reader, root);
+    if (sessions.has(type)) return this.#session(reader, type, root);
     switch (type) {
       case 'response.created':
         return this.#created(reader, root);
@@ -167,9 +171,10 @@ export class RealtimeAnswers {
     return { ...viewOf(reader), once: true };
   }
 
-  #session(reader: Reader, root: JsonNode): FrameView {
+  #session(reader: Reader, type: string, root: JsonNode): FrameView {
     const node = root.get('session');
     if (node?.kind !== 'object') refuse('session');
+    this.limit = toldLimit(type, node);
     reader.read(node, step(sessionPlace, 'session'));
     return this.#whole(reader, 'complete');
   }

@@ -4,19 +4,21 @@ import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { fieldsOf, insert, refuse, replace } from '../request-fields.ts';
 import type { Shape } from '../shape.ts';
+import { limitNames } from './told-limit.ts';
+import type { ToldLimit } from './told-limit.ts';
 import { clientEvents, ofResponse, session as sessionShape } from './shapes.ts';
 
 /**
  * What a caller sends on OpenAI's Realtime API, event by event.
  *
  * Promise: as that of OpenAI's requests ({@link Reader}); an event of a type that is not among its own is refused. Texts of several events are read
- * event by event: a phrase that is cut over two of them is not joined.
+ * event by event: a phrase that is cut over two of them is not joined. Where output is limited, sound goes on only in a session of which the server
+ * itself said that its answers are: what a caller set the server may have refused.
  */
 
 const places: ReadonlyMap<string, Place> = new Map([...clientEvents].map(([type, shape]) => [type, Place.root(shape)]));
 
 const none: readonly never[] = Object.freeze([]);
-const limitNames = ['max_output_tokens', 'max_response_output_tokens'];
 
 /** Sound comes in many events a second: a run of them is one request. */
 const continuing: ReadonlySet<string> = new Set(['input_audio_buffer.append', 'input_audio_buffer.commit']);
@@ -24,10 +26,14 @@ const continuing: ReadonlySet<string> = new Set(['input_audio_buffer.append', 'i
 const answered: ReadonlySet<string> = new Set(['session.update', 'response.create', ...continuing]);
 
 export class RealtimeRequests {
-  /** The output of what the server answers by itself was limited. */
-  #limited = false;
+  readonly #told: () => ToldLimit;
   /** The caller set what no one here knows, so that it may have chosen where answers end. */
   stops = false;
+
+  /** @param told what the server last said of its session. */
+  constructor(told: () => ToldLimit) {
+    this.#told = told;
+  }
 
   /** @throws RefusedError `invalid_request` */
   read(root: JsonNode): RequestView {
@@ -39,7 +45,8 @@ export class RealtimeRequests {
     reader.read(root, place);
     const settings = settingsOf(type, root);
     const transcribes = type === 'transcription_session.update' || settings?.get('type')?.string === 'transcription';
-    if (transcribes) this.#limited = true;
+    // Nothing is answered there: what has a limit is another kind of session.
+    if (transcribes) for (const name of limitNames) if (settings?.get(name) !== undefined) refuse(name);
     const limit = transcribes ? undefined : limitOf(settings);
     if (reader.strangers || hasStrangers(type, settings)) this.stops = true;
     checkConversation(settings);
@@ -71,14 +78,14 @@ export class RealtimeRequests {
   #limit(type: string, root: JsonNode, settings: JsonNode | undefined, most: number): readonly JsonEdit[] {
     if (continuing.has(type)) {
       // The server answers what it hears by itself, at whatever length its session says.
-      if (!this.#limited) refuse('max_output_tokens');
+      if (this.#told().most > most) refuse(limitNames[0]);
       return none;
     }
-    if (type === 'session.update') this.#limited = true;
+    const { name: own } = this.#told();
+    const member = `"${own}":${most}`;
     if (settings === undefined) {
       const node = root.get('response');
-      const response = `{"max_output_tokens":${most}}`;
-      return [node === undefined ? insert(root, `"response":${response}`) : replace(node, response)];
+      return [node === undefined ? insert(root, `"response":{${member}}`) : replace(node, `{${member}}`)];
     }
     const fields = fieldsOf(settings);
     const edits = limitNames.flatMap((name) => {
@@ -87,7 +94,7 @@ export class RealtimeRequests {
         ? []
         : [replace(node, String(most))];
     });
-    return limitNames.some((name) => fields.has(name)) ? edits : [insert(settings, `"max_output_tokens":${most}`)];
+    return fields.has(own) ? edits : [insert(settings, member), ...edits];
   }
 }
 

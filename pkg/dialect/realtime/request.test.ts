@@ -1,0 +1,116 @@
+import { describe, expect, it, test } from '@jest/globals';
+import { applyEdits, parseJson } from '../../base/index.ts';
+import { recogniseSocket } from '../index.ts';
+
+const most = 5;
+
+/** One connection under a rule that limits output. */
+function connection() {
+  const route = recogniseSocket('/v1/realtime');
+  return {
+    /** What goes to the model. */
+    asks(event: object): unknown {
+      const source = JSON.stringify(event);
+      const edits = route.dialect.request(route, parseJson(source)).limitOutput(most);
+
+      return JSON.parse(applyEdits(source, edits));
+    },
+    hears(event: object): void {
+      route.dialect.frame(route, undefined, '', parseJson(JSON.stringify(event)));
+    },
+  };
+}
+
+const append = { type: 'input_audio_buffer.append', audio: Buffer.alloc(90, 0x9c).toString('base64') };
+const commit = { type: 'input_audio_buffer.commit' };
+const update = (session: object): object => ({ type: 'session.update', session });
+const told = (session: object, type = 'session.updated'): object => ({ type, session });
+const refused = (detail: string): unknown => expect.objectContaining({ code: 'invalid_request', detail });
+
+describe('sound, which a session answers by itself', () => {
+  const sound = [append, commit];
+
+  test.each<[string, readonly object[]]>([
+    ['nothing', []],
+    ['what its caller set', [update({ type: 'realtime' })]],
+    ['what its caller limited', [update({ max_output_tokens: 3 })]],
+    ['a session that its caller calls another kind', [update({ type: 'transcription' })]],
+    ['another kind of session, in the older words', [{ type: 'transcription_session.update', session: {} }]],
+  ])('waits behind %s', (_, before) => {
+    for (const event of sound) {
+      const { asks } = connection();
+      before.forEach((one) => asks(one));
+      expect(() => asks(event)).toThrow(refused('max_output_tokens'));
+    }
+  });
+
+  test.each<[object, boolean, string]>([
+    [{ max_output_tokens: most }, true, 'session.updated'],
+    [{ max_response_output_tokens: 1 }, true, 'session.updated'],
+    [{ max_output_tokens: most }, true, 'session.created'],
+    [{ type: 'transcription' }, true, 'session.updated'],
+    [{}, true, 'transcription_session.updated'],
+    [{ max_output_tokens: most + 1 }, false, 'session.updated'],
+    [{ max_output_tokens: 'inf' }, false, 'session.updated'],
+    [{ max_output_tokens: '3' }, false, 'session.updated'],
+    [{ max_output_tokens: null }, false, 'session.updated'],
+    [{ max_output_tokens: -1 }, false, 'session.updated'],
+    [{ max_output_tokens: 3, max_response_output_tokens: 'inf' }, false, 'session.updated'],
+    [{ max_output_tokens: 3, max_response_output_tokens: 30 }, false, 'session.updated'],
+    [{}, false, 'session.updated'],
+    [{ type: 'realtime' }, false, 'session.updated'],
+  ])('goes on where the server says %j: %j, in %s', (session, goesOn, type) => {
+    const { asks, hears } = connection();
+    asks(update({}));
+    hears(told(session, type));
+    for (const event of sound) {
+      if (goesOn) expect(asks(event)).toEqual(event);
+      else expect(() => asks(event)).toThrow(refused('max_output_tokens'));
+    }
+  });
+
+  it('waits again where the server says that there is no limit any more, and an error changes nothing', () => {
+    const { asks, hears } = connection();
+    hears(told({ max_output_tokens: 3 }));
+    hears({ type: 'error', error: { message: 'no such voice' } });
+    expect(asks(append)).toEqual(append);
+    hears(told({ max_output_tokens: 'inf' }));
+    expect(() => asks(append)).toThrow(refused('max_output_tokens'));
+  });
+});
+
+test.each([
+  [{ type: 'transcription', max_output_tokens: 100 }, 'max_output_tokens'],
+  [{ type: 'transcription', max_output_tokens: null }, 'max_output_tokens'],
+  [{ type: 'transcription', max_response_output_tokens: 'inf' }, 'max_response_output_tokens'],
+])('a session that only writes down what is said, and has a limit, is refused: %j', (session, detail) => {
+  expect(() => connection().asks(update(session))).toThrow(refused(detail));
+});
+
+describe('the limit', () => {
+  it('has the name that every server knows, beside the older one', () => {
+    const { asks } = connection();
+    expect(asks(update({ max_response_output_tokens: 3 }))).toEqual(
+      update({ max_output_tokens: most, max_response_output_tokens: 3 }),
+    );
+    expect(asks({ type: 'response.create', response: { max_response_output_tokens: 9 } })).toEqual({
+      type: 'response.create',
+      response: { max_output_tokens: most, max_response_output_tokens: most },
+    });
+  });
+
+  it('has the older name at a server that says it', () => {
+    const { asks, hears } = connection();
+    hears(told({ max_response_output_tokens: 'inf' }, 'session.created'));
+    expect(asks(update({ voice: 'v' }))).toEqual(update({ max_response_output_tokens: most, voice: 'v' }));
+    for (const response of [undefined, null, {}, { max_response_output_tokens: null }])
+      expect(asks({ type: 'response.create', response })).toEqual({
+        type: 'response.create',
+        response: { max_response_output_tokens: most },
+      });
+    expect(asks({ type: 'response.create', response: { max_response_output_tokens: 2 } })).toEqual({
+      type: 'response.create',
+      response: { max_response_output_tokens: 2 },
+    });
+  });
+});
