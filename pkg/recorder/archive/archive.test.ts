@@ -266,6 +266,54 @@ describe('the archive', () => {
     expect(await restore()).toMatchObject({ entries: 2, fault: undefined });
   });
 
+  describe('whose newest head stands within a segment', () => {
+    const told: string[] = [];
+    const logger = createLogger({ level: 'error', write: (line) => void told.push(line), clock: systemClock });
+    beforeEach(() => void (told.length = 0));
+
+    test('goes on there, where another recorder has moved the mark', async () => {
+      await add(1);
+      start();
+      await archived();
+      await archiver?.close();
+      for (let n = 0; n < 3; n++) await add(1);
+      start();
+      await archived();
+      await archiver?.close();
+      expect(names('segments')).toHaveLength(2);
+      const mark = await store.archived();
+      expect(await store.moveArchived(mark, { ...mark, heads: 3 })).toBe(true);
+      start({ logger });
+      await archived();
+      expect(told).toEqual([]);
+      // Of which the segment is gone: that is said, and made whole.
+      await archiver?.close();
+      server.objects.delete(names('segments')[1] ?? '');
+      expect(await store.moveArchived(await store.archived(), { ...mark, heads: 3 })).toBe(true);
+      start({ logger });
+      await archived();
+      expect(told).toEqual([expect.stringContaining('the archive does not have what was archived of the log')]);
+      expect(await restore()).toMatchObject({ entries: 4, fault: undefined });
+    });
+
+    test('gets all heads from two recorders at once', async () => {
+      for (let n = 0; n < 130; n++) await add(1);
+      start({ logger, segmentBytes: 1_000_000 });
+      const other = startArchiver({
+        store,
+        objects: objects(),
+        key: privateKey,
+        lock: { mode: 'COMPLIANCE', days: 30 },
+        clock: systemClock,
+        logger,
+      });
+      await archived();
+      await other.close();
+      expect(told).toEqual([]);
+      expect(names('heads')).toHaveLength(130);
+    });
+  });
+
   describe('in another place', () => {
     const place = 's3://records/moved';
     beforeEach(async () => {

@@ -5,7 +5,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.ts';
 import type { Frontier } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
-import { headKey, logId, segmentKey } from './names.ts';
+import { dayOf, headKey, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 import { openSegment } from './segment.ts';
@@ -59,6 +59,10 @@ const retryMs = { first: 1_000, longest: 60_000 };
 const batch = { entries: 512, bytes: 1024 * 1024 };
 const headsAtOnce = 100;
 const dayMs = 86_400_000;
+
+/** Of an entry of the log, epoch milliseconds. */
+const timeOf = (entry: { readonly text: string } | undefined): number =>
+  Number(/"at":([0-9]+)/.exec(entry?.text ?? '')?.[1] ?? 0);
 
 export function startArchiver(options: ArchiverOptions): Archiver {
   const { store, objects, key, clock, logger, random = () => randomInt(1_000) / 1_000 } = options;
@@ -148,6 +152,24 @@ export function startArchiver(options: ArchiverOptions): Archiver {
 
   /** Where this archiver has brought the mark: up to there everything is in its archive. */
   let own: ArchiveMark | undefined;
+  /** Where the segment ends that holds the entry behind a head, which may stand within it; undefined: there is none. */
+  const endAround = async (size: number): Promise<number | undefined> => {
+    const [entry] = await store.entries(size, 1);
+    const all = segmentsPrefix(log ?? '');
+    // One that was begun on an earlier day is rare, and then all names are read.
+    for (const prefix of [`${all}${dayOf(timeOf(entry))}/`, all]) {
+      let name: string | undefined;
+      for await (const next of objects.list(prefix)) {
+        const first = readKey(next)?.number;
+        if (first !== undefined && first > size) break;
+        if (first !== undefined) name = next;
+      }
+      const end = name === undefined ? undefined : await adopt(name, readKey(name)?.number ?? 0);
+      if (end !== undefined && end > size) return end;
+    }
+    return undefined;
+  };
+
   /**
    * How far what the mark speaks of is in this archive. It is kept with the log, not with the place where it was written: with another address,
    * or a bucket that was emptied, the log begins anew there. What another recorder of this log wrote is looked up by its newest head.
@@ -162,12 +184,18 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     let end = mark.heads;
     while (end < mark.entries) {
       const [first] = await store.entries(end, 1);
-      const name = segmentKey(log ?? '', end, Number(/"at":([0-9]+)/.exec(first?.text ?? '')?.[1] ?? 0));
-      if ((await objects.get(name)) === undefined) break;
-      end = await adopt(name, end);
+      const name = segmentKey(log ?? '', end, timeOf(first));
+      // Heads are written some at a time: the newest may stand within a segment, of which no name says where it ends.
+      const next =
+        (await objects.get(name)) !== undefined
+          ? await adopt(name, end)
+          : end === mark.heads && end > 0
+            ? await endAround(end)
+            : undefined;
+      if (next === undefined) break;
+      end = next;
     }
     if (end >= mark.entries) return mark;
-    // A head may stand within a segment: then nothing says where the next one begins.
     return end === mark.heads ? nothing : { ...mark, entries: end };
   };
 
@@ -178,7 +206,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     const [waits] = await store.entries(mark.entries, 1);
     known = {
       entries: Math.max(0, (await store.log()).size - mark.entries),
-      since: waits === undefined ? undefined : Number(/"at":([0-9]+)/.exec(waits.text)?.[1] ?? 0),
+      since: waits === undefined ? undefined : timeOf(waits),
     };
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;

@@ -52,7 +52,12 @@ export function createSearch(
         : await byText(run, query, conditions, limit + 1, time);
     const page = rows.slice(0, limit);
     const sessions = await summariesOf(run, names, page);
-    const found = pageOf(sessions, (session) => session, page.map(writeCursor), rows.length > limit);
+    const found = pageOf(
+      sessions,
+      (session) => session,
+      page.map((row) => writeCursor(row)),
+      rows.length > limit,
+    );
     // Not all was read, and what was is in it.
     return read === undefined || found.cursor !== undefined ? found : { ...found, cursor: writeCursor(read) };
   };

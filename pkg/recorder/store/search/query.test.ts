@@ -10,6 +10,8 @@ import { createNames } from '../names.ts';
 import type { SessionPage, SessionQuery } from '../port.ts';
 import { openSqliteStore } from '../sqlite.ts';
 import { blockOf } from '../testing/store-suite.ts';
+import { migrate } from '../schema.ts';
+import { cursorBefore } from './cursor.ts';
 import { createPageTime } from './page-time.ts';
 import { createSearch } from './query.ts';
 
@@ -79,8 +81,11 @@ describe('a page whose time is over', () => {
   });
 
   test('is read from the last session on, however far behind it a cursor says to begin', () => {
-    for (const query of [{ text: 'odd' }, { tags: ['rule:all/rule'] }]) {
-      const { found, pages } = pagesOf({ ...query, status: 403, cursor: '1.999999999999999' });
+    for (const query of [
+      { text: 'odd', cursor: '1.999999999999999' },
+      { tags: ['rule:all/rule'], cursor: '1.999999999999999.t' },
+    ]) {
+      const { found, pages } = pagesOf({ ...query, status: 403 });
       expect([found, pages]).toEqual([every((n) => n === 3), 11]);
     }
   });
@@ -109,4 +114,63 @@ test('windows grow while they are quick, shrink where they take long, and end wi
     [2_000, true],
     [1_000, false],
   ]);
+});
+
+describe('while more sessions come than are counted', () => {
+  /** Sessions of one namespace; a rule acted in the first of them. Their times go against the order in which they came. */
+  const build = (tagged: number, others: number) => {
+    const own = new DatabaseSync(':memory:');
+    migrate(own);
+    const names = createNames(own);
+    const [ml, x, rule] = [names.number('ml'), names.number('x'), names.number('rule:x')];
+    own
+      .prepare("INSERT INTO chain (source, name, namespace, pod, sequence, hash) VALUES (?, 'c', ?, ?, 0, '')")
+      .run(x, ml, x);
+    const insert = own.prepare(
+      'INSERT INTO session (chain, request, sequence, at, namespace, pod, peer, method, path, dialect, operation) VALUES (1, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    const tag = own.prepare('INSERT INTO tag (tag, session) VALUES (?, ?)');
+    let n = 0;
+    const add = (count: number, has: boolean, at: (n: number) => number): void => {
+      own.exec('BEGIN');
+      for (let more = 0; more < count; more++) {
+        const id = Buffer.from((++n).toString(16).padStart(32, '0'), 'hex');
+        const { lastInsertRowid } = insert.run(id, at(n), ml, x, x, x, x, x, x);
+        if (has) tag.run(rule, Number(lastInsertRowid));
+      }
+      own.exec('COMMIT');
+    };
+    add(tagged, true, (of) => testTime - of);
+    add(others, false, (of) => testTime - of);
+    return { add, search: createSearch(own, names, { pageMs: 0 }), close: () => own.close() };
+  };
+
+  test.each([
+    ['by rule', 1_990, 1_000, 20],
+    // Both are common.
+    ['by namespace', 2_500, 100, 20],
+  ])('pages go on %s as they began, with each session that was there once', (_, tagged, others, more) => {
+    const { add, search, close } = build(tagged, others);
+    const question: SessionQuery = { namespace: 'ml', tags: ['rule:x'], limit: 500 };
+    let page = search(question);
+    const found = page.sessions.map(({ session }) => session);
+    add(more, true, (of) => testTime + of);
+    while (page.cursor !== undefined) {
+      page = search({ ...question, cursor: page.cursor });
+      found.push(...page.sessions.map(({ session }) => session));
+    }
+    close();
+    expect(found).toHaveLength(tagged);
+    expect(new Set(found).size).toBe(tagged);
+  });
+
+  test('a cursor of a search by rule is none of another question', () => {
+    const { search, close } = build(30, 100);
+    const { cursor = '' } = search({ namespace: 'ml', tags: ['rule:x'], limit: 10 });
+    expect(() => search({ namespace: 'ml', limit: 10, cursor })).toThrow('that is no cursor of a page before');
+    expect(
+      search({ namespace: 'ml', tags: ['rule:x'], limit: 10, cursor: cursorBefore(cursor) }).sessions,
+    ).toHaveLength(10);
+    close();
+  });
 });

@@ -3,7 +3,7 @@ import type { Names } from '../names.ts';
 import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../port.ts';
 import { columns, createChoice } from './choice.ts';
 import type { Way } from './choice.ts';
-import { readCursor, writeCursor } from './cursor.ts';
+import { isByTag, notOne, readCursor, writeCursor } from './cursor.ts';
 import { createPageTime } from './page-time.ts';
 import type { PageTimeOptions } from './page-time.ts';
 import { pageOf } from './page.ts';
@@ -87,6 +87,18 @@ export function createSearch(
     };
   };
 
+  /** What is common changes while somebody reads: pages of one search have one order. */
+  const wayOf = (
+    query: SessionQuery,
+    lists: readonly number[] | undefined,
+    tag: number | undefined,
+  ): Way | undefined => {
+    if (query.cursor === undefined) return choose(query, lists, tag);
+    if (!isByTag(query.cursor)) return choose(query, lists, undefined);
+    if (tag === undefined || query.session !== undefined) throw notOne();
+    return 'tag';
+  };
+
   return (query) => {
     const conditions: string[] = [];
     const values: SQLInputValue[] = [];
@@ -115,7 +127,7 @@ export function createSearch(
     const lists = query.group === undefined ? undefined : listsWith(query.group);
     if (query.group !== undefined) where(...ofGroup(query.group, lists));
     const tags = (query.tags ?? []).map((tag) => names.find(tag));
-    const way = byText ? undefined : choose(query, lists, tags[0]);
+    const way = byText ? undefined : wayOf(query, lists, tags[0]);
     const byTag = way === 'tag';
     for (const [at, number] of tags.entries()) {
       if (number === undefined) impossible = true;
@@ -181,10 +193,11 @@ export function createSearch(
       const summary = summaryOf(row);
       return query.block === undefined ? summary : { ...summary, ...otherTags(row, summary) };
     };
-    const found = pageOf(page, readRow, page.map(writeCursor), rows.length > limit);
+    const cursors = page.map((row) => writeCursor(row, byTag));
+    const found = pageOf(page, readRow, cursors, rows.length > limit);
     // Not all was read, and what was is in it.
     if (read === undefined || found.cursor !== undefined) return found;
-    return { ...found, cursor: writeCursor({ at: read[0], id: read[1] }) };
+    return { ...found, cursor: writeCursor({ at: read[0], id: read[1] }, byTag) };
   };
 }
 
