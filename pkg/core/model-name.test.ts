@@ -29,9 +29,6 @@ describe('a pattern', () => {
     ['*:latest', 'llama3:latest', true],
     ['*:latest', 'llama3', false],
     ['*:latest', 'gpt:8b', false],
-    ['registry.ollama.ai/foo/*', 'foo/bar', true],
-    ['registry.ollama.ai/foo/*:latest', 'registry.ollama.ai/foo/bar', true],
-    ['registry.ollama.ai/foo/*', 'fool/bar', false],
     ['llama*', 'registry.ollama.ai/library/llama3', true],
   ])('that allows %s matches %s: %s', (pattern, name, matches) => {
     expect(allowedModel(pattern).matches(name)).toBe(matches);
@@ -45,6 +42,9 @@ describe('a pattern', () => {
     ['library/*', 'llama3', true],
     ['*:latest', 'llama3', true],
     ['registry.ollama.ai/*', 'llama3', true],
+    ['registry.ollama.ai/foo/*', 'foo/bar', true],
+    ['registry.ollama.ai/foo/*:latest', 'registry.ollama.ai/foo/bar', true],
+    ['registry.ollama.ai/foo/*', 'fool/bar', false],
     ['llama3', 'llama3:8b', false],
     ['llama3', 'me/llama3', false],
   ])('that denies %s matches %s: %s', (pattern, name, matches) => {

@@ -23,7 +23,7 @@ function caller(): { readonly exchange: SocketExchange; readonly watch: WebSocke
 }
 
 function send(watch: WebSocketWatch, text: string): void {
-  watch.begin(0x81);
+  watch.begin(0x81, Buffer.byteLength(text));
   if (text !== '') watch.bytes(Buffer.from(text));
   watch.done(0x81);
 }
