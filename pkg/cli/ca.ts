@@ -32,7 +32,7 @@ const pem = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE---
 
 /** The certificates of a PEM text and nothing else: a key that stands in the file by mistake is not handed to callers. */
 function certificates(text: string): readonly string[] {
-  return [...text.matchAll(pem)].map((match) => match[0].trim());
+  return [...text.matchAll(pem)].map((match) => match[0].replaceAll('\r', '').trim());
 }
 
 interface ConfigMap extends KubeObject {

@@ -17,7 +17,7 @@ export const deciderFlags = {
   ...answerFlags,
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
-export const deciderUsage = `  --comment TEXT         why; stands in the status of what is decided, not in the record
+export const deciderUsage = `  --comment TEXT         why; stands in the status of what is decided, and in the controller's own record
   --token FILE           with --dir: the token that proves who decides; default that of a login (sidegate login)
   --profile NAME         with --dir: one of several logins; default "default"
 ${answerUsage}`;
