@@ -211,6 +211,11 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     'belongs to Allow rules',
     ['access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], tokenInput: Allow }]'],
   ],
+  [
+    'spec.access[].files',
+    'belongs to Allow rules',
+    ['access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], files: { types: ["audio/pcm"] } }]'],
+  ],
   ...(
     [
       ['spec.access[].subjects[]', (one: string) => `access: [{ name: a, effect: Deny, subjects: [${one}] }]`],

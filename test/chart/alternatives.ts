@@ -94,6 +94,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'recorder.console.hours': 4,
   'recorder.console.sessionsEach': 2,
   'recorder.console.sessions': 50,
+  'recorder.console.trustedProxies': ['10.1.2.0/24'],
   'recorder.serviceAccountAnnotations': { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/records' },
   'recorder.storage.persistent': false,
   'recorder.storage.size': '100Gi',
@@ -205,6 +206,7 @@ export const beside: Readonly<Record<string, object>> = {
       'hours',
       'sessionsEach',
       'sessions',
+      'trustedProxies',
     ].map((name) => [
       `recorder.console.${name}`,
       {

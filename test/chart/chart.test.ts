@@ -356,7 +356,11 @@ describe('cert-manager for the webhook', () => {
     expect(args).toContain(`--certificate-secret=${controlPlane.webhookCertificate}`);
     for (const { resources = [], verbs, resourceNames } of roleRules(objects)) {
       if (resources.includes('secrets')) expect(resourceNames).toEqual([controlPlane.webhookCertificate]);
-      const paths = resources.includes('mutatingwebhookconfigurations') ? ['patch'] : [];
+      if (resources.includes('configmaps') && verbs.includes('patch'))
+        expect(resourceNames).toEqual([controlPlane.changers]);
+      const writes =
+        resources.includes('mutatingwebhookconfigurations') || resourceNames?.includes(controlPlane.changers);
+      const paths = writes ? ['patch'] : [];
       if (!['events', 'subjectaccessreviews'].some((one) => resources.includes(one)))
         expect(verbs.filter((verb: string) => !['get', 'list', 'watch'].includes(verb))).toEqual(paths);
     }
