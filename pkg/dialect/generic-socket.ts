@@ -32,9 +32,13 @@ export function recogniseSocket(path: string): Route {
     model: undefined,
     generates: false,
     streams: [socketMessages],
-    socket: { model: () => undefined, protocols: (offered) => offered.filter((name) => !carriesKey.test(name)) },
+    socket: { model: () => undefined, protocols: (offered) => offered.filter(isProtocol) },
   };
 }
 
-/** A credential of the caller's, as browsers send one. */
+/** Names of subprotocols are short; what proves somebody is not. */
+const longestProtocol = 40;
 const carriesKey = /key|token|auth|bearer|secret/i;
+
+/** And no credential of the caller's, as browsers, who can send none elsewhere, put one among the names: beside a word for it, or bare. */
+const isProtocol = (name: string): boolean => name.length <= longestProtocol && !carriesKey.test(name);
