@@ -186,6 +186,11 @@ describe('over HTTP', () => {
       (response) => response.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"invalid_client"}'),
       'invalid_client',
     ],
+    [
+      'a refusal that says the secret again',
+      (response) => response.writeHead(400, { 'content-type': 'application/json' }).end(`{"error":"${secret}"}`),
+      'not by a code of OAuth',
+    ],
     ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(), 'no token'],
     ['a page', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>secret</p>'), 'no token'],
     ['a flood', (response) => response.writeHead(200).end('x'.repeat(100_000)), 'too long'],

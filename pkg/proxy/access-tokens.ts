@@ -126,11 +126,22 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
 class TokenFault extends Error {}
 
-/** RFC 6749 section 5.2 has a code for what the endpoint does not like; nothing else of its answer is told. */
+/** RFC 6749 section 5.2 */
+const refusals: ReadonlySet<unknown> = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+]);
+
+/** What the endpoint does not like, by its code; nothing else of its answer is told: a secret may be echoed there. */
 function faultOf(error: unknown): string {
   if (error instanceof TokenFault) return error.message;
   const { error: code } = error as { readonly error?: unknown };
-  return typeof code === 'string' ? code.slice(0, 64).replace(/[^\w.-]/g, '?') : describeError(error);
+  if (code === undefined) return describeError(error);
+  return refusals.has(code) ? String(code) : 'the endpoint refused, and not by a code of OAuth';
 }
 
 const askMs = 10_000;
