@@ -274,6 +274,7 @@ describe('recognising', () => {
       'llamacpp',
       'model-server',
       'kserve',
+      'gemini',
       'grpc',
       'generic',
     ]);

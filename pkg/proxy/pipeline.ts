@@ -246,6 +246,7 @@ class GovernedRequest {
     this.#observedAdmission = undefined;
     this.#uninspected = false;
     this.#usageAdded = false;
+    this.#renamedPath = undefined;
     this.#edits = [];
     this.#lanes = [];
   }
@@ -585,15 +586,31 @@ class GovernedRequest {
     this.#edits.push(...edits);
   }
 
-  /** @throws RefusedError upstream_unsupported where the model is named in the path, or in a body that was not read. */
+  /** @throws RefusedError upstream_unsupported where the model is named in a path that names no other, or in a body that was not read. */
   #renameModel(): void {
     const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
     const renamed = hosted?.models?.find(({ name }) => name === this.#model);
     if (renamed === undefined) return;
-    const node = this.#view === undefined || this.#route.model !== undefined ? undefined : this.#modelNode;
+    if (this.#route.model !== undefined) return this.#renameInPath(renamed.as);
+    const node = this.#view === undefined ? undefined : this.#modelNode;
     if (node?.string !== this.#model || node === undefined)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
     this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
+  }
+
+  /** @throws RefusedError upstream_unsupported */
+  #renameInPath(as: string): void {
+    const { renamed, body } = this.#route;
+    if (renamed === undefined || (this.#view === undefined && body !== 'none'))
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
+    this.#renamedPath = renamed(as);
+    this.#edits.push(...(this.#view?.renameModel?.(as) ?? []));
+  }
+  #renamedPath: string | undefined;
+
+  /** Path and query as the model gets them. */
+  get #targetPath(): string {
+    return (this.#renamedPath ?? this.#path) + this.#query;
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -859,7 +876,7 @@ class GovernedRequest {
     const request = {
       method: this.#exchange.method,
       base: target.url,
-      target: this.#path + this.#query,
+      target: this.#targetPath,
       headers,
       body,
     };
@@ -892,7 +909,7 @@ class GovernedRequest {
     this.#signature = undefined;
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    const path = targetWithCredential(sent, this.#path + this.#query);
+    const path = targetWithCredential(sent, this.#targetPath);
     if (this.#uninspected) return this.#passThrough(decided, path, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     if (jsonBytes !== undefined) headers[jsonLengthHeader] = jsonBytes;
