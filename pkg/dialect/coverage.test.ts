@@ -726,6 +726,97 @@ const generateAnswer = fc.record({
   ZZtop: tree,
 });
 
+const blob = fc.record(
+  { mimeType: fc.constantFrom('image/png', 'application/pdf', 'text/plain'), data: leaf, ZZblob: tree },
+  { requiredKeys: ['mimeType'] },
+);
+const geminiPart = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      text: fc.constant('words'),
+      thought: fc.boolean(),
+      thoughtSignature: leaf,
+      inlineData: blob,
+      functionCall: fc.record({ name: fc.constant('f'), args: tree, ZZcall: tree }),
+      functionResponse: fc.record({ name: fc.constant('f'), response: tree, ZZresponse: tree }),
+      executableCode: fc.record({ code: fc.constant('1') }),
+      codeExecutionResult: fc.record({ output: fc.constant('1'), ZZresult: tree }),
+      ZZpart: tree,
+    },
+    { requiredKeys: [] },
+  ),
+);
+const geminiContent = fc.record({
+  role: fc.constant('user'),
+  parts: fc.oneof(geminiPart, fc.array(geminiPart, { maxLength: 3 })),
+});
+const geminiRequest = fc.record(
+  {
+    contents: fc.oneof(geminiContent, fc.array(geminiContent, { minLength: 1, maxLength: 2 })),
+    system_instruction: fc.oneof(fc.constant('s'), geminiContent),
+    tools: fc.array(
+      fc.record({
+        functionDeclarations: fc.array(fc.record({ name: fc.constant('f'), parameters: tree, ZZdeclaration: tree }), {
+          maxLength: 2,
+        }),
+        googleSearch: dictionary,
+        ZZtool: tree,
+      }),
+      { maxLength: 2 },
+    ),
+    generationConfig: fc.record(
+      { stopSequences: fc.constant(['halt']), responseSchema: tree, speechConfig: tree, ZZconfig: tree },
+      { requiredKeys: [] },
+    ),
+    safetySettings: fc.array(fc.record({ category: fc.constant('c'), ZZsetting: tree }), { maxLength: 2 }),
+    labels: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['contents'] },
+);
+const geminiCandidate = fc.record(
+  {
+    index: fc.nat({ max: 3 }),
+    content: fc.record({ role: fc.constant('model'), parts: fc.array(geminiPart, { maxLength: 3 }) }),
+    finishReason: fc.constantFrom('STOP', 'MAX_TOKENS', null),
+    finishMessage: fc.constant('m'),
+    citationMetadata: fc.record({ citationSources: fc.array(dictionary, { maxLength: 2 }), ZZcitations: tree }),
+    groundingMetadata: fc.record(
+      {
+        groundingChunks: fc.array(fc.record({ web: fc.record({ uri: leaf, title: leaf, ZZweb: tree }) }), {
+          maxLength: 2,
+        }),
+        groundingSupports: fc.array(
+          fc.record({ segment: fc.record({ text: leaf, ZZsegment: tree }), groundingChunkIndices: fc.constant([0]) }),
+          { maxLength: 2 },
+        ),
+        webSearchQueries: fc.array(leaf, { maxLength: 2 }),
+        searchEntryPoint: dictionary,
+        ZZgrounding: tree,
+      },
+      { requiredKeys: [] },
+    ),
+    logprobsResult: fc.record(
+      { chosenCandidates: fc.array(fc.record({ token: leaf, ZZentry: tree }), { maxLength: 2 }), ZZlogprobs: tree },
+      { requiredKeys: [] },
+    ),
+    ZZcandidate: tree,
+  },
+  { requiredKeys: [] },
+);
+const geminiAnswer = fc.record(
+  {
+    candidates: fc.array(geminiCandidate, { maxLength: 2 }),
+    promptFeedback: dictionary,
+    usageMetadata: tree,
+    error: mostly(null),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['candidates'] },
+);
+const geminiEmbedding = fc.record({ values: fc.constant([0.5, 1]), ZZvector: tree });
+
 const tgi = recognise('POST', '/generate');
 const tgiStream = recognise('POST', '/generate_stream');
 const tgiListed = recognise('POST', '/');
@@ -973,6 +1064,30 @@ describe('every string and every unknown key', () => {
     const said = parseJson(JSON.stringify({ model: 'm', input: 'hi', stream_format: 'sse' }));
     const sound = speech.dialect.request(speech, said);
     attack(speechEvent, (root) => eventOf(sound, root), 'type');
+  });
+
+  it("of Gemini's requests, answers, lists and chunks is seen exactly once", () => {
+    const at = (verb: string): ReturnType<typeof recognise> => recognise('POST', `/v1beta/models/m:${verb}`);
+    const [whole, stream, count] = [at('generateContent'), at('streamGenerateContent'), at('countTokens')];
+    const [embed, embedMany] = [at('embedContent'), at('batchEmbedContents')];
+    const [list, page] = [recognise('GET', '/v1beta/models'), recognise('GET', '/v1beta/models/m')];
+    attack(geminiRequest, (root) => whole.dialect.request(whole, root));
+    attack(geminiRequest, (root) => count.dialect.request(count, root));
+    const embeds = fc.record({ content: geminiContent, title: leaf, ZZembed: tree });
+    attack(embeds, (root) => embed.dialect.request(embed, root));
+    const many = fc.record({ requests: fc.array(embeds, { minLength: 1, maxLength: 2 }), ZZtop: tree });
+    attack(many, (root) => embedMany.dialect.request(embedMany, root));
+    attack(geminiAnswer, (root) => whole.dialect.answer(whole, root, 200));
+    attack(fc.array(geminiAnswer, { maxLength: 2 }), (root) => stream.dialect.answer(stream, root, 200));
+    attack(geminiAnswer, (root) => stream.dialect.frame(stream, undefined, '', root));
+    attack(fc.record({ totalTokens: fc.nat(), ZZtop: tree }), (root) => count.dialect.answer(count, root, 200));
+    attack(fc.record({ embedding: geminiEmbedding, ZZtop: tree }), (root) => embed.dialect.answer(embed, root, 200));
+    const models = fc.record({
+      models: fc.array(fc.record({ name: fc.constant('m'), description: leaf, ZZmodel: tree }), { maxLength: 2 }),
+      ZZtop: tree,
+    });
+    attack(models, (root) => list.dialect.answer(list, root, 200));
+    attack(fc.record({ name: fc.constant('m'), ZZtop: tree }), (root) => page.dialect.answer(page, root, 200));
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

@@ -41,6 +41,16 @@ const dialects: readonly Limited[] = [
     ],
   },
   {
+    path: '/v1beta/models/m:generateContent',
+    body: { contents: [{ parts: [{ text: 'a' }] }] },
+    places: [
+      ['generationConfig', 'maxOutputTokens'],
+      ['generationConfig', 'max_output_tokens'],
+      ['generation_config', 'maxOutputTokens'],
+      ['generation_config', 'max_output_tokens'],
+    ],
+  },
+  {
     path: 'realtime',
     body: { type: 'response.create' },
     places: [

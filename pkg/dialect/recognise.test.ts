@@ -275,6 +275,7 @@ describe('recognising', () => {
       'llamacpp',
       'model-server',
       'kserve',
+      'gemini',
       'grpc',
       'generic',
     ]);

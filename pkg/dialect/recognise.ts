@@ -1,5 +1,6 @@
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
 import { kserve } from './kserve/kserve.ts';
@@ -22,6 +23,7 @@ export const dialects: readonly Dialect[] = [
   llamacpp,
   modelServer,
   kserve,
+  gemini,
   grpc,
   generic,
 ];

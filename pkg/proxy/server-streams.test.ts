@@ -22,8 +22,9 @@ function hold(
   expected: Joined,
   read: (left: string) => Joined,
 ): void {
+  const route = recognise('POST', path);
   for (const reads of readsOf(events, sizes)) {
-    const stream = maskedStream(recognise('POST', path), sse);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
     for (const some of reads) {
       stream.data(some);
       const left = read(stream.left);
@@ -145,5 +146,79 @@ describe("Triton's events", () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("Gemini's chunks", () => {
+  const path = '/v1beta/models/m:streamGenerateContent';
+  interface Chunk {
+    readonly candidates: readonly {
+      readonly index?: number;
+      readonly content: { readonly parts: readonly { readonly text?: string; readonly thought?: boolean }[] };
+    }[];
+  }
+  /** What clients join of each candidate: its thoughts, and its texts over all parts. */
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { thoughts0: '', text0: '', thoughts1: '', text1: '' };
+    for (const body of bodies(left) as unknown as Chunk[])
+      for (const { index = 0, content } of body.candidates)
+        for (const { text, thought } of content.parts)
+          joined[`${thought === true ? 'thoughts' : 'text'}${index}`] += text ?? '';
+    return joined;
+  }
+  const part = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ text: piece }) },
+    fc.record({ text: piece, thought: fc.constant(true) }),
+    fc.constant({ functionCall: { name: 'f', args: { to: 'ana@example.com' } } }),
+  );
+
+  test('of two candidates at once, their texts over several parts', () => {
+    const chunk = fc.record({ index: fc.nat({ max: 1 }), parts: fc.array(part, { maxLength: 3 }) });
+    fc.assert(
+      fc.property(
+        fc.array(chunk, { maxLength: 30 }),
+        cuts,
+        fc.constantFrom('STOP', 'MAX_TOKENS'),
+        (chunks, sizes, finishReason) => {
+          const usageMetadata = { promptTokenCount: 1, candidatesTokenCount: 1 };
+          const events = [
+            ...chunks.map(({ index, parts }) =>
+              event({
+                candidates: [{ ...(index > 0 && { index }), content: { parts, role: 'model' } }],
+                usageMetadata,
+              }),
+            ),
+            ...[0, 1].map((index) =>
+              event({ candidates: [{ index, content: { parts: [] }, finishReason }], usageMetadata }),
+            ),
+          ];
+          const whole = (at: number, thinks: boolean): string =>
+            chunks
+              .filter(({ index }) => index === at)
+              .flatMap(({ parts }) => parts as { readonly text?: string; readonly thought?: boolean }[])
+              .map(({ text, thought }) => ((thought === true) === thinks ? (text ?? '') : ''))
+              .join('');
+          const end = finishReason === 'STOP' ? 'complete' : 'cut';
+          const expected = Object.fromEntries(
+            [0, 1].flatMap((at) => [
+              [`thoughts${at}`, maskedWhole(whole(at, true), 'text', end)],
+              [`text${at}`, maskedWhole(whole(at, false), 'text', end)],
+            ]),
+          );
+          hold(path, events, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('an error that comes bare breaks off what is held, and is told in both ways', () => {
+    const route = recognise('POST', path);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
+    const begun = event({ candidates: [{ content: { parts: [{ text: 'Pay 4111 1111 1111' }] } }] });
+    stream.data(Buffer.from(`${begun}{"error":{"code":500,"message":"lost ana@example.com"}}`));
+    stream.end();
+    const error = '{"error":{"code":500,"message":"lost [hidden]"}}';
+    expect(stream.left).toBe(`event: error\ndata: ${error}\n\n${error}`);
   });
 });
