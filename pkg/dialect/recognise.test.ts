@@ -275,6 +275,7 @@ describe('recognising', () => {
       'model-server',
       'kserve',
       'gemini',
+      'cohere',
       'grpc',
       'generic',
     ]);
