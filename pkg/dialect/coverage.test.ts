@@ -817,6 +817,117 @@ const geminiAnswer = fc.record(
 );
 const geminiEmbedding = fc.record({ values: fc.constant([0.5, 1]), ZZvector: tree });
 
+const cohereContent = fc.oneof(
+  fc.constant('hi'),
+  fc.array(
+    fc.oneof(
+      dictionary,
+      fc.record(
+        {
+          type: fc.constantFrom('text', 'thinking', 'image_url', 'document'),
+          text: fc.constant('words'),
+          thinking: fc.constant('words'),
+          image_url: fc.record({ url: leaf, ZZimage: tree }),
+          document: fc.oneof(fc.constant('d'), fc.record({ id: leaf, data: tree, ZZdocument: tree })),
+          ZZpart: tree,
+        },
+        { requiredKeys: ['type'] },
+      ),
+    ),
+    { maxLength: 3 },
+  ),
+);
+const cohereCall = fc.record(
+  {
+    id: fc.constant('t'),
+    type: fc.constant('function'),
+    function: fc.record({ name: fc.constant('f'), arguments: fc.constant('{"a":1}'), ZZfunction: tree }),
+    ZZcall: tree,
+  },
+  { requiredKeys: ['function'] },
+);
+const cohereMessage = fc.record(
+  {
+    role: fc.constantFrom('user', 'assistant', 'tool'),
+    content: cohereContent,
+    tool_plan: fc.constant('plan'),
+    tool_calls: fc.array(cohereCall, { maxLength: 2 }),
+    citations: fc.array(fc.record({ text: leaf, sources: fc.array(tree, { maxLength: 2 }), ZZcitation: tree }), {
+      maxLength: 2,
+    }),
+    ZZmessage: tree,
+  },
+  { requiredKeys: ['role', 'content'] },
+);
+const cohereRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(cohereMessage, { minLength: 1, maxLength: 2 }),
+    documents: fc.array(fc.oneof(fc.constant('d'), fc.record({ data: tree, ZZdocument: tree })), { maxLength: 2 }),
+    tools: fc.array(fc.record({ function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }), {
+      maxLength: 2,
+    }),
+    response_format: fc.record({ type: fc.constant('json_object'), json_schema: tree }),
+    stop_sequences: fc.array(fc.constant('halt'), { maxLength: 2 }),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+const cohereAnswer = fc.record(
+  {
+    id: fc.constant('i'),
+    finish_reason: fc.constantFrom('COMPLETE', 'MAX_TOKENS', null),
+    message: cohereMessage,
+    usage: tree,
+    logprobs: fc.oneof(
+      fc.array(fc.record({ token_ids: fc.constant([1]), text: leaf, ZZlogprob: tree }), { maxLength: 2 }),
+      tree,
+    ),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['message'] },
+);
+const coherePiece = fc.record(
+  {
+    content: fc.oneof(
+      fc.record({ text: fc.constant('a'), ZZpiece: tree }),
+      fc.array(dictionary, { maxLength: 2 }),
+      tree,
+    ),
+    tool_plan: tree,
+    tool_calls: fc.oneof(cohereCall, fc.array(cohereCall, { maxLength: 2 }), tree),
+    citations: fc.oneof(fc.record({ text: leaf, sources: tree, ZZcitation: tree }), tree),
+    ZZmessage: tree,
+  },
+  { requiredKeys: [] },
+);
+const cohereEvent = fc.record(
+  {
+    type: fc.constantFrom(
+      ...['message-start', 'content-start', 'content-delta', 'tool-plan-delta', 'tool-call-start', 'tool-call-delta'],
+      ...['citation-start', 'message-end', 'debug'],
+    ),
+    index: fc.nat({ max: 3 }),
+    delta: fc.oneof(
+      fc.record(
+        {
+          message: coherePiece,
+          finish_reason: fc.constant('COMPLETE'),
+          error: mostly(null),
+          usage: tree,
+          ZZdelta: tree,
+        },
+        { requiredKeys: ['message'] },
+      ),
+      dictionary,
+    ),
+    logprobs: tree,
+    prompt: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type', 'index'] },
+);
+
 const tgi = recognise('POST', '/generate');
 const tgiStream = recognise('POST', '/generate_stream');
 const tgiListed = recognise('POST', '/');
@@ -1088,6 +1199,33 @@ describe('every string and every unknown key', () => {
     });
     attack(models, (root) => list.dialect.answer(list, root, 200));
     attack(fc.record({ name: fc.constant('m'), ZZtop: tree }), (root) => page.dialect.answer(page, root, 200));
+  });
+
+  it("of Cohere's requests, answers and events is seen exactly once", () => {
+    const [cohere, embed] = [recognise('POST', '/v2/chat'), recognise('POST', '/v2/embed')];
+    attack(cohereRequest, (root) => cohere.dialect.request(cohere, root));
+    attack(cohereAnswer, (root) => cohere.dialect.answer(cohere, root, 200));
+    attack(cohereEvent, (root) => cohere.dialect.frame(cohere, undefined, '', root), 'type');
+    const inputs = fc.array(fc.record({ content: cohereContent, ZZinput: tree }), { minLength: 1, maxLength: 2 });
+    const embeds = fc.record(
+      {
+        model: fc.constant('m'),
+        texts: fc.constant(['a']),
+        images: fc.array(leaf, { maxLength: 2 }),
+        inputs,
+        ZZtop: tree,
+      },
+      { requiredKeys: ['model', 'texts'] },
+    );
+    attack(embeds, (root) => embed.dialect.request(embed, root));
+    const vectors = fc.record({ float: fc.constant([[0.5, 1]]), int8: fc.constant([[1, 2]]), ZZvector: tree });
+    const embedded = fc.record({
+      embeddings: fc.oneof(vectors, fc.constant([[0.5]])),
+      texts: tree,
+      meta: tree,
+      ZZtop: tree,
+    });
+    attack(embedded, (root) => embed.dialect.answer(embed, root, 200));
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

@@ -40,6 +40,7 @@ const dialects: readonly Limited[] = [
       [undefined, 'max_tokens'],
     ],
   },
+  { path: '/v2/chat', body: { model: 'm', messages }, places: [[undefined, 'max_tokens']] },
   {
     path: '/v1beta/models/m:generateContent',
     body: { contents: [{ parts: [{ text: 'a' }] }] },

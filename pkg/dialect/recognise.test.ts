@@ -276,6 +276,7 @@ describe('recognising', () => {
       'model-server',
       'kserve',
       'gemini',
+      'cohere',
       'grpc',
       'generic',
     ]);

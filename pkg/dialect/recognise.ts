@@ -1,5 +1,6 @@
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { cohere } from './cohere/cohere.ts';
 import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
@@ -24,6 +25,7 @@ export const dialects: readonly Dialect[] = [
   modelServer,
   kserve,
   gemini,
+  cohere,
   grpc,
   generic,
 ];

@@ -222,3 +222,81 @@ describe("Gemini's chunks", () => {
     expect(stream.left).toBe(`event: error\ndata: ${error}\n\n${error}`);
   });
 });
+
+describe("Cohere's events", () => {
+  const path = '/v2/chat';
+  interface Event {
+    readonly type: string;
+    readonly index?: number;
+    readonly delta?: {
+      readonly message?: {
+        readonly content?: { readonly text?: string; readonly thinking?: string };
+        readonly tool_plan?: string;
+        readonly tool_calls?: { readonly function?: { readonly arguments?: string } };
+      };
+    };
+  }
+  const named = (body: { readonly type: string; readonly [field: string]: unknown }): string =>
+    `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { thinking: '', text: '', plan: '', call: '' };
+    for (const { delta } of bodies(left) as unknown as Event[]) {
+      const { content, tool_plan: plan, tool_calls: call } = delta?.message ?? {};
+      joined['thinking'] += content?.thinking ?? '';
+      joined['text'] += content?.text ?? '';
+      joined['plan'] += plan ?? '';
+      joined['call'] += call?.function?.arguments ?? '';
+    }
+    return joined;
+  }
+  const content = (type: string, index: number, more: object): string =>
+    named({ type, index, delta: { message: { content: more } } });
+  const calls = (type: string, more: object): string =>
+    named({ type, index: 0, delta: { message: { tool_calls: more } } });
+  const several = fc.array(piece, { maxLength: 20 });
+
+  test('of thoughts, a text, a plan and a call', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          thinking: several,
+          text: several,
+          plan: several,
+          note: several,
+          size: fc.integer({ min: 1, max: 30 }),
+        }),
+        cuts,
+        fc.constantFrom('COMPLETE', 'MAX_TOKENS'),
+        ({ thinking, text, plan, note, size }, sizes, finish_reason) => {
+          const call = JSON.stringify({ note: note.join('') });
+          const events = [
+            named({ type: 'message-start', id: 'i', delta: { message: { role: 'assistant', content: [] } } }),
+            content('content-start', 0, { type: 'thinking', thinking: '' }),
+            ...thinking.map((one) => content('content-delta', 0, { thinking: one })),
+            named({ type: 'content-end', index: 0 }),
+            content('content-start', 1, { type: 'text', text: '' }),
+            ...text.map((one) => content('content-delta', 1, { text: one })),
+            named({ type: 'content-end', index: 1 }),
+            ...plan.map((one) => named({ type: 'tool-plan-delta', delta: { message: { tool_plan: one } } })),
+            calls('tool-call-start', { id: 't', type: 'function', function: { name: 'f', arguments: '' } }),
+            ...(call.match(new RegExp(`.{1,${size}}`, 'gsu')) ?? []).map((one) =>
+              calls('tool-call-delta', { function: { arguments: one } }),
+            ),
+            named({ type: 'tool-call-end', index: 0 }),
+            named({ type: 'message-end', delta: { finish_reason, usage: { tokens: { input_tokens: 1 } } } }),
+            'data: [DONE]\n\n',
+          ];
+          const end = finish_reason === 'COMPLETE' ? 'complete' : 'cut';
+          const expected = {
+            thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
+            text: maskedWhole(text.join(''), 'text', end),
+            plan: maskedWhole(plan.join(''), 'text', 'complete'),
+            call: maskedWhole(call, 'json', end),
+          };
+          hold(path, events, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
