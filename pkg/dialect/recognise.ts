@@ -1,5 +1,7 @@
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { cohere } from './cohere/cohere.ts';
+import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
 import { kserve } from './kserve/kserve.ts';
@@ -7,12 +9,14 @@ import { llamacpp } from './llamacpp/llamacpp.ts';
 import { modelServer } from './model-server/model-server.ts';
 import { ollama } from './ollama/ollama.ts';
 import { openai } from './openai/openai.ts';
+import { openAiMedia } from './openai-media/openai-media.ts';
 import { responses } from './responses/responses.ts';
 import { tgi } from './tgi/tgi.ts';
 
 /** In the order in which they are asked; `generic` knows every route. */
 export const dialects: readonly Dialect[] = [
   openai,
+  openAiMedia,
   responses,
   anthropic,
   ollama,
@@ -20,6 +24,8 @@ export const dialects: readonly Dialect[] = [
   llamacpp,
   modelServer,
   kserve,
+  gemini,
+  cohere,
   grpc,
   generic,
 ];
