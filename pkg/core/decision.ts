@@ -1,3 +1,4 @@
+import { sha256 } from './canonical.ts';
 import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
 import type { Identity } from './identity.ts';
 import { isSameUser, mayBeSameUser } from './naming.ts';
@@ -20,6 +21,8 @@ export interface Vote {
         readonly kubernetesUser?: string | undefined;
         /** {@link Identity.naming}. */
         readonly naming?: string | undefined;
+        /** {@link Named.sub}. */
+        readonly sub?: string | undefined;
         /** Address that the decision came from. */
         readonly from?: string | undefined;
       }
@@ -36,6 +39,8 @@ export interface Asker {
   readonly kubernetesUser: string | undefined;
   /** {@link Identity.naming}. Undefined: no subject of the same issuer is known to be somebody else's. */
   readonly naming?: string | undefined;
+  /** {@link Named.sub}. */
+  readonly sub?: string | undefined;
   /**
    * The Kubernetes user who asked in the caller's name. They do not count either, so that nobody counts of whom it is not known
    * who they are to Kubernetes.
@@ -53,12 +58,31 @@ export interface Undecided {
   readonly asker: Asker;
 }
 
+/** Whom an issuer names. */
+export interface Named {
+  readonly issuer: string;
+  /** As the policy names people. */
+  readonly subject: string;
+  /** `sub` of their token, where the policy names people by another claim: that one may change, an address for one. */
+  readonly sub?: string | undefined;
+}
+
+const namesOf = ({ subject, sub }: Named): readonly string[] => (sub === undefined ? [subject] : [subject, sub]);
+
+/** By any of their names. */
+export const isSameCaller = (one: Named, other: Named): boolean =>
+  one.issuer === other.issuer && namesOf(one).some((name) => namesOf(other).includes(name));
+
+/** A `sub` as approvals keep it: what is too long for them, or does not survive the API server, by its SHA-256. */
+export const keptSub = (sub: string): string =>
+  sub.length <= 512 && sub.isWellFormed() ? sub : `sha256:${sha256(sub)}`;
+
 /** Who the asker is to Kubernetes, and who asked for them. */
 const usersOf = ({ kubernetesUser, requestedBy }: Asker): readonly string[] =>
   [kubernetesUser, requestedBy].filter((name) => name !== undefined);
 
 export function isAsker({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean {
-  if (caller !== undefined && caller.issuer === asker.issuer && caller.subject === asker.subject) return true;
+  if (caller !== undefined && isSameCaller(caller, asker)) return true;
   const name = user ?? caller?.kubernetesUser;
   return name !== undefined && usersOf(asker).some((one) => isSameUser(one, name));
 }
@@ -104,7 +128,15 @@ function different(names: readonly string[]): readonly string[] {
  * issuer named in one way; votes that neither tells apart are not added up, since they may be the same people's.
  */
 export function peopleWho(votes: readonly Vote[], asker: Asker): number {
-  const counted = votes.filter((vote) => vote.decision === 'Approve' && counts(vote, asker));
+  const counted: Vote[] = [];
+  for (const vote of votes) {
+    if (vote.decision !== 'Approve' || !counts(vote, asker)) continue;
+    const { caller } = vote;
+    // Whose name has changed since has voted once.
+    const again =
+      caller !== undefined && counted.some((one) => one.caller !== undefined && isSameCaller(one.caller, caller));
+    if (!again) counted.push(vote);
+  }
   if (counted.length === 0) return 0;
   const named = different(counted.flatMap(({ user, caller }) => user ?? caller?.kubernetesUser ?? []));
   /** By issuer and naming: of who has several accounts there, by their name in Kubernetes. */
