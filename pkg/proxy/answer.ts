@@ -712,7 +712,8 @@ export class Answer implements LiveRequest {
     if (refused.code === 'internal_error') this.#depart();
     else this.#recordBroken();
     // Of no stream whose callers know what an event of ours is, or one that leaves as it comes: only a cut says that it is not whole.
-    const cut = this.#left && (this.#stream === undefined || (this.#beside && refused.code.startsWith('upstream_')));
+    const isTold = this.#stream !== undefined && this.#framing?.breaksOff !== true;
+    const cut = this.#left && (!isTold || (this.#beside && refused.code.startsWith('upstream_')));
     if (this.#left) {
       try {
         session.commit();
