@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { combination } from './combination.ts';
 import { compileSnapshot } from './compile.ts';
 import { explain } from './explain.ts';
-import type { Policy, PolicySpec } from './policy.ts';
+import type { Operation } from './operation.ts';
+import type { Policy, PolicySpec, RouteSpec, ServiceSpec } from './policy.ts';
 import { profiles } from './profiles.ts';
 import type { Snapshot } from './snapshot.ts';
 import {
