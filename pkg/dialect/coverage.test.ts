@@ -725,6 +725,208 @@ const generateAnswer = fc.record({
   ZZtop: tree,
 });
 
+const blob = fc.record(
+  { mimeType: fc.constantFrom('image/png', 'application/pdf', 'text/plain'), data: leaf, ZZblob: tree },
+  { requiredKeys: ['mimeType'] },
+);
+const geminiPart = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      text: fc.constant('words'),
+      thought: fc.boolean(),
+      thoughtSignature: leaf,
+      inlineData: blob,
+      functionCall: fc.record({ name: fc.constant('f'), args: tree, ZZcall: tree }),
+      functionResponse: fc.record({ name: fc.constant('f'), response: tree, ZZresponse: tree }),
+      executableCode: fc.record({ code: fc.constant('1') }),
+      codeExecutionResult: fc.record({ output: fc.constant('1'), ZZresult: tree }),
+      ZZpart: tree,
+    },
+    { requiredKeys: [] },
+  ),
+);
+const geminiContent = fc.record({
+  role: fc.constant('user'),
+  parts: fc.oneof(geminiPart, fc.array(geminiPart, { maxLength: 3 })),
+});
+const geminiRequest = fc.record(
+  {
+    contents: fc.oneof(geminiContent, fc.array(geminiContent, { minLength: 1, maxLength: 2 })),
+    system_instruction: fc.oneof(fc.constant('s'), geminiContent),
+    tools: fc.array(
+      fc.record({
+        functionDeclarations: fc.array(fc.record({ name: fc.constant('f'), parameters: tree, ZZdeclaration: tree }), {
+          maxLength: 2,
+        }),
+        googleSearch: dictionary,
+        ZZtool: tree,
+      }),
+      { maxLength: 2 },
+    ),
+    generationConfig: fc.record(
+      { stopSequences: fc.constant(['halt']), responseSchema: tree, speechConfig: tree, ZZconfig: tree },
+      { requiredKeys: [] },
+    ),
+    safetySettings: fc.array(fc.record({ category: fc.constant('c'), ZZsetting: tree }), { maxLength: 2 }),
+    labels: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['contents'] },
+);
+const geminiCandidate = fc.record(
+  {
+    index: fc.nat({ max: 3 }),
+    content: fc.record({ role: fc.constant('model'), parts: fc.array(geminiPart, { maxLength: 3 }) }),
+    finishReason: fc.constantFrom('STOP', 'MAX_TOKENS', null),
+    finishMessage: fc.constant('m'),
+    citationMetadata: fc.record({ citationSources: fc.array(dictionary, { maxLength: 2 }), ZZcitations: tree }),
+    groundingMetadata: fc.record(
+      {
+        groundingChunks: fc.array(fc.record({ web: fc.record({ uri: leaf, title: leaf, ZZweb: tree }) }), {
+          maxLength: 2,
+        }),
+        groundingSupports: fc.array(
+          fc.record({ segment: fc.record({ text: leaf, ZZsegment: tree }), groundingChunkIndices: fc.constant([0]) }),
+          { maxLength: 2 },
+        ),
+        webSearchQueries: fc.array(leaf, { maxLength: 2 }),
+        searchEntryPoint: dictionary,
+        ZZgrounding: tree,
+      },
+      { requiredKeys: [] },
+    ),
+    logprobsResult: fc.record(
+      { chosenCandidates: fc.array(fc.record({ token: leaf, ZZentry: tree }), { maxLength: 2 }), ZZlogprobs: tree },
+      { requiredKeys: [] },
+    ),
+    ZZcandidate: tree,
+  },
+  { requiredKeys: [] },
+);
+const geminiAnswer = fc.record(
+  {
+    candidates: fc.array(geminiCandidate, { maxLength: 2 }),
+    promptFeedback: dictionary,
+    usageMetadata: tree,
+    error: mostly(null),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['candidates'] },
+);
+const geminiEmbedding = fc.record({ values: fc.constant([0.5, 1]), ZZvector: tree });
+
+const cohereContent = fc.oneof(
+  fc.constant('hi'),
+  fc.array(
+    fc.oneof(
+      dictionary,
+      fc.record(
+        {
+          type: fc.constantFrom('text', 'thinking', 'image_url', 'document'),
+          text: fc.constant('words'),
+          thinking: fc.constant('words'),
+          image_url: fc.record({ url: leaf, ZZimage: tree }),
+          document: fc.oneof(fc.constant('d'), fc.record({ id: leaf, data: tree, ZZdocument: tree })),
+          ZZpart: tree,
+        },
+        { requiredKeys: ['type'] },
+      ),
+    ),
+    { maxLength: 3 },
+  ),
+);
+const cohereCall = fc.record(
+  {
+    id: fc.constant('t'),
+    type: fc.constant('function'),
+    function: fc.record({ name: fc.constant('f'), arguments: fc.constant('{"a":1}'), ZZfunction: tree }),
+    ZZcall: tree,
+  },
+  { requiredKeys: ['function'] },
+);
+const cohereMessage = fc.record(
+  {
+    role: fc.constantFrom('user', 'assistant', 'tool'),
+    content: cohereContent,
+    tool_plan: fc.constant('plan'),
+    tool_calls: fc.array(cohereCall, { maxLength: 2 }),
+    citations: fc.array(fc.record({ text: leaf, sources: fc.array(tree, { maxLength: 2 }), ZZcitation: tree }), {
+      maxLength: 2,
+    }),
+    ZZmessage: tree,
+  },
+  { requiredKeys: ['role', 'content'] },
+);
+const cohereRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(cohereMessage, { minLength: 1, maxLength: 2 }),
+    documents: fc.array(fc.oneof(fc.constant('d'), fc.record({ data: tree, ZZdocument: tree })), { maxLength: 2 }),
+    tools: fc.array(fc.record({ function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }), {
+      maxLength: 2,
+    }),
+    response_format: fc.record({ type: fc.constant('json_object'), json_schema: tree }),
+    stop_sequences: fc.array(fc.constant('halt'), { maxLength: 2 }),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+const cohereAnswer = fc.record(
+  {
+    id: fc.constant('i'),
+    finish_reason: fc.constantFrom('COMPLETE', 'MAX_TOKENS', null),
+    message: cohereMessage,
+    usage: tree,
+    logprobs: fc.oneof(
+      fc.array(fc.record({ token_ids: fc.constant([1]), text: leaf, ZZlogprob: tree }), { maxLength: 2 }),
+      tree,
+    ),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['message'] },
+);
+const coherePiece = fc.record(
+  {
+    content: fc.oneof(
+      fc.record({ text: fc.constant('a'), ZZpiece: tree }),
+      fc.array(dictionary, { maxLength: 2 }),
+      tree,
+    ),
+    tool_plan: tree,
+    tool_calls: fc.oneof(cohereCall, fc.array(cohereCall, { maxLength: 2 }), tree),
+    citations: fc.oneof(fc.record({ text: leaf, sources: tree, ZZcitation: tree }), tree),
+    ZZmessage: tree,
+  },
+  { requiredKeys: [] },
+);
+const cohereEvent = fc.record(
+  {
+    type: fc.constantFrom(
+      ...['message-start', 'content-start', 'content-delta', 'tool-plan-delta', 'tool-call-start', 'tool-call-delta'],
+      ...['citation-start', 'message-end', 'debug'],
+    ),
+    index: fc.nat({ max: 3 }),
+    delta: fc.oneof(
+      fc.record(
+        {
+          message: coherePiece,
+          finish_reason: fc.constant('COMPLETE'),
+          error: mostly(null),
+          usage: tree,
+          ZZdelta: tree,
+        },
+        { requiredKeys: ['message'] },
+      ),
+      dictionary,
+    ),
+    logprobs: tree,
+    prompt: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type', 'index'] },
+);
+
 const tgi = recognise('POST', '/generate');
 const tgiStream = recognise('POST', '/generate_stream');
 const tgiListed = recognise('POST', '/');
@@ -861,6 +1063,57 @@ describe('every string and every unknown key', () => {
     attack(generateRequest, (root) => generate.dialect.request(generate, root));
     attack(generateAnswer, (root) => generate.dialect.answer(generate, root, 200));
     attack(generateAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
+  });
+
+  it("of Gemini's requests, answers, lists and chunks is seen exactly once", () => {
+    const at = (verb: string): ReturnType<typeof recognise> => recognise('POST', `/v1beta/models/m:${verb}`);
+    const [whole, stream, count] = [at('generateContent'), at('streamGenerateContent'), at('countTokens')];
+    const [embed, embedMany] = [at('embedContent'), at('batchEmbedContents')];
+    const [list, page] = [recognise('GET', '/v1beta/models'), recognise('GET', '/v1beta/models/m')];
+    attack(geminiRequest, (root) => whole.dialect.request(whole, root));
+    attack(geminiRequest, (root) => count.dialect.request(count, root));
+    const embeds = fc.record({ content: geminiContent, title: leaf, ZZembed: tree });
+    attack(embeds, (root) => embed.dialect.request(embed, root));
+    const many = fc.record({ requests: fc.array(embeds, { minLength: 1, maxLength: 2 }), ZZtop: tree });
+    attack(many, (root) => embedMany.dialect.request(embedMany, root));
+    attack(geminiAnswer, (root) => whole.dialect.answer(whole, root, 200));
+    attack(fc.array(geminiAnswer, { maxLength: 2 }), (root) => stream.dialect.answer(stream, root, 200));
+    attack(geminiAnswer, (root) => stream.dialect.frame(stream, undefined, '', root));
+    attack(fc.record({ totalTokens: fc.nat(), ZZtop: tree }), (root) => count.dialect.answer(count, root, 200));
+    attack(fc.record({ embedding: geminiEmbedding, ZZtop: tree }), (root) => embed.dialect.answer(embed, root, 200));
+    const models = fc.record({
+      models: fc.array(fc.record({ name: fc.constant('m'), description: leaf, ZZmodel: tree }), { maxLength: 2 }),
+      ZZtop: tree,
+    });
+    attack(models, (root) => list.dialect.answer(list, root, 200));
+    attack(fc.record({ name: fc.constant('m'), ZZtop: tree }), (root) => page.dialect.answer(page, root, 200));
+  });
+
+  it("of Cohere's requests, answers and events is seen exactly once", () => {
+    const [cohere, embed] = [recognise('POST', '/v2/chat'), recognise('POST', '/v2/embed')];
+    attack(cohereRequest, (root) => cohere.dialect.request(cohere, root));
+    attack(cohereAnswer, (root) => cohere.dialect.answer(cohere, root, 200));
+    attack(cohereEvent, (root) => cohere.dialect.frame(cohere, undefined, '', root), 'type');
+    const inputs = fc.array(fc.record({ content: cohereContent, ZZinput: tree }), { minLength: 1, maxLength: 2 });
+    const embeds = fc.record(
+      {
+        model: fc.constant('m'),
+        texts: fc.constant(['a']),
+        images: fc.array(leaf, { maxLength: 2 }),
+        inputs,
+        ZZtop: tree,
+      },
+      { requiredKeys: ['model', 'texts'] },
+    );
+    attack(embeds, (root) => embed.dialect.request(embed, root));
+    const vectors = fc.record({ float: fc.constant([[0.5, 1]]), int8: fc.constant([[1, 2]]), ZZvector: tree });
+    const embedded = fc.record({
+      embeddings: fc.oneof(vectors, fc.constant([[0.5]])),
+      texts: tree,
+      meta: tree,
+      ZZtop: tree,
+    });
+    attack(embedded, (root) => embed.dialect.answer(embed, root, 200));
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

@@ -18,6 +18,8 @@ export interface Route {
   readonly body: 'json' | 'none' | 'opaque' | 'rpc';
   /** The model that the path names, decoded. */
   readonly model: string | undefined;
+  /** The path with another model in it, percent-encoded. Absent: it names none, or cannot name another. */
+  readonly renamed?: (model: string) => string;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
   /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
@@ -108,6 +110,8 @@ export interface RequestView {
   readonly continues?: boolean;
   /** How many numbers of lists were looked at one by one: each a node beside those of the parser, for which a list is one. */
   readonly listNumbers: number;
+  /** Edits that name another model, where the body names it beside the path. Absent: it does not. */
+  renameModel?(as: string): readonly JsonEdit[];
   /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */
   limitOutput(maxOutputTokens: number): readonly JsonEdit[];
   /** Edits that make the model report usage at the end of a stream. */

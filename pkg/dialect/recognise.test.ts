@@ -274,6 +274,8 @@ describe('recognising', () => {
       'llamacpp',
       'model-server',
       'kserve',
+      'gemini',
+      'cohere',
       'grpc',
       'generic',
     ]);

@@ -1,6 +1,8 @@
 import type { DescribedRoutes } from './described-routes.ts';
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { cohere } from './cohere/cohere.ts';
+import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
 import { kserve } from './kserve/kserve.ts';
@@ -21,6 +23,8 @@ export const dialects: readonly Dialect[] = [
   llamacpp,
   modelServer,
   kserve,
+  gemini,
+  cohere,
   grpc,
   generic,
 ];

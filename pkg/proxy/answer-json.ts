@@ -6,6 +6,7 @@ import type { AnswerView, Route, SplitText, Usage } from '../dialect/index.ts';
 import type { Edit, Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
 import { outermost } from './edits.ts';
 import { AnswerLane } from './lane.ts';
+import { joinLanes, laneEdits } from './joined-lanes.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
 import { pushTokens, renderTokens } from './tokens.ts';
@@ -153,16 +154,15 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
 
   let textBytes = 0;
-  for (const lane of answer.lanes) {
-    const source = lane.node.text;
+  for (const lane of joinLanes(answer.lanes)) {
+    const source = lane.text;
     textBytes += Buffer.byteLength(source);
     const end = endOf(answer, lane.id, options.stops);
     const look = maskForBoth(views, source, lane.kind, end, turn);
     const { caller, record: kept } = look instanceof Promise ? await look : look;
     if (caller.hits.length > 0) hits.push(...caller.hits);
     stopped ??= caller.stopped?.rule;
-    if (caller.edits.length > 0)
-      edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(caller.text) });
+    if (caller.edits.length > 0) edits.push(...laneEdits(lane, caller));
     const sealed = views.sealed && (await maskLong(views.sealed, source, lane.kind, end, turn));
     record.push({ lane: lane.id, text: kept.text, raw: sealed?.text, hits: caller.hits, edits: kept.edits });
   }

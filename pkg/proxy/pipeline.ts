@@ -246,6 +246,7 @@ class GovernedRequest {
     this.#observedAdmission = undefined;
     this.#uninspected = false;
     this.#usageAdded = false;
+    this.#renamedPath = undefined;
     this.#edits = [];
     this.#lanes = [];
   }
@@ -598,15 +599,31 @@ class GovernedRequest {
     this.#edits.push(...edits);
   }
 
-  /** @throws RefusedError upstream_unsupported where the model is named in the path, or in a body that was not read. */
+  /** @throws RefusedError upstream_unsupported where the model is named in a path that names no other, or in a body that was not read. */
   #renameModel(): void {
     const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
     const renamed = hosted?.models?.find(({ name }) => name === this.#model);
     if (renamed === undefined) return;
-    const node = this.#view === undefined || this.#route.model !== undefined ? undefined : this.#modelNode;
+    if (this.#route.model !== undefined) return this.#renameInPath(renamed.as);
+    const node = this.#view === undefined ? undefined : this.#modelNode;
     if (node?.string !== this.#model || node === undefined)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
     this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
+  }
+
+  /** @throws RefusedError upstream_unsupported */
+  #renameInPath(as: string): void {
+    const { renamed, body } = this.#route;
+    if (renamed === undefined || (this.#view === undefined && body !== 'none'))
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
+    this.#renamedPath = renamed(as);
+    this.#edits.push(...(this.#view?.renameModel?.(as) ?? []));
+  }
+  #renamedPath: string | undefined;
+
+  /** Path and query as the model gets them. */
+  get #targetPath(): string {
+    return (this.#renamedPath ?? this.#path) + this.#query;
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -637,7 +654,6 @@ class GovernedRequest {
       turn: this.#turn,
     });
     for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
-    // Not all headers: trace ids differ from one try to the next.
     this.#heldHeaders = outcome.heldHeaders.toSorted().flatMap((name) => {
       const value = this.#headers[name];
       return value === undefined ? [] : [{ id: name, text: String(value) }];
@@ -672,8 +688,17 @@ class GovernedRequest {
   #heldTexts: readonly NamedText[] = [];
   #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
-  /** Those that an approver is asked about, as they go to the model. */
+  /** Those that hold what an approver is asked about, as they go to the model. */
   #heldHeaders: readonly NamedText[] = [];
+
+  /** Names and values, in turn. */
+  #boundHeaders(): readonly string[] {
+    const asked = new Set(this.#heldHeaders.map(({ id }) => id));
+    return Object.keys(this.#headers)
+      .filter((name) => asked.has(name) || !ofOneTry.has(name))
+      .sort()
+      .flatMap((name) => [name, String(this.#headers[name])]);
+  }
 
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
@@ -694,7 +719,7 @@ class GovernedRequest {
     await this.#ask({
       direction: 'Request',
       rules: this.#approvals,
-      digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, this.#heldHeaders, body),
+      digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, this.#boundHeaders(), body),
       excerpt,
       bytes: 2 * (body?.length ?? 0),
     });
@@ -725,12 +750,14 @@ class GovernedRequest {
       session,
       ask: {
         ...held,
+        // The model's name is bound as it came, and told as the record tells it: it is the caller's word.
+        digest: withModel(held.digest, this.#model),
+        model: session.model,
         // Cut somewhere, perhaps within a pair of surrogates: half of one is no text to whoever reads it.
         excerpt: held.excerpt.toWellFormed(),
         requester: requesterOf(requester),
         operation: this.#route.operation,
-        model: this.#model,
-        session: session.id,
+        session: session.nameHold(),
       },
       snapshot: () => (this.#inForce() ?? runtime).snapshot.hash,
       bytes,
@@ -875,7 +902,7 @@ class GovernedRequest {
     const request = {
       method: this.#exchange.method,
       base: target.url,
-      target: this.#path + this.#query,
+      target: this.#targetPath,
       headers,
       body,
     };
@@ -908,7 +935,7 @@ class GovernedRequest {
     this.#signature = undefined;
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    const path = targetWithCredential(sent, this.#path + this.#query);
+    const path = targetWithCredential(sent, this.#targetPath);
     if (this.#uninspected) return this.#passThrough(decided, path, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     if (jsonBytes !== undefined) headers[jsonLengthHeader] = jsonBytes;
@@ -1341,11 +1368,20 @@ function asSent(header: string): string {
   return isUtf8(bytes) ? bytes.toString('utf8') : header;
 }
 
-/** Of what goes to the model: where, the headers that are asked about, and the bytes. The first line is JSON: what follows is no part of it. */
-const digestOf = (where: string, headers: readonly NamedText[], body: Buffer | undefined): string =>
+/** Of what goes to the model, these headers differ from one try of the same request to the next. */
+const ofOneTry = new Set(['baggage', 'idempotency-key', 'traceparent', 'tracestate', 'user-agent', 'x-request-id']);
+
+/** Of what goes to the model: where, the headers, and the bytes. The first line is JSON: what follows is no part of it. */
+const digestOf = (where: string, headers: readonly string[], body: Buffer | undefined): string =>
   `sha256:${createHash('sha256')
-    .update(`${JSON.stringify([where, ...headers.flatMap(({ id, text }) => [id, text])])}\n`)
+    .update(`${JSON.stringify([where, ...headers])}\n`)
     .update(body ?? '')
+    .digest('hex')}`;
+
+/** What an approval is bound to beside what it tells. */
+const withModel = (digest: string, model: string | undefined): string =>
+  `sha256:${createHash('sha256')
+    .update(JSON.stringify([digest, model ?? null]))
     .digest('hex')}`;
 
 /** Policies under which one request is looked at. */

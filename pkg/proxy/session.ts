@@ -85,6 +85,7 @@ export class Session {
   #unwritten = 0;
   #started = false;
   #ended = false;
+  #holds = 0;
 
   generation = 'none';
   caller: Identity | undefined = undefined;
@@ -213,6 +214,15 @@ export class Session {
   /** What stands beside a text in the record: what it was, where anything of it was masked. */
   #sealed(direction: 'request' | 'response', lane: string, raw: string): Partial<SealedText> {
     return this.#sealer?.seal(direction, lane, raw) ?? {};
+  }
+
+  /**
+   * Whom an approval lets through: this session, or of one with several messages that were held, the n-th of them, `ID-n`. One
+   * approval lets one of them through, so that the next is not taken for the same one asking again.
+   */
+  nameHold(): string {
+    this.#holds++;
+    return this.#holds === 1 ? this.id : `${this.id}-${this.#holds}`;
   }
 
   /** What became of its approval. @throws RefusedError audit_unavailable. */
