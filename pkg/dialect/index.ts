@@ -3,6 +3,7 @@ export type {
   Dialect,
   FilePart,
   FrameView,
+  JoinedLane,
   Lane,
   LaneEnds,
   LoneValue,
@@ -36,6 +37,8 @@ export { framed, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
 export type { Trailers } from './grpc/trailers.ts';
 export type { Projected, Rpc } from './rpc.ts';
+export type { DocumentBody, DocumentText } from './document.ts';
+export type { FormBody, FormFile, FormText } from './form/form.ts';
 export { jsonLengthHeader } from './split-body.ts';
 export type { SplitBody, SplitText } from './split-body.ts';
 export type { FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';

@@ -10,12 +10,14 @@ import { llamacpp } from './llamacpp/llamacpp.ts';
 import { modelServer } from './model-server/model-server.ts';
 import { ollama } from './ollama/ollama.ts';
 import { openai } from './openai/openai.ts';
+import { openAiMedia } from './openai-media/openai-media.ts';
 import { responses } from './responses/responses.ts';
 import { tgi } from './tgi/tgi.ts';
 
 /** In the order in which they are asked; `generic` knows every route. */
 export const dialects: readonly Dialect[] = [
   openai,
+  openAiMedia,
   responses,
   anthropic,
   ollama,
