@@ -40,6 +40,17 @@ const dialects: readonly Limited[] = [
       [undefined, 'max_tokens'],
     ],
   },
+  { path: '/v2/chat', body: { model: 'm', messages }, places: [[undefined, 'max_tokens']] },
+  {
+    path: '/v1beta/models/m:generateContent',
+    body: { contents: [{ parts: [{ text: 'a' }] }] },
+    places: [
+      ['generationConfig', 'maxOutputTokens'],
+      ['generationConfig', 'max_output_tokens'],
+      ['generation_config', 'maxOutputTokens'],
+      ['generation_config', 'max_output_tokens'],
+    ],
+  },
   {
     path: 'realtime',
     body: { type: 'response.create' },

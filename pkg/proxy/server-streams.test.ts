@@ -22,8 +22,9 @@ function hold(
   expected: Joined,
   read: (left: string) => Joined,
 ): void {
+  const route = recognise('POST', path);
   for (const reads of readsOf(events, sizes)) {
-    const stream = maskedStream(recognise('POST', path), sse);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
     for (const some of reads) {
       stream.data(some);
       const left = read(stream.left);
@@ -143,6 +144,158 @@ describe("Triton's events", () => {
         const events = pieces.map((text_output) => event({ model_name: 'm', model_version: '1', text_output }));
         hold(path, events, sizes, { text: maskedWhole(pieces.join(''), 'text', 'cut') }, read);
       }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("Gemini's chunks", () => {
+  const path = '/v1beta/models/m:streamGenerateContent';
+  interface Chunk {
+    readonly candidates: readonly {
+      readonly index?: number;
+      readonly content: { readonly parts: readonly { readonly text?: string; readonly thought?: boolean }[] };
+    }[];
+  }
+  /** What clients join of each candidate: its thoughts, and its texts over all parts. */
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { thoughts0: '', text0: '', thoughts1: '', text1: '' };
+    for (const body of bodies(left) as unknown as Chunk[])
+      for (const { index = 0, content } of body.candidates)
+        for (const { text, thought } of content.parts)
+          joined[`${thought === true ? 'thoughts' : 'text'}${index}`] += text ?? '';
+    return joined;
+  }
+  const part = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ text: piece }) },
+    fc.record({ text: piece, thought: fc.constant(true) }),
+    fc.constant({ functionCall: { name: 'f', args: { to: 'ana@example.com' } } }),
+  );
+
+  test('of two candidates at once, their texts over several parts', () => {
+    const chunk = fc.record({ index: fc.nat({ max: 1 }), parts: fc.array(part, { maxLength: 3 }) });
+    fc.assert(
+      fc.property(
+        fc.array(chunk, { maxLength: 30 }),
+        cuts,
+        fc.constantFrom('STOP', 'MAX_TOKENS'),
+        (chunks, sizes, finishReason) => {
+          const usageMetadata = { promptTokenCount: 1, candidatesTokenCount: 1 };
+          const events = [
+            ...chunks.map(({ index, parts }) =>
+              event({
+                candidates: [{ ...(index > 0 && { index }), content: { parts, role: 'model' } }],
+                usageMetadata,
+              }),
+            ),
+            ...[0, 1].map((index) =>
+              event({ candidates: [{ index, content: { parts: [] }, finishReason }], usageMetadata }),
+            ),
+          ];
+          const whole = (at: number, thinks: boolean): string =>
+            chunks
+              .filter(({ index }) => index === at)
+              .flatMap(({ parts }) => parts as { readonly text?: string; readonly thought?: boolean }[])
+              .map(({ text, thought }) => ((thought === true) === thinks ? (text ?? '') : ''))
+              .join('');
+          const end = finishReason === 'STOP' ? 'complete' : 'cut';
+          const expected = Object.fromEntries(
+            [0, 1].flatMap((at) => [
+              [`thoughts${at}`, maskedWhole(whole(at, true), 'text', end)],
+              [`text${at}`, maskedWhole(whole(at, false), 'text', end)],
+            ]),
+          );
+          hold(path, events, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('an error that comes bare breaks off what is held, and is told in both ways', () => {
+    const route = recognise('POST', path);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
+    const begun = event({ candidates: [{ content: { parts: [{ text: 'Pay 4111 1111 1111' }] } }] });
+    stream.data(Buffer.from(`${begun}{"error":{"code":500,"message":"lost ana@example.com"}}`));
+    stream.end();
+    const error = '{"error":{"code":500,"message":"lost [hidden]"}}';
+    expect(stream.left).toBe(`event: error\ndata: ${error}\n\n${error}`);
+  });
+});
+
+describe("Cohere's events", () => {
+  const path = '/v2/chat';
+  interface Event {
+    readonly type: string;
+    readonly index?: number;
+    readonly delta?: {
+      readonly message?: {
+        readonly content?: { readonly text?: string; readonly thinking?: string };
+        readonly tool_plan?: string;
+        readonly tool_calls?: { readonly function?: { readonly arguments?: string } };
+      };
+    };
+  }
+  const named = (body: { readonly type: string; readonly [field: string]: unknown }): string =>
+    `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { thinking: '', text: '', plan: '', call: '' };
+    for (const { delta } of bodies(left) as unknown as Event[]) {
+      const { content, tool_plan: plan, tool_calls: call } = delta?.message ?? {};
+      joined['thinking'] += content?.thinking ?? '';
+      joined['text'] += content?.text ?? '';
+      joined['plan'] += plan ?? '';
+      joined['call'] += call?.function?.arguments ?? '';
+    }
+    return joined;
+  }
+  const content = (type: string, index: number, more: object): string =>
+    named({ type, index, delta: { message: { content: more } } });
+  const calls = (type: string, more: object): string =>
+    named({ type, index: 0, delta: { message: { tool_calls: more } } });
+  const several = fc.array(piece, { maxLength: 20 });
+
+  test('of thoughts, a text, a plan and a call', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          thinking: several,
+          text: several,
+          plan: several,
+          note: several,
+          size: fc.integer({ min: 1, max: 30 }),
+        }),
+        cuts,
+        fc.constantFrom('COMPLETE', 'MAX_TOKENS'),
+        ({ thinking, text, plan, note, size }, sizes, finish_reason) => {
+          const call = JSON.stringify({ note: note.join('') });
+          const events = [
+            named({ type: 'message-start', id: 'i', delta: { message: { role: 'assistant', content: [] } } }),
+            content('content-start', 0, { type: 'thinking', thinking: '' }),
+            ...thinking.map((one) => content('content-delta', 0, { thinking: one })),
+            named({ type: 'content-end', index: 0 }),
+            content('content-start', 1, { type: 'text', text: '' }),
+            ...text.map((one) => content('content-delta', 1, { text: one })),
+            named({ type: 'content-end', index: 1 }),
+            ...plan.map((one) => named({ type: 'tool-plan-delta', delta: { message: { tool_plan: one } } })),
+            calls('tool-call-start', { id: 't', type: 'function', function: { name: 'f', arguments: '' } }),
+            ...(call.match(new RegExp(`.{1,${size}}`, 'gsu')) ?? []).map((one) =>
+              calls('tool-call-delta', { function: { arguments: one } }),
+            ),
+            named({ type: 'tool-call-end', index: 0 }),
+            named({ type: 'message-end', delta: { finish_reason, usage: { tokens: { input_tokens: 1 } } } }),
+            'data: [DONE]\n\n',
+          ];
+          const end = finish_reason === 'COMPLETE' ? 'complete' : 'cut';
+          const expected = {
+            thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
+            text: maskedWhole(text.join(''), 'text', end),
+            plan: maskedWhole(plan.join(''), 'text', 'complete'),
+            call: maskedWhole(call, 'json', end),
+          };
+          hold(path, events, sizes, expected, read);
+        },
+      ),
       { numRuns: 60 },
     );
   });
