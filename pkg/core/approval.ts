@@ -1,5 +1,5 @@
-import { keptSub } from './decision.ts';
 import type { Identity } from './identity.ts';
+import { keptSub } from './naming.ts';
 import type { Operation } from './operation.ts';
 import type { RuleId } from './snapshot.ts';
 

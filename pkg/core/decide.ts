@@ -1,9 +1,9 @@
 import { JsonError, jsonValue, parseJson } from '../base/index.ts';
-import { isAsker, isSameCaller, isTellable, keptSub } from './decision.ts';
+import { isAsker, isTellable } from './decision.ts';
 import type { Undecided } from './decision.ts';
 import type { Identity } from './identity.ts';
 import { sha256 } from './canonical.ts';
-import { isSameUser } from './naming.ts';
+import { isSameCaller, isSameUser, keptSub } from './naming.ts';
 
 /** A decision of somebody whom a token proves, as the controller's decision endpoint takes it and a sidecar on its own does. */
 export interface Choice {

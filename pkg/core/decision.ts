@@ -1,7 +1,6 @@
-import { sha256 } from './canonical.ts';
 import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
 import type { Identity } from './identity.ts';
-import { isSameUser, mayBeSameUser } from './naming.ts';
+import { isSameCaller, isSameUser, mayBeSameUser } from './naming.ts';
 import type { ApprovalSpec } from './policy.ts';
 
 /** What people's votes come to. Whoever keeps approvals and grants (controller, webhook, a folder of files) reckons by this alone. */
@@ -21,7 +20,7 @@ export interface Vote {
         readonly kubernetesUser?: string | undefined;
         /** {@link Identity.naming}. */
         readonly naming?: string | undefined;
-        /** {@link Named.sub}. */
+        /** `sub` of their token, see {@link Named}. */
         readonly sub?: string | undefined;
         /** Address that the decision came from. */
         readonly from?: string | undefined;
@@ -39,7 +38,7 @@ export interface Asker {
   readonly kubernetesUser: string | undefined;
   /** {@link Identity.naming}. Undefined: no subject of the same issuer is known to be somebody else's. */
   readonly naming?: string | undefined;
-  /** {@link Named.sub}. */
+  /** `sub` of their token, see {@link Named}. */
   readonly sub?: string | undefined;
   /**
    * The Kubernetes user who asked in the caller's name. They do not count either, so that nobody counts of whom it is not known
@@ -57,25 +56,6 @@ export interface Undecided {
   readonly expiresAt: number;
   readonly asker: Asker;
 }
-
-/** Whom an issuer names. */
-export interface Named {
-  readonly issuer: string;
-  /** As the policy names people. */
-  readonly subject: string;
-  /** `sub` of their token, where the policy names people by another claim: that one may change, an address for one. */
-  readonly sub?: string | undefined;
-}
-
-const namesOf = ({ subject, sub }: Named): readonly string[] => (sub === undefined ? [subject] : [subject, sub]);
-
-/** By any of their names. */
-export const isSameCaller = (one: Named, other: Named): boolean =>
-  one.issuer === other.issuer && namesOf(one).some((name) => namesOf(other).includes(name));
-
-/** A `sub` as approvals keep it: what is too long for them, or does not survive the API server, by its SHA-256. */
-export const keptSub = (sub: string): string =>
-  sub.length <= 512 && sub.isWellFormed() ? sub : `sha256:${sha256(sub)}`;
 
 /** Who the asker is to Kubernetes, and who asked for them. */
 const usersOf = ({ kubernetesUser, requestedBy }: Asker): readonly string[] =>
