@@ -276,6 +276,7 @@ describe('recognising', () => {
       'kserve',
       'gemini',
       'cohere',
+      'bedrock',
       'grpc',
       'generic',
     ]);
