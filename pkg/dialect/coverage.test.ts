@@ -44,6 +44,7 @@ function seenBy(view: RequestView | AnswerView): Seen {
   for (const value of view.loneValues) count(value.key ? seen.keys : seen.strings, value.node.text);
   for (const node of view.opaque) count(seen.strings, node.text);
   if ('tokenLanes' in view) {
+    for (const { nodes } of view.joined ?? []) for (const node of nodes) count(seen.strings, node.text);
     for (const node of view.integerArrays) collect(node, seen);
     for (const { node, shape } of view.tokenLanes)
       if (shape === 'entries') for (const entry of node.items) countTokens(entry, seen);
@@ -1039,6 +1040,101 @@ const ownFrame = (route: ReturnType<typeof recogniseSocket>, root: JsonNode): An
   route.dialect.frame(route, undefined, '', root);
 
 /** @param as the field whose words alone are taken stays as it is. */
+const transcription = recognise('POST', '/v1/audio/transcriptions');
+const generation = recognise('POST', '/v1/images/generations');
+const speech = recognise('POST', '/v1/audio/speech');
+/** The JSON that says the same as a form. */
+const transcriptionForm = fc.record(
+  {
+    file: fc.record({ filename: fc.constant('a'), type: fc.constant('audio/mpeg'), bytes: fc.nat() }),
+    model: fc.constant('m'),
+    prompt: fc.constant('words'),
+    'keywords[]': fc.array(fc.constant('k'), { maxLength: 2 }),
+    'known_speaker_names[]': fc.array(fc.constant('n'), { maxLength: 2 }),
+    ZZfield: tree,
+  },
+  { requiredKeys: ['file', 'model'] },
+);
+const speechRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    input: fc.constant('hi'),
+    instructions: fc.constant('slowly'),
+    voice: fc.constant('v'),
+    metadata: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'input'] },
+);
+const pictureRequest = fc.record(
+  { model: fc.constant('m'), prompt: fc.constant('hi'), user: fc.constant('u'), style: fc.constant('s'), ZZtop: tree },
+  { requiredKeys: ['prompt'] },
+);
+const transcriptPiece = fc.record(
+  {
+    id: fc.oneof(fc.nat(), fc.constant('s')),
+    text: fc.oneof({ weight: 4, arbitrary: fc.constant('hi') }, tree),
+    word: fc.oneof({ weight: 4, arbitrary: fc.constant('hi') }, tree),
+    speaker: fc.constant('Ana'),
+    tokens: fc.oneof(fc.array(fc.nat(), { maxLength: 3 }), tree),
+    ZZpiece: tree,
+  },
+  { requiredKeys: [] },
+);
+const transcriptAnswer = fc.record(
+  {
+    text: fc.constant('hi'),
+    language: fc.constant('english'),
+    duration: fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant('1')),
+    segments: fc.array(transcriptPiece, { maxLength: 3 }),
+    words: fc.oneof(fc.array(transcriptPiece, { maxLength: 3 }), tree),
+    languages: fc.array(dictionary, { maxLength: 2 }),
+    usage: tree,
+    error: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['text'] },
+);
+const pictureAnswer = fc.record(
+  {
+    created: fc.nat(),
+    data: fc.array(fc.record({ url: fc.constant('u'), revised_prompt: tree, ZZpicture: tree }, { requiredKeys: [] }), {
+      maxLength: 3,
+    }),
+    background: tree,
+    usage: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['data'] },
+);
+const transcriptEvent = fc.record(
+  {
+    type: fc.constantFrom('transcript.text.delta', 'transcript.text.done', 'error'),
+    delta: fc.constant('hi'),
+    text: tree,
+    segment_id: fc.constant('s'),
+    usage: tree,
+    ZZevent: tree,
+  },
+  { requiredKeys: ['type'] },
+);
+const speechEvent = fc.record(
+  {
+    type: fc.constantFrom('speech.audio.delta', 'speech.audio.done'),
+    audio: fc.constant('aGk='),
+    usage: tree,
+    ZZ: tree,
+  },
+  { requiredKeys: ['type'] },
+);
+
+/** As the answer of one request is read. */
+const eventOf = (asked: RequestView, root: JsonNode): AnswerView => {
+  const { answers } = asked;
+  if (answers === undefined) throw new Error('no route');
+  return answers.dialect.frame(answers, undefined, '', root);
+};
+
 function attack(
   arbitrary: fc.Arbitrary<unknown>,
   view: (root: JsonNode) => RequestView | AnswerView,
@@ -1146,6 +1242,22 @@ describe('every string and every unknown key', () => {
     attack(generateRequest, (root) => generate.dialect.request(generate, root));
     attack(generateAnswer, (root) => generate.dialect.answer(generate, root, 200));
     attack(generateAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
+  });
+
+  it("of OpenAI's audio and image requests, answers and events is seen exactly once", () => {
+    attack(transcriptionForm, (root) => transcription.dialect.request(transcription, root));
+    attack(speechRequest, (root) => speech.dialect.request(speech, root));
+    attack(pictureRequest, (root) => generation.dialect.request(generation, root));
+    attack(transcriptAnswer, (root) => transcription.dialect.answer(transcription, root, 200));
+    attack(pictureAnswer, (root) => generation.dialect.answer(generation, root, 200));
+    attack(tree, (root) => speech.dialect.answer(speech, root, 500));
+    const file = { filename: 'a.mp3', type: 'audio/mpeg', bytes: 1 };
+    const asked = parseJson(JSON.stringify({ file, model: 'm', stream: 'true' }));
+    const told = transcription.dialect.request(transcription, asked);
+    attack(transcriptEvent, (root) => eventOf(told, root), 'type');
+    const said = parseJson(JSON.stringify({ model: 'm', input: 'hi', stream_format: 'sse' }));
+    const sound = speech.dialect.request(speech, said);
+    attack(speechEvent, (root) => eventOf(sound, root), 'type');
   });
 
   it("of Gemini's requests, answers, lists and chunks is seen exactly once", () => {

@@ -653,6 +653,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.append([{ entry: { type: 'authorities', at: testTime, bundle: 'pem' } }]);
       expect(await store.lastOf('retention')).toEqual({ index: 1, text: expect.stringContaining('"all":30') });
       expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
+      expect(await store.lastOf('retention', 1)).toMatchObject({ index: 0 });
+      expect(await store.lastOf('retention', 0)).toBeUndefined();
     });
 
     test('has a time that it has reached, which does not go back and outlives a restart', async () => {
