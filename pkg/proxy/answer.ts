@@ -737,7 +737,8 @@ export class Answer implements LiveRequest {
     if (refused.code === 'internal_error') this.#depart();
     else this.#recordBroken();
     // Of no stream whose callers know what an event of ours is, or one that leaves as it comes: only a cut says that it is not whole.
-    const unsaid = this.#stream === undefined || this.#framing?.isFile === true;
+    const framing = this.#framing;
+    const unsaid = this.#stream === undefined || framing?.isFile === true || framing?.breaksOff === true;
     const cut = this.#left && (unsaid || (this.#beside && refused.code.startsWith('upstream_')));
     if (this.#left) {
       try {
