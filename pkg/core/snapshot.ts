@@ -11,7 +11,9 @@ import type {
   Profile,
   RateLimits,
   Replacement,
+  RouteSpec,
   ServiceAccountSpec,
+  ServiceSpec,
   SidegateSpec,
   UpstreamSpec,
 } from './policy.ts';
@@ -115,6 +117,10 @@ export interface Snapshot {
   readonly profile: Profile;
   readonly approvals: CombinedApprovals | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
+  /** Services of gRPC that policies describe, each once. */
+  readonly grpcServices: readonly ServiceSpec[];
+  /** Routes that policies describe, each path once. */
+  readonly routes: readonly RouteSpec[];
   readonly requestLimits: {
     readonly maxBodyBytes: number;
     readonly bodyTimeoutMs: number;

@@ -15,6 +15,8 @@ export type {
   Usage,
 } from './dialect.ts';
 export { openai } from './openai/openai.ts';
+export { describedRoutes } from './described-routes.ts';
+export type { DescribedRoutes } from './described-routes.ts';
 export { generic } from './generic.ts';
 export { recogniseSocket } from './generic-socket.ts';
 export {
@@ -29,7 +31,8 @@ export {
   socketRecord,
   socketType,
 } from './framing/socket-messages.ts';
-export { grpc, recogniseRpc } from './grpc/grpc.ts';
+export { describedServices, grpc, recogniseRpc } from './grpc/grpc.ts';
+export type { DescribedServices } from './grpc/grpc.ts';
 export { framed, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
 export type { Trailers } from './grpc/trailers.ts';

@@ -1,5 +1,7 @@
+import type { DescribedRoutes } from './described-routes.ts';
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { bedrock } from './bedrock/bedrock.ts';
 import { cohere } from './cohere/cohere.ts';
 import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
@@ -26,6 +28,7 @@ export const dialects: readonly Dialect[] = [
   kserve,
   gemini,
   cohere,
+  bedrock,
   grpc,
   generic,
 ];
@@ -33,8 +36,16 @@ export const dialects: readonly Dialect[] = [
 /**
  * What a request is. Always answers: a route that no dialect knows, or a known path with another method, is `Other` (or `Admin`) of the
  * generic dialect. `path` is normalised and has no query.
+ *
+ * @param described routes of policies: of those that no dialect knows.
  */
-export function recognise(method: string, path: string): Route {
+export function recognise(method: string, path: string, described?: DescribedRoutes): Route {
+  const route = ofDialects(method, path);
+  if (described === undefined || route.dialect !== generic || route.operation !== 'Other') return route;
+  return described.route(method, path) ?? route;
+}
+
+function ofDialects(method: string, path: string): Route {
   const key = `${method} ${path}`;
   const known = routes.get(key);
   if (known !== undefined) return known;

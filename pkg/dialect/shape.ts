@@ -57,6 +57,8 @@ export interface Shape {
   readonly strict?: boolean;
   /** Strings and integer arrays here never reach the model as tokens: schemas. */
   readonly noTokens?: boolean;
+  /** It may stand within itself: places below are not kept. */
+  readonly nests?: boolean;
   /** Not part of the dialect: lanes tell their path. */
   readonly unknown?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */

@@ -306,11 +306,15 @@ class GovernedRequest {
   recognise(): void {
     const session = this.#session;
     const { method, headers } = this.#exchange;
+    const { services, routes } = this.#need(this.#runtime);
+    const before = this.#route;
     this.#route = this.#isRpc
-      ? recogniseRpc(method, this.#path)
+      ? recogniseRpc(method, this.#path, services)
       : this.#socket !== undefined
-        ? recogniseSocket(this.#path)
-        : recognise(method, this.#path);
+        ? recogniseSocket(this.#path, routes)
+        : recognise(method, this.#path, routes);
+    // What a policy describes is read anew under another one.
+    if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =
@@ -463,10 +467,22 @@ class GovernedRequest {
     // Servers end the JSON there, and take what follows for something else.
     if (jsonLength !== undefined) return this.#splitText(body, String(jsonLength));
     const type = headers['content-type'];
+    if (this.#isText) return this.#bareText(body, type);
     const { form } = this.#route;
     if (form !== undefined) return (this.#form = form.read(body, type ?? '')).text;
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
+  }
+
+  /** Its body is text and nothing else: read as the JSON string that says the same. */
+  get #isText(): boolean {
+    return this.#route.described === 'Text';
+  }
+
+  /** @throws RefusedError unsupported_media_type, invalid_encoding */
+  #bareText(body: Buffer, type: string | undefined): string {
+    if (type !== undefined && !textBody.test(type)) throw new RefusedError('unsupported_media_type');
+    return JSON.stringify(decodeUtf8(body, () => new RefusedError('invalid_encoding')));
   }
 
   /** @throws RefusedError unsupported_media_type, invalid_request */
@@ -560,7 +576,7 @@ class GovernedRequest {
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
   get #opaque(): boolean {
     if (this.#route.body === 'opaque') return true;
-    if (this.#route.body === 'rpc' || this.#socket !== undefined) return false;
+    if (this.#route.body === 'rpc' || this.#route.described !== undefined || this.#socket !== undefined) return false;
     return this.#route.operation === 'Other' && !jsonBody.test(this.#exchange.headers['content-type'] ?? '');
   }
 
@@ -871,7 +887,10 @@ class GovernedRequest {
   #answers: Route | undefined;
 
   #editedBody(body: Buffer): Buffer {
-    if (this.#message === undefined) return editBody(body, this.#bodyText, this.#edits);
+    if (this.#message === undefined) {
+      const edited = editBody(body, this.#bodyText, this.#edits);
+      return edited === body || !this.#isText ? edited : Buffer.from(parseJson(edited.toString('utf8')).string ?? '');
+    }
     const edits = outermost(this.#edits);
     // Compressed as it came only where the header that says so goes with it.
     const asItCame = body[0] === 0 || !this.#need(this.#runtime).snapshot.enforcing;
@@ -1452,6 +1471,8 @@ const asksForAsync = (exchange: Exchange): boolean =>
     .some((one) => one.trim().toLowerCase() === 'respond-async');
 
 const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
+
+const textBody = /^text\/plain\s*(?:;\s*charset="?(?:utf-8|us-ascii)"?\s*)?$/i;
 
 /** As metrics name it. */
 export function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {

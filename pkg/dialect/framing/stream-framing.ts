@@ -63,6 +63,8 @@ export interface StreamFraming {
   splitter(): FrameSplitter;
   /** A frame of our own. */
   frame(data: string, event?: string): string;
+  /** It has no frame that tells of an error: an answer that must not go on breaks off. */
+  readonly breaksOff?: true;
   /** A frame with its data and this name, and without anything else that stood in it. */
   bare(frame: StreamFrame, event: string | undefined): StreamFrame;
   /** What leaves for a frame that says nothing. */
