@@ -928,6 +928,89 @@ const cohereEvent = fc.record(
   { requiredKeys: ['type', 'index'] },
 );
 
+const bedrockMedia = fc.record({
+  format: fc.constantFrom('png', 'pdf', 'txt'),
+  source: fc.record({ bytes: leaf, ZZsource: tree }),
+  ZZmedia: tree,
+});
+const bedrockBlock = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      text: fc.constant('words'),
+      image: bedrockMedia,
+      document: fc.oneof(
+        bedrockMedia,
+        fc.record({ format: fc.constant('txt'), name: leaf, source: fc.record({ text: leaf, ZZsource: tree }) }),
+      ),
+      toolUse: fc.record({ toolUseId: fc.constant('t'), name: fc.constant('f'), input: tree, ZZuse: tree }),
+      toolResult: fc.record({
+        toolUseId: fc.constant('t'),
+        content: fc.array(fc.record({ text: leaf, json: tree, ZZresult: tree }, { requiredKeys: [] }), {
+          maxLength: 2,
+        }),
+      }),
+      reasoningContent: fc.record({ reasoningText: fc.record({ text: leaf, ZZreasoning: tree }), ZZcontent: tree }),
+      citationsContent: fc.record({ content: fc.array(fc.record({ text: leaf })), citations: fc.array(dictionary) }),
+      ZZblock: tree,
+    },
+    { requiredKeys: [] },
+  ),
+);
+const bedrockMessage = fc.record({
+  role: fc.constantFrom('user', 'assistant'),
+  content: fc.array(bedrockBlock, { maxLength: 3 }),
+});
+const converseRequest = fc.record(
+  {
+    messages: fc.array(bedrockMessage, { minLength: 1, maxLength: 2 }),
+    system: fc.array(fc.record({ text: leaf, ZZsystem: tree }), { maxLength: 2 }),
+    inferenceConfig: fc.record({ stopSequences: fc.constant(['halt']), ZZconfig: tree }, { requiredKeys: [] }),
+    toolConfig: fc.record({
+      tools: fc.array(
+        fc.record({ toolSpec: fc.record({ name: leaf, inputSchema: fc.record({ json: tree }), ZZspec: tree }) }),
+        { maxLength: 2 },
+      ),
+      ZZtools: tree,
+    }),
+    additionalModelRequestFields: fc.record({ thinking: tree, ZZfield: tree }, { requiredKeys: [] }),
+    requestMetadata: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['messages'] },
+);
+const converseAnswer = fc.record(
+  {
+    output: fc.record({ message: bedrockMessage, ZZoutput: tree }),
+    stopReason: fc.constantFrom('end_turn', 'max_tokens', null),
+    usage: tree,
+    trace: tree,
+    additionalModelResponseFields: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['output'] },
+);
+const converseEvent = fc.record(
+  {
+    contentBlockIndex: fc.nat({ max: 3 }),
+    start: fc.oneof(fc.record({ toolUse: fc.record({ name: leaf, ZZuse: tree }), ZZstart: tree }), dictionary),
+    delta: fc.oneof(
+      fc.record({ text: fc.constant('a'), ZZdelta: tree }),
+      fc.record({ toolUse: fc.record({ input: fc.constant('{"a'), ZZuse: tree }) }),
+      fc.record({ reasoningContent: fc.record({ text: leaf, signature: leaf, ZZreasoning: tree }) }),
+      fc.record({ citation: fc.record({ title: leaf, location: tree, ZZcitation: tree }) }),
+      fc.record({ toolResult: fc.array(fc.record({ text: leaf, ZZresult: tree }), { maxLength: 2 }) }),
+      tree,
+    ),
+    stopReason: fc.constant('end_turn'),
+    usage: tree,
+    trace: tree,
+    p: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['contentBlockIndex'] },
+);
+
 const tgi = recognise('POST', '/generate');
 const tgiStream = recognise('POST', '/generate_stream');
 const tgiListed = recognise('POST', '/');
@@ -1226,6 +1309,25 @@ describe('every string and every unknown key', () => {
       ZZtop: tree,
     });
     attack(embedded, (root) => embed.dialect.answer(embed, root, 200));
+  });
+
+  it("of Bedrock's requests, answers, events and exceptions is seen exactly once", () => {
+    const at = (kind: string): ReturnType<typeof recognise> => recognise('POST', `/model/m/${kind}`);
+    const [converse, stream] = [at('converse'), at('converse-stream')];
+    const [invoke, chunks] = [at('invoke'), at('invoke-with-response-stream')];
+    attack(converseRequest, (root) => converse.dialect.request(converse, root));
+    attack(converseAnswer, (root) => converse.dialect.answer(converse, root, 200));
+    attack(fc.record({ message: leaf, ZZtop: tree }), (root) => converse.dialect.answer(converse, root, 400));
+    for (const name of ['messageStart', 'contentBlockStart', 'contentBlockDelta', 'messageStop', 'metadata'])
+      attack(converseEvent, (root) => stream.dialect.frame(stream, name, '', root));
+    for (const route of [stream, chunks])
+      attack(fc.record({ message: leaf, ZZtop: tree }), (root) =>
+        route.dialect.frame(route, 'throttlingException', '', root),
+      );
+    const invoked = messages.map(({ model: _, ...rest }) => ({ anthropic_version: 'bedrock-2023-05-31', ...rest }));
+    attack(invoked, (root) => invoke.dialect.request(invoke, root));
+    attack(anthropicAnswer, (root) => invoke.dialect.answer(invoke, root, 200));
+    attack(anthropicEvent, (root) => chunks.dialect.frame(chunks, 'chunk', '', root), 'type');
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

@@ -42,6 +42,16 @@ const dialects: readonly Limited[] = [
   },
   { path: '/v2/chat', body: { model: 'm', messages }, places: [[undefined, 'max_tokens']] },
   {
+    path: '/model/m/converse',
+    body: { messages: [{ role: 'user', content: [{ text: 'a' }] }] },
+    places: [['inferenceConfig', 'maxTokens']],
+  },
+  {
+    path: '/model/m/invoke',
+    body: { anthropic_version: 'bedrock-2023-05-31', messages },
+    places: [[undefined, 'max_tokens']],
+  },
+  {
     path: '/v1beta/models/m:generateContent',
     body: { contents: [{ parts: [{ text: 'a' }] }] },
     places: [

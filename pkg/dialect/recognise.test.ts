@@ -277,6 +277,7 @@ describe('recognising', () => {
       'kserve',
       'gemini',
       'cohere',
+      'bedrock',
       'grpc',
       'generic',
     ]);

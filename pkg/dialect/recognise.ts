@@ -1,6 +1,7 @@
 import type { DescribedRoutes } from './described-routes.ts';
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { bedrock } from './bedrock/bedrock.ts';
 import { cohere } from './cohere/cohere.ts';
 import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
@@ -27,6 +28,7 @@ export const dialects: readonly Dialect[] = [
   kserve,
   gemini,
   cohere,
+  bedrock,
   grpc,
   generic,
 ];

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
 import { recognise, sse } from '../dialect/index.ts';
+import type { StreamFrame } from '../dialect/index.ts';
 
 // The guarantee on streams for the model servers' own events: what has left of a text is at all times a prefix of what masking the whole text
 // gives, whatever the cuts into events and reads, and at the end it equals that.
@@ -298,5 +299,160 @@ describe("Cohere's events", () => {
       ),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("Bedrock's messages", () => {
+  const routeOf = (kind: string): ReturnType<typeof recognise> => recognise('POST', `/model/m/${kind}`);
+  const kinds = { converse: routeOf('converse-stream'), invoke: routeOf('invoke-with-response-stream') };
+  const cutsOf = (messages: readonly string[], sizes: readonly number[]): readonly (readonly Buffer[])[] => {
+    const bytes = Buffer.from(messages.join(''), 'latin1');
+    let from = 0;
+    const cut = sizes.map((size) => bytes.subarray(from, (from += size)));
+    return [messages.map((text) => Buffer.from(text, 'latin1')), [bytes], [...cut, bytes.subarray(from)]];
+  };
+  /** What has left, as its clients split it: each message whole, its checksums right. */
+  function framesOf(route: ReturnType<typeof recognise>, left: string): readonly StreamFrame[] {
+    const splitter = route.streams[0]!.splitter();
+    const frames = splitter.push(Buffer.from(left, 'latin1'));
+    expect(splitter.end()).toBeUndefined();
+    return frames;
+  }
+  const bodiesOf = (route: ReturnType<typeof recognise>, left: string): Record<string, unknown>[] =>
+    framesOf(route, left).map(({ data }) => JSON.parse(data ?? '') as Record<string, unknown>);
+
+  function holdBytes(
+    route: ReturnType<typeof recognise>,
+    messages: readonly string[],
+    sizes: readonly number[],
+    expected: Joined,
+    read: (left: string) => Joined,
+  ): void {
+    for (const reads of cutsOf(messages, sizes)) {
+      const stream = maskedStream(route, route.streams[0]!);
+      for (const some of reads) {
+        stream.data(some);
+        for (const [name, text] of Object.entries(read(stream.left)))
+          expect([name, expected[name]?.startsWith(text)]).toEqual([name, true]);
+      }
+      stream.end();
+      expect(read(stream.left)).toEqual(expected);
+    }
+  }
+
+  const several = fc.array(piece, { maxLength: 20 });
+  const told = fc.record({ thinking: several, text: several, note: several, size: fc.integer({ min: 1, max: 30 }) });
+  const cutUp = (whole: string, size: number): readonly string[] =>
+    whole.match(new RegExp(`.{1,${size}}`, 'gsu')) ?? [];
+
+  test('of Converse: thoughts, a text and a call', () => {
+    const framing = kinds.converse.streams[0]!;
+    const named = (name: string, body: object): string => framing.frame(JSON.stringify(body), name);
+    const delta = (contentBlockIndex: number, one: object): string =>
+      named('contentBlockDelta', { contentBlockIndex, delta: one, p: 'abcdef' });
+    interface Piece {
+      readonly delta?: {
+        readonly text?: string;
+        readonly reasoningContent?: { readonly text?: string };
+        readonly toolUse?: { readonly input?: string };
+      };
+    }
+    const read = (left: string): Joined => {
+      const joined = { thinking: '', text: '', call: '' };
+      for (const { delta: one } of bodiesOf(kinds.converse, left) as Piece[]) {
+        joined.thinking += one?.reasoningContent?.text ?? '';
+        joined.text += one?.text ?? '';
+        joined.call += one?.toolUse?.input ?? '';
+      }
+      return joined;
+    };
+    fc.assert(
+      fc.property(
+        told,
+        cuts,
+        fc.constantFrom('end_turn', 'max_tokens'),
+        ({ thinking, text, note, size }, sizes, stopReason) => {
+          const call = JSON.stringify({ note: note.join('') });
+          const messages = [
+            named('messageStart', { role: 'assistant' }),
+            ...thinking.map((one) => delta(0, { reasoningContent: { text: one } })),
+            named('contentBlockStop', { contentBlockIndex: 0 }),
+            ...text.map((one) => delta(1, { text: one })),
+            named('contentBlockStop', { contentBlockIndex: 1 }),
+            named('contentBlockStart', { contentBlockIndex: 2, start: { toolUse: { toolUseId: 't', name: 'f' } } }),
+            ...cutUp(call, size).map((one) => delta(2, { toolUse: { input: one } })),
+            named('contentBlockStop', { contentBlockIndex: 2 }),
+            named('messageStop', { stopReason }),
+            named('metadata', { usage: { inputTokens: 1, outputTokens: 2 } }),
+          ];
+          // A block without any event is one that no other block ended.
+          const end = stopReason === 'end_turn' ? 'complete' : 'cut';
+          const expected = {
+            thinking: maskedWhole(thinking.join(''), 'text', text.length > 0 ? 'complete' : end),
+            text: maskedWhole(text.join(''), 'text', 'complete'),
+            call: maskedWhole(call, 'json', end),
+          };
+          holdBytes(kinds.converse, messages, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("of invoke: Anthropic's blocks in chunks", () => {
+    const framing = kinds.invoke.streams[0]!;
+    const chunk = (body: object): string => framing.frame(JSON.stringify(body));
+    const begin = (index: number, type: string): string =>
+      chunk({ type: 'content_block_start', index, content_block: { type, [type]: '' } });
+    const delta = (index: number, type: string, one: string): string =>
+      chunk({ type: 'content_block_delta', index, delta: { type: `${type}_delta`, [type]: one } });
+    interface Piece {
+      readonly delta?: { readonly text?: string; readonly thinking?: string };
+    }
+    const read = (left: string): Joined => {
+      const joined = { thinking: '', text: '' };
+      for (const { delta: one } of bodiesOf(kinds.invoke, left) as Piece[]) {
+        joined.thinking += one?.thinking ?? '';
+        joined.text += one?.text ?? '';
+      }
+      return joined;
+    };
+    fc.assert(
+      fc.property(told, cuts, fc.constantFrom('end_turn', 'max_tokens'), ({ thinking, text }, sizes, stop_reason) => {
+        const metrics = { inputTokenCount: 1, outputTokenCount: 2 };
+        const messages = [
+          begin(0, 'thinking'),
+          ...thinking.map((one) => delta(0, 'thinking', one)),
+          begin(1, 'text'),
+          ...text.map((one) => delta(1, 'text', one)),
+          chunk({ type: 'message_delta', delta: { stop_reason }, usage: { output_tokens: 2 } }),
+          chunk({ type: 'message_stop', 'amazon-bedrock-invocationMetrics': metrics }),
+        ];
+        const expected = {
+          thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
+          text: maskedWhole(text.join(''), 'text', stop_reason === 'end_turn' ? 'complete' : 'cut'),
+        };
+        holdBytes(kinds.invoke, messages, sizes, expected, read);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('an exception breaks off what is held, and is told', () => {
+    for (const route of [kinds.converse, kinds.invoke]) {
+      const framing = route.streams[0]!;
+      const stream = maskedStream(route, framing);
+      const text = 'Pay 4111 1111 1111';
+      const begun =
+        route === kinds.converse
+          ? framing.frame(JSON.stringify({ contentBlockIndex: 0, delta: { text } }), 'contentBlockDelta')
+          : framing.frame(JSON.stringify({ type: 'content_block_delta', index: 0, delta: { text } }));
+      const lost = framing.frame('{"message":"lost ana@example.com"}', 'modelStreamErrorException');
+      stream.data(Buffer.from(begun + lost, 'latin1'));
+      stream.end();
+      expect(framesOf(route, stream.left).map(({ event: name, data }) => [name, data])).toEqual([
+        ['modelStreamErrorException', '{"message":"lost [hidden]"}'],
+      ]);
+    }
   });
 });

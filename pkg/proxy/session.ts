@@ -279,7 +279,8 @@ export class Session {
   }
 
   /**
-   * Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left.
+   * Hands over the end, once, and what was not written yet. It is in the record within 100 ms; at once where nothing of the session is there,
+   * as of what is refused. Never throws: the bytes have left.
    *
    * @param toLeave bytes of an answer that leaves right behind it.
    */
@@ -313,7 +314,8 @@ export class Session {
         total: round(this.age),
       },
     });
-    this.#record.later(events);
+    if (this.#lines === 0) this.#record.whole(events);
+    else this.#record.later(events);
   }
 
   get ended(): boolean {

@@ -47,6 +47,8 @@ const busyMs = 5_000;
  */
 export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   const { path, clock, cacheBytes = 32 * 1024 * 1024, reserveBytes = 0 } = options;
+  // SQLite's names of what is in no file: its lock and its words would be files of that name.
+  if (path === '' || path === ':memory:') throw new StoreError('not_a_store', 'a store is a file');
   const volume = openVolume(`${path}-reserve`, reserveBytes);
   // SQLite needs some to open a file.
   if (volume.freeBytes < leastToOpen) volume.release();
