@@ -158,6 +158,16 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
     io.stdout(
       `not recorded: ${printable(source)}, before its line ${line}: ${unknown === true ? 'its machine had crashed, and lines of its last 100 ms may be lost' : `${events} events`}\n`,
     );
+  for (const { source, chain, first, last, why, entry } of verdict.lostLines)
+    io.stdout(
+      `lost by its sidecar: ${printable(source)}, ${first === last ? `line ${first}` : `lines ${first} to ${last}`} of chain ${printable(chain)} (${printable(why)}), as entry ${entry} says\n`,
+    );
+  for (const { source, chain, lines, at } of verdict.neverSigned)
+    io.stdout(
+      `never signed by its sidecar: ${printable(source)}, chain ${printable(chain)}: ${lines} lines, the last taken in at ${new Date(at).toISOString()}\n`,
+    );
+  const moreUnsigned = verdict.neverSignedChains - verdict.neverSigned.length;
+  if (moreUnsigned > 0) io.stdout(`never signed by their sidecars: and ${moreUnsigned} more chains\n`);
   const {
     entries,
     begins,
