@@ -143,11 +143,8 @@ function retentionDaysOf(flags: Flags): number | undefined {
 const wordsOf = ({ fault, entry, to, what }: LogFinding): string =>
   printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`);
 
-function report(verdict: LogVerdict, io: CommandIo): ExitCode {
-  for (const finding of verdict.findings) io.stdout(`${wordsOf(finding)}\n`);
-  for (const finding of verdict.lies) io.stdout(`by its own sidecar: ${wordsOf(finding)}\n`);
-  for (const { fault, source, count } of verdict.leftOut)
-    io.stdout(`${fault}: and ${count} more of this kind${source === undefined ? '' : ` from ${printable(source)}`}\n`);
+/** What is not on record, as the record itself says, and what nobody but the recorder vouches for. */
+function reportLosses(verdict: LogVerdict, io: Pick<CommandIo, 'stdout'>): void {
   for (const { source, lines, ended, gone } of verdict.lostWithPods)
     io.stdout(
       `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +
@@ -168,6 +165,14 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
     );
   const moreUnsigned = verdict.neverSignedChains - verdict.neverSigned.length;
   if (moreUnsigned > 0) io.stdout(`never signed by their sidecars: and ${moreUnsigned} more chains\n`);
+}
+
+function report(verdict: LogVerdict, io: CommandIo): ExitCode {
+  for (const finding of verdict.findings) io.stdout(`${wordsOf(finding)}\n`);
+  for (const finding of verdict.lies) io.stdout(`by its own sidecar: ${wordsOf(finding)}\n`);
+  for (const { fault, source, count } of verdict.leftOut)
+    io.stdout(`${fault}: and ${count} more of this kind${source === undefined ? '' : ` from ${printable(source)}`}\n`);
+  reportLosses(verdict, io);
   const {
     entries,
     begins,

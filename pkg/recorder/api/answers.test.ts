@@ -225,7 +225,10 @@ test.each([
   ['/v1/log/entries?from=2&lines=false', 'entries', 'from 2'],
 ])('who reads what others asked and held, at %s, is on record first', async (path, what, question) => {
   const one = peer();
-  await ask('ana', one, { path });
+  const asked = ask('ana', one, { path });
+  await turns();
+  one.destroy();
+  await asked;
   expect([one.statusCode, noted]).toEqual([200, [{ type: 'read', at: clock.now(), who: 'ana', what, question }]]);
 });
 
