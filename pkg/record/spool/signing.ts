@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto';
+import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { AuditSink } from '../../core/index.ts';
@@ -37,6 +37,8 @@ export function createChainSigner(options: ChainSignerOptions): ChainSigner {
     const material = identity();
     if (seq <= signed || material === undefined) return;
     try {
+      // It has to count by the time that the line says.
+      if (new X509Certificate(material.cert).validToDate.getTime() - clock.now() < lookMs) return;
       const key = createPrivateKey(material.key);
       sink.append([signPoint(spool.chain, { sequence: seq, hash }, key, material.cert)]);
       // The signature's own line is nothing new.
