@@ -45,6 +45,9 @@ const besideId = ['logprob', 'piece', 'special'];
 /** Whether numbers of this name are the ids of tokens, however few. */
 export const namesIds = (name: string): boolean => lists.has(plain(name));
 
+/** Whether a number of this name is the id of one token. */
+export const namesId = (name: string): boolean => single.has(plain(name));
+
 function areIds(node: JsonNode): boolean {
   if (node.kind !== 'array') return false;
   return node.numbers === undefined ? node.items.length > 0 && node.items.every(areIds) : node.numbers === 'integers';

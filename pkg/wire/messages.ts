@@ -331,6 +331,18 @@ export interface GrantsMessage {
   readonly seen: SeenVersions;
 }
 
+/**
+ * The replica has heard nothing of the API server for so long, and goes on to hear nothing until it says 0: what it says until then, it
+ * says of a state so old. Never said: what it says is fresh.
+ */
+export interface CopiesMessage {
+  readonly type: 'copies';
+  /** Sidecars before it take what they hear for fresh. */
+  readonly optional: true;
+  /** Milliseconds; 0: it hears again. */
+  readonly ageMs: number;
+}
+
 /** All revocations that hold. Refused, as a snapshot is, where `seen` is behind. */
 export interface RevocationsMessage {
   readonly type: 'revocations';
@@ -382,6 +394,7 @@ export type DownMessage =
   | ApprovalStateMessage
   | GrantsMessage
   | RevocationsMessage
+  | CopiesMessage
   | Beat
   | Goodbye;
 

@@ -155,10 +155,10 @@ describe('a session in the archive', () => {
     const from = objects();
     const log = await openArchivedLog(from, undefined, publicKey);
     const found = await sessionInArchive(log, { session }, () => undefined);
-    expect(found.chains).toBe(3);
+    expect(found.chains).toHaveLength(3);
     expect(verifySession(await found.proof(), { session, publicKey })).toMatchObject({ ok: false });
     const named = await sessionInArchive(log, { session, chain: mine }, () => undefined);
-    expect(named.chains).toBe(2);
+    expect(named.chains).toHaveLength(2);
     expect(verifySession(await named.proof(), { session, publicKey, chain: mine })).toMatchObject({ ok: false });
     from.close();
   });
