@@ -89,8 +89,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const { namespace } = settings;
   const keys = keysOf(key, olderKeys);
-  if (isShared(settings) && keys !== undefined)
-    await needPublished({ client, store, namespace, keys, clock, logger });
+  if (isShared(settings) && keys !== undefined) await needPublished({ client, store, namespace, keys, clock, logger });
   const archiver = await archiveLog({ settings: settings.archive, store, key, olderKeys, meters, clock, logger });
   const publisher = settings.publishHeads
     ? publishHeads({
