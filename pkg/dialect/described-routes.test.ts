@@ -136,6 +136,44 @@ test('whatever is listed, each string of any body is seen once, or the body is r
   );
 });
 
+describe('token ids', () => {
+  const lists = { texts: ['$.prompt', '$.turns[*].content'], values: ['$.user'] };
+  const route = routeOf({ request: body(lists), response: { ...body(lists), messages: 'Joined' } });
+
+  test.each<[JsonValue, boolean]>([
+    [{ prompt: [5] }, true],
+    [{ prompt: [[5], [6]] }, true],
+    [{ turns: [{ content: [5, 6] }] }, true],
+    [{ user: [5] }, true],
+    [{ token_ids: [5] }, true],
+    [{ other: { numbers: [1, 2, 3] } }, false],
+    [{ other: { numbers: [1, 2, 3, 4, 5, 6, 7, 8] } }, true],
+    [{ prompt: 'a', turns: [{ content: 'b' }] }, false],
+  ])('of a request, %j: %s', (value, unread) => {
+    expect(asked(route, value).tokenInput).toBe(unread);
+  });
+
+  test.each<[JsonValue, number]>([
+    [{ prompt: [5] }, 1],
+    [{ turns: [{ content: [5, 6] }] }, 1],
+    [{ token_ids: [5] }, 1],
+    [{ token: 5 }, 1],
+    [{ prompt: 'a' }, 0],
+  ])('of an answer, %j: %s', (value, count) => {
+    const view = route.dialect.answer(route, parseJson(JSON.stringify(value)), 200);
+    expect(view.integerArrays).toHaveLength(count);
+  });
+});
+
+test('where the body names the model, the query may not', () => {
+  const route = routeOf({ model: '$.params.model' });
+  const ask = (query: string): unknown =>
+    refusal(() => route.dialect.request(route, parseJson('{"params":{"model":"small"}}'), query));
+  for (const query of ['model=large', 'a=b&MODEL=x', '%6dodel=x'])
+    expect([query, ask(query)]).toEqual([query, 'invalid_request']);
+  for (const query of ['', 'stream=true', 'a=model']) expect([query, ask(query)]).toEqual([query, undefined]);
+});
+
 describe('what is known stays what it is', () => {
   const paths = ['/v1/chat/completions', '/v1/load_lora_adapter', '/api/pull', '/v1/responses', '/slots'];
   test.each(paths)('%s', (path) => {

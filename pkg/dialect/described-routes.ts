@@ -1,6 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { RouteSpec } from '../core/index.ts';
+import type { BodySpec, RouteSpec } from '../core/index.ts';
 import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
 import { ndjson } from './framing/ndjson.ts';
 import { plainText } from './framing/plain-text.ts';
@@ -11,7 +11,8 @@ import type { DescribedSockets } from './generic-socket.ts';
 import { Place } from './place.ts';
 import { Reader } from './reader.ts';
 import { free, object, text } from './shape.ts';
-import type { Shape } from './shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
+import { areIds, asksByIds, tellsByIds } from './token-ids.ts';
 import { usageOf } from './usage.ts';
 
 /**
@@ -68,20 +69,21 @@ class Described {
     const { model, request, response } = spec;
     this.#model = model === undefined ? undefined : stepsOf(model);
     // The name of a model is a value, said so or not.
-    this.#request = Place.root(shapeOf(request, model === undefined ? [] : [model]));
-    this.#answer = Place.root(shapeOf(response, []));
+    this.#request = Place.root(shapeOf('request', request, model === undefined ? [] : [model]));
+    this.#answer = Place.root(shapeOf('answer', response, []));
   }
 
   dialect(): Dialect {
     return {
       ...generic,
-      request: (_route, root) => this.#readRequest(root),
+      request: (_route, root, query) => this.#readRequest(root, query),
       answer: (_route, root) => this.#read(root),
       frame: (_route, event, data, root) => this.#readFrame(event, data, root),
     };
   }
 
-  #readRequest(root: JsonNode): RequestView {
+  #readRequest(root: JsonNode, query = ''): RequestView {
+    this.#checkQuery(query);
     const reader = new Reader('request');
     if (this.#spec.request.format === 'Text' && bare !== undefined) reader.read(root, bare);
     else reader.read(root, this.#request);
@@ -104,6 +106,13 @@ class Described {
       askUsage: () => none,
       spellTokens: () => none,
     };
+  }
+
+  /** Where the body names the model, the query may not: servers may prefer either. */
+  #checkQuery(query: string): void {
+    const name = this.#model?.at(-1)?.toLowerCase();
+    for (const key of new URLSearchParams(query).keys())
+      if (key.toLowerCase() === name) throw new RefusedError('invalid_request', { detail: 'query' });
   }
 
   #modelOf(root: JsonNode): string | undefined {
@@ -145,7 +154,9 @@ interface Tree {
   readonly below: Map<string, Tree>;
 }
 
-function shapeOf({ texts, values, others }: RouteSpec['request'], named: readonly string[]): Shape {
+type Side = 'request' | 'answer';
+
+function shapeOf(side: Side, { texts, values, others }: BodySpec, named: readonly string[]): Shape {
   const root: Tree = { below: new Map() };
   const add = (path: string, role: NonNullable<Tree['role']>): void => {
     let tree = root;
@@ -159,26 +170,51 @@ function shapeOf({ texts, values, others }: RouteSpec['request'], named: readonl
   for (const path of [...named, ...values]) add(path, 'lone');
   for (const path of texts) add(path, 'text');
   const rest = others === 'Refused' ? closed : free;
-  return shapeFor(root, rest);
+  return shapeFor({ side, tree: root, rest, name: '' });
+}
+
+interface Spot {
+  readonly side: Side;
+  readonly tree: Tree;
+  /** What stands where the policy says nothing. */
+  readonly rest: Shape;
+  /** Of the field. */
+  readonly name: string;
 }
 
 /** What may stand where the policy says something, or below which it does. */
-function shapeFor(tree: Tree, rest: Shape): Shape {
-  const fields = new Map(
-    [...tree.below].filter(([step]) => step !== '*').map(([step, one]) => [step, shapeFor(one, rest)]),
-  );
+function shapeFor(here: Spot): Shape {
+  const { tree, rest } = here;
+  const below = (name: string, one: Tree): Shape => shapeFor({ ...here, tree: one, name });
   const items = tree.below.get('*');
   return {
-    ...(rest.string !== undefined && { string: rest.string }),
-    ...(rest.read !== undefined && { read: rest.read }),
-    ...(tree.role !== undefined && { string: tree.role, read: undefined }),
+    string: tree.role ?? 'text',
     number: true,
     boolean: true,
     unknown: true,
-    fields,
+    fields: new Map([...tree.below].filter(([step]) => step !== '*').map(([step, one]) => [step, below(step, one)])),
     rest,
-    items: items === undefined ? rest : shapeFor(items, rest),
-  } as Shape;
+    items: items === undefined ? rest : below(here.name, items),
+    read: (reader, node, place) =>
+      readsTokens(here, reader, node) || (tree.role === undefined && refuses(here, reader, node, place)),
+  };
+}
+
+/** Texts told by the numbers of their tokens, by the names that the dialects know, and in place of what the policy calls a text. */
+function readsTokens({ side, tree, name }: Spot, reader: ShapeReader, node: JsonNode): boolean {
+  const inPlace = tree.role !== undefined && areIds(node) && node.kind === 'array';
+  if (side === 'request') {
+    if (inPlace || asksByIds(name, node)) reader.tokens();
+    return false;
+  }
+  if (!inPlace && !tellsByIds(name, node, node)) return false;
+  reader.tokens(node);
+  return true;
+}
+
+/** Whether it is a string that may not be there. */
+function refuses({ rest }: Spot, reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
+  return rest.read?.(reader, node, place) === true;
 }
 
 /** A string that the policy does not list: nothing of it passes. */

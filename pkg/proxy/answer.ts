@@ -646,6 +646,7 @@ export class Answer implements LiveRequest {
     type: string,
   ): Promise<{ body: Buffer | string; json: boolean; type: string }> {
     const read = typeRead(type);
+    if (body.length > largestDocument) return this.#inspectText(body, type);
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
     const answer = await this.#inspectJson(body, document.answer(source));
     return { ...answer, json: false, type: read };
@@ -858,6 +859,9 @@ const ordinaryKept = 16 * 1_024;
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;
+
+/** A longer one is read as a text of which nothing is known, in steps: a day of speech has a tenth of it. */
+const largestDocument = 4 * 1_024 * 1_024;
 
 /** Charsets in which a body that is UTF-8 says at least its ASCII alike. */
 const likeUtf8 = /^(?:utf-?8|us-ascii|ascii|iso-8859-1|latin1|windows-1252)$/i;

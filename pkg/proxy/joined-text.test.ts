@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import type { MaskResult } from '../detect/index.ts';
+import { threadCpuMs } from '../../test/support/cost.ts';
 import { joinedText, maskJoined } from './joined-text.ts';
 
 const rule: ScanRule = {
@@ -35,6 +36,21 @@ describe('a text in pieces', () => {
   it('keeps several findings apart', async () => {
     const pieces = await masked('a@example.com and b@example.com', 'or 4111 1111 1111', '1111, c@example.com');
     expect(pieces).toEqual(['[hidden] and [hidden]', 'or [hidden]', ', [hidden]']);
+  });
+
+  it('costs what its length does, however many pieces and findings it has', async () => {
+    const pieces = (count: number): string[] =>
+      Array.from({ length: count }, (_, at) => (at % 5 === 0 ? 'a@example.com' : 'word'));
+    const cost = async (count: number): Promise<number> => {
+      const source = pieces(count);
+      const from = threadCpuMs();
+      await maskJoined(source, mask);
+      return threadCpuMs() - from;
+    };
+    await cost(2_000);
+    const [short, long] = [await cost(8_000), await cost(64_000)];
+    // Eight times as long; a product of the two would be 64 times as much.
+    expect(long / short).toBeLessThan(24);
   });
 
   it('has nothing left in it that a rule hides, however it is cut', async () => {

@@ -20,16 +20,25 @@ interface Joined {
   readonly starts: readonly number[];
 }
 
+const isSpace = (unit: string | undefined): boolean => unit !== undefined && /\s/.test(unit);
+
 /** @param spaced with a space where there is none. */
 function join(pieces: readonly string[], spaced: boolean): Joined {
-  let text = '';
-  const starts = pieces.map((piece) => {
-    if (spaced && piece !== '' && text !== '' && !/\s$/.test(text) && !/^\s/.test(piece)) text += ' ';
-    const start = text.length;
-    text += piece;
-    return start;
-  });
-  return { text, starts };
+  const parts: string[] = [];
+  const starts: number[] = [];
+  let length = 0;
+  let last: string | undefined;
+  for (const piece of pieces) {
+    if (spaced && piece !== '' && last !== undefined && !isSpace(last) && !isSpace(piece[0])) {
+      parts.push(' ');
+      length++;
+    }
+    starts.push(length);
+    parts.push(piece);
+    length += piece.length;
+    last = piece.at(-1) ?? last;
+  }
+  return { text: parts.join(''), starts };
 }
 
 /** The text as people read it. */
@@ -64,11 +73,16 @@ function spread(pieces: readonly string[], starts: readonly number[], edits: rea
   return made;
 }
 
-/** Where the same stands in the text that people read. */
+/** Where the same stands in the text that people read: where its first piece begins there. */
 function moved(hit: Hit, from: readonly number[], to: readonly number[]): Hit {
-  let index = 0;
-  while (index + 1 < from.length && (from[index + 1] ?? 0) <= hit.start) index++;
-  const start = to[index] ?? 0;
+  let low = 0;
+  let high = from.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((from[middle] ?? 0) <= hit.start) low = middle;
+    else high = middle - 1;
+  }
+  const start = to[low] ?? 0;
   return { ...hit, start, end: start + (hit.end - hit.start) };
 }
 

@@ -307,11 +307,14 @@ class GovernedRequest {
     const session = this.#session;
     const { method, headers } = this.#exchange;
     const { services, routes } = this.#need(this.#runtime);
+    const before = this.#route;
     this.#route = this.#isRpc
       ? recogniseRpc(method, this.#path, services)
       : this.#socket !== undefined
         ? recogniseSocket(this.#path, routes)
         : recognise(method, this.#path, routes);
+    // What a policy describes is read anew under another one.
+    if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =

@@ -1,7 +1,8 @@
+import { request } from 'node:https';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { callSocket, startSocketModel } from '../support/socket-model.ts';
 import type { SocketModel } from '../support/socket-model.ts';
-import { until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 
@@ -40,8 +41,10 @@ const text = 'pay 4111 1111 1111 1111, and go on with it then';
 const masked = 'pay [card], and go on with it then';
 
 let world: World;
+let token: string;
 beforeAll(async () => {
   world = await startWorld({ policy });
+  token = await world.token();
 });
 afterAll(() => world.close());
 beforeEach(() => {
@@ -93,6 +96,38 @@ describe('JSON', () => {
     const { text: said } = await world.post('/v1/stories', { model: 'small', ...body });
     expect(said).toContain(code);
     expect(world.model.seen).toEqual([]);
+  });
+
+  test('a body that comes in while the policy is edited is read by what it says then', async () => {
+    const body = JSON.stringify({ model: 'small', prompt: 'a', user: 'u' });
+    const answer = new Promise<number>((resolve, reject) => {
+      const call = request(
+        {
+          port: world.port,
+          ca: world.ca,
+          path: '/v1/stories',
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            'content-length': body.length,
+            authorization: `Bearer ${token}`,
+          },
+        },
+        (response) => {
+          response.resume();
+          response.on('end', () => resolve(response.statusCode ?? 0));
+        },
+      );
+      call.on('error', reject);
+      call.write(body.slice(0, 20));
+      // By then it has been recognised under the old one.
+      pause(200)
+        .then(() => world.setPolicy(policy(world.issuer.url).replace('values: [$.user], others', 'others')))
+        .then(() => call.end(body.slice(20)), reject);
+    });
+    expect(await answer).toBe(400);
+    expect(world.model.seen).toEqual([]);
+    await world.setPolicy(policy(world.issuer.url));
   });
 
   test('a body that is none is refused, however it calls itself', async () => {

@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
-import { createAuditServer, createCommitter, keepHeads, openSqliteStore } from '../../pkg/recorder/index.ts';
+import {
+  controllersOf,
+  createAuditServer,
+  createCommitter,
+  keepHeads,
+  openSqliteStore,
+} from '../../pkg/recorder/index.ts';
 import type { AuditServer, AuditServerOptions, RecordStore } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
@@ -62,6 +68,7 @@ beforeAll(async () => {
     },
     clock: systemClock,
     logger: silentLogger,
+    isController: controllersOf('sidegate-system'),
   };
   server = await createAuditServer(serverOptions);
   document = jsonValue(parseJson((await ask('GET', '/v1/openapi.json', { token: undefined })).text)) as Fields;

@@ -14,17 +14,24 @@ const root = resolve(import.meta.dirname, '../..');
 const folder = resolve(root, 'pkg/dialect/grpc/proto');
 export type ReflectionVersion = 'v1' | 'v1alpha';
 
+const services = new Map<ReflectionVersion, grpc.ServiceClientConstructor>();
 const serviceOf = (version: ReflectionVersion): grpc.ServiceClientConstructor => {
+  const known = services.get(version);
+  if (known !== undefined) return known;
   const definition = loadSync(`reflection_${version}.proto`, { includeDirs: [folder], keepCase: true, oneofs: true });
   const loaded = grpc.loadPackageDefinition(definition) as unknown as {
     grpc: { reflection: Record<ReflectionVersion, { ServerReflection: grpc.ServiceClientConstructor }> };
   };
-  return loaded.grpc.reflection[version].ServerReflection;
+  const made = loaded.grpc.reflection[version].ServerReflection;
+  services.set(version, made);
+  return made;
 };
+
+let registry: ReturnType<typeof grpcRegistry> | undefined;
 
 /** The file of a service of Sidegate's own descriptors. */
 export function fileOf(service: string): Buffer {
-  const found = grpcRegistry(root).getService(service);
+  const found = (registry ??= grpcRegistry(root)).getService(service);
   if (found === undefined) throw new Error(service);
   return Buffer.from(toBinary(FileDescriptorProtoSchema, found.file.proto));
 }

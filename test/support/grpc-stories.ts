@@ -43,6 +43,7 @@ const file = create(FileDescriptorProtoSchema, {
         field(11, 'account', 'INT64'),
         field(12, 'token_id', 'INT32'),
         field(13, 'strict', 'BOOL'),
+        field(14, 'inputs', 'INT32', true),
       ],
       nestedType: [
         {

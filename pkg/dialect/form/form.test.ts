@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { applyEdits, parseJson } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
+import { threadCpuMs } from '../../../test/support/cost.ts';
 import { formBody } from './form.ts';
 import type { FormText } from './form.ts';
 
@@ -175,7 +176,9 @@ describe('of a form that two servers could read differently', () => {
       'invalid_request part',
     ],
     ['a name twice in a head', changed('name="model"', 'name="model"; name="other"'), 'invalid_request part'],
-    ['a name without quotes', changed('name="model"', 'name=model'), 'invalid_request part'],
+    ['half a quote', changed('name="model"', 'name=model"'), 'invalid_request part'],
+    ['a list without quotes', changed('name="model"', 'name=model[]'), 'invalid_request part'],
+    ['a name in a filename', changed('filename="a.mp3"', 'filename="name="x".mp3"'), 'invalid_request part'],
     ['an escaped name', changed('name="model"', 'name="mo\\del"'), 'invalid_request part'],
     ['a name with percent signs', changed('name="model"', 'name="mode%6C"'), 'invalid_request part'],
     ['a name of no letters', changed('name="model"', 'name=""'), 'invalid_request part'],
@@ -218,6 +221,11 @@ describe('of a form that two servers could read differently', () => {
     ['a file twice', written([...usual, file('file', 'b.mp3', mp3)]), 'invalid_request form'],
     ['a field in two spellings', written([field('tag', 'a'), field('tag[]', 'b')]), 'invalid_request form'],
     ['an object and a list', written([field('part[a]', 'a'), field('part', 'b')]), 'invalid_request form'],
+    [
+      'more text than any server takes',
+      written([field('model', 'a'.repeat(600_000)), field('prompt', 'b'.repeat(600_000))]),
+      'invalid_request form',
+    ],
     ['an unknown field', written([...usual, field('api_base', 'b')]), 'invalid_request form'],
     ['an inherited name', written([...usual, field('constructor', 'b')]), 'invalid_request form'],
     ['a field that is no UTF-8', written([field('model', Buffer.from([0xc3, 0x28]))]), 'invalid_encoding'],
@@ -264,6 +272,8 @@ describe('of a form that two servers could read differently', () => {
     expect(refused(latin(body.slice(0, -2)))).toBe('taken'); // without the last line end (undici before 6.20, curl has it)
     const aiohttp = 'name="model"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 9';
     expect(refused(changed('name="model"', aiohttp))).toBe('taken');
+    const dotnet = 'Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=model';
+    expect(refused(changed('Content-Disposition: form-data; name="model"', dotnet))).toBe('taken');
     expect(
       refused(
         written([
@@ -336,5 +346,19 @@ describe('of a form that two servers could read differently', () => {
     );
     // Refusing everything would pass.
     expect(taken).toBeGreaterThan(50);
+  });
+});
+
+describe('the cost of a form', () => {
+  it('is that of going over it once, however large its files and however often half a delimiter stands in them', () => {
+    const size = 16 * 1_024 * 1_024;
+    const plain = Buffer.concat([mp3, Buffer.alloc(size, 0xab)]);
+    const hostile = Buffer.concat([mp3, Buffer.alloc(size, `\r\n--${boundary.slice(0, -1)}`)]);
+    for (const sound of [plain, hostile]) {
+      const body = written([field('model', 'm'), file('file', 'a.mp3', sound)]);
+      const from = threadCpuMs();
+      read(body);
+      expect(threadCpuMs() - from).toBeLessThan(250);
+    }
   });
 });

@@ -54,6 +54,9 @@ export interface FormBody {
   read(body: Buffer, contentType: string): FormText;
 }
 
+/** Of all fields that are no files together: OpenAI takes 32,000 characters of a prompt. */
+const mostTextBytes = 1_048_576;
+
 function refuse(detail: string): never {
   throw new RefusedError('invalid_request', { detail });
 }
@@ -76,6 +79,7 @@ class Form implements FormText {
   /** Where the string of each part begins in the JSON: a field's value, a file's name. */
   readonly #starts = new Map<number, FormPart>();
   readonly #types = new Map<FormPart, string>();
+  #textBytes = 0;
 
   constructor(shape: FormShape, body: Buffer, contentType: string) {
     this.#body = body;
@@ -103,6 +107,8 @@ class Form implements FormText {
   }
 
   #field(part: FormPart, start: number): string {
+    this.#textBytes += part.content.length;
+    if (this.#textBytes > mostTextBytes) refuse('form');
     if (part.filename !== undefined || !isPlainText(part.type)) refuse(part.name);
     if (!isUtf8(part.content)) throw new RefusedError('invalid_encoding');
     if (part.content.includes(0)) refuse(part.name);

@@ -164,6 +164,7 @@ describe('numbers', () => {
     ['ids of tokens, however few', { tokenIds: [5] }, true],
     ['the id of one token', { tokenId: 5 }, true],
     ['a setting', { strict: true }, false],
+    ['a prompt of numbers, however few', { inputs: [5] }, true],
   ])('%s: %j', (_what, value, unread) => {
     expect(asked(route, value).tokenInput).toBe(unread);
   });

@@ -3,7 +3,7 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { JsonEdit } from '../../base/index.ts';
 import { floatTypes, wholeBytes } from '../kserve/datatypes.ts';
 import type { WholeNumbers } from '../rpc.ts';
-import { namesIds } from '../token-ids.ts';
+import { namesIds, namesPrompt } from '../token-ids.ts';
 import { editWire } from './edit-wire.ts';
 import type { Region } from './edit-wire.ts';
 import { scalar as scalars } from './registry.ts';
@@ -160,7 +160,8 @@ class Projector {
     }
     if (fileLists.has(type.typeName)) return this.#list(values, (one) => this.#file(one));
     if (isText(holds)) return this.#list(values, (one) => this.#string(holds, one, parent));
-    this.#numbers(holds, values, !type.gathers, namesIds(name) || idLists.has(`${type.typeName}.${name}`));
+    const ids = namesIds(name) || namesPrompt(name) || idLists.has(`${type.typeName}.${name}`);
+    this.#numbers(holds, values, !type.gathers, ids);
   }
 
   #list(values: readonly Occurrence[], write: (one: Occurrence, at: number) => void): void {

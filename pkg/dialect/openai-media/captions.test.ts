@@ -44,6 +44,7 @@ describe('captions', () => {
     ['an arrow in a cue', srt.replace('Hello', 'a --> b')],
     ['a cue that is not divided from the next', srt.replace('\n\n2\n', '\n2\n')],
     ['a text before the first cue', `Ana's card\n\n${srt}`],
+    ['more lines than any film has', srt + '\n'.repeat(60_000)],
     ['other times', srt.replaceAll(',', ';')],
   ])('of which %s is made are one text', (_, source) =>
     expect(read(source)).toEqual({ cues: [], notes: [], text: source }),

@@ -37,10 +37,15 @@ interface Line {
   readonly end: number;
 }
 
-function linesOf(source: string): Line[] {
+/** Three hours of speech have some 12,000. */
+const mostLines = 60_000;
+
+/** Undefined: too many. */
+function linesOf(source: string): readonly Line[] | undefined {
   const lines: Line[] = [];
   let start = 0;
   for (const found of source.matchAll(/\r\n|\n|\r/g)) {
+    if (lines.length >= mostLines) return undefined;
     lines.push({ text: source.slice(start, found.index), start, end: found.index });
     start = found.index + found[0].length;
   }
@@ -89,7 +94,9 @@ function cuesOf(source: string): readonly Piece[] | undefined {
   const pieces: Piece[] = [];
   let cues = 0;
   const isWebVtt = header.test(/^[^\r\n]*/.exec(source)?.[0] ?? '');
-  for (const block of blocksOf(linesOf(source))) {
+  const lines = linesOf(source);
+  if (lines === undefined) return undefined;
+  for (const block of blocksOf(lines)) {
     // Where an empty line is missing, the next cue would be text of this one.
     if (arrows(block) > 1) return undefined;
     const cue = cueOf(block);

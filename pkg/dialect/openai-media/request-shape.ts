@@ -26,6 +26,8 @@ const numeral = spelled(plainNumber);
 /** Others are true to one server and false to the next. */
 const truth = spelled(/^(?:true|false)$/);
 const word = spelled(/^[A-Za-z0-9_.:-]{1,64}$/);
+/** In a form, where some servers cut white space off: the name that access is decided for must be the one that is taken. */
+const model = spelled(/^[^\s\p{C}]{1,512}$/u);
 
 /** A file of a form. What of it is text is its name. */
 const upload: Shape = {
@@ -53,7 +55,7 @@ function readVoice(reader: ShapeReader, node: JsonNode, place: ShapePlace): bool
 
 const speechToText: Readonly<Record<string, Shape>> = {
   file: upload,
-  model: lone,
+  model,
   prompt: text,
   response_format: word,
   temperature: numeral,
@@ -85,7 +87,7 @@ export const translationForm = object(speechToText);
 
 const pictureForm: Readonly<Record<string, Shape>> = {
   image: upload,
-  model: lone,
+  model,
   ...named(['n'], numeral),
   ...named(['response_format', 'size'], word),
   user: text,

@@ -6,13 +6,16 @@ import { join } from 'node:path';
 import { startS3 } from '../../../test/support/s3-server.ts';
 import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
+import type { AuditEvent } from '../../core/index.ts';
 import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
 import { signHead, verifySession } from '../../record/index.ts';
+import { readLines } from '../ingest/read-lines.ts';
 import { keepHeads } from '../log/heads.ts';
-import type { RecordStore } from '../store/index.ts';
+import type { RecordStore, SessionSummary } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
 import { blockOf, blockOfEvents } from '../store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
+import type { TestSession } from '../testing/chains.ts';
 import { startArchiver } from './archiver.ts';
 import type { Archiver, ArchiverOptions } from './archiver.ts';
 import { parseLocation } from './location.ts';
@@ -239,6 +242,75 @@ describe('the archive', () => {
     expect(found).toEqual([sessionId(days[1] ?? 0)]);
   });
 
+  test('has a session as the store has it, also one of a sidecar that lies or of which lines are missing', async () => {
+    const now = systemClock.now();
+    const day = 86_400_000;
+    const liar = testChain('liar');
+    const put = async (events: readonly AuditEvent[], wall = now): Promise<void> => {
+      const from = liar.point();
+      const { block, first, last, prev, hash, list } = readLines(liar.lines(events, wall), from, 'sidecar');
+      const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/liar';
+      const entry = {
+        type: 'block',
+        at: systemClock.now(),
+        source,
+        chain: liar.name,
+        first,
+        last,
+        prev,
+        hash,
+        list,
+      } as const;
+      await store.append([{ entry, block: { ...block, pod: { namespace: 'ml', name: 'llama-0' } } }]);
+    };
+    const of = (seed: string, more: Partial<TestSession> = {}) =>
+      sessionEvents({ id: sessionId(seed), user: 'eve', ...more });
+    await put(of('old'), Date.UTC(1971));
+    await put(of('ahead'), now + 30 * day);
+    await put(of('twice', { outcome: 'refused' }));
+    await put(of('twice').slice(-1));
+    await put(of('twice', { user: 'zoe' }).slice(0, 1));
+    await put([...of('in one'), ...of('in one', { user: 'zoe', outcome: 'refused' })]);
+    await put(of('without start').slice(1));
+    await put(of('without end').slice(0, 1));
+    await put(of('late start').slice(1));
+    await put(of('late start').slice(0, 1));
+    // Also where what comes later is in a segment of its own.
+    await add(1);
+    start({ segmentBytes: 1_000_000 });
+    await archived();
+    await put(of('without end').slice(-1));
+    await add(1);
+    archiver?.kick();
+    await archived();
+    expect(names('segments').length).toBeGreaterThan(1);
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const questions = [
+      {},
+      { user: 'eve', since: now - 8 * day },
+      { since: now - day },
+      { until: now - day },
+      { since: now + 60_000 },
+      { outcome: 'refused' },
+      { outcome: 'completed' },
+      { user: 'zoe' },
+      { text: 'hello' },
+      { code: 'guard_blocked', namespace: 'ml' },
+    ];
+    for (const question of questions) {
+      const query = { ...question, limit: 100 };
+      const inArchive: SessionSummary[] = [];
+      for await (const one of searchArchive(log, query, () => undefined)) inArchive.push(one);
+      const sorted = (all: readonly SessionSummary[]) =>
+        [...all].sort((one, other) => (one.session < other.session ? -1 : 1));
+      const inStore = (await store.search(query)).sessions;
+      expect({ question, sessions: sorted(inArchive) }).toEqual({ question, sessions: sorted(inStore) });
+      if (Object.keys(question).length === 0) expect(inStore).toHaveLength(9);
+    }
+    from.close();
+  });
+
   test('goes on from a store that was made from it', async () => {
     await add(4);
     start();
@@ -453,12 +525,59 @@ describe('the archive', () => {
     start({ onFailure: () => failures++ });
     await until(() => failures > 0);
     // What stands there from now on is found, and is as little a copy as it was.
-    server.fault = undefined;
     archiver?.kick();
     await until(() => failures > 1);
     expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
-    server.objects.clear();
+    // Once the server locks, it is locked.
+    server.fault = undefined;
+    archiver?.kick();
     await archived();
+    const least = Date.now() + 29 * 86_400_000;
+    for (const [name, { mode, until: end = 0 }] of server.objects)
+      expect([name, mode, end > least]).toEqual([name, 'COMPLIANCE', true]);
+  });
+
+  test('that was written and not noted is locked longer where it is to be kept longer, after it was compared', async () => {
+    await add(1);
+    start({ lock: { mode: 'COMPLIANCE', days: 30 } });
+    await archived();
+    await archiver?.close();
+    // Killed before it was noted; then `lockDays` grew.
+    expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+    start({ lock: { mode: 'COMPLIANCE', days: 90 } });
+    await archived();
+    await archiver?.close();
+    const least = Date.now() + 89 * 86_400_000;
+    expect([...server.objects.values()].map(({ until: end = 0 }) => end > least)).toEqual([true, true]);
+    // What another log has put there stays as it is.
+    const [segment = ''] = [...server.objects.keys()].filter((name) => name.includes('/segments/'));
+    const kept = server.objects.get(segment);
+    if (kept === undefined) throw new Error('no segment');
+    const foreign = { ...kept, body: Buffer.from('{"v":1}\n'), until: 1 };
+    server.objects.set(segment, foreign);
+    expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+    let failures = 0;
+    start({ onFailure: () => failures++ });
+    await until(() => failures > 0);
+    expect(server.objects.get(segment)).toEqual(foreign);
+  });
+
+  test('that the key before this one signed, and that was not noted, is the log’s', async () => {
+    await add(1);
+    start();
+    await archived();
+    await archiver?.close();
+    const bodies = [...server.objects.values()].map(({ body }) => body);
+    expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+    const next = generateKeyPairSync('ed25519').privateKey;
+    let failures = 0;
+    // A key that the log never had.
+    start({ key: next, onFailure: () => failures++ });
+    await until(() => failures > 0);
+    await archiver?.close();
+    start({ key: next, olderKeys: [publicKey] });
+    await archived();
+    expect([...server.objects.values()].map(({ body }) => body)).toEqual(bodies);
   });
 
   test('does not take another head for its own', async () => {
