@@ -283,6 +283,8 @@ export interface ApprovalRequester {
   readonly kubernetesUser: string | null;
   /** How their provider named them. Absent: not known, also of an older sidecar. */
   readonly naming?: string;
+  /** `sub` of their token, where the policy names people by another claim. Absent of an older sidecar, too. */
+  readonly sub?: string;
 }
 
 /** Follows an approval by name; answered only to its requester. */
