@@ -372,8 +372,10 @@ describe('the recorder', () => {
     const said = (text: string): string => (text.includes('[heads]') ? 'refused' : text);
     /** By the account that alone may. */
     const patch = async (data: Record<string, string | null>): Promise<string> => {
+      const file = join(folder, 'patch.json');
+      writeFileSync(file, JSON.stringify({ data }));
       const { status, stderr } = await server.kubectl([
-        ...['patch', 'configmap', ref.name, '-n', ref.namespace, '--type=merge', '-p', JSON.stringify({ data })],
+        ...['patch', 'configmap', ref.name, '-n', ref.namespace, '--type=merge', `--patch-file=${file}`],
         `--as=system:serviceaccount:${ref.namespace}:${controlPlane.recorder}`,
       ]);
       return status === 0 ? 'done' : said(stderr);
