@@ -45,6 +45,10 @@ const words: Readonly<Record<string, readonly [number, string]>> = {
     403,
     'it may be your own request: the provider does not say who you are to Kubernetes, or you may act as the service account that asks',
   ],
+  unusable_name: [
+    403,
+    'your name, or your issuer’s, is longer than can be kept: log in as somebody with a shorter one',
+  ],
   voted: [409, 'you have decided it already'],
   decided: [409, 'it is decided'],
   expired: [409, 'nobody decided in time'],
