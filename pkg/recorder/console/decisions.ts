@@ -11,14 +11,14 @@ import type { Answer, Exchange } from './fetch.ts';
  */
 export interface Decisions {
   /** What the person may decide. @throws Refusal */
-  list(token: Secret): Promise<JsonValue>;
+  list(by: Decider): Promise<JsonValue>;
   /** @throws Refusal */
   decide(place: Place, choice: Choice, by: Decider): Promise<JsonValue>;
 }
 
 export interface Decider {
   readonly token: Secret;
-  /** Address of the person, as the console has seen it: it goes on record. */
+  /** Address of the person, as the console has seen it: it goes on record, and limits count by it. */
   readonly from: string;
 }
 
@@ -58,12 +58,7 @@ const words: Readonly<Record<string, readonly [number, string]>> = {
 };
 
 export function createDecisions(endpoint: string, exchange: Exchange): Decisions {
-  const ask = async (
-    method: string,
-    path: string,
-    { token, from }: { readonly token: Secret; readonly from?: string },
-    body?: string,
-  ): Promise<Fields> => {
+  const ask = async (method: string, path: string, { token, from }: Decider, body?: string): Promise<Fields> => {
     let answer: Answer;
     try {
       answer = await exchange({
@@ -73,7 +68,7 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
           authorization: `Bearer ${token.reveal()}`,
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(from !== undefined && { [consoleAddressHeader]: from }),
+          [consoleAddressHeader]: from,
         },
         body,
       });
@@ -89,8 +84,8 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
     throw new Refusal(status, code, message);
   };
   return {
-    async list(token) {
-      const { approvals, complete } = await ask('GET', '/v1/approvals', { token });
+    async list(by) {
+      const { approvals, complete } = await ask('GET', '/v1/approvals', by);
       const found = (Array.isArray(approvals) ? approvals : []).map(approvalOf);
       return { approvals: found, complete: complete === true };
     },
