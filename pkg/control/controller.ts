@@ -332,7 +332,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onFault: metrics.watchFault,
     onMissed: metrics.watchMissed,
   });
-  const changers = createChangers({ client, namespace, clock });
+  const changers = createChangers({ client, namespace, clock, serverTime: () => client.serverTime() });
   const granting = startGrantKeeper({
     client,
     cache: grants,

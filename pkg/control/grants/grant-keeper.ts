@@ -46,7 +46,7 @@ export interface GrantKeeperOptions {
   /** Where changes go on record; default nowhere. */
   readonly changes?: Pick<ChangeLog, 'made' | 'seen'>;
   /** Who took a grant back; default nobody knows. */
-  readonly changers?: Pick<Changers, 'who'>;
+  readonly changers?: Pick<Changers, 'gone'>;
   /** Those that are over are kept so long after they ended; default a day. */
   readonly keepMs?: number;
   /** Default {@link grantLimits}. */
@@ -313,16 +313,17 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   };
   /** On record also where nobody can be asked who it was; asked by the replica that tells of it alone. */
   const tellWithdrawn = (fact: GrantFact): void => {
+    const takenBackBy = options.changers?.gone(fact);
     const by = async (): Promise<Partial<Change>> => {
       try {
-        const who = await options.changers?.who(fact);
+        const who = await takenBackBy?.();
         return who === undefined ? {} : { by: who };
       } catch (error) {
         logger.warn('who took a grant back could not be found out', { grant: fact.key, error: describeError(error) });
         return {};
       }
     };
-    changes.seen(changeOf(fact, 'withdrawn'), options.changers === undefined ? undefined : by);
+    changes.seen(changeOf(fact, 'withdrawn'), takenBackBy === undefined ? undefined : by);
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
