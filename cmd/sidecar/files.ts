@@ -145,6 +145,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     audit,
     onRecorded: (taken) => (taken ? metrics.auditWritten(1) : metrics.auditFailed()),
     breakGlass: settings.breakGlass,
+    onBreakGlass: () => metrics.glassBroken(),
   });
   const grants =
     settings.grants === undefined

@@ -45,6 +45,8 @@ export interface FileApprovalsOptions {
   readonly onRecorded?: (taken: boolean) => void;
   /** Who may approve alone; undefined: nobody. */
   readonly breakGlass?: BreakGlass | undefined;
+  /** One of them did; for a metric. */
+  readonly onBreakGlass?: () => void;
   readonly limits?: Partial<FileApprovalLimits>;
 }
 

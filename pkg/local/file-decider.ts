@@ -44,6 +44,8 @@ export function createFileDecider(options: {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
   readonly breakGlass?: BreakGlass | undefined;
+  /** Somebody approved alone. */
+  readonly onBreakGlass?: (() => void) | undefined;
   readonly find: (name: string) => Case | undefined;
   /** Brings it to what votes and time come to. */
   readonly settle: (one: Case) => void;
@@ -106,7 +108,10 @@ export function createFileDecider(options: {
       const fault = options.closed() ? 'decided' : voteFault(who, one, clock.now());
       if (fault !== undefined) return { kind: 'fault', fault };
       one.votes = [...one.votes, tokenVote(who, { token, from, now: clock.now() }, choice)];
-      if (alone) logger.warn('the glass was broken: somebody approved alone', { approval: one.name });
+      if (alone) {
+        options.onBreakGlass?.();
+        logger.warn('the glass was broken: somebody approved alone', { approval: one.name });
+      }
       one.phase = phaseAt(one, clock.now());
       options.changed(one);
       return viewOf(one);
