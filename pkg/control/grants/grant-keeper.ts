@@ -123,9 +123,9 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog, limits = grantLimits } = options;
   const { clocks = createTwoClocks(clock) } = options;
 
-  const tell = (fact: GrantFact, phase: string, why: string): void => {
+  const tell = (fact: GrantFact, phase: string, why: string, more: Partial<Change> = {}): void => {
     options.onStep?.(stepOf[phase] ?? 'opened');
-    changes.made(changeOf(fact, stepOf[phase] ?? phase));
+    changes.made({ ...changeOf(fact, stepOf[phase] ?? phase), ...more });
     logger.info(`grant ${stepOf[phase] ?? phase}`, { grant: fact.key, uid: fact.uid, why });
     options.events.record(objectOf(fact), {
       type: phase === 'Denied' || phase === 'Cancelled' ? 'Warning' : 'Normal',
@@ -176,6 +176,20 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     return ahead(openIndex, fact.namespace) >= limits.perNamespace
       ? `there are ${limits.perNamespace} grants in the namespace that are undecided or hold: take some back, then ask again`
       : undefined;
+  };
+  /** By key, of those that were deleted and are still there: who did it, as asked for then. */
+  const leaving = new Map<string, ReturnType<Changers['gone']>>();
+  const changerOf = async (
+    { key }: GrantFact,
+    takenBackBy: ReturnType<Changers['gone']> | undefined,
+  ): Promise<Partial<Change>> => {
+    try {
+      const who = await takenBackBy?.();
+      return who === undefined ? {} : { by: who };
+    } catch (error) {
+      logger.warn('who took a grant back could not be found out', { grant: key, error: describeError(error) });
+      return {};
+    }
   };
   /** By key: those that are being removed. */
   const removing = new Set<string>();
@@ -265,7 +279,8 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     const now = clocks.earliest();
     const { until, issuer, subject } = fact.grant;
     if (fact.withdrawn) {
-      if (await write(fact, { phase: 'Cancelled' })) tell(fact, 'Cancelled', 'deleted');
+      if (!(await write(fact, { phase: 'Cancelled' }))) return undefined;
+      tell(fact, 'Cancelled', 'deleted', await changerOf(fact, leaving.get(key)));
       return undefined;
     }
     if (isOver(fact)) {
@@ -314,23 +329,21 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   /** On record also where nobody can be asked who it was; asked by the replica that tells of it alone. */
   const tellWithdrawn = (fact: GrantFact): void => {
     const takenBackBy = options.changers?.gone(fact);
-    const by = async (): Promise<Partial<Change>> => {
-      try {
-        const who = await takenBackBy?.();
-        return who === undefined ? {} : { by: who };
-      } catch (error) {
-        logger.warn('who took a grant back could not be found out', { grant: fact.key, error: describeError(error) });
-        return {};
-      }
-    };
-    changes.seen(changeOf(fact, 'withdrawn'), takenBackBy === undefined ? undefined : by);
+    changes.seen(
+      changeOf(fact, 'withdrawn'),
+      takenBackBy === undefined ? undefined : () => changerOf(fact, takenBackBy),
+    );
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
     if (after === undefined) {
       asked.delete(key);
       removing.delete(key);
+      leaving.delete(key);
     }
+    // What keeps its object for a while (a deletion in the foreground) is taken back when that is asked for.
+    if (after?.withdrawn === true && before !== undefined && !isOver(before) && options.changers !== undefined)
+      leaving.set(key, options.changers.gone(before));
     if (after === undefined && before !== undefined && !isOver(before)) {
       tellWithdrawn(before);
       if (options.leading()) {
