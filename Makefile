@@ -69,8 +69,8 @@ test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API serve
 	$(JEST) --selectProjects apiserver
 
 .PHONY: test-scale
-test-scale: $(STAMP) cluster-build-apiserver ## A controller with PODS=1000 pods and their sidecars on a real API server (`make test` has 300)
-	PODS=$(or $(PODS),1000) $(JEST) --selectProjects apiserver -t 'pods and as many sidecars' -- test/apiserver/controller-process.test.ts
+test-scale: $(STAMP) cluster-build-apiserver ## A controller with PODS=1000 pods and their sidecars on a real API server (`make test` has 300), and HELD=1000 callers who wait for people at one sidecar (200)
+	PODS=$(or $(PODS),1000) HELD=$(or $(HELD),1000) $(JEST) --selectProjects apiserver --runInBand -t 'pods and as many sidecars|are held at once' -- test/apiserver/controller-process.test.ts test/apiserver/people.test.ts
 
 .PHONY: test-node
 test-node: $(STAMP) $(if $(CLUSTER),,cluster-build) ## The tier on a real node: Linux and root, or CLUSTER=context of a kubeconfig; takes down what it brought up

@@ -11,6 +11,7 @@ type Tests = Parameters<InstanceType<typeof TestSequencer>['sort']>[0];
 const long = [
   'test/node/life.test.ts',
   'test/apiserver/controller-process.test.ts',
+  'test/apiserver/people.test.ts',
   'test/apiserver/controller.test.ts',
   'test/apiserver/definition-guard.test.ts',
   'test/apiserver/tokens.test.ts',

@@ -59,14 +59,20 @@ function eventsOf(
   });
 }
 
-const linesOf = (rows: readonly Row[]): readonly (readonly string[])[] =>
-  rows.map((row, at) =>
-    testChain(String(at))
-      .lines(eventsOf(sessionId(at), row))
-      .toString()
-      .trimEnd()
-      .split('\n'),
-  );
+const linesMade = new WeakMap<readonly Row[], readonly (readonly string[])[]>();
+function linesOf(rows: readonly Row[]): readonly (readonly string[])[] {
+  const made =
+    linesMade.get(rows) ??
+    rows.map((row, at) =>
+      testChain(String(at))
+        .lines(eventsOf(sessionId(at), row))
+        .toString()
+        .trimEnd()
+        .split('\n'),
+    );
+  linesMade.set(rows, made);
+  return made;
+}
 
 /** As `audit export` writes it. */
 const exportOf = (rows: readonly Row[], namespace = 'ml'): string =>
@@ -90,12 +96,13 @@ ${rules}`;
 
 const label = 'classification: [{ label: personal, detectors: [Email], visibleTo: [], otherwise: Mask }]';
 
-async function backtest(rules: string, rows: readonly Row[], more = '', namespace = 'ml') {
+async function backtest(rules: string, rows: readonly Row[], more = '', namespace = 'ml', was = rules) {
   const out: string[] = [];
   const err: string[] = [];
   const asked: unknown[] = [];
   const files: Readonly<Record<string, string>> = {
     'p.yaml': policy(`  ${rules}\n`),
+    'was.yaml': policy(`  ${was}\n`),
     'log.jsonl': exportOf(rows, namespace),
     'key.pem': keys.privateKey,
   };
@@ -111,7 +118,7 @@ async function backtest(rules: string, rows: readonly Row[], more = '', namespac
       return Promise.resolve({
         sessions: page.map((some, at) => ({ session: { session: sessionId(from + at), namespace }, lines: some })),
         cursor: from + 2 < lines.length ? String(from + 2) : null,
-        unsearched: 0,
+        unsearched: more.includes('text=') ? 7 : 0,
       });
     },
     close: () => undefined,
@@ -139,12 +146,17 @@ async function backtest(rules: string, rows: readonly Row[], more = '', namespac
 }
 
 async function reportOf(rules: string, rows: readonly Row[], more = ''): Promise<BacktestReport & { code: number }> {
-  const { code, out, err } = await backtest(rules, rows, `-o json ${more}`);
+  const { code, out, err } = await backtest(rules, rows, `-o json ${more}`.trim());
   expect(err).toBe('');
   return { ...(JSON.parse(out) as BacktestReport), code };
 }
 
-const none = { blocked: 0, held: 0, masked: 0, allowed: 0, unmasked: 0, unknown: 0 };
+const none = { blocked: 0, held: 0, masked: 0, allowed: 0, unmasked: 0, otherwise: 0, unknown: 0 };
+const mail = { label: 'personal', detectors: ['Email'], visibleTo: [], otherwise: 'Mask' };
+const card = { ...mail, label: 'cards', detectors: ['CreditCard'] };
+const labels = (...all: readonly object[]): string => `classification: ${JSON.stringify(all)}`;
+const maskedCard: RuleAct = { rule: 'old/cards', act: 'masked', by: ['CreditCard'] };
+const byNew = ({ rule, ...act }: RuleAct): RuleAct => ({ ...act, rule: rule.replace('old/', 'new/') });
 const guard = (action: string): string =>
   `guards: [{ name: falcon, direction: Request, match: { words: [falcon] }, action: ${action} }]`;
 
@@ -210,6 +222,130 @@ test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
   expect(code).toBe(Object.keys(expected).length === 0 ? 0 : 1);
 });
 
+const bothMasked: Row = {
+  answer: 'to [personal], card [cards]',
+  said: 'to bob@corp.test, card 4111 1111 1111 1111',
+  acts: [masked, maskedCard],
+};
+const wordMasked: RuleAct = { rule: 'new/falcon', act: 'masked', by: ['word'] };
+const wordBlocked: RuleAct = { ...wordMasked, act: 'blocked' };
+const wordHeld: RuleAct = { ...wordMasked, act: 'held' };
+const everyone = [{ authenticated: true }];
+
+test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
+  ['another detector', labels({ ...mail, detectors: ['CreditCard'] }), { acts: [byNew(masked)] }, { unknown: 1 }],
+  ['more detectors', labels({ ...mail, detectors: ['CreditCard', 'Email'] }), { acts: [byNew(masked)] }, {}],
+  ['callers who may see it', labels({ ...mail, visibleTo: everyone }), { acts: [byNew(masked)] }, { unknown: 1 }],
+  ['another act', labels({ ...mail, otherwise: 'RequireApproval' }), { acts: [byNew(masked)] }, { unknown: 1 }],
+  ['answers alone', labels(mail), { ask: 'of [personal]', answer: 'hello', acts: [byNew(masked)] }, { unknown: 1 }],
+  ['a word that may be another', guard('Mask'), { ask: 'a [secret]', acts: [wordMasked] }, { unknown: 1 }],
+  [
+    'a word that is dropped, where another text is masked',
+    guard('Block').replace('[falcon]', '[kite]'),
+    { outcome: 'refused', ask: 'falcon for [personal]', acts: [wordBlocked] },
+    { unknown: 1 },
+  ],
+  [
+    'a word in a text that is not there',
+    guard('Block'),
+    { outcome: 'refused', ask: '', acts: [wordBlocked] },
+    { unknown: 1 },
+  ],
+])('a rule of the same name that may have been edited since is not taken for the one of then: %s', async (...row) => {
+  const [, rules, recorded, expected] = row;
+  const { changes, code } = await reportOf(rules, [{ answer: 'to [personal]', ...recorded }]);
+  expect(changes).toEqual({ ...none, ...expected });
+  expect(code).toBe(Object.keys(expected).length === 0 ? 0 : 1);
+});
+
+test('the policies of then say whether a rule is still the one that acted', async () => {
+  const rows = [{ ask: 'a [secret]', acts: [wordMasked] }];
+  const of = async (was: string) => {
+    const { code, out } = await backtest(guard('Mask'), rows, '--was was.yaml -o json', 'ml', was);
+    return [code, (JSON.parse(out) as BacktestReport).changes.unknown];
+  };
+  expect(await of(guard('Mask'))).toEqual([0, 0]);
+  expect(await of(guard('Mask').replace('[falcon]', '[falcon, kite]'))).toEqual([1, 1]);
+  const seen = labels({ ...mail, visibleTo: everyone });
+  const masks = [{ answer: 'to [personal]', acts: [byNew(masked)] }];
+  expect(await backtest(seen, masks, '--was was.yaml', 'ml', labels(mail))).toMatchObject({ code: 1 });
+  expect(await backtest(seen, masks, '--was none.yaml')).toMatchObject({ code: 2, out: '' });
+});
+
+test.each<[string, string, Row, string, Partial<BacktestReport['changes']>, readonly string[]]>([
+  ['both rules are there', labels(mail, card), bothMasked, '--unseal key.pem', {}, []],
+  ['one of two is dropped', labels(mail), bothMasked, '--unseal key.pem', { unmasked: 1 }, ['old/cards']],
+  [
+    'one of two is dropped, and what it found is not there',
+    labels(mail),
+    { ...bothMasked, acts: [byNew(masked), byNew(maskedCard)] },
+    '',
+    { unknown: 1 },
+    ['new/cards'],
+  ],
+  [
+    'one more masks',
+    labels(mail, card),
+    { ...bothMasked, acts: [masked] },
+    '--unseal key.pem',
+    { masked: 1 },
+    ['new/cards'],
+  ],
+  [
+    'a rule that finds one of the two that it found',
+    labels(mail),
+    { ...bothMasked, acts: [{ ...byNew(masked), count: 2 }] },
+    '--unseal key.pem',
+    { unmasked: 1 },
+    ['new/personal'],
+  ],
+  [
+    'another rule refuses it',
+    guard('Block'),
+    { outcome: 'refused', ask: 'falcon', acts: [blocked] },
+    '',
+    { otherwise: 1 },
+    ['new/falcon', 'old/secrets'],
+  ],
+  [
+    'one of two that refused it is dropped',
+    guard('Block'),
+    { outcome: 'refused', ask: 'falcon', acts: [blocked, wordBlocked] },
+    '',
+    { otherwise: 1 },
+    ['old/secrets'],
+  ],
+  [
+    'held as it was, and no longer masked',
+    guard('RequireApproval'),
+    { ...bothMasked, ask: 'falcon', acts: [wordHeld, masked] },
+    '--unseal key.pem',
+    { unmasked: 1 },
+    ['old/personal'],
+  ],
+  [
+    'held as it was, and newly masked',
+    `${guard('RequireApproval')}\n  ${labels(mail)}`,
+    { ...bothMasked, ask: 'falcon', acts: [wordHeld] },
+    '--unseal key.pem',
+    { masked: 1 },
+    ['new/personal'],
+  ],
+  [
+    'newly held, and no longer masked',
+    guard('RequireApproval'),
+    { ...bothMasked, ask: 'falcon', acts: [masked] },
+    '--unseal key.pem',
+    { held: 1, unmasked: 1 },
+    ['new/falcon', 'old/personal'],
+  ],
+])('a session may change in part, and in several ways: %s', async (_, rules, row, more, expected, named) => {
+  const { changes, code, rules: counted, unchanged } = await reportOf(rules, [row], more);
+  expect(changes).toEqual({ ...none, ...expected });
+  expect(counted.map((one) => one.rule).sort()).toEqual(named);
+  expect([code, unchanged]).toEqual(named.length === 0 ? [0, 1] : [1, 0]);
+});
+
 test('text that was recorded in full is decided on as it was, and shown to nobody', async () => {
   const row = { answer: 'to [personal]', said: 'to bob@corp.test, about falcon', acts: [masked] };
   const closed = await reportOf(guard('Block'), [row]);
@@ -265,6 +401,31 @@ test('the record of a cluster is asked page by page, for the namespace of the po
   expect(asked).toEqual([question, { ...question, cursor: '2' }, { ...question, cursor: '4' }]);
   const some = await backtest(guard('Block'), rows, '--against since=10m --limit 2 -o json');
   expect((JSON.parse(some.out) as BacktestReport).sessions).toBe(2);
+});
+
+test('all sessions are looked at, past a thousand; where a bound keeps some out, that is said and is a failure', async () => {
+  const rows = [...Array.from({ length: 1_005 }, () => ({ ask: 'kite' })), { ask: 'falcon' }];
+  const few = rows.slice(-5);
+  for (const source of ['--against log.jsonl', '--against since=7d']) {
+    const all = await reportOf(guard('Block'), rows, source);
+    expect(all).toMatchObject({ code: 1, sessions: 1_006, changes: { blocked: 1 } });
+    expect(all.looked).toEqual({ sessions: 1_006, more: false, unsearched: 0 });
+    const some = await reportOf(guard('Block'), few, `${source} --limit 4`);
+    expect(some).toMatchObject({ code: 1, unchanged: 4, looked: { sessions: 4, more: true } });
+    expect((await reportOf(guard('Block'), few, `${source} --limit 4 --accept partial`)).code).toBe(0);
+    expect((await reportOf(guard('Block'), few, `${source} --limit 5 --accept blocked`)).code).toBe(0);
+  }
+  const { out } = await backtest(guard('Block'), few, '--limit 3');
+  expect(out).toContain('NOT ALL: 3 sessions were looked at, and there are more (--limit)');
+});
+
+test('a question by text that the index could not answer whole is a failure, and so is one that finds nothing', async () => {
+  const partial = await reportOf(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=kite');
+  expect(partial).toMatchObject({ code: 1, unchanged: 1, looked: { unsearched: 7 } });
+  const { code, out, err } = await backtest(guard('Block'), [], '--against since=7d,user=nobody --accept partial');
+  expect(code).toBe(1);
+  expect(out).toContain('0 sessions decided again');
+  expect(err).toContain('no session was decided again, of 0 that were found');
 });
 
 test.each([

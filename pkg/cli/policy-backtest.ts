@@ -14,20 +14,30 @@ import { withCluster } from './cluster-command.ts';
 import type { CommandIo, ExitCode } from './command.ts';
 import type { Flags } from './flags.ts';
 import { linesOfFile } from './long-files.ts';
+import { policiesOfPod } from './policy-pod.ts';
+import { readPolicies } from './read-policies.ts';
 import { jsonText, printableRows } from './terminal-text.ts';
+
+/** Sessions of one run: two thousand pages of the recorder. */
+const usualLimit = 100_000;
 
 export const backtestFlags = {
   against: { kind: 'text' },
+  was: { kind: 'list' },
   unseal: { kind: 'text' },
-  accept: { kind: 'list', choices: changes },
+  accept: { kind: 'list', choices: [...changes, 'partial'] },
   limit: { kind: 'text' },
   examples: { kind: 'text' },
 } as const;
 
 export const backtestUsage = `  --against WHAT     sessions of the record: conditions such as since=7d,model=llama-3 (since, until, namespace, pod, user, group, issuer,
                      model, operation, outcome, code, text), or a file of \`audit export\`
-  --accept CHANGE    blocked, held, masked, allowed, unmasked or unknown: sessions with this change are no failure; may be repeated
-  --limit NUMBER     sessions, the newest; default 1000
+  --was FILE         policies that were in force when the sessions were recorded; may be repeated. A rule that is the same in both would act again on
+                     what is masked in the record; without them that is sure of detectors that the rule of this name still has, not of
+                     words and patterns
+  --accept CHANGE    blocked, held, masked, allowed, unmasked, otherwise or unknown: sessions with this change are no failure. partial: nor is it that
+                     not all sessions were looked at. May be repeated
+  --limit NUMBER     sessions at most, the newest, or the first of a file; default ${usualLimit}. Where there are more, that is said, and is a failure
   --examples NUMBER  of each kind of change; default 3
   --unseal FILE      the private key of \`audit keygen\`: decides on the text as it was, where it is recorded in full
 `;
@@ -42,6 +52,15 @@ function numberOf(flags: Flags, name: 'limit' | 'examples', fallback: number): n
 const namespaceOf = (policies: readonly Policy[]): string | undefined =>
   policies.map((policy) => policy.namespace).find((one) => one !== undefined);
 
+/** @throws Error in words */
+function policiesOfThen(files: readonly string[], flags: Flags, io: CommandIo): readonly Policy[] {
+  const { policies, faults } = readPolicies(files, io);
+  if (faults.length > 0) throw new Error(`--was: ${faults.join('\n')}`);
+  const governing = policiesOfPod(policies, flags, io);
+  if ('fault' in governing) throw new Error(`--was: ${governing.fault}`);
+  return governing.policies;
+}
+
 interface Run {
   readonly backtest: Backtest;
   readonly tally: Tally;
@@ -53,9 +72,12 @@ interface Run {
 
 async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<SourceSession>, run: Run): Promise<void> {
   const { backtest, tally, namespace, limit, open } = run;
-  let seen = 0;
   for await (const one of sessions) {
-    if (seen++ >= limit) return;
+    if (tally.looked.sessions >= limit) {
+      tally.looked.more = true;
+      return;
+    }
+    tally.looked.sessions += 1;
     if (namespace !== undefined && one.namespace !== '' && one.namespace !== namespace) {
       tally.cannotKnow.elsewhere += 1;
       continue;
@@ -71,7 +93,7 @@ async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<Source
 /**
  * Decides recorded sessions under these policies, and says what would be otherwise.
  *
- * @returns 0: nothing, or only what `--accept` names. 1: something, or it could not be done. 2: not understood.
+ * @returns 0: nothing, or only what `--accept` names. 1: something, or not all was looked at, or nothing, or it could not be done. 2: not understood.
  */
 export async function runBacktest(policies: readonly Policy[], flags: Flags, io: CommandIo): Promise<ExitCode> {
   const against = flags.text('against') ?? '';
@@ -80,14 +102,15 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   try {
     question = against.includes('=') ? questionOf(against, io.now()) : undefined;
     const namespace = namespaceOf(policies);
+    const was = flags.on('was') ? policiesOfThen(flags.list('was'), flags, io) : undefined;
     if (question !== undefined && namespace !== undefined) question['namespace'] ??= namespace;
     const keyFile = flags.text('unseal');
     const key = keyFile === undefined ? undefined : readPrivateKey(io.readFile(keyFile));
     run = {
-      backtest: new Backtest(policies, flags.on('hosted')),
+      backtest: new Backtest(policies, flags.on('hosted'), was),
       tally: new Tally(numberOf(flags, 'examples', 3), key === undefined),
       namespace,
-      limit: numberOf(flags, 'limit', 1_000),
+      limit: numberOf(flags, 'limit', usualLimit),
       open({ id, lines }) {
         if (key === undefined) return { lines, opened: false };
         const unsealed = unsealLines(lines, id, key);
@@ -103,7 +126,14 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
     io.stdout(flags.text('output') === 'json' ? `${jsonText(report, 2)}\n` : printableRows(reportText(report)));
     const accepted: ReadonlySet<string> = new Set(flags.list('accept'));
     const counts = Object.entries(report.changes) as [Change, number][];
-    return counts.some(([change, number]) => number > 0 && !accepted.has(change)) ? 1 : 0;
+    if (report.sessions === 0) {
+      io.stderr(
+        `no session was decided again, of ${report.looked.sessions} that were found: that says nothing of these policies\n`,
+      );
+      return 1;
+    }
+    const partial = (report.looked.more || report.looked.unsearched > 0) && !accepted.has('partial');
+    return partial || counts.some(([change, number]) => number > 0 && !accepted.has(change)) ? 1 : 0;
   };
   if (question === undefined) {
     try {
@@ -119,9 +149,12 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
     return finish();
   }
   const asked = question;
+  const onUnsearched = (blocks: number): void => {
+    run.tally.looked.unsearched = Math.max(run.tally.looked.unsearched, blocks);
+  };
   return withCluster(flags, io, async ({ client }) => {
     try {
-      await judgeAll(sessionsOfRecorder(await openAudit(client, flags, io), asked), run);
+      await judgeAll(sessionsOfRecorder(await openAudit(client, flags, io), asked, onUnsearched), run);
     } catch (error) {
       if (error instanceof KubeError) throw error;
       io.stderr(`the record cannot be decided on: ${describeError(error)}\n`);

@@ -574,6 +574,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       approvals: desk,
       revocations,
       figures,
+      copiesAgeMs: () => ageMs(),
       grants: createGrantFeed({
         cache: grants,
         clock,

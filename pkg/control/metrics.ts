@@ -83,6 +83,7 @@ const downTypes = keysOf<DownMessage['type']>({
   imported: true,
   trust: true,
   'limit-store': true,
+  copies: true,
   'approval-state': true,
   grants: true,
   revocations: true,

@@ -1,4 +1,5 @@
 import type { Identity } from './identity.ts';
+import { keptSub } from './naming.ts';
 import type { Operation } from './operation.ts';
 import type { RuleId } from './snapshot.ts';
 
@@ -13,10 +14,17 @@ export type ApprovalPhase = 'Pending' | 'Approved' | 'Denied' | 'Expired' | 'Use
 export const mostHoldingRules = 256;
 
 /** Whose request waits: who somebody is, and nothing of the credential that proved it, which is another at the next request. */
-export type Requester = Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser' | 'naming'>;
+export type Requester = Pick<Identity, 'provider' | 'issuer' | 'subject' | 'sub' | 'kubernetesUser' | 'naming'>;
 
-export function requesterOf({ provider, issuer, subject, kubernetesUser, naming }: Identity): Requester {
-  return { provider, issuer, subject, kubernetesUser, ...(naming !== undefined && { naming }) };
+export function requesterOf({ provider, issuer, subject, sub, kubernetesUser, naming }: Identity): Requester {
+  return {
+    provider,
+    issuer,
+    subject,
+    kubernetesUser,
+    ...(naming !== undefined && { naming }),
+    ...(sub !== undefined && { sub: keptSub(sub) }),
+  };
 }
 
 /** All that an approval is bound to: a change in any of it asks anew. */

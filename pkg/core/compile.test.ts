@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { combination } from './combination.ts';
 import { compileSnapshot } from './compile.ts';
 import { explain } from './explain.ts';
-import type { Policy, PolicySpec } from './policy.ts';
+import type { Operation } from './operation.ts';
+import type { Policy, PolicySpec, RouteSpec, ServiceSpec } from './policy.ts';
 import { profiles } from './profiles.ts';
 import type { Snapshot } from './snapshot.ts';
 import {
@@ -622,6 +623,50 @@ describe('rules that cannot fire are named', () => {
       classification: [label('l', { visibleTo: [group('c')] })],
     });
     expect(compile(whole).notices).toEqual([]);
+  });
+});
+
+describe('what policies describe of services and routes', () => {
+  const texts = { texts: [], values: [] };
+  const route = (path: string, operation: Operation): RouteSpec => {
+    const body = { ...texts, format: 'JSON', others: 'Texts' } as const;
+    const response = { ...body, messages: 'Joined' } as const;
+    return { path, webSocket: false, operation, model: undefined, request: body, response };
+  };
+  const service = (name: string, descriptorSet: string): ServiceSpec => {
+    const response = { ...texts, messages: 'Joined' } as const;
+    const method = { name: 'M', operation: 'Chat', model: undefined, request: texts, response } as const;
+    return { service: name, descriptorSet, methods: [method] };
+  };
+  const snapshot = compile(
+    policy('late', { routes: [route('/a', 'Chat'), route('/b', 'Chat')], grpcServices: [service('x.Y', 'late')] }),
+    policy('early', { routes: [route('/b', 'Embeddings'), route('/c', 'Chat')] }, { createdAt: 1 }),
+    clusterPolicy('base', { routes: [route('/a', 'Admin')], grpcServices: [service('x.Y', 'base')] }),
+  );
+
+  test('adds up; of one path or service the platform’s stands, else the oldest policy’s', () => {
+    expect(snapshot.routes.map(({ path, operation }) => [path, operation])).toEqual([
+      ['/a', 'Admin'],
+      ['/b', 'Embeddings'],
+      ['/c', 'Chat'],
+    ]);
+    expect(snapshot.grpcServices.map(({ descriptorSet }) => descriptorSet)).toEqual(['base']);
+  });
+
+  test('who lost is told, without the descriptors', () => {
+    const lost = snapshot.notices.filter(({ by }) => by !== undefined);
+    expect(lost.map(({ policy: of, field, by }) => [of, field, by])).toEqual([
+      ['late', 'grpcServices[x.Y]', 'cluster/base'],
+      ['late', 'routes[/a]', 'cluster/base'],
+      ['late', 'routes[/b]', 'early'],
+    ]);
+    expect(JSON.stringify(lost)).not.toContain('descriptorSet');
+  });
+
+  test('an observing policy describes nothing beside one that enforces', () => {
+    const beside = policy('watch', { mode: 'Observe', routes: [route('/a', 'Chat')] });
+    expect(compile(policy('p'), beside).routes).toEqual([]);
+    expect(compile(beside).routes).toHaveLength(1);
   });
 });
 

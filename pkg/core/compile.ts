@@ -232,6 +232,8 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     profile: settings.profile,
     approvals: settings.approvals,
     analyzers: settings.analyzers,
+    grpcServices: settings.grpcServices,
+    routes: settings.routes,
     requestLimits: settings.requestLimits,
     maxPolicyAgeMs: settings.maxPolicyAgeMs,
     loopback: loopback.rules,

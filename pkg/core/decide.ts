@@ -3,7 +3,7 @@ import { isAsker, isTellable } from './decision.ts';
 import type { Undecided } from './decision.ts';
 import type { Identity } from './identity.ts';
 import { sha256 } from './canonical.ts';
-import { isSameUser } from './naming.ts';
+import { isSameCaller, isSameUser, keptSub } from './naming.ts';
 
 /** A decision of somebody whom a token proves, as the controller's decision endpoint takes it and a sidecar on its own does. */
 export interface Choice {
@@ -72,14 +72,17 @@ export function readChoice(text: string, more: { readonly breakGlass?: boolean }
   }
 }
 
+const subOf = ({ sub }: Pick<Identity, 'sub'>): { readonly sub?: string } =>
+  sub === undefined ? {} : { sub: keptSub(sub) };
+
 /** Why this person may not vote, whatever the policy names them; undefined: they may. @param now wall clock, milliseconds */
 export function voteFault(
-  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser' | 'naming'>,
+  who: Pick<Identity, 'issuer' | 'subject' | 'sub' | 'kubernetesUser' | 'naming'>,
   { phase, votes, expiresAt, asker }: Omit<Undecided, 'required'>,
   now: number,
 ): DecisionFault | undefined {
   const { issuer, subject, kubernetesUser, naming } = who;
-  const caller = { issuer, subject, kubernetesUser, naming };
+  const caller = { issuer, subject, ...subOf(who), kubernetesUser, naming };
   if (isAsker({ caller }, asker)) return 'self_approval';
   if (!isTellable({ caller }, asker)) return 'cannot_exclude_self_approval';
   const usable =
@@ -92,7 +95,7 @@ export function voteFault(
   if (!(now < expiresAt)) return 'expired';
   const voted = votes.some(
     (one) =>
-      (one.caller?.issuer === issuer && one.caller.subject === subject) ||
+      (one.caller !== undefined && isSameCaller(one.caller, caller)) ||
       (kubernetesUser !== undefined &&
         [one.user, one.caller?.kubernetesUser].some((name) => name !== undefined && isSameUser(name, kubernetesUser))),
   );
@@ -109,6 +112,7 @@ export interface TokenVote {
     readonly subject: string;
     readonly kubernetesUser?: string;
     readonly naming?: string;
+    readonly sub?: string;
     /** SHA-256 of the token that proved it. */
     readonly proof: string;
     /** Address that it came from. */
@@ -120,7 +124,7 @@ export interface TokenVote {
 
 /** @param from where the decision came from: an address. @param now wall clock, milliseconds */
 export const tokenVote = (
-  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser' | 'naming'>,
+  who: Pick<Identity, 'issuer' | 'subject' | 'sub' | 'kubernetesUser' | 'naming'>,
   { token, from, now }: { readonly token: string; readonly from: string; readonly now: number },
   { decision, comment, breakGlass }: Choice,
 ): TokenVote => ({
@@ -131,6 +135,7 @@ export const tokenVote = (
     subject: who.subject,
     ...(who.kubernetesUser !== undefined && { kubernetesUser: who.kubernetesUser }),
     ...(who.naming !== undefined && { naming: who.naming }),
+    ...subOf(who),
     proof: `sha256:${sha256(token)}`,
     from: from.slice(0, 64),
   },

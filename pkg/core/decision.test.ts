@@ -12,6 +12,11 @@ const token = (subject: string, kubernetesUser?: string, issuer = 'i', named: st
   at,
   caller: { issuer, subject, kubernetesUser, naming: named },
 });
+/** Whom the policy names by an address. */
+const renamed = (address: string, sub: string): Vote => {
+  const { caller: who, ...vote } = token(address, address);
+  return { ...vote, caller: { ...who!, sub } };
+};
 /** Whose subject was named otherwise than the others', or in a way that tells nobody apart. */
 const otherwise = (subject: string, kubernetesUser?: string, named = 'claim email'): Vote =>
   token(subject, kubernetesUser, 'i', named);
@@ -26,6 +31,10 @@ describe('how many people approve', () => {
     ['each once', [user('b'), user('b'), user('c')], 2],
     ['the asker by no way', [user('ana@x'), token('ana'), token('x', 'ana@x')], 0],
     ['one person by both ways', [user('b@x'), token('b', 'b@x')], 1],
+    ['one of whom the name has changed once', [renamed('b@x', 'u-2'), renamed('b.jones@x', 'u-2')], 1],
+    ['the asker by no name of theirs', [renamed('ana.smith@x', 'u-1')], 0, { subject: 'ana@x', sub: 'u-1' }],
+    ['the asker not by their `sub` as somebody’s name', [token('u-1')], 0, { subject: 'ana@x', sub: 'u-1' }],
+    ['others by their own', [renamed('b@x', 'u-2'), renamed('c@x', 'u-3')], 2, { subject: 'ana@x', sub: 'u-1' }],
     ['two who are known to differ', [user('b@x'), token('c', 'c@x')], 2],
     ['not the sum where it cannot be told', [user('b@x'), token('c')], 1],
     ['the larger of the two ways', [user('b@x'), token('c'), token('d')], 2],

@@ -1,6 +1,6 @@
 import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
 import type { Identity } from './identity.ts';
-import { isSameUser, mayBeSameUser } from './naming.ts';
+import { isSameCaller, isSameUser, mayBeSameUser } from './naming.ts';
 import type { ApprovalSpec } from './policy.ts';
 
 /** What people's votes come to. Whoever keeps approvals and grants (controller, webhook, a folder of files) reckons by this alone. */
@@ -20,6 +20,8 @@ export interface Vote {
         readonly kubernetesUser?: string | undefined;
         /** {@link Identity.naming}. */
         readonly naming?: string | undefined;
+        /** `sub` of their token, see {@link Named}. */
+        readonly sub?: string | undefined;
         /** Address that the decision came from. */
         readonly from?: string | undefined;
       }
@@ -36,6 +38,8 @@ export interface Asker {
   readonly kubernetesUser: string | undefined;
   /** {@link Identity.naming}. Undefined: no subject of the same issuer is known to be somebody else's. */
   readonly naming?: string | undefined;
+  /** `sub` of their token, see {@link Named}. */
+  readonly sub?: string | undefined;
   /**
    * The Kubernetes user who asked in the caller's name. They do not count either, so that nobody counts of whom it is not known
    * who they are to Kubernetes.
@@ -58,7 +62,7 @@ const usersOf = ({ kubernetesUser, requestedBy }: Asker): readonly string[] =>
   [kubernetesUser, requestedBy].filter((name) => name !== undefined);
 
 export function isAsker({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean {
-  if (caller !== undefined && caller.issuer === asker.issuer && caller.subject === asker.subject) return true;
+  if (caller !== undefined && isSameCaller(caller, asker)) return true;
   const name = user ?? caller?.kubernetesUser;
   return name !== undefined && usersOf(asker).some((one) => isSameUser(one, name));
 }
@@ -104,7 +108,15 @@ function different(names: readonly string[]): readonly string[] {
  * issuer named in one way; votes that neither tells apart are not added up, since they may be the same people's.
  */
 export function peopleWho(votes: readonly Vote[], asker: Asker): number {
-  const counted = votes.filter((vote) => vote.decision === 'Approve' && counts(vote, asker));
+  const counted: Vote[] = [];
+  for (const vote of votes) {
+    if (vote.decision !== 'Approve' || !counts(vote, asker)) continue;
+    const { caller } = vote;
+    // Whose name has changed since has voted once.
+    const again =
+      caller !== undefined && counted.some((one) => one.caller !== undefined && isSameCaller(one.caller, caller));
+    if (!again) counted.push(vote);
+  }
   if (counted.length === 0) return 0;
   const named = different(counted.flatMap(({ user, caller }) => user ?? caller?.kubernetesUser ?? []));
   /** By issuer and naming: of who has several accounts there, by their name in Kubernetes. */

@@ -45,6 +45,10 @@ export {
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
 export { decisionStatuses, longestVoter, readChoice, tokenVote, voteFault } from './decide.ts';
 export type { Choice, DecisionFault, TokenVote } from './decide.ts';
+export { DescriptorError } from './descriptor-set.ts';
+export type { DescribedField, DescribedMethod, DescriptorSet } from './descriptor-set.ts';
+export { descriptorsOf, serviceFaults } from './described-service.ts';
+export type { ServiceFault } from './described-service.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
 export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';
@@ -59,11 +63,14 @@ export type {
   AnalyzerSpec,
   ApprovalSpec,
   AuditSpec,
+  BodySpec,
   ClassificationRule,
   ClientCertificateSpec,
   GuardRule,
+  Joining,
   LabelSelector,
   MatchSpec,
+  MethodSpec,
   OidcSpec,
   PatternSpec,
   Policy,
@@ -75,10 +82,13 @@ export type {
   Replacement,
   RequestLimits,
   ResponseLimit,
+  RouteSpec,
   SecretRef,
   ServiceAccountSpec,
+  ServiceSpec,
   SidegateSpec,
   SubjectSpec,
+  TextPaths,
   TlsSpec,
   CredentialSpec,
   CredentialUse,

@@ -1,5 +1,5 @@
-import { sha256 } from './canonical.ts';
 import type { CompiledProvider } from './snapshot.ts';
+import { sha256 } from './canonical.ts';
 
 /** Names longer than this are told by their digest: resources bound them. */
 const longestNaming = 320;
@@ -80,3 +80,22 @@ export function mayBeSameUser(one: string, other: string): boolean {
   if (a === '' || b === '') return false;
   return isBehindPrefix(a, withoutPrefix(b)) || isBehindPrefix(b, withoutPrefix(a));
 }
+
+/** Whom an issuer names. */
+export interface Named {
+  readonly issuer: string;
+  /** As the policy names people. */
+  readonly subject: string;
+  /** `sub` of their token, where the policy names people by another claim: that one may change, an address for one. */
+  readonly sub?: string | undefined;
+}
+
+const namesOf = ({ subject, sub }: Named): readonly string[] => (sub === undefined ? [subject] : [subject, sub]);
+
+/** By any of their names. */
+export const isSameCaller = (one: Named, other: Named): boolean =>
+  one.issuer === other.issuer && namesOf(one).some((name) => namesOf(other).includes(name));
+
+/** A `sub` as approvals keep it: what is too long for them, or does not survive the API server, by its SHA-256. */
+export const keptSub = (sub: string): string =>
+  sub.length <= 512 && sub.isWellFormed() ? sub : `sha256:${sha256(sub)}`;

@@ -179,7 +179,7 @@ describe('response plans', () => {
       approve: ['p/held'],
       flag: ['p/g-flag'],
       scan: ['p/g-mask', 'p/g-flag', 'p/masked', 'p/blocked', 'p/held'],
-      record: ['p/g-mask', 'p/g-request', 'p/masked', 'p/blocked', 'p/held'],
+      record: ['p/g-mask', 'p/g-flag', 'p/g-request', 'p/masked', 'p/blocked', 'p/held'],
     });
   });
 
@@ -196,7 +196,7 @@ describe('response plans', () => {
       block: [],
       approve: [],
       flag: ['p/g-mask', 'p/g-flag', 'p/masked', 'p/blocked', 'p/held'],
-      record: ['p/g-mask', 'p/g-request', 'p/masked', 'p/blocked', 'p/held'],
+      record: ['p/g-mask', 'p/g-flag', 'p/g-request', 'p/masked', 'p/blocked', 'p/held'],
     });
   });
 

@@ -158,8 +158,10 @@ export class Planner {
       const acts = on === 'Request' ? action : inRequests;
       return acts === undefined ? undefined : { rule: id, action: acts, enforce };
     });
+    // What detectors find is data, whatever is done about it; words and patterns of a guard that asks or flags are what people must read.
     this.#record = this.#select(
-      (entry) => entry.kind === 'label' || entry.rule.action === 'Mask' || entry.rule.action === 'Block',
+      ({ kind, rule }) =>
+        kind === 'label' || rule.action === 'Mask' || rule.action === 'Block' || rule.match.detectors.length > 0,
     );
   }
 

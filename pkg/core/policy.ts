@@ -36,6 +36,10 @@ export interface PolicySpec {
   readonly requestLimits: RequestLimits | undefined;
   /** What helpers in the pod may do without proving who they are. Undefined, also in what older controllers send: nothing. */
   readonly loopback: readonly LoopbackSpec[] | undefined;
+  /** Services of gRPC that no dialect knows. Undefined, also in what older controllers send: none. */
+  readonly grpcServices?: readonly ServiceSpec[] | undefined;
+  /** Routes that no dialect knows. Undefined, also in what older controllers send: none. */
+  readonly routes?: readonly RouteSpec[] | undefined;
   /** How long sidecars decide by a policy that no controller confirms. A ClusterInferencePolicy's alone. */
   readonly maxPolicyAgeMs: number | undefined;
 }
@@ -336,4 +340,57 @@ export interface RequestLimits {
   readonly bodyTimeoutMs: number | undefined;
   /** Default 10 min without a byte from the model. */
   readonly upstreamIdleMs: number | undefined;
+}
+
+/** A service of gRPC, as the policy describes it. */
+export interface ServiceSpec {
+  /** `package.Service` */
+  readonly service: string;
+  /** Base64 of a google.protobuf.FileDescriptorSet that has it, and all that it imports. */
+  readonly descriptorSet: string;
+  /** Others are refused. */
+  readonly methods: readonly MethodSpec[];
+}
+
+export interface MethodSpec {
+  readonly name: string;
+  readonly operation: Operation;
+  /** Field of the request that names the model: names joined by dots. Undefined: none does. */
+  readonly model: string | undefined;
+  readonly request: TextPaths;
+  readonly response: TextPaths & Joining;
+}
+
+/** Where texts stand: names of fields joined by dots. Every other string and all other bytes are refused. */
+export interface TextPaths {
+  /** Texts: of a stream, clients join what its messages bring. */
+  readonly texts: readonly string[];
+  /** Names, identifiers, words of the protocol: each is read by itself. */
+  readonly values: readonly string[];
+}
+
+export interface Joining {
+  /** Whether texts go on from one message of a stream to the next, or each message has its own. */
+  readonly messages: 'Joined' | 'Separate';
+}
+
+/** A route of HTTP, as the policy describes it. */
+export interface RouteSpec {
+  /** All of the path, in its canonical spelling. */
+  readonly path: string;
+  /** The handshake of a WebSocket; else `POST`. */
+  readonly webSocket: boolean;
+  readonly operation: Operation;
+  /** Where a request names the model, such as `$.model`. Undefined: nowhere. */
+  readonly model: string | undefined;
+  readonly request: BodySpec;
+  readonly response: BodySpec & Joining;
+}
+
+/** Paths of JSON such as `$.turns[*].content`. */
+export interface BodySpec extends TextPaths {
+  /** Of a request what it must be; an answer may be JSON all the same. */
+  readonly format: 'JSON' | 'Text';
+  /** What strings are that are not listed. */
+  readonly others: 'Texts' | 'Refused';
 }

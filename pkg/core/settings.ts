@@ -2,7 +2,17 @@ import { canonical } from './canonical.ts';
 import { combination } from './combination.ts';
 import type { CombinationRow, CombinedField } from './combination.ts';
 import type { PolicyEntry } from './order.ts';
-import type { AnalyzerSpec, ApprovalSpec, PolicySpec, Profile, SubjectSpec, TlsSpec, UpstreamSpec } from './policy.ts';
+import type {
+  AnalyzerSpec,
+  ApprovalSpec,
+  PolicySpec,
+  Profile,
+  RouteSpec,
+  ServiceSpec,
+  SubjectSpec,
+  TlsSpec,
+  UpstreamSpec,
+} from './policy.ts';
 import { defaultProfile, profiles } from './profiles.ts';
 import type { ProfileDefaults } from './profiles.ts';
 import type { ProviderScope } from './providers.ts';
@@ -25,6 +35,8 @@ export interface Settings {
   readonly audit: Snapshot['audit'];
   readonly approvals: CombinedApprovals | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
+  readonly grpcServices: readonly ServiceSpec[];
+  readonly routes: readonly RouteSpec[];
   readonly requestLimits: Snapshot['requestLimits'];
   readonly maxPolicyAgeMs: number;
   readonly effective: readonly EffectiveValue[];
@@ -142,6 +154,37 @@ function combineAnalyzers(combiner: Combiner, entries: readonly PolicyEntry[]): 
   });
 }
 
+/** Entries of a list that stand whole as the first policy says them, each name once. */
+interface WholeList<T> {
+  readonly row: CombinationRow<T>;
+  readonly read: (spec: PolicySpec) => readonly T[] | undefined;
+  readonly nameOf: (one: T) => string;
+  /** What is told of one. */
+  readonly shown: (one: T) => unknown;
+}
+
+function combineWhole<T>(
+  combiner: Combiner,
+  entries: readonly PolicyEntry[],
+  { row, read, nameOf, shown }: WholeList<T>,
+): readonly T[] {
+  const won = new Map<string, { readonly value: T; readonly from: string }>();
+  for (const { label, policy } of entries) {
+    for (const value of read(policy.spec) ?? []) {
+      const field = `${row.field}[${nameOf(value)}]`;
+      const first = won.get(nameOf(value));
+      if (first === undefined) {
+        won.set(nameOf(value), { value, from: label });
+        combiner.effective.push({ field, value: shown(value), from: label });
+      } else if (canonical(first.value) !== canonical(value)) {
+        const message = `gives way to that of ${first.from} (${row.rule})`;
+        combiner.notices.push({ policy: label, field, message, by: first.from });
+      }
+    }
+  }
+  return [...won.values()].map(({ value }) => value);
+}
+
 type Approver = ApprovalSpec['approvers'][number];
 
 /** Out of its policy an approver must say whose identities it means: one entry for each provider. `anyone` approves nothing. */
@@ -256,6 +299,19 @@ export function combineSettings(
     audit,
     approvals: combineApprovals(combiner, taking, scopes, gap),
     analyzers: combineAnalyzers(combiner, taking),
+    // Descriptors are long: of a service its methods are told.
+    grpcServices: combineWhole(combiner, taking, {
+      row: combination.grpcServices,
+      read: ({ grpcServices }) => grpcServices,
+      nameOf: ({ service }) => service,
+      shown: ({ methods }) => methods.map(({ name }) => name),
+    }),
+    routes: combineWhole(combiner, taking, {
+      row: combination.routes,
+      read: ({ routes }) => routes,
+      nameOf: ({ path }) => path,
+      shown: ({ operation }) => operation,
+    }),
     requestLimits,
     maxPolicyAgeMs,
     effective: combiner.effective,

@@ -11,7 +11,9 @@ import type {
   Profile,
   RateLimits,
   Replacement,
+  RouteSpec,
   ServiceAccountSpec,
+  ServiceSpec,
   SidegateSpec,
   UpstreamSpec,
 } from './policy.ts';
@@ -115,6 +117,10 @@ export interface Snapshot {
   readonly profile: Profile;
   readonly approvals: CombinedApprovals | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
+  /** Services of gRPC that policies describe, each once. */
+  readonly grpcServices: readonly ServiceSpec[];
+  /** Routes that policies describe, each path once. */
+  readonly routes: readonly RouteSpec[];
   readonly requestLimits: {
     readonly maxBodyBytes: number;
     readonly bodyTimeoutMs: number;
@@ -215,8 +221,9 @@ export interface ResponsePlan {
   /** mask | block | approve | flag: what must be scanned. */
   readonly scan: RuleSelection;
   /**
-   * What nobody may see, whoever the caller is: the Mask and Block guards, on requests and answers, and every classification
-   * of all policies, observing ones too. Records are masked by it.
+   * What nobody may see, whoever the caller is: the Mask and Block guards, on requests and answers, every guard that names
+   * detectors, whatever it does, and every classification of all policies, observing ones too. Records, and what approvers are
+   * shown, are masked by it.
    */
   readonly record: RuleSelection;
   /** True where another plan hides nothing that this one shows: live streams end on a swap when this is false. */

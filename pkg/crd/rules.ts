@@ -1,4 +1,5 @@
 import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
+import { serviceFaults } from '../core/index.ts';
 import { checkConditions } from './check-conditions.ts';
 import type { ConditionOptions } from './check-conditions.ts';
 import type { DocumentFault, FaultPath } from './fault.ts';
@@ -16,6 +17,7 @@ import type {
   UpstreamResource,
 } from './schema.ts';
 import { suggestion } from './shape.ts';
+import { grpcServiceOf } from './translate.ts';
 
 /**
  * What the schema cannot say in its own words: conditions over several parts of one policy. All run, so that a person sees
@@ -148,6 +150,24 @@ function checkIdentityHeaders(report: Report, upstream: UpstreamResource | undef
   });
 }
 
+/** What its descriptor set does not have, or is. The API server cannot read it. */
+function checkGrpcServices(report: Report, spec: PolicySpecResource): void {
+  spec.grpcServices?.forEach((service, at) => {
+    for (const { path, message } of serviceFaults(grpcServiceOf(service)))
+      report(['spec', 'grpcServices', at, ...path], message);
+  });
+}
+
+/** A message of text that is no JSON is read by nobody. */
+function checkRoutes(report: Report, spec: PolicySpecResource): void {
+  spec.routes?.forEach(({ webSocket, request, response }, at) => {
+    if (webSocket !== true) return;
+    for (const [side, body] of Object.entries({ request, response }))
+      if (body?.format === 'Text')
+        report(['spec', 'routes', at, side, 'format'], 'must be JSON where webSocket is set');
+  });
+}
+
 /** Everything that is wrong with a policy whose shape is right. */
 export function checkRules(resource: PolicyResource, options: RuleOptions): readonly DocumentFault[] {
   const { spec } = resource;
@@ -164,5 +184,7 @@ export function checkRules(resource: PolicyResource, options: RuleOptions): read
   checkNames(report, spec);
   checkSealKey(report, spec.audit?.sealTo);
   checkIdentityHeaders(report, spec.upstream);
+  checkGrpcServices(report, spec);
+  checkRoutes(report, spec);
   return faults;
 }

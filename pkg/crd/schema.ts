@@ -2,11 +2,13 @@ import { accessRule } from './schema/access.ts';
 import { analyzer } from './schema/analyzer.ts';
 import { approvals } from './schema/approvals.ts';
 import { classification } from './schema/classification.ts';
+import { grpcService, stories } from './schema/grpc-service.ts';
 import { guard } from './schema/guard.ts';
 import { provider } from './schema/identity.ts';
 import { loopbackRule } from './schema/loopback.ts';
 import { replacement } from './schema/match.ts';
 import { responseLimit } from './schema/response-limit.ts';
+import { route } from './schema/route.ts';
 import { selector } from './schema/selector.ts';
 import { subject } from './schema/subject.ts';
 import { tls } from './schema/tls.ts';
@@ -16,10 +18,12 @@ import type { SchemaNode, Wire } from './schema-node.ts';
 
 export type { AccessRuleResource } from './schema/access.ts';
 export type { ClassificationResource } from './schema/classification.ts';
+export type { GrpcServiceResource } from './schema/grpc-service.ts';
 export type { GuardResource } from './schema/guard.ts';
 export type { ProviderResource } from './schema/identity.ts';
 export type { ReplacementResource } from './schema/match.ts';
 export type { ResponseLimitResource } from './schema/response-limit.ts';
+export type { RouteResource } from './schema/route.ts';
 export type { SelectorResource } from './schema/selector.ts';
 export type { ApproverResource, SubjectResource } from './schema/subject.ts';
 export type { UpstreamResource } from './schema/upstream.ts';
@@ -120,6 +124,27 @@ export const inferencePolicySchema = {
         'What known helpers in the pod may do without a token, such as a loader of adapters. All others inside the pod reach only Health and ListModels without one.',
       'x-sidegate-example': '[{ runAsUser: 2000, operations: [Admin] }]',
       items: loopbackRule,
+    },
+    grpcServices: {
+      type: 'array',
+      maxItems: 8,
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['service'],
+      description:
+        'Services of gRPC that Sidegate does not know: what their messages are, and where texts stand in them ([dialects.md](dialects.md)).',
+      'x-sidegate-example': `[{ service: acme.v1.Stories, descriptorSet: ${stories}, methods: [{ name: Tell, request: { texts: [prompt] }, response: { texts: [piece] } }] }]`,
+      items: grpcService,
+    },
+    routes: {
+      type: 'array',
+      maxItems: 64,
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['path'],
+      description:
+        'Routes of HTTP and WebSockets that Sidegate does not know: which operation they are, and where texts stand in their bodies ([dialects.md](dialects.md)).',
+      'x-sidegate-example':
+        '[{ path: /v1/stories, operation: Completions, model: $.model, request: { texts: [$.prompt] }, response: { texts: [$.piece] } }]',
+      items: route,
     },
     guards: {
       type: 'array',

@@ -14,7 +14,9 @@ import type {
   ProviderSpec,
   Replacement,
   ResponseLimit,
+  RouteSpec,
   SecretRef,
+  ServiceSpec,
   SubjectSpec,
   UpstreamSpec,
 } from '../core/index.ts';
@@ -23,12 +25,14 @@ import type {
   AccessRuleResource,
   ApproverResource,
   ClassificationResource,
+  GrpcServiceResource,
   GuardResource,
   PolicyResource,
   PolicySpecResource,
   ProviderResource,
   ReplacementResource,
   ResponseLimitResource,
+  RouteResource,
   SelectorResource,
   SubjectResource,
   UpstreamResource,
@@ -299,6 +303,42 @@ function analyzerOf(one: NonNullable<PolicySpecResource['analyzers']>[number]): 
   };
 }
 
+/** What a policy's service says, before it is held against its descriptor set. */
+export function grpcServiceOf({ service, descriptorSet, methods }: GrpcServiceResource): ServiceSpec {
+  return {
+    service,
+    descriptorSet,
+    methods: methods.map(({ name, operation = 'Other', model, request, response }) => ({
+      name,
+      operation,
+      model,
+      request: { texts: request?.texts ?? [], values: request?.values ?? [] },
+      response: {
+        texts: response?.texts ?? [],
+        values: response?.values ?? [],
+        messages: response?.messages ?? 'Joined',
+      },
+    })),
+  };
+}
+
+function routeOf({ path, webSocket, operation, model, request, response }: RouteResource): RouteSpec {
+  const body = (one: RouteResource['request'] | RouteResource['response']): RouteSpec['request'] => ({
+    format: one?.format ?? 'JSON',
+    texts: one?.texts ?? [],
+    values: one?.values ?? [],
+    others: one?.others ?? 'Texts',
+  });
+  return {
+    path,
+    webSocket: webSocket === true,
+    operation: operation ?? 'Other',
+    model,
+    request: body(request),
+    response: { ...body(response), messages: response?.messages ?? 'Joined' },
+  };
+}
+
 function approvalsOf(approvals: NonNullable<PolicySpecResource['approvals']>): ApprovalSpec {
   return {
     approvers: (approvals.approvers ?? []).map(approverOf),
@@ -339,6 +379,8 @@ function specOf(spec: PolicySpecResource, origin: Origin): PolicySpec {
             upstreamIdleMs: milliseconds(requestLimits.upstreamIdle),
           },
     loopback: spec.loopback,
+    ...(spec.routes !== undefined && { routes: spec.routes.map(routeOf) }),
+    ...(spec.grpcServices !== undefined && { grpcServices: spec.grpcServices.map(grpcServiceOf) }),
     maxPolicyAgeMs: milliseconds(spec.maxPolicyAge),
   };
 }

@@ -44,6 +44,7 @@ function seenBy(view: RequestView | AnswerView): Seen {
   for (const value of view.loneValues) count(value.key ? seen.keys : seen.strings, value.node.text);
   for (const node of view.opaque) count(seen.strings, node.text);
   if ('tokenLanes' in view) {
+    for (const { nodes } of view.joined ?? []) for (const node of nodes) count(seen.strings, node.text);
     for (const node of view.integerArrays) collect(node, seen);
     for (const { node, shape } of view.tokenLanes)
       if (shape === 'entries') for (const entry of node.items) countTokens(entry, seen);
@@ -725,6 +726,291 @@ const generateAnswer = fc.record({
   ZZtop: tree,
 });
 
+const blob = fc.record(
+  { mimeType: fc.constantFrom('image/png', 'application/pdf', 'text/plain'), data: leaf, ZZblob: tree },
+  { requiredKeys: ['mimeType'] },
+);
+const geminiPart = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      text: fc.constant('words'),
+      thought: fc.boolean(),
+      thoughtSignature: leaf,
+      inlineData: blob,
+      functionCall: fc.record({ name: fc.constant('f'), args: tree, ZZcall: tree }),
+      functionResponse: fc.record({ name: fc.constant('f'), response: tree, ZZresponse: tree }),
+      executableCode: fc.record({ code: fc.constant('1') }),
+      codeExecutionResult: fc.record({ output: fc.constant('1'), ZZresult: tree }),
+      ZZpart: tree,
+    },
+    { requiredKeys: [] },
+  ),
+);
+const geminiContent = fc.record({
+  role: fc.constant('user'),
+  parts: fc.oneof(geminiPart, fc.array(geminiPart, { maxLength: 3 })),
+});
+const geminiRequest = fc.record(
+  {
+    contents: fc.oneof(geminiContent, fc.array(geminiContent, { minLength: 1, maxLength: 2 })),
+    system_instruction: fc.oneof(fc.constant('s'), geminiContent),
+    tools: fc.array(
+      fc.record({
+        functionDeclarations: fc.array(fc.record({ name: fc.constant('f'), parameters: tree, ZZdeclaration: tree }), {
+          maxLength: 2,
+        }),
+        googleSearch: dictionary,
+        ZZtool: tree,
+      }),
+      { maxLength: 2 },
+    ),
+    generationConfig: fc.record(
+      { stopSequences: fc.constant(['halt']), responseSchema: tree, speechConfig: tree, ZZconfig: tree },
+      { requiredKeys: [] },
+    ),
+    safetySettings: fc.array(fc.record({ category: fc.constant('c'), ZZsetting: tree }), { maxLength: 2 }),
+    labels: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['contents'] },
+);
+const geminiCandidate = fc.record(
+  {
+    index: fc.nat({ max: 3 }),
+    content: fc.record({ role: fc.constant('model'), parts: fc.array(geminiPart, { maxLength: 3 }) }),
+    finishReason: fc.constantFrom('STOP', 'MAX_TOKENS', null),
+    finishMessage: fc.constant('m'),
+    citationMetadata: fc.record({ citationSources: fc.array(dictionary, { maxLength: 2 }), ZZcitations: tree }),
+    groundingMetadata: fc.record(
+      {
+        groundingChunks: fc.array(fc.record({ web: fc.record({ uri: leaf, title: leaf, ZZweb: tree }) }), {
+          maxLength: 2,
+        }),
+        groundingSupports: fc.array(
+          fc.record({ segment: fc.record({ text: leaf, ZZsegment: tree }), groundingChunkIndices: fc.constant([0]) }),
+          { maxLength: 2 },
+        ),
+        webSearchQueries: fc.array(leaf, { maxLength: 2 }),
+        searchEntryPoint: dictionary,
+        ZZgrounding: tree,
+      },
+      { requiredKeys: [] },
+    ),
+    logprobsResult: fc.record(
+      { chosenCandidates: fc.array(fc.record({ token: leaf, ZZentry: tree }), { maxLength: 2 }), ZZlogprobs: tree },
+      { requiredKeys: [] },
+    ),
+    ZZcandidate: tree,
+  },
+  { requiredKeys: [] },
+);
+const geminiAnswer = fc.record(
+  {
+    candidates: fc.array(geminiCandidate, { maxLength: 2 }),
+    promptFeedback: dictionary,
+    usageMetadata: tree,
+    error: mostly(null),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['candidates'] },
+);
+const geminiEmbedding = fc.record({ values: fc.constant([0.5, 1]), ZZvector: tree });
+
+const cohereContent = fc.oneof(
+  fc.constant('hi'),
+  fc.array(
+    fc.oneof(
+      dictionary,
+      fc.record(
+        {
+          type: fc.constantFrom('text', 'thinking', 'image_url', 'document'),
+          text: fc.constant('words'),
+          thinking: fc.constant('words'),
+          image_url: fc.record({ url: leaf, ZZimage: tree }),
+          document: fc.oneof(fc.constant('d'), fc.record({ id: leaf, data: tree, ZZdocument: tree })),
+          ZZpart: tree,
+        },
+        { requiredKeys: ['type'] },
+      ),
+    ),
+    { maxLength: 3 },
+  ),
+);
+const cohereCall = fc.record(
+  {
+    id: fc.constant('t'),
+    type: fc.constant('function'),
+    function: fc.record({ name: fc.constant('f'), arguments: fc.constant('{"a":1}'), ZZfunction: tree }),
+    ZZcall: tree,
+  },
+  { requiredKeys: ['function'] },
+);
+const cohereMessage = fc.record(
+  {
+    role: fc.constantFrom('user', 'assistant', 'tool'),
+    content: cohereContent,
+    tool_plan: fc.constant('plan'),
+    tool_calls: fc.array(cohereCall, { maxLength: 2 }),
+    citations: fc.array(fc.record({ text: leaf, sources: fc.array(tree, { maxLength: 2 }), ZZcitation: tree }), {
+      maxLength: 2,
+    }),
+    ZZmessage: tree,
+  },
+  { requiredKeys: ['role', 'content'] },
+);
+const cohereRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(cohereMessage, { minLength: 1, maxLength: 2 }),
+    documents: fc.array(fc.oneof(fc.constant('d'), fc.record({ data: tree, ZZdocument: tree })), { maxLength: 2 }),
+    tools: fc.array(fc.record({ function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }), {
+      maxLength: 2,
+    }),
+    response_format: fc.record({ type: fc.constant('json_object'), json_schema: tree }),
+    stop_sequences: fc.array(fc.constant('halt'), { maxLength: 2 }),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+const cohereAnswer = fc.record(
+  {
+    id: fc.constant('i'),
+    finish_reason: fc.constantFrom('COMPLETE', 'MAX_TOKENS', null),
+    message: cohereMessage,
+    usage: tree,
+    logprobs: fc.oneof(
+      fc.array(fc.record({ token_ids: fc.constant([1]), text: leaf, ZZlogprob: tree }), { maxLength: 2 }),
+      tree,
+    ),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['message'] },
+);
+const coherePiece = fc.record(
+  {
+    content: fc.oneof(
+      fc.record({ text: fc.constant('a'), ZZpiece: tree }),
+      fc.array(dictionary, { maxLength: 2 }),
+      tree,
+    ),
+    tool_plan: tree,
+    tool_calls: fc.oneof(cohereCall, fc.array(cohereCall, { maxLength: 2 }), tree),
+    citations: fc.oneof(fc.record({ text: leaf, sources: tree, ZZcitation: tree }), tree),
+    ZZmessage: tree,
+  },
+  { requiredKeys: [] },
+);
+const cohereEvent = fc.record(
+  {
+    type: fc.constantFrom(
+      ...['message-start', 'content-start', 'content-delta', 'tool-plan-delta', 'tool-call-start', 'tool-call-delta'],
+      ...['citation-start', 'message-end', 'debug'],
+    ),
+    index: fc.nat({ max: 3 }),
+    delta: fc.oneof(
+      fc.record(
+        {
+          message: coherePiece,
+          finish_reason: fc.constant('COMPLETE'),
+          error: mostly(null),
+          usage: tree,
+          ZZdelta: tree,
+        },
+        { requiredKeys: ['message'] },
+      ),
+      dictionary,
+    ),
+    logprobs: tree,
+    prompt: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type', 'index'] },
+);
+
+const bedrockMedia = fc.record({
+  format: fc.constantFrom('png', 'pdf', 'txt'),
+  source: fc.record({ bytes: leaf, ZZsource: tree }),
+  ZZmedia: tree,
+});
+const bedrockBlock = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      text: fc.constant('words'),
+      image: bedrockMedia,
+      document: fc.oneof(
+        bedrockMedia,
+        fc.record({ format: fc.constant('txt'), name: leaf, source: fc.record({ text: leaf, ZZsource: tree }) }),
+      ),
+      toolUse: fc.record({ toolUseId: fc.constant('t'), name: fc.constant('f'), input: tree, ZZuse: tree }),
+      toolResult: fc.record({
+        toolUseId: fc.constant('t'),
+        content: fc.array(fc.record({ text: leaf, json: tree, ZZresult: tree }, { requiredKeys: [] }), {
+          maxLength: 2,
+        }),
+      }),
+      reasoningContent: fc.record({ reasoningText: fc.record({ text: leaf, ZZreasoning: tree }), ZZcontent: tree }),
+      citationsContent: fc.record({ content: fc.array(fc.record({ text: leaf })), citations: fc.array(dictionary) }),
+      ZZblock: tree,
+    },
+    { requiredKeys: [] },
+  ),
+);
+const bedrockMessage = fc.record({
+  role: fc.constantFrom('user', 'assistant'),
+  content: fc.array(bedrockBlock, { maxLength: 3 }),
+});
+const converseRequest = fc.record(
+  {
+    messages: fc.array(bedrockMessage, { minLength: 1, maxLength: 2 }),
+    system: fc.array(fc.record({ text: leaf, ZZsystem: tree }), { maxLength: 2 }),
+    inferenceConfig: fc.record({ stopSequences: fc.constant(['halt']), ZZconfig: tree }, { requiredKeys: [] }),
+    toolConfig: fc.record({
+      tools: fc.array(
+        fc.record({ toolSpec: fc.record({ name: leaf, inputSchema: fc.record({ json: tree }), ZZspec: tree }) }),
+        { maxLength: 2 },
+      ),
+      ZZtools: tree,
+    }),
+    additionalModelRequestFields: fc.record({ thinking: tree, ZZfield: tree }, { requiredKeys: [] }),
+    requestMetadata: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['messages'] },
+);
+const converseAnswer = fc.record(
+  {
+    output: fc.record({ message: bedrockMessage, ZZoutput: tree }),
+    stopReason: fc.constantFrom('end_turn', 'max_tokens', null),
+    usage: tree,
+    trace: tree,
+    additionalModelResponseFields: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['output'] },
+);
+const converseEvent = fc.record(
+  {
+    contentBlockIndex: fc.nat({ max: 3 }),
+    start: fc.oneof(fc.record({ toolUse: fc.record({ name: leaf, ZZuse: tree }), ZZstart: tree }), dictionary),
+    delta: fc.oneof(
+      fc.record({ text: fc.constant('a'), ZZdelta: tree }),
+      fc.record({ toolUse: fc.record({ input: fc.constant('{"a'), ZZuse: tree }) }),
+      fc.record({ reasoningContent: fc.record({ text: leaf, signature: leaf, ZZreasoning: tree }) }),
+      fc.record({ citation: fc.record({ title: leaf, location: tree, ZZcitation: tree }) }),
+      fc.record({ toolResult: fc.array(fc.record({ text: leaf, ZZresult: tree }), { maxLength: 2 }) }),
+      tree,
+    ),
+    stopReason: fc.constant('end_turn'),
+    usage: tree,
+    trace: tree,
+    p: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['contentBlockIndex'] },
+);
+
 const tgi = recognise('POST', '/generate');
 const tgiStream = recognise('POST', '/generate_stream');
 const tgiListed = recognise('POST', '/');
@@ -754,6 +1040,101 @@ const ownFrame = (route: ReturnType<typeof recogniseSocket>, root: JsonNode): An
   route.dialect.frame(route, undefined, '', root);
 
 /** @param as the field whose words alone are taken stays as it is. */
+const transcription = recognise('POST', '/v1/audio/transcriptions');
+const generation = recognise('POST', '/v1/images/generations');
+const speech = recognise('POST', '/v1/audio/speech');
+/** The JSON that says the same as a form. */
+const transcriptionForm = fc.record(
+  {
+    file: fc.record({ filename: fc.constant('a'), type: fc.constant('audio/mpeg'), bytes: fc.nat() }),
+    model: fc.constant('m'),
+    prompt: fc.constant('words'),
+    'keywords[]': fc.array(fc.constant('k'), { maxLength: 2 }),
+    'known_speaker_names[]': fc.array(fc.constant('n'), { maxLength: 2 }),
+    ZZfield: tree,
+  },
+  { requiredKeys: ['file', 'model'] },
+);
+const speechRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    input: fc.constant('hi'),
+    instructions: fc.constant('slowly'),
+    voice: fc.constant('v'),
+    metadata: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'input'] },
+);
+const pictureRequest = fc.record(
+  { model: fc.constant('m'), prompt: fc.constant('hi'), user: fc.constant('u'), style: fc.constant('s'), ZZtop: tree },
+  { requiredKeys: ['prompt'] },
+);
+const transcriptPiece = fc.record(
+  {
+    id: fc.oneof(fc.nat(), fc.constant('s')),
+    text: fc.oneof({ weight: 4, arbitrary: fc.constant('hi') }, tree),
+    word: fc.oneof({ weight: 4, arbitrary: fc.constant('hi') }, tree),
+    speaker: fc.constant('Ana'),
+    tokens: fc.oneof(fc.array(fc.nat(), { maxLength: 3 }), tree),
+    ZZpiece: tree,
+  },
+  { requiredKeys: [] },
+);
+const transcriptAnswer = fc.record(
+  {
+    text: fc.constant('hi'),
+    language: fc.constant('english'),
+    duration: fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant('1')),
+    segments: fc.array(transcriptPiece, { maxLength: 3 }),
+    words: fc.oneof(fc.array(transcriptPiece, { maxLength: 3 }), tree),
+    languages: fc.array(dictionary, { maxLength: 2 }),
+    usage: tree,
+    error: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['text'] },
+);
+const pictureAnswer = fc.record(
+  {
+    created: fc.nat(),
+    data: fc.array(fc.record({ url: fc.constant('u'), revised_prompt: tree, ZZpicture: tree }, { requiredKeys: [] }), {
+      maxLength: 3,
+    }),
+    background: tree,
+    usage: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['data'] },
+);
+const transcriptEvent = fc.record(
+  {
+    type: fc.constantFrom('transcript.text.delta', 'transcript.text.done', 'error'),
+    delta: fc.constant('hi'),
+    text: tree,
+    segment_id: fc.constant('s'),
+    usage: tree,
+    ZZevent: tree,
+  },
+  { requiredKeys: ['type'] },
+);
+const speechEvent = fc.record(
+  {
+    type: fc.constantFrom('speech.audio.delta', 'speech.audio.done'),
+    audio: fc.constant('aGk='),
+    usage: tree,
+    ZZ: tree,
+  },
+  { requiredKeys: ['type'] },
+);
+
+/** As the answer of one request is read. */
+const eventOf = (asked: RequestView, root: JsonNode): AnswerView => {
+  const { answers } = asked;
+  if (answers === undefined) throw new Error('no route');
+  return answers.dialect.frame(answers, undefined, '', root);
+};
+
 function attack(
   arbitrary: fc.Arbitrary<unknown>,
   view: (root: JsonNode) => RequestView | AnswerView,
@@ -861,6 +1242,92 @@ describe('every string and every unknown key', () => {
     attack(generateRequest, (root) => generate.dialect.request(generate, root));
     attack(generateAnswer, (root) => generate.dialect.answer(generate, root, 200));
     attack(generateAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
+  });
+
+  it("of OpenAI's audio and image requests, answers and events is seen exactly once", () => {
+    attack(transcriptionForm, (root) => transcription.dialect.request(transcription, root));
+    attack(speechRequest, (root) => speech.dialect.request(speech, root));
+    attack(pictureRequest, (root) => generation.dialect.request(generation, root));
+    attack(transcriptAnswer, (root) => transcription.dialect.answer(transcription, root, 200));
+    attack(pictureAnswer, (root) => generation.dialect.answer(generation, root, 200));
+    attack(tree, (root) => speech.dialect.answer(speech, root, 500));
+    const file = { filename: 'a.mp3', type: 'audio/mpeg', bytes: 1 };
+    const asked = parseJson(JSON.stringify({ file, model: 'm', stream: 'true' }));
+    const told = transcription.dialect.request(transcription, asked);
+    attack(transcriptEvent, (root) => eventOf(told, root), 'type');
+    const said = parseJson(JSON.stringify({ model: 'm', input: 'hi', stream_format: 'sse' }));
+    const sound = speech.dialect.request(speech, said);
+    attack(speechEvent, (root) => eventOf(sound, root), 'type');
+  });
+
+  it("of Gemini's requests, answers, lists and chunks is seen exactly once", () => {
+    const at = (verb: string): ReturnType<typeof recognise> => recognise('POST', `/v1beta/models/m:${verb}`);
+    const [whole, stream, count] = [at('generateContent'), at('streamGenerateContent'), at('countTokens')];
+    const [embed, embedMany] = [at('embedContent'), at('batchEmbedContents')];
+    const [list, page] = [recognise('GET', '/v1beta/models'), recognise('GET', '/v1beta/models/m')];
+    attack(geminiRequest, (root) => whole.dialect.request(whole, root));
+    attack(geminiRequest, (root) => count.dialect.request(count, root));
+    const embeds = fc.record({ content: geminiContent, title: leaf, ZZembed: tree });
+    attack(embeds, (root) => embed.dialect.request(embed, root));
+    const many = fc.record({ requests: fc.array(embeds, { minLength: 1, maxLength: 2 }), ZZtop: tree });
+    attack(many, (root) => embedMany.dialect.request(embedMany, root));
+    attack(geminiAnswer, (root) => whole.dialect.answer(whole, root, 200));
+    attack(fc.array(geminiAnswer, { maxLength: 2 }), (root) => stream.dialect.answer(stream, root, 200));
+    attack(geminiAnswer, (root) => stream.dialect.frame(stream, undefined, '', root));
+    attack(fc.record({ totalTokens: fc.nat(), ZZtop: tree }), (root) => count.dialect.answer(count, root, 200));
+    attack(fc.record({ embedding: geminiEmbedding, ZZtop: tree }), (root) => embed.dialect.answer(embed, root, 200));
+    const models = fc.record({
+      models: fc.array(fc.record({ name: fc.constant('m'), description: leaf, ZZmodel: tree }), { maxLength: 2 }),
+      ZZtop: tree,
+    });
+    attack(models, (root) => list.dialect.answer(list, root, 200));
+    attack(fc.record({ name: fc.constant('m'), ZZtop: tree }), (root) => page.dialect.answer(page, root, 200));
+  });
+
+  it("of Cohere's requests, answers and events is seen exactly once", () => {
+    const [cohere, embed] = [recognise('POST', '/v2/chat'), recognise('POST', '/v2/embed')];
+    attack(cohereRequest, (root) => cohere.dialect.request(cohere, root));
+    attack(cohereAnswer, (root) => cohere.dialect.answer(cohere, root, 200));
+    attack(cohereEvent, (root) => cohere.dialect.frame(cohere, undefined, '', root), 'type');
+    const inputs = fc.array(fc.record({ content: cohereContent, ZZinput: tree }), { minLength: 1, maxLength: 2 });
+    const embeds = fc.record(
+      {
+        model: fc.constant('m'),
+        texts: fc.constant(['a']),
+        images: fc.array(leaf, { maxLength: 2 }),
+        inputs,
+        ZZtop: tree,
+      },
+      { requiredKeys: ['model', 'texts'] },
+    );
+    attack(embeds, (root) => embed.dialect.request(embed, root));
+    const vectors = fc.record({ float: fc.constant([[0.5, 1]]), int8: fc.constant([[1, 2]]), ZZvector: tree });
+    const embedded = fc.record({
+      embeddings: fc.oneof(vectors, fc.constant([[0.5]])),
+      texts: tree,
+      meta: tree,
+      ZZtop: tree,
+    });
+    attack(embedded, (root) => embed.dialect.answer(embed, root, 200));
+  });
+
+  it("of Bedrock's requests, answers, events and exceptions is seen exactly once", () => {
+    const at = (kind: string): ReturnType<typeof recognise> => recognise('POST', `/model/m/${kind}`);
+    const [converse, stream] = [at('converse'), at('converse-stream')];
+    const [invoke, chunks] = [at('invoke'), at('invoke-with-response-stream')];
+    attack(converseRequest, (root) => converse.dialect.request(converse, root));
+    attack(converseAnswer, (root) => converse.dialect.answer(converse, root, 200));
+    attack(fc.record({ message: leaf, ZZtop: tree }), (root) => converse.dialect.answer(converse, root, 400));
+    for (const name of ['messageStart', 'contentBlockStart', 'contentBlockDelta', 'messageStop', 'metadata'])
+      attack(converseEvent, (root) => stream.dialect.frame(stream, name, '', root));
+    for (const route of [stream, chunks])
+      attack(fc.record({ message: leaf, ZZtop: tree }), (root) =>
+        route.dialect.frame(route, 'throttlingException', '', root),
+      );
+    const invoked = messages.map(({ model: _, ...rest }) => ({ anthropic_version: 'bedrock-2023-05-31', ...rest }));
+    attack(invoked, (root) => invoke.dialect.request(invoke, root));
+    attack(anthropicAnswer, (root) => invoke.dialect.answer(invoke, root, 200));
+    attack(anthropicEvent, (root) => chunks.dialect.frame(chunks, 'chunk', '', root), 'type');
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

@@ -1,6 +1,8 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
+import type { FormBody } from './form/form.ts';
 import type { Rpc } from './rpc.ts';
+import type { DocumentBody } from './document.ts';
 import type { SplitBody } from './split-body.ts';
 import type { FilePart, StreamFraming } from './framing/stream-framing.ts';
 
@@ -14,18 +16,29 @@ export type { FilePart } from './framing/stream-framing.ts';
 export interface Route {
   readonly dialect: Dialect;
   readonly operation: Operation;
-  /** `json`: parsed and inspected. `none`: no body allowed. `opaque`: bytes; passes only where a rule names the operation and no guard applies. `rpc`: a message of gRPC. */
-  readonly body: 'json' | 'none' | 'opaque' | 'rpc';
+  /**
+   * `json`: parsed and inspected. `form`: the same of multipart/form-data. `none`: no body allowed. `opaque`: bytes; passes only where a rule names
+   * the operation and no guard applies. `rpc`: a message of gRPC.
+   */
+  readonly body: 'json' | 'form' | 'none' | 'opaque' | 'rpc';
   /** The model that the path names, decoded. */
   readonly model: string | undefined;
+  /** The path with another model in it, percent-encoded. Absent: it names none, or cannot name another. */
+  readonly renamed?: (model: string) => string;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
   /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
   readonly rpc?: Rpc | undefined;
   /** How its bodies are read where bytes follow the JSON; absent: they are refused. */
   readonly split?: SplitBody;
+  /** With `form`: how its bodies are read. */
+  readonly form?: FormBody;
+  /** How an answer is read that is a text, such as the captions of a film; absent: as any text is. */
+  readonly document?: DocumentBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
+  /** A policy describes it: whether its requests' bodies are JSON or text. */
+  readonly described?: 'JSON' | 'Text';
   /** It is a WebSocket, and read message by message: the route is this connection's own, since what came before counts. */
   readonly socket?: SocketRoute;
 }
@@ -65,6 +78,16 @@ export interface LoneValue {
   readonly key: boolean;
 }
 
+/**
+ * A text that an answer spells in pieces, each a string of its own: the words of a transcript, the cues of its captions. Read as one; what a rule
+ * hides stands in the first piece that it was in, and the others lose their part of it.
+ */
+export interface JoinedLane {
+  readonly id: string;
+  /** In the order in which they are read. In no other list. */
+  readonly nodes: readonly JsonNode[];
+}
+
 /** Log-probability entries of one lane (OpenAI: `logprobs.content[]`, `.refusal[]`; completions: parallel arrays). */
 export interface TokenLane {
   readonly id: string;
@@ -100,12 +123,16 @@ export interface RequestView {
   readonly opaque: readonly JsonNode[];
   /** What of it goes on only where policy lets such files pass. Absent: nothing. */
   readonly files?: readonly FilePart[];
+  /** What its answer will be, where the request decides how that is read; absent: as its {@link Route} says. */
+  readonly answers?: Route;
   /** Other models that it sets to work beside its own: each must be allowed. Absent: none. */
   readonly others?: readonly string[];
   /** Of a WebSocket's messages: it goes on with what one like it began, so that the two are one request, unless an answer has ended between them. */
   readonly continues?: boolean;
   /** How many numbers of lists were looked at one by one: each a node beside those of the parser, for which a list is one. */
   readonly listNumbers: number;
+  /** Edits that name another model, where the body names it beside the path. Absent: it does not. */
+  renameModel?(as: string): readonly JsonEdit[];
   /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */
   limitOutput(maxOutputTokens: number): readonly JsonEdit[];
   /** Edits that make the model report usage at the end of a stream. */
@@ -136,6 +163,8 @@ export interface AnswerView {
   readonly lanes: readonly Lane[];
   readonly loneValues: readonly LoneValue[];
   readonly tokenLanes: readonly TokenLane[];
+  /** Absent: none. In no frame of a stream. */
+  readonly joined?: readonly JoinedLane[];
   /** How the lanes whose id starts with `prefix` ended; lanes without an entry ended `complete` in JSON, did not end in a frame. */
   readonly ends: readonly LaneEnds[];
   readonly usage: Usage | undefined;

@@ -19,14 +19,24 @@ const genericSocket: Dialect = {
   refusal: (text) => socketRefusal(text, (error) => ({ error })),
 };
 
+/** WebSockets that policies describe. */
+export interface DescribedSockets {
+  /** Undefined: no policy describes it. */
+  socket(path: string): Route | undefined;
+}
+
 /** What a WebSocket's handshake asks for. `path` is normalised and has no query. */
-export function recogniseSocket(path: string): Route {
+export function recogniseSocket(path: string, described?: DescribedSockets): Route {
   const known = realtimeRoute(path);
   if (known !== undefined) return known;
   // What rules the server stays that.
-  const operation: Operation = managementRoute('GET', path)?.operation === 'Admin' ? 'Admin' : 'Other';
+  if (managementRoute('GET', path)?.operation === 'Admin') return socketRoute('Admin', genericSocket);
+  return described?.socket(path) ?? socketRoute('Other', genericSocket);
+}
+
+function socketRoute(operation: Operation, dialect: Dialect): Route {
   return {
-    dialect: genericSocket,
+    dialect,
     operation,
     body: 'json',
     model: undefined,
@@ -35,6 +45,17 @@ export function recogniseSocket(path: string): Route {
     socket: { model: () => undefined, protocols: (offered) => offered.filter(isProtocol) },
   };
 }
+
+/** One whose messages a policy describes. @param messages reads them */
+export const describedSocket = (operation: Operation, messages: Dialect): Route => ({
+  ...socketRoute(operation, {
+    ...genericSocket,
+    request: (route, root) => messages.request(route, root),
+    answer: (route, root, status) => messages.answer(route, root, status),
+    frame: (route, event, data, root) => readClose(event, root) ?? messages.frame(route, undefined, data, root),
+  }),
+  described: 'JSON',
+});
 
 /** Names of subprotocols are short; what proves somebody is not. */
 const longestProtocol = 40;

@@ -3,6 +3,7 @@ export type {
   Dialect,
   FilePart,
   FrameView,
+  JoinedLane,
   Lane,
   LaneEnds,
   LoneValue,
@@ -14,6 +15,8 @@ export type {
   Usage,
 } from './dialect.ts';
 export { openai } from './openai/openai.ts';
+export { describedRoutes } from './described-routes.ts';
+export type { DescribedRoutes } from './described-routes.ts';
 export { generic } from './generic.ts';
 export { recogniseSocket } from './generic-socket.ts';
 export {
@@ -28,11 +31,14 @@ export {
   socketRecord,
   socketType,
 } from './framing/socket-messages.ts';
-export { grpc, recogniseRpc } from './grpc/grpc.ts';
+export { describedServices, grpc, recogniseRpc } from './grpc/grpc.ts';
+export type { DescribedServices } from './grpc/grpc.ts';
 export { framed, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
 export type { Trailers } from './grpc/trailers.ts';
 export type { Projected, Rpc } from './rpc.ts';
+export type { DocumentBody, DocumentText } from './document.ts';
+export type { FormBody, FormFile, FormText } from './form/form.ts';
 export { jsonLengthHeader } from './split-body.ts';
 export type { SplitBody, SplitText } from './split-body.ts';
 export type { FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';

@@ -25,7 +25,7 @@ function looksLikeText(bytes: Uint8Array): boolean {
   return bytes.length > 0 && printable(bytes) * 4 >= bytes.length * 3;
 }
 
-function isMedia(data: string, sample: boolean): boolean {
+export function isMedia(data: string, sample: boolean): boolean {
   if (!base64.test(data)) return false;
   // Taken from all over, so that a picture's head does not cover for a letter.
   for (let part = 0; sample && part < 4; part++) {

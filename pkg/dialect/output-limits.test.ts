@@ -40,6 +40,27 @@ const dialects: readonly Limited[] = [
       [undefined, 'max_tokens'],
     ],
   },
+  { path: '/v2/chat', body: { model: 'm', messages }, places: [[undefined, 'max_tokens']] },
+  {
+    path: '/model/m/converse',
+    body: { messages: [{ role: 'user', content: [{ text: 'a' }] }] },
+    places: [['inferenceConfig', 'maxTokens']],
+  },
+  {
+    path: '/model/m/invoke',
+    body: { anthropic_version: 'bedrock-2023-05-31', messages },
+    places: [[undefined, 'max_tokens']],
+  },
+  {
+    path: '/v1beta/models/m:generateContent',
+    body: { contents: [{ parts: [{ text: 'a' }] }] },
+    places: [
+      ['generationConfig', 'maxOutputTokens'],
+      ['generationConfig', 'max_output_tokens'],
+      ['generation_config', 'maxOutputTokens'],
+      ['generation_config', 'max_output_tokens'],
+    ],
+  },
   {
     path: 'realtime',
     body: { type: 'response.create' },

@@ -7,7 +7,7 @@ const remembered = 8;
 
 /** Unknown values and schemas nest as deep as callers like: what is kept must be bounded by the dialect's own shapes. */
 function isKept(shape: Shape): boolean {
-  return shape.unknown !== true && shape.noTokens !== true;
+  return shape.unknown !== true && shape.noTokens !== true && shape.nests !== true;
 }
 
 /** Random, of this process: without it, whoever reads an id could try words until one gives its digest. */

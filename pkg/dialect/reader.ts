@@ -1,6 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { FilePart, Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
+import type { FilePart, JoinedLane, Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
 import { tellingWord } from './refused-fields.ts';
 import { free } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
@@ -33,6 +33,7 @@ export class Reader implements ShapeReader {
   tokenLanes: TokenLane[] | readonly TokenLane[] = none;
   integerArrays: JsonNode[] | readonly JsonNode[] = none;
   opaque: JsonNode[] | readonly JsonNode[] = none;
+  joined: JoinedLane[] | readonly JoinedLane[] = none;
   models: { readonly id: string; readonly node: JsonNode }[] = none as unknown as [];
   usage: Usage | undefined = undefined;
   /** What may pass only where policy lets such files pass. */
@@ -98,6 +99,13 @@ export class Reader implements ShapeReader {
     const value = { path: place.path, node, key };
     if (this.loneValues === none) this.loneValues = [value];
     else (this.loneValues as LoneValue[]).push(value);
+  }
+
+  join(id: string, node: JsonNode): void {
+    const known = this.joined.find((one) => one.id === id);
+    if (known !== undefined) return void (known.nodes as JsonNode[]).push(node);
+    if (this.joined === none) this.joined = [];
+    (this.joined as JoinedLane[]).push({ id, nodes: [node] });
   }
 
   hide(node: JsonNode): void {

@@ -51,7 +51,7 @@ describe('routes', () => {
     ['POST', '/api/blobs/sha256:aa', 'Admin', 'json'],
     ['GET', '/api/version', 'Health', 'none'],
     ['POST', '/invocations', 'Other', 'json'],
-    ['POST', '/v1/audio/transcriptions', 'Other', 'json'],
+    ['POST', '/v1/files', 'Other', 'json'],
     ['GET', '/', 'Other', 'none'],
     ['GET', '/docs', 'Other', 'none'],
     ['GET', '/v2', 'Health', 'none'],
@@ -267,6 +267,7 @@ describe('recognising', () => {
   it('lists the dialects, the one that knows everything last', () => {
     expect(dialects.map((dialect) => dialect.name)).toEqual([
       'openai',
+      'openai-media',
       'openai-responses',
       'anthropic',
       'ollama',
@@ -274,6 +275,9 @@ describe('recognising', () => {
       'llamacpp',
       'model-server',
       'kserve',
+      'gemini',
+      'cohere',
+      'bedrock',
       'grpc',
       'generic',
     ]);

@@ -1,5 +1,9 @@
+import type { DescribedRoutes } from './described-routes.ts';
 import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
+import { bedrock } from './bedrock/bedrock.ts';
+import { cohere } from './cohere/cohere.ts';
+import { gemini } from './gemini/gemini.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
 import { kserve } from './kserve/kserve.ts';
@@ -7,12 +11,14 @@ import { llamacpp } from './llamacpp/llamacpp.ts';
 import { modelServer } from './model-server/model-server.ts';
 import { ollama } from './ollama/ollama.ts';
 import { openai } from './openai/openai.ts';
+import { openAiMedia } from './openai-media/openai-media.ts';
 import { responses } from './responses/responses.ts';
 import { tgi } from './tgi/tgi.ts';
 
 /** In the order in which they are asked; `generic` knows every route. */
 export const dialects: readonly Dialect[] = [
   openai,
+  openAiMedia,
   responses,
   anthropic,
   ollama,
@@ -20,6 +26,9 @@ export const dialects: readonly Dialect[] = [
   llamacpp,
   modelServer,
   kserve,
+  gemini,
+  cohere,
+  bedrock,
   grpc,
   generic,
 ];
@@ -27,8 +36,16 @@ export const dialects: readonly Dialect[] = [
 /**
  * What a request is. Always answers: a route that no dialect knows, or a known path with another method, is `Other` (or `Admin`) of the
  * generic dialect. `path` is normalised and has no query.
+ *
+ * @param described routes of policies: of those that no dialect knows.
  */
-export function recognise(method: string, path: string): Route {
+export function recognise(method: string, path: string, described?: DescribedRoutes): Route {
+  const route = ofDialects(method, path);
+  if (described === undefined || route.dialect !== generic || route.operation !== 'Other') return route;
+  return described.route(method, path) ?? route;
+}
+
+function ofDialects(method: string, path: string): Route {
   const key = `${method} ${path}`;
   const known = routes.get(key);
   if (known !== undefined) return known;

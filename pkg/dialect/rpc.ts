@@ -28,6 +28,8 @@ export interface Rpc {
   readonly clientStreams: boolean;
   /** The model may. */
   readonly serverStreams: boolean;
+  /** Of a call that takes many requests: each answer names, by an id, what it answers. */
+  readonly turns: boolean;
   /** @throws RefusedError invalid_request; an edit that cannot be carried out: guard_blocked */
   request(message: Uint8Array): Projected;
   /**

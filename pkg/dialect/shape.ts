@@ -25,6 +25,8 @@ export interface ShapeReader {
   refuse(place: ShapePlace, field?: string): never;
   lane(node: JsonNode, place: ShapePlace, kind: 'text' | 'json'): void;
   lone(node: JsonNode, place: ShapePlace, key?: boolean): void;
+  /** A piece of a text that is read with the other pieces of this name. */
+  join(id: string, node: JsonNode): void;
   /** A string proven to be no text. */
   hide(node: JsonNode): void;
   /** Something that passes only where policy lets such files pass. */
@@ -55,6 +57,8 @@ export interface Shape {
   readonly strict?: boolean;
   /** Strings and integer arrays here never reach the model as tokens: schemas. */
   readonly noTokens?: boolean;
+  /** It may stand within itself: places below are not kept. */
+  readonly nests?: boolean;
   /** Not part of the dialect: lanes tell their path. */
   readonly unknown?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */

@@ -45,7 +45,14 @@ const besideId = ['logprob', 'piece', 'special'];
 /** Whether numbers of this name are the ids of tokens, however few. */
 export const namesIds = (name: string): boolean => lists.has(plain(name));
 
-function areIds(node: JsonNode): boolean {
+/** Whether a number of this name is the id of one token. */
+export const namesId = (name: string): boolean => single.has(plain(name));
+
+/** Whether a list of numbers of this name may be a prompt in a request. */
+export const namesPrompt = (name: string): boolean => prompts.has(plain(name));
+
+/** A list of whole numbers, or of such lists. */
+export function areIds(node: JsonNode): boolean {
   if (node.kind !== 'array') return false;
   return node.numbers === undefined ? node.items.length > 0 && node.items.every(areIds) : node.numbers === 'integers';
 }

@@ -41,7 +41,8 @@ const workloads = [
 test.each([
   ['create serviceaccounts/token ml batch'],
   ['impersonate serviceaccounts ml batch'],
-  ...['get', 'list', 'watch'].map((verb) => [`${verb} secrets ml`]),
+  ...['get', 'list', 'watch', 'update', 'patch', 'delete', 'deletecollection'].map((verb) => [`${verb} secrets ml`]),
+  ...['create', 'get'].map((verb) => [`${verb} nodes/proxy`]),
   ...['create', 'update', 'patch'].flatMap((verb) => workloads.map((kind) => [`${verb} ${kind} ml`])),
   ...['create', 'get'].flatMap((verb) => [[`${verb} pods/exec ml`], [`${verb} pods/attach ml`]]),
   ...['update', 'patch'].map((verb) => [`${verb} pods/ephemeralcontainers ml`]),

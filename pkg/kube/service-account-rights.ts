@@ -15,6 +15,8 @@ interface Right {
   readonly subresource?: string;
   /** It is of the account itself, so that a role may name it. */
   readonly named?: true;
+  /** It is of no namespace. */
+  readonly everywhere?: true;
 }
 
 type Kind = Pick<Right, 'group' | 'resource' | 'subresource'>;
@@ -36,7 +38,7 @@ const commands: readonly Kind[] = [
   { group: '', resource: 'pods', subresource: 'attach' },
 ];
 const debugging: Kind = { group: '', resource: 'pods', subresource: 'ephemeralcontainers' };
-/** Of accounts that have long-lived tokens. */
+/** Of accounts that have long-lived tokens, which answers to changes and deletions show as well. */
 const secrets: Kind = { group: '', resource: 'secrets' };
 const each = (kinds: readonly Kind[], verbs: readonly string[]): readonly Right[] =>
   kinds.flatMap((kind) => verbs.map((verb) => ({ verb, ...kind })));
@@ -45,10 +47,13 @@ const each = (kinds: readonly Kind[], verbs: readonly string[]): readonly Right[
 const rights: readonly Right[] = [
   { verb: 'create', group: '', resource: 'serviceaccounts', subresource: 'token', named: true },
   { verb: 'impersonate', group: '', resource: 'serviceaccounts', named: true },
-  ...each([secrets], ['get', 'list', 'watch']),
+  ...each([secrets], ['get', 'list', 'watch', 'update', 'patch', 'delete', 'deletecollection']),
   ...each(workloads, ['create', 'update', 'patch']),
   ...each(commands, ['create', 'get']),
   ...each([debugging], ['update', 'patch']),
+  // A kubelet runs commands in all pods of its node.
+  { verb: 'get', group: '', resource: 'nodes', subresource: 'proxy', everywhere: true },
+  { verb: 'create', group: '', resource: 'nodes', subresource: 'proxy', everywhere: true },
 ];
 
 interface Review {
@@ -58,14 +63,18 @@ interface Review {
 export function createMayBecome(client: Pick<KubeClient, 'create'>): MayBecome {
   const has = async (
     { username, groups }: ReviewedUser,
-    { named, ...right }: Right,
+    { named, everywhere, ...right }: Right,
     namespace: string,
     name: string,
   ) => {
     const { status } = await client.create<Review>(resources.subjectAccessReviews, {
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SubjectAccessReview',
-      spec: { user: username, groups, resourceAttributes: { ...right, namespace, ...(named && { name }) } },
+      spec: {
+        user: username,
+        groups,
+        resourceAttributes: { ...right, ...(!everywhere && { namespace }), ...(named && { name }) },
+      },
     });
     return status?.allowed === true && status.denied !== true;
   };

@@ -107,7 +107,7 @@ export function specOf(
   approvals: Pick<ApprovalSpec, 'approvers' | 'required'>,
   digest: string,
 ): ApprovalFile['spec'] {
-  const { provider, issuer, subject, kubernetesUser, naming } = ask.requester;
+  const { provider, issuer, subject, kubernetesUser, naming, sub } = ask.requester;
   return {
     policies: sources.map(({ kind, name, uid, generation }) => ({ kind, name, uid, generation })),
     rules: ask.rules,
@@ -119,6 +119,7 @@ export function specOf(
       subject,
       ...(kubernetesUser !== undefined && { kubernetesUser }),
       ...(naming !== undefined && { naming }),
+      ...(sub !== undefined && { sub }),
     },
     operation: ask.operation,
     ...(ask.model !== undefined && { model: ask.model }),

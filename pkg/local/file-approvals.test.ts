@@ -67,14 +67,8 @@ let warned: unknown[];
 let broken: number;
 /** Whether the record took each line. */
 let taken: boolean[];
-beforeEach(() => {
-  clock = fakeClock();
-  snapshot = snapshotOf('{ approvers: [{ group: leads }], required: 2, timeout: 60s }');
-  shown = new Map();
-  unwritable = false;
-  [recorded, unrecordable, taken, warned] = [[], false, [], []];
-  broken = 0;
-  approvals = createFileApprovals({
+const create = (): FileApprovals =>
+  createFileApprovals({
     audit: {
       append(events) {
         if (unrecordable) throw new Error('the disk is full');
@@ -97,8 +91,24 @@ beforeEach(() => {
     logger: { ...silentLogger, warn: (message, fields) => void warned.push([message, fields]) },
     limits: { perRequester: 3, all: 4 },
   });
+beforeEach(() => {
+  clock = fakeClock();
+  snapshot = snapshotOf('{ approvers: [{ group: leads }], required: 2, timeout: 60s }');
+  shown = new Map();
+  unwritable = false;
+  [recorded, unrecordable, taken, warned] = [[], false, [], []];
+  broken = 0;
+  approvals = create();
 });
 afterEach(() => approvals.close());
+
+test('names say nothing of what they stand for: those of another process are others', () => {
+  const mine = ask().name;
+  const before = approvals;
+  approvals = create();
+  expect(ask().name).not.toBe(mine);
+  before.close();
+});
 
 interface Asked {
   readonly states: readonly ApprovalState[];

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
-import { canonical, phaseAt, recordedDecision, sha256 } from '../core/index.ts';
+import { canonical, phaseAt, recordedDecision } from '../core/index.ts';
 import type {
   ApprovalAsk,
   ApprovalGate,
@@ -73,6 +73,7 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
   const newest = new Map<string, Case>();
   /** So that who reads a file cannot try what the masked text was. */
   const digestKey = randomBytes(32);
+  const keyed = (text: string): string => createHmac('sha256', digestKey).update(text).digest('hex');
   let closed = false;
 
   const show = (one: Case): void =>
@@ -163,14 +164,15 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
     if (approvals?.timeoutMs === undefined || approvers.length === 0) return 'no_approvers';
     const { session: _session, excerpt: _excerpt, ...bound } = ask;
     const { provider, issuer, subject, kubernetesUser } = ask.requester;
-    const binding = sha256(canonical({ ...bound, requester: { provider, issuer, subject, kubernetesUser } }));
+    // Keyed, since names begin with it and all else that it is of can be read or guessed.
+    const binding = keyed(canonical({ ...bound, requester: { provider, issuer, subject, kubernetesUser } }));
     const known = newest.get(binding);
     const now = clock.now();
     if (known !== undefined) settle(known);
     if (known !== undefined && now < known.expiresAt && (isOpen(known) || known.phase === 'Denied')) return known;
     if (tooMany(ask.requester)) return 'too_many';
     const number = known === undefined ? 1 : Number(known.name.slice(known.name.lastIndexOf('-') + 1)) + 1;
-    const digest = `hmac-sha256:${createHmac('sha256', digestKey).update(ask.digest).digest('hex')}`;
+    const digest = `hmac-sha256:${keyed(ask.digest)}`;
     const spec = specOf(ask, snapshot, { ...approvals, approvers }, digest);
     const made: Case = {
       name: `${binding.slice(0, 16)}-${number}`,

@@ -2,10 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonLimits, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { AnswerView, Route, SplitText, Usage } from '../dialect/index.ts';
+import type { AnswerView, FilePart, Route, SplitText, Usage } from '../dialect/index.ts';
 import type { Edit, Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
 import { outermost } from './edits.ts';
+import { fileText } from './file-record.ts';
+import { maskJoined } from './joined-text.ts';
+import type { JoinedText } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
+import { joinLanes, laneEdits } from './joined-lanes.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
 import { pushTokens, renderTokens } from './tokens.ts';
@@ -125,8 +129,10 @@ export interface JsonAnswerOptions {
   readonly views: ResponseViews;
   readonly stops: boolean;
   readonly turn: () => Promise<void>;
-  /** The body as JSON, where bytes follow its own. */
-  readonly split?: Pick<SplitText, 'text'> & { readonly edited: (edits: readonly JsonEdit[]) => Buffer };
+  /** The body as JSON, where it is none, or bytes follow its own. */
+  readonly split?: Pick<SplitText, 'text'> & { readonly edited: (edits: readonly JsonEdit[]) => Buffer | string };
+  /** Whether a file may leave that nobody reads. */
+  readonly mayPass: (file: FilePart) => boolean;
   /** For lists of models: which the caller may see. */
   readonly visible: ((model: string) => boolean) | undefined;
 }
@@ -153,18 +159,25 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
 
   let textBytes = 0;
-  for (const lane of answer.lanes) {
-    const source = lane.node.text;
+  for (const lane of joinLanes(answer.lanes)) {
+    const source = lane.text;
     textBytes += Buffer.byteLength(source);
     const end = endOf(answer, lane.id, options.stops);
     const look = maskForBoth(views, source, lane.kind, end, turn);
     const { caller, record: kept } = look instanceof Promise ? await look : look;
     if (caller.hits.length > 0) hits.push(...caller.hits);
     stopped ??= caller.stopped?.rule;
-    if (caller.edits.length > 0)
-      edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(caller.text) });
+    if (caller.edits.length > 0) edits.push(...laneEdits(lane, caller));
     const sealed = views.sealed && (await maskLong(views.sealed, source, lane.kind, end, turn));
     record.push({ lane: lane.id, text: kept.text, raw: sealed?.text, hits: caller.hits, edits: kept.edits });
+  }
+  if (hasMore(answer)) {
+    const more = await lookAtMore(answer, options);
+    edits.push(...more.edits);
+    hits.push(...more.record.flatMap((one) => one.hits));
+    stopped ??= more.stopped;
+    record.push(...more.record);
+    textBytes += more.textBytes;
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));
@@ -177,6 +190,51 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     usage: answer.usage,
     textBytes,
   };
+}
+
+const hasMore = ({ files, joined }: AnswerView): boolean => files !== undefined || joined !== undefined;
+
+/** @throws RefusedError response_uninspectable */
+async function filesOf(files: readonly FilePart[], { mayPass, turn }: JsonAnswerOptions): Promise<RecordedLane[]> {
+  const record: RecordedLane[] = [];
+  for (const file of files) {
+    if (!mayPass(file)) throw new RefusedError('response_uninspectable', { detail: 'file' });
+    if (file.content === undefined) continue;
+    const text = await fileText(file.type, file.content(), turn);
+    record.push({ lane: 'file', text, raw: undefined, hits: [], edits: [] });
+  }
+  return record;
+}
+
+/** Files, and texts in pieces. */
+interface Look {
+  edits: JsonEdit[];
+  record: RecordedLane[];
+  stopped: number | undefined;
+  textBytes: number;
+}
+
+async function lookAtMore(answer: AnswerView, options: JsonAnswerOptions): Promise<Look> {
+  const { views, turn } = options;
+  const record = await filesOf(answer.files ?? [], options);
+  const look: Look = { edits: [], record, stopped: undefined, textBytes: 0 };
+  for (const { id, nodes } of answer.joined ?? []) {
+    const end = endOf(answer, id, options.stops);
+    const source = nodes.map(({ text }) => text);
+    const maskBy = (view: View): Promise<JoinedText> =>
+      maskJoined(source, (text) => maskLong(view, text, 'text', end, turn));
+    const act = await maskBy(views.act);
+    const kept = await maskBy(views.record);
+    const sealed = views.sealed && (await maskBy(views.sealed));
+    nodes.forEach((node, at) => {
+      const text = act.pieces[at] ?? '';
+      if (text !== node.text) look.edits.push({ start: node.start, end: node.end, text: JSON.stringify(text) });
+      look.textBytes += Buffer.byteLength(node.text);
+    });
+    look.record.push({ lane: id, text: kept.text, raw: sealed?.text, hits: act.hits, edits: [] });
+    look.stopped ??= act.stopped?.rule;
+  }
+  return look;
 }
 
 async function parseAnswer(text: string, turn: () => Promise<void>): Promise<JsonNode> {

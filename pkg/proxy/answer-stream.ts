@@ -14,6 +14,7 @@ import type {
 } from '../dialect/index.ts';
 import type { Hit, LaneKind } from '../detect/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
+import { FileDigest } from './file-record.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
 import { AnswerLane } from './lane.ts';
@@ -134,11 +135,13 @@ export class StreamAnswer {
     this.#closeRun();
     this.#endAll();
     this.#flush();
+    this.#recordFile();
   }
 
   /** Nothing more of it is read. In Observe mode the caller may have what no rule has decided: it is recorded, to the end of each lane. */
   breakOff(): void {
     this.#splitter.clear();
+    this.#recordFile();
     const lanes = new Set([...this.#lanes.values(), ...this.#queue.lanes()]);
     this.#queue.clear();
     if (!this.#options.observes) return;
@@ -195,12 +198,28 @@ export class StreamAnswer {
     this.#frames += 1;
     this.#closeRun();
     this.#letPass(file);
+    if (this.#options.framing.isFile === true)
+      (this.#digest ??= new FileDigest()).add(file.type, Buffer.from(frame.raw, 'latin1'));
     this.#push({ frame, data: '', pieces: [], tokens: [], edits: [], drop: false });
   }
 
+  /** Of a stream that is one file. */
+  #digest: FileDigest | undefined;
+
+  #recordFile(): void {
+    const text = this.#digest?.text();
+    this.#digest = undefined;
+    if (text !== undefined) this.#output.record('file', text, undefined);
+  }
+
   /** @throws RefusedError response_uninspectable */
-  #letPass(file: FilePart): void {
-    if (this.#options.mayPass?.(file) !== true) throw new RefusedError('response_uninspectable', { detail: 'file' });
+  #letPass({ type, bytes, content }: FilePart): void {
+    if (this.#options.mayPass?.({ type, bytes }) !== true)
+      throw new RefusedError('response_uninspectable', { detail: 'file' });
+    if (content === undefined) return;
+    const digest = new FileDigest();
+    digest.add(type, content());
+    this.#output.record('file', `${digest.text() ?? ''}\n`, undefined);
   }
 
   /** Behind an event that is the last some servers send another dialect's end marker, once: it says no more than that. */

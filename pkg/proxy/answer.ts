@@ -4,7 +4,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
-import type { FilePart, Route, SplitBody, StreamFraming, Usage } from '../dialect/index.ts';
+import type { DocumentBody, FilePart, Route, SplitBody, StreamFraming, Usage } from '../dialect/index.ts';
 import { jsonLengthHeader } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
@@ -228,7 +228,7 @@ export class Answer implements LiveRequest {
   /** Whether somebody can read an answer of this type once it is whole. */
   #isReadable(type: string): boolean {
     if (this.#headers[jsonLengthHeader] !== undefined) return this.#options.route.split !== undefined;
-    return jsonType.test(type) || textType.test(type);
+    return jsonType.test(type) || textType.test(type) || this.#documentOf(type) !== undefined;
   }
 
   /** Of an answer of this type; undefined: it is no stream. */
@@ -264,7 +264,8 @@ export class Answer implements LiveRequest {
       },
       this.#departure,
     );
-    if (this.#options.review === undefined) this.#begin();
+    // Of a file nothing leaves before its first bytes are known: until then it can still be refused.
+    if (this.#options.review === undefined && (framing.isFile !== true || this.#beside)) this.#begin();
   }
 
   #begin(): void {
@@ -414,6 +415,7 @@ export class Answer implements LiveRequest {
     const text = this.#depart();
     if (text === '') return;
     session.commit(); // before the bytes that it covers leave
+    if (!this.#left && this.#options.review === undefined) this.#begin();
     if (!this.#left) return this.#keep(text);
     session.firstTextAt ??= clock.monotonic();
     const taken = this.#delivery.write(text);
@@ -583,6 +585,7 @@ export class Answer implements LiveRequest {
     if (body.length === 0) return { body, json: false, type: 'application/octet-stream' };
     const reading = this.#readingOf(type);
     if (reading === 'json') return this.#inspectJson(body);
+    if (typeof reading === 'object' && 'mediaTypes' in reading) return this.#inspectDocument(body, reading, type);
     if (typeof reading === 'object') return this.#inspectSplit(body, reading, type);
     return reading === 'text' ? this.#inspectText(body, type) : { body, json: false, type };
   }
@@ -593,16 +596,24 @@ export class Answer implements LiveRequest {
    *
    * @throws RefusedError response_uninspectable
    */
-  #readingOf(type: string): 'json' | 'text' | 'bytes' | SplitBody {
+  #readingOf(type: string): 'json' | 'text' | 'bytes' | SplitBody | DocumentBody {
     const { views, runtime, route } = this.#options;
     // Clients end the JSON there, whatever the type says.
     const isSplit = this.#headers[jsonLengthHeader] !== undefined;
     if (isSplit && route.split !== undefined) return route.split;
     if (jsonType.test(type) && !isSplit) return 'json';
+    const document = isSplit ? undefined : this.#documentOf(type);
+    if (document !== undefined) return document;
     const buffers = runtime.snapshot.onUnknown === 'Buffer';
     if (textType.test(type) && !isSplit && (buffers || this.#isPage)) return 'text';
     if (buffers && views.act.idle && views.record.idle) return 'bytes';
     throw new RefusedError('response_uninspectable', { detail: 'content-type' });
+  }
+
+  /** Undefined: its route reads no text of this type by itself. */
+  #documentOf(type: string): DocumentBody | undefined {
+    const { document } = this.#options.route;
+    return document?.mediaTypes.has(mediaType(type)) === true ? document : undefined;
   }
 
   get #isPage(): boolean {
@@ -628,11 +639,24 @@ export class Answer implements LiveRequest {
     return { ...answer, json: false, type };
   }
 
+  /** A text of which its route knows more. */
+  async #inspectDocument(
+    body: Buffer,
+    document: DocumentBody,
+    type: string,
+  ): Promise<{ body: Buffer | string; json: boolean; type: string }> {
+    const read = typeRead(type);
+    if (body.length > largestDocument) return this.#inspectText(body, type);
+    const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
+    const answer = await this.#inspectJson(body, document.answer(source));
+    return { ...answer, json: false, type: read };
+  }
+
   async #inspectJson(
     body: Buffer,
     split?: JsonAnswerOptions['split'],
   ): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, stops, runtime, facts } = this.#options;
+    const { route, views, stops, runtime, facts, mayPass } = this.#options;
     const listing = route.operation === 'ListModels' && runtime.snapshot.enforcing;
     const outcome = await inspectJsonAnswer(body, {
       route,
@@ -640,6 +664,7 @@ export class Answer implements LiveRequest {
       views,
       stops,
       turn: this.#turn,
+      mayPass,
       ...(split !== undefined && { split }),
       visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
     });
@@ -712,7 +737,9 @@ export class Answer implements LiveRequest {
     if (refused.code === 'internal_error') this.#depart();
     else this.#recordBroken();
     // Of no stream whose callers know what an event of ours is, or one that leaves as it comes: only a cut says that it is not whole.
-    const cut = this.#left && (this.#stream === undefined || (this.#beside && refused.code.startsWith('upstream_')));
+    const framing = this.#framing;
+    const unsaid = this.#stream === undefined || framing?.isFile === true || framing?.breaksOff === true;
+    const cut = this.#left && (unsaid || (this.#beside && refused.code.startsWith('upstream_')));
     if (this.#left) {
       try {
         session.commit();
@@ -832,6 +859,9 @@ const ordinaryKept = 16 * 1_024;
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;
+
+/** A longer one is read as a text of which nothing is known, in steps: a day of speech has a tenth of it. */
+const largestDocument = 4 * 1_024 * 1_024;
 
 /** Charsets in which a body that is UTF-8 says at least its ASCII alike. */
 const likeUtf8 = /^(?:utf-?8|us-ascii|ascii|iso-8859-1|latin1|windows-1252)$/i;

@@ -221,10 +221,12 @@ function decided(waiting: WaitingFrame): boolean {
 /** The template with one lane's rest in it; its other texts were sent before and are empty now. */
 function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
   const rest = lane.take(lane.decided);
+  // A frame may have several pieces of one text: its rest is said once.
+  const into = template.pieces.findLast((piece) => piece.lane === lane);
   const edits = template.pieces.map((piece) => ({
     start: piece.node.start,
     end: piece.node.end,
-    text: JSON.stringify(piece.lane === lane ? rest : ''),
+    text: JSON.stringify(piece === into ? rest : ''),
   }));
   const tokens = template.tokens.map((one) => ({
     start: one.node.start,

@@ -6,5 +6,6 @@ export { createPortTargets, fixedTarget, noPassthrough } from './model-target.ts
 export type { ModelTarget, ModelTargets, PortTargetsOptions } from './model-target.ts';
 export { startSidecar } from './sidecar.ts';
 export type { Sidecar, SidecarOptions } from './sidecar.ts';
+export { actName } from './rule-acts.ts';
 export { createJudge } from './what-if.ts';
 export type { Judge, JudgedAccess, Judgement } from './what-if.ts';

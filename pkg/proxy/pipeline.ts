@@ -18,7 +18,7 @@ import type {
   SessionEnd,
 } from '../core/index.ts';
 import { RefusedError, mayPass, requesterOf } from '../core/index.ts';
-import type { FilePart, Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
+import type { FilePart, FormText, Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
 import {
   binaryType,
   framed,
@@ -35,6 +35,8 @@ import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer, abortCause, cutOutcome } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
+import { filesForRecord } from './file-record.ts';
+import type { RecordedFile } from './file-record.ts';
 import type { LiveGrants } from './grants.ts';
 import type { Questions } from './questions.ts';
 import type { LiveRevocations } from './revocations.ts';
@@ -63,7 +65,7 @@ import { RpcExchange, comesAsRpc, isAnyRpcType, isRpcType } from './rpc-exchange
 import { onlyMessage, rpcHeaders, timeoutOf } from './rpc-request.ts';
 import { RpcCall } from './rpc-call.ts';
 import { rpcUpstream } from './rpc-upstream.ts';
-import type { Runtime, RuntimeHolder } from './runtime.ts';
+import type { RequestViews, Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { SocketCall } from './socket-call.ts';
 import { SocketExchange } from './socket-exchange.ts';
@@ -246,6 +248,7 @@ class GovernedRequest {
     this.#observedAdmission = undefined;
     this.#uninspected = false;
     this.#usageAdded = false;
+    this.#renamedPath = undefined;
     this.#edits = [];
     this.#lanes = [];
   }
@@ -303,11 +306,15 @@ class GovernedRequest {
   recognise(): void {
     const session = this.#session;
     const { method, headers } = this.#exchange;
+    const { services, routes } = this.#need(this.#runtime);
+    const before = this.#route;
     this.#route = this.#isRpc
-      ? recogniseRpc(method, this.#path)
+      ? recogniseRpc(method, this.#path, services)
       : this.#socket !== undefined
-        ? recogniseSocket(this.#path)
-        : recognise(method, this.#path);
+        ? recogniseSocket(this.#path, routes)
+        : recognise(method, this.#path, routes);
+    // What a policy describes is read anew under another one.
+    if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =
@@ -460,8 +467,22 @@ class GovernedRequest {
     // Servers end the JSON there, and take what follows for something else.
     if (jsonLength !== undefined) return this.#splitText(body, String(jsonLength));
     const type = headers['content-type'];
+    if (this.#isText) return this.#bareText(body, type);
+    const { form } = this.#route;
+    if (form !== undefined) return (this.#form = form.read(body, type ?? '')).text;
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
+  }
+
+  /** Its body is text and nothing else: read as the JSON string that says the same. */
+  get #isText(): boolean {
+    return this.#route.described === 'Text';
+  }
+
+  /** @throws RefusedError unsupported_media_type, invalid_encoding */
+  #bareText(body: Buffer, type: string | undefined): string {
+    if (type !== undefined && !textBody.test(type)) throw new RefusedError('unsupported_media_type');
+    return JSON.stringify(decodeUtf8(body, () => new RefusedError('invalid_encoding')));
   }
 
   /** @throws RefusedError unsupported_media_type, invalid_request */
@@ -473,6 +494,10 @@ class GovernedRequest {
   }
   /** Of a body that is JSON first, and bytes after it. */
   #split: SplitText | undefined;
+  /** Of a body that is a form. */
+  #form: FormText | undefined;
+  /** A rule finds something in the form's boundary, which is no text of anybody's: another goes on. */
+  #boundaryGoes = false;
 
   /** The JSON that says the same as the one message of a call. */
   async #projectMessage(body: Buffer, share: TreeShare): Promise<string> {
@@ -551,7 +576,7 @@ class GovernedRequest {
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
   get #opaque(): boolean {
     if (this.#route.body === 'opaque') return true;
-    if (this.#route.body === 'rpc' || this.#socket !== undefined) return false;
+    if (this.#route.body === 'rpc' || this.#route.described !== undefined || this.#socket !== undefined) return false;
     return this.#route.operation === 'Other' && !jsonBody.test(this.#exchange.headers['content-type'] ?? '');
   }
 
@@ -585,15 +610,31 @@ class GovernedRequest {
     this.#edits.push(...edits);
   }
 
-  /** @throws RefusedError upstream_unsupported where the model is named in the path, or in a body that was not read. */
+  /** @throws RefusedError upstream_unsupported where the model is named in a path that names no other, or in a body that was not read. */
   #renameModel(): void {
     const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
     const renamed = hosted?.models?.find(({ name }) => name === this.#model);
     if (renamed === undefined) return;
-    const node = this.#view === undefined || this.#route.model !== undefined ? undefined : this.#modelNode;
+    if (this.#route.model !== undefined) return this.#renameInPath(renamed.as);
+    const node = this.#view === undefined ? undefined : this.#modelNode;
     if (node?.string !== this.#model || node === undefined)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
     this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
+  }
+
+  /** @throws RefusedError upstream_unsupported */
+  #renameInPath(as: string): void {
+    const { renamed, body } = this.#route;
+    if (renamed === undefined || (this.#view === undefined && body !== 'none'))
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
+    this.#renamedPath = renamed(as);
+    this.#edits.push(...(this.#view?.renameModel?.(as) ?? []));
+  }
+  #renamedPath: string | undefined;
+
+  /** Path and query as the model gets them. */
+  get #targetPath(): string {
+    return (this.#renamedPath ?? this.#path) + this.#query;
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -612,6 +653,7 @@ class GovernedRequest {
     const again = this.#socket !== undefined && this.#goesOn;
     this.#headers = again ? {} : headersToModel(runtime, this.#exchange.headers);
     if (this.#socket !== undefined && !again) this.#offerProtocols();
+    const formType = this.#takeFormType(runtime.requestViews(plan, record).act);
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
@@ -624,13 +666,15 @@ class GovernedRequest {
       turn: this.#turn,
     });
     for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
-    // Not all headers: trace ids differ from one try to the next.
+    if (formType !== undefined) this.#headers['content-type'] = formType;
     this.#heldHeaders = outcome.heldHeaders.toSorted().flatMap((name) => {
       const value = this.#headers[name];
       return value === undefined ? [] : [{ id: name, text: String(value) }];
     });
     const kept = outcome.record.map((text) => this.#session.spell(text));
-    this.#lanes = again ? kept : [...runtime.queryForRecord(this.#query.slice(1)), ...kept];
+    const unread = this.#filesOfRequest();
+    const files = unread.length === 0 ? [] : await filesForRecord(unread, this.#turn);
+    this.#lanes = again ? kept : [...runtime.queryForRecord(this.#query.slice(1)), ...kept, ...files];
     this.#edits.push(...outcome.edits);
     const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
     if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());
@@ -646,6 +690,23 @@ class GovernedRequest {
     this.#places = { kept: outcome.places.kept.map(spelled), more: outcome.places.more };
     this.#heldTexts = outcome.heldTexts.map(spelled);
   }
+  /** Those that go on, and that nobody reads. */
+  #filesOfRequest(): readonly RecordedFile[] {
+    const within = (this.#view?.files ?? []).flatMap(({ type, content }) =>
+      content === undefined ? [] : [{ id: 'file', type, content: content() }],
+    );
+    return [...(this.#form?.files ?? []), ...within];
+  }
+
+  /** The header is the form's, and read with it: clients make boundaries of random digits, in which a rule may find something. */
+  #takeFormType(act: RequestViews['act']): string | undefined {
+    const type = this.#form === undefined ? undefined : this.#headers['content-type'];
+    if (type === undefined) return undefined;
+    Reflect.deleteProperty(this.#headers, 'content-type');
+    this.#boundaryGoes = act.mask(String(type), 'prose', 'complete').hits.length > 0;
+    return String(type);
+  }
+
   /** Names that the caller made are text as headers are: those that a rule masks are offered to nobody. */
   #offerProtocols(): void {
     // The model's handshake is one of its own.
@@ -659,8 +720,18 @@ class GovernedRequest {
   #heldTexts: readonly NamedText[] = [];
   #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
-  /** Those that an approver is asked about, as they go to the model. */
+  /** Those that hold what an approver is asked about, as they go to the model. */
   #heldHeaders: readonly NamedText[] = [];
+
+  /** Names and values, in turn. @param isForm its header says how it is divided, which is another with each try */
+  #boundHeaders(isForm: boolean): readonly string[] {
+    const asked = new Set(this.#heldHeaders.map(({ id }) => id));
+    return Object.keys(this.#headers)
+      .filter((name) => asked.has(name) || !ofOneTry.has(name))
+      .filter((name) => !isForm || name !== 'content-type')
+      .sort()
+      .flatMap((name) => [name, String(this.#headers[name])]);
+  }
 
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
@@ -676,12 +747,16 @@ class GovernedRequest {
     );
     this.#heldTexts = [];
     this.#places = { kept: [], more: 0 };
-    const { body, stream } = this.#finished(); // what was read of it would wait with it
+    const { body, stream, same } = this.#finished(); // what was read of it would wait with it
     if (stream && !this.#asksForAsync()) this.#holdExchange();
     await this.#ask({
       direction: 'Request',
       rules: this.#approvals,
-      digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, this.#heldHeaders, body),
+      digest: digestOf(
+        `${this.#exchange.method} ${this.#path}${this.#query}`,
+        this.#boundHeaders(same !== undefined),
+        same ?? body,
+      ),
       excerpt,
       bytes: 2 * (body?.length ?? 0),
     });
@@ -712,12 +787,14 @@ class GovernedRequest {
       session,
       ask: {
         ...held,
+        // The model's name is bound as it came, and told as the record tells it: it is the caller's word.
+        digest: withModel(held.digest, this.#model),
+        model: session.model,
         // Cut somewhere, perhaps within a pair of surrogates: half of one is no text to whoever reads it.
         excerpt: held.excerpt.toWellFormed(),
         requester: requesterOf(requester),
         operation: this.#route.operation,
-        model: this.#model,
-        session: session.id,
+        session: session.nameHold(),
       },
       snapshot: () => (this.#inForce() ?? runtime).snapshot.hash,
       bytes,
@@ -738,7 +815,7 @@ class GovernedRequest {
   #holdExchange(): void {
     const session = this.#session;
     if (this.#held !== undefined) return this.#held.hold();
-    const { dialect, streams } = this.#route;
+    const { dialect, streams } = this.#answers ?? this.#route;
     const [framing] = streams;
     this.#held = holdExchange({
       exchange: this.#exchange,
@@ -773,22 +850,47 @@ class GovernedRequest {
   /** The request as the model will get it, once nothing of it is to be read or changed any more: of all that was read only this is kept. */
   #finished(): FinishedRequest {
     if (this.#ready !== undefined) return this.#ready;
-    const body = this.#body;
-    const split = this.#split?.edited(outermost(this.#edits));
     const ready = {
-      body: split?.body ?? (body === undefined ? undefined : this.#editedBody(body)),
-      jsonBytes: split?.jsonBytes,
+      ...(this.#form === undefined ? this.#finishedBody() : this.#finishedForm(this.#form)),
+      route: this.#view?.answers ?? this.#route,
       stops: this.#view?.stops ?? false,
       stream: this.#view?.stream ?? false,
     };
-    this.#bodyBytes = body?.length ?? 0;
     this.letGo();
+    this.#answers = ready.route;
     return (this.#ready = ready);
   }
+
+  #finishedBody(): Pick<FinishedRequest, 'body' | 'jsonBytes' | 'same'> {
+    const body = this.#body;
+    const split = this.#split?.edited(outermost(this.#edits));
+    this.#bodyBytes = body?.length ?? 0;
+    return {
+      body: split?.body ?? (body === undefined ? undefined : this.#editedBody(body)),
+      jsonBytes: split?.jsonBytes,
+      same: undefined,
+    };
+  }
+
+  #finishedForm(read: FormText): Pick<FinishedRequest, 'body' | 'jsonBytes' | 'same'> {
+    const form = read.edited(outermost(this.#edits), this.#boundaryGoes);
+    this.#headers['content-type'] = form.contentType;
+    // Without its files: nobody knows how many tokens a picture is.
+    this.#bodyBytes = Buffer.byteLength(this.#bodyText);
+    return {
+      body: form.body,
+      jsonBytes: undefined,
+      same: this.#approvals.length === 0 ? undefined : form.same(),
+    };
+  }
   #ready: FinishedRequest | undefined;
+  #answers: Route | undefined;
 
   #editedBody(body: Buffer): Buffer {
-    if (this.#message === undefined) return editBody(body, this.#bodyText, this.#edits);
+    if (this.#message === undefined) {
+      const edited = editBody(body, this.#bodyText, this.#edits);
+      return edited === body || !this.#isText ? edited : Buffer.from(parseJson(edited.toString('utf8')).string ?? '');
+    }
     const edits = outermost(this.#edits);
     // Compressed as it came only where the header that says so goes with it.
     const asItCame = body[0] === 0 || !this.#need(this.#runtime).snapshot.enforcing;
@@ -826,6 +928,7 @@ class GovernedRequest {
     this.#body = undefined;
     this.#message = undefined;
     this.#split = undefined;
+    this.#form = undefined;
     this.#bodyText = '';
     this.#view = undefined;
     this.#modelNode = undefined;
@@ -852,6 +955,7 @@ class GovernedRequest {
     const use = this.#need(this.#runtime).snapshot.upstream?.credential?.use;
     if (use?.kind !== 'SigV4') return;
     const target = this.#need(this.#target);
+    if (this.#form !== undefined) this.#finished(); // the header that says what it is may change with it
     const { headers, sent } = this.#headersFor(target);
     if (sent === undefined) return;
     if (this.#uninspected || this.#isRpc || this.#socket !== undefined) refuseUnsigned(sent);
@@ -859,7 +963,7 @@ class GovernedRequest {
     const request = {
       method: this.#exchange.method,
       base: target.url,
-      target: this.#path + this.#query,
+      target: this.#targetPath,
       headers,
       body,
     };
@@ -884,7 +988,7 @@ class GovernedRequest {
     const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
     this.#takePlace();
-    const { body, jsonBytes, stops, stream: streams } = this.#finished();
+    const { body, jsonBytes, stops, stream: streams, route } = this.#finished();
     this.#ready = undefined;
     const access = this.#need(this.#access);
     const { headers, sent } = this.#headersFor(target);
@@ -892,7 +996,7 @@ class GovernedRequest {
     this.#signature = undefined;
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    const path = targetWithCredential(sent, this.#path + this.#query);
+    const path = targetWithCredential(sent, this.#targetPath);
     if (this.#uninspected) return this.#passThrough(decided, path, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     if (jsonBytes !== undefined) headers[jsonLengthHeader] = jsonBytes;
@@ -908,7 +1012,7 @@ class GovernedRequest {
       plan,
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
-      route: this.#route,
+      route,
       mayPass: (file) => this.#mayLeave(access, file),
       // Other files may pass, or none: what is under way is not asked again.
       mustBeRead: (next) => !lets(accessOf(next.snapshot, facts), access),
@@ -1304,6 +1408,10 @@ interface FinishedRequest {
   /** As {@link RequestView}. */
   readonly stops: boolean;
   readonly stream: boolean;
+  /** How its answer is read. */
+  readonly route: Route;
+  /** Of a form that people are asked about: what is the same of it whatever its boundary. */
+  readonly same: Buffer | undefined;
 }
 
 const protocolHeader = 'sec-websocket-protocol';
@@ -1325,11 +1433,20 @@ function asSent(header: string): string {
   return isUtf8(bytes) ? bytes.toString('utf8') : header;
 }
 
-/** Of what goes to the model: where, the headers that are asked about, and the bytes. The first line is JSON: what follows is no part of it. */
-const digestOf = (where: string, headers: readonly NamedText[], body: Buffer | undefined): string =>
+/** Of what goes to the model, these headers differ from one try of the same request to the next. */
+const ofOneTry = new Set(['baggage', 'idempotency-key', 'traceparent', 'tracestate', 'user-agent', 'x-request-id']);
+
+/** Of what goes to the model: where, the headers, and the bytes. The first line is JSON: what follows is no part of it. */
+const digestOf = (where: string, headers: readonly string[], body: Buffer | undefined): string =>
   `sha256:${createHash('sha256')
-    .update(`${JSON.stringify([where, ...headers.flatMap(({ id, text }) => [id, text])])}\n`)
+    .update(`${JSON.stringify([where, ...headers])}\n`)
     .update(body ?? '')
+    .digest('hex')}`;
+
+/** What an approval is bound to beside what it tells. */
+const withModel = (digest: string, model: string | undefined): string =>
+  `sha256:${createHash('sha256')
+    .update(JSON.stringify([digest, model ?? null]))
     .digest('hex')}`;
 
 /** Policies under which one request is looked at. */
@@ -1354,6 +1471,8 @@ const asksForAsync = (exchange: Exchange): boolean =>
     .some((one) => one.trim().toLowerCase() === 'respond-async');
 
 const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
+
+const textBody = /^text\/plain\s*(?:;\s*charset="?(?:utf-8|us-ascii)"?\s*)?$/i;
 
 /** As metrics name it. */
 export function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {

@@ -15,6 +15,8 @@ import type {
 import { compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
+import { describedRoutes, describedServices } from '../dialect/index.ts';
+import type { DescribedRoutes, DescribedServices } from '../dialect/index.ts';
 import { sealingKey } from '../seal/index.ts';
 import type { SealingKey } from '../seal/index.ts';
 import { proxyAddress } from '../http/index.ts';
@@ -40,6 +42,10 @@ export interface Runtime {
   readonly credentialRule: number;
   /** Where texts are recorded in full. */
   readonly sealing: SealingKey | undefined;
+  /** Services of gRPC that the policies describe. */
+  readonly services: DescribedServices;
+  /** And routes of HTTP and WebSockets. */
+  readonly routes: DescribedRoutes;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
   /** Words of the caller's outside of its prompt, such as queries and headers, as they are recorded. */
@@ -350,6 +356,8 @@ export function compileViews(
     scanner,
     credentialRule: guarded ? own : -1,
     sealing,
+    services: describedServices(snapshot.grpcServices),
+    routes: describedRoutes(snapshot.routes),
     requestViews(plan, record) {
       const known = requestCache.get(plan);
       if (known !== undefined) return known;

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
 import { recognise, sse } from '../dialect/index.ts';
+import type { StreamFrame } from '../dialect/index.ts';
 
 // The guarantee on streams for the model servers' own events: what has left of a text is at all times a prefix of what masking the whole text
 // gives, whatever the cuts into events and reads, and at the end it equals that.
@@ -22,8 +23,9 @@ function hold(
   expected: Joined,
   read: (left: string) => Joined,
 ): void {
+  const route = recognise('POST', path);
   for (const reads of readsOf(events, sizes)) {
-    const stream = maskedStream(recognise('POST', path), sse);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
     for (const some of reads) {
       stream.data(some);
       const left = read(stream.left);
@@ -145,5 +147,312 @@ describe("Triton's events", () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("Gemini's chunks", () => {
+  const path = '/v1beta/models/m:streamGenerateContent';
+  interface Chunk {
+    readonly candidates: readonly {
+      readonly index?: number;
+      readonly content: { readonly parts: readonly { readonly text?: string; readonly thought?: boolean }[] };
+    }[];
+  }
+  /** What clients join of each candidate: its thoughts, and its texts over all parts. */
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { thoughts0: '', text0: '', thoughts1: '', text1: '' };
+    for (const body of bodies(left) as unknown as Chunk[])
+      for (const { index = 0, content } of body.candidates)
+        for (const { text, thought } of content.parts)
+          joined[`${thought === true ? 'thoughts' : 'text'}${index}`] += text ?? '';
+    return joined;
+  }
+  const part = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ text: piece }) },
+    fc.record({ text: piece, thought: fc.constant(true) }),
+    fc.constant({ functionCall: { name: 'f', args: { to: 'ana@example.com' } } }),
+  );
+
+  test('of two candidates at once, their texts over several parts', () => {
+    const chunk = fc.record({ index: fc.nat({ max: 1 }), parts: fc.array(part, { maxLength: 3 }) });
+    fc.assert(
+      fc.property(
+        fc.array(chunk, { maxLength: 30 }),
+        cuts,
+        fc.constantFrom('STOP', 'MAX_TOKENS'),
+        (chunks, sizes, finishReason) => {
+          const usageMetadata = { promptTokenCount: 1, candidatesTokenCount: 1 };
+          const events = [
+            ...chunks.map(({ index, parts }) =>
+              event({
+                candidates: [{ ...(index > 0 && { index }), content: { parts, role: 'model' } }],
+                usageMetadata,
+              }),
+            ),
+            ...[0, 1].map((index) =>
+              event({ candidates: [{ index, content: { parts: [] }, finishReason }], usageMetadata }),
+            ),
+          ];
+          const whole = (at: number, thinks: boolean): string =>
+            chunks
+              .filter(({ index }) => index === at)
+              .flatMap(({ parts }) => parts as { readonly text?: string; readonly thought?: boolean }[])
+              .map(({ text, thought }) => ((thought === true) === thinks ? (text ?? '') : ''))
+              .join('');
+          const end = finishReason === 'STOP' ? 'complete' : 'cut';
+          const expected = Object.fromEntries(
+            [0, 1].flatMap((at) => [
+              [`thoughts${at}`, maskedWhole(whole(at, true), 'text', end)],
+              [`text${at}`, maskedWhole(whole(at, false), 'text', end)],
+            ]),
+          );
+          hold(path, events, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('an error that comes bare breaks off what is held, and is told in both ways', () => {
+    const route = recognise('POST', path);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
+    const begun = event({ candidates: [{ content: { parts: [{ text: 'Pay 4111 1111 1111' }] } }] });
+    stream.data(Buffer.from(`${begun}{"error":{"code":500,"message":"lost ana@example.com"}}`));
+    stream.end();
+    const error = '{"error":{"code":500,"message":"lost [hidden]"}}';
+    expect(stream.left).toBe(`event: error\ndata: ${error}\n\n${error}`);
+  });
+});
+
+describe("Cohere's events", () => {
+  const path = '/v2/chat';
+  interface Event {
+    readonly type: string;
+    readonly index?: number;
+    readonly delta?: {
+      readonly message?: {
+        readonly content?: { readonly text?: string; readonly thinking?: string };
+        readonly tool_plan?: string;
+        readonly tool_calls?: { readonly function?: { readonly arguments?: string } };
+      };
+    };
+  }
+  const named = (body: { readonly type: string; readonly [field: string]: unknown }): string =>
+    `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { thinking: '', text: '', plan: '', call: '' };
+    for (const { delta } of bodies(left) as unknown as Event[]) {
+      const { content, tool_plan: plan, tool_calls: call } = delta?.message ?? {};
+      joined['thinking'] += content?.thinking ?? '';
+      joined['text'] += content?.text ?? '';
+      joined['plan'] += plan ?? '';
+      joined['call'] += call?.function?.arguments ?? '';
+    }
+    return joined;
+  }
+  const content = (type: string, index: number, more: object): string =>
+    named({ type, index, delta: { message: { content: more } } });
+  const calls = (type: string, more: object): string =>
+    named({ type, index: 0, delta: { message: { tool_calls: more } } });
+  const several = fc.array(piece, { maxLength: 20 });
+
+  test('of thoughts, a text, a plan and a call', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          thinking: several,
+          text: several,
+          plan: several,
+          note: several,
+          size: fc.integer({ min: 1, max: 30 }),
+        }),
+        cuts,
+        fc.constantFrom('COMPLETE', 'MAX_TOKENS'),
+        ({ thinking, text, plan, note, size }, sizes, finish_reason) => {
+          const call = JSON.stringify({ note: note.join('') });
+          const events = [
+            named({ type: 'message-start', id: 'i', delta: { message: { role: 'assistant', content: [] } } }),
+            content('content-start', 0, { type: 'thinking', thinking: '' }),
+            ...thinking.map((one) => content('content-delta', 0, { thinking: one })),
+            named({ type: 'content-end', index: 0 }),
+            content('content-start', 1, { type: 'text', text: '' }),
+            ...text.map((one) => content('content-delta', 1, { text: one })),
+            named({ type: 'content-end', index: 1 }),
+            ...plan.map((one) => named({ type: 'tool-plan-delta', delta: { message: { tool_plan: one } } })),
+            calls('tool-call-start', { id: 't', type: 'function', function: { name: 'f', arguments: '' } }),
+            ...(call.match(new RegExp(`.{1,${size}}`, 'gsu')) ?? []).map((one) =>
+              calls('tool-call-delta', { function: { arguments: one } }),
+            ),
+            named({ type: 'tool-call-end', index: 0 }),
+            named({ type: 'message-end', delta: { finish_reason, usage: { tokens: { input_tokens: 1 } } } }),
+            'data: [DONE]\n\n',
+          ];
+          const end = finish_reason === 'COMPLETE' ? 'complete' : 'cut';
+          const expected = {
+            thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
+            text: maskedWhole(text.join(''), 'text', end),
+            plan: maskedWhole(plan.join(''), 'text', 'complete'),
+            call: maskedWhole(call, 'json', end),
+          };
+          hold(path, events, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("Bedrock's messages", () => {
+  const routeOf = (kind: string): ReturnType<typeof recognise> => recognise('POST', `/model/m/${kind}`);
+  const kinds = { converse: routeOf('converse-stream'), invoke: routeOf('invoke-with-response-stream') };
+  const cutsOf = (messages: readonly string[], sizes: readonly number[]): readonly (readonly Buffer[])[] => {
+    const bytes = Buffer.from(messages.join(''), 'latin1');
+    let from = 0;
+    const cut = sizes.map((size) => bytes.subarray(from, (from += size)));
+    return [messages.map((text) => Buffer.from(text, 'latin1')), [bytes], [...cut, bytes.subarray(from)]];
+  };
+  /** What has left, as its clients split it: each message whole, its checksums right. */
+  function framesOf(route: ReturnType<typeof recognise>, left: string): readonly StreamFrame[] {
+    const splitter = route.streams[0]!.splitter();
+    const frames = splitter.push(Buffer.from(left, 'latin1'));
+    expect(splitter.end()).toBeUndefined();
+    return frames;
+  }
+  const bodiesOf = (route: ReturnType<typeof recognise>, left: string): Record<string, unknown>[] =>
+    framesOf(route, left).map(({ data }) => JSON.parse(data ?? '') as Record<string, unknown>);
+
+  function holdBytes(
+    route: ReturnType<typeof recognise>,
+    messages: readonly string[],
+    sizes: readonly number[],
+    expected: Joined,
+    read: (left: string) => Joined,
+  ): void {
+    for (const reads of cutsOf(messages, sizes)) {
+      const stream = maskedStream(route, route.streams[0]!);
+      for (const some of reads) {
+        stream.data(some);
+        for (const [name, text] of Object.entries(read(stream.left)))
+          expect([name, expected[name]?.startsWith(text)]).toEqual([name, true]);
+      }
+      stream.end();
+      expect(read(stream.left)).toEqual(expected);
+    }
+  }
+
+  const several = fc.array(piece, { maxLength: 20 });
+  const told = fc.record({ thinking: several, text: several, note: several, size: fc.integer({ min: 1, max: 30 }) });
+  const cutUp = (whole: string, size: number): readonly string[] =>
+    whole.match(new RegExp(`.{1,${size}}`, 'gsu')) ?? [];
+
+  test('of Converse: thoughts, a text and a call', () => {
+    const framing = kinds.converse.streams[0]!;
+    const named = (name: string, body: object): string => framing.frame(JSON.stringify(body), name);
+    const delta = (contentBlockIndex: number, one: object): string =>
+      named('contentBlockDelta', { contentBlockIndex, delta: one, p: 'abcdef' });
+    interface Piece {
+      readonly delta?: {
+        readonly text?: string;
+        readonly reasoningContent?: { readonly text?: string };
+        readonly toolUse?: { readonly input?: string };
+      };
+    }
+    const read = (left: string): Joined => {
+      const joined = { thinking: '', text: '', call: '' };
+      for (const { delta: one } of bodiesOf(kinds.converse, left) as Piece[]) {
+        joined.thinking += one?.reasoningContent?.text ?? '';
+        joined.text += one?.text ?? '';
+        joined.call += one?.toolUse?.input ?? '';
+      }
+      return joined;
+    };
+    fc.assert(
+      fc.property(
+        told,
+        cuts,
+        fc.constantFrom('end_turn', 'max_tokens'),
+        ({ thinking, text, note, size }, sizes, stopReason) => {
+          const call = JSON.stringify({ note: note.join('') });
+          const messages = [
+            named('messageStart', { role: 'assistant' }),
+            ...thinking.map((one) => delta(0, { reasoningContent: { text: one } })),
+            named('contentBlockStop', { contentBlockIndex: 0 }),
+            ...text.map((one) => delta(1, { text: one })),
+            named('contentBlockStop', { contentBlockIndex: 1 }),
+            named('contentBlockStart', { contentBlockIndex: 2, start: { toolUse: { toolUseId: 't', name: 'f' } } }),
+            ...cutUp(call, size).map((one) => delta(2, { toolUse: { input: one } })),
+            named('contentBlockStop', { contentBlockIndex: 2 }),
+            named('messageStop', { stopReason }),
+            named('metadata', { usage: { inputTokens: 1, outputTokens: 2 } }),
+          ];
+          // A block without any event is one that no other block ended.
+          const end = stopReason === 'end_turn' ? 'complete' : 'cut';
+          const expected = {
+            thinking: maskedWhole(thinking.join(''), 'text', text.length > 0 ? 'complete' : end),
+            text: maskedWhole(text.join(''), 'text', 'complete'),
+            call: maskedWhole(call, 'json', end),
+          };
+          holdBytes(kinds.converse, messages, sizes, expected, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("of invoke: Anthropic's blocks in chunks", () => {
+    const framing = kinds.invoke.streams[0]!;
+    const chunk = (body: object): string => framing.frame(JSON.stringify(body));
+    const begin = (index: number, type: string): string =>
+      chunk({ type: 'content_block_start', index, content_block: { type, [type]: '' } });
+    const delta = (index: number, type: string, one: string): string =>
+      chunk({ type: 'content_block_delta', index, delta: { type: `${type}_delta`, [type]: one } });
+    interface Piece {
+      readonly delta?: { readonly text?: string; readonly thinking?: string };
+    }
+    const read = (left: string): Joined => {
+      const joined = { thinking: '', text: '' };
+      for (const { delta: one } of bodiesOf(kinds.invoke, left) as Piece[]) {
+        joined.thinking += one?.thinking ?? '';
+        joined.text += one?.text ?? '';
+      }
+      return joined;
+    };
+    fc.assert(
+      fc.property(told, cuts, fc.constantFrom('end_turn', 'max_tokens'), ({ thinking, text }, sizes, stop_reason) => {
+        const metrics = { inputTokenCount: 1, outputTokenCount: 2 };
+        const messages = [
+          begin(0, 'thinking'),
+          ...thinking.map((one) => delta(0, 'thinking', one)),
+          begin(1, 'text'),
+          ...text.map((one) => delta(1, 'text', one)),
+          chunk({ type: 'message_delta', delta: { stop_reason }, usage: { output_tokens: 2 } }),
+          chunk({ type: 'message_stop', 'amazon-bedrock-invocationMetrics': metrics }),
+        ];
+        const expected = {
+          thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
+          text: maskedWhole(text.join(''), 'text', stop_reason === 'end_turn' ? 'complete' : 'cut'),
+        };
+        holdBytes(kinds.invoke, messages, sizes, expected, read);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('an exception breaks off what is held, and is told', () => {
+    for (const route of [kinds.converse, kinds.invoke]) {
+      const framing = route.streams[0]!;
+      const stream = maskedStream(route, framing);
+      const text = 'Pay 4111 1111 1111';
+      const begun =
+        route === kinds.converse
+          ? framing.frame(JSON.stringify({ contentBlockIndex: 0, delta: { text } }), 'contentBlockDelta')
+          : framing.frame(JSON.stringify({ type: 'content_block_delta', index: 0, delta: { text } }));
+      const lost = framing.frame('{"message":"lost ana@example.com"}', 'modelStreamErrorException');
+      stream.data(Buffer.from(begun + lost, 'latin1'));
+      stream.end();
+      expect(framesOf(route, stream.left).map(({ event: name, data }) => [name, data])).toEqual([
+        ['modelStreamErrorException', '{"message":"lost [hidden]"}'],
+      ]);
+    }
   });
 });

@@ -147,3 +147,22 @@ test('the end of a session that was recorded in parts counts all of them', () =>
   expect(events.at(-1)).toMatchObject({ type: 'end', lines: events.length });
   expect(events.at(-1)).not.toHaveProperty('unwritten');
 });
+
+test('what is refused is on record, with its end, when that is said; the end of what had begun goes with others', () => {
+  const refused = world();
+  refused.session.end('refused', 403, 'access_denied', 10);
+  expect(refused.events.map(({ type }) => type)).toEqual(['start', 'end']);
+  expect(refused.turns).toEqual([2]);
+  const begun = world();
+  begun.session.begin([kept('user', 'ana')]);
+  begun.session.end('refused', 403, 'guard_blocked', 10);
+  expect(begun.events.map(({ type }) => type)).toEqual(['start']);
+  begun.record.flush();
+  expect(begun.events.map(({ type }) => type)).toEqual(['start', 'end']);
+});
+
+test('what is refused is refused where it cannot be recorded', () => {
+  const { events, session } = world({ full: () => true });
+  expect(() => session.end('refused', 403, 'access_denied', 10)).not.toThrow();
+  expect(events).toEqual([]);
+});

@@ -85,6 +85,7 @@ export class Session {
   #unwritten = 0;
   #started = false;
   #ended = false;
+  #holds = 0;
 
   generation = 'none';
   caller: Identity | undefined = undefined;
@@ -215,6 +216,15 @@ export class Session {
     return this.#sealer?.seal(direction, lane, raw) ?? {};
   }
 
+  /**
+   * Whom an approval lets through: this session, or of one with several messages that were held, the n-th of them, `ID-n`. One
+   * approval lets one of them through, so that the next is not taken for the same one asking again.
+   */
+  nameHold(): string {
+    this.#holds++;
+    return this.#holds === 1 ? this.id : `${this.id}-${this.#holds}`;
+  }
+
   /** What became of its approval. @throws RefusedError audit_unavailable. */
   approval(event: Omit<SessionApproval, 'type' | 'session' | 'at'>): void {
     this.#queueStart();
@@ -269,7 +279,8 @@ export class Session {
   }
 
   /**
-   * Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left.
+   * Hands over the end, once, and what was not written yet. It is in the record within 100 ms; at once where nothing of the session is there,
+   * as of what is refused. Never throws: the bytes have left.
    *
    * @param toLeave bytes of an answer that leaves right behind it.
    */
@@ -303,7 +314,8 @@ export class Session {
         total: round(this.age),
       },
     });
-    this.#record.later(events);
+    if (this.#lines === 0) this.#record.whole(events);
+    else this.#record.later(events);
   }
 
   get ended(): boolean {

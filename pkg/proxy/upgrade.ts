@@ -25,7 +25,7 @@ import { framesMustBeRead } from './uninspected.ts';
  * read message by message (pipeline.ts); the others go by unread, where a rule allows their route to the caller.
  */
 export function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
-  return isRead(upgrade) ? govern(new SocketExchange(upgrade), options) : passUnread(upgrade, options);
+  return isRead(upgrade, options) ? govern(new SocketExchange(upgrade), options) : passUnread(upgrade, options);
 }
 
 /** One that no dialect knows: unread, unless something has to look into it. */
@@ -211,10 +211,11 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
   }
 }
 
-/** A dialect knows its messages. */
-function isRead(upgrade: UpgradeRequest): boolean {
+/** A dialect knows its messages, or a policy describes them. */
+function isRead(upgrade: UpgradeRequest, { runtime }: PipelineOptions): boolean {
   try {
-    return recogniseSocket(normaliseTarget(upgrade.target).path).operation === 'Chat';
+    const { operation, described } = recogniseSocket(normaliseTarget(upgrade.target).path, runtime.current?.routes);
+    return operation === 'Chat' || described !== undefined;
   } catch {
     return false; // refused where its path is asked for
   }

@@ -37,6 +37,15 @@ export interface AuditFileOptions {
   /** Where a chain begins that is not there yet; default {@link chainStart}. */
   readonly start?: ChainHead;
   readonly io?: AuditIo;
+  /** Keeps how many events no `gap` line tells of yet, over the end of the process; default: nobody does. */
+  readonly losses?: LossKeeper;
+}
+
+export interface LossKeeper {
+  /** What processes before left: it counts in the first `gap`. */
+  readonly before: number;
+  keep(lost: number): void;
+  close(): void;
 }
 
 export interface AuditFile extends AuditSink {
@@ -48,6 +57,8 @@ export interface AuditFile extends AuditSink {
   problem(): string | undefined;
   /** Events that were refused before they came here: they count in the next `gap`. */
   lose(events: number): void;
+  /** As {@link AuditSink.append}, of what the record can do without: where it throws, nothing counts as lost. */
+  offer(events: readonly AuditEvent[]): void;
 }
 
 const linesBytes = 256 * 1024;
@@ -74,7 +85,9 @@ class FileSink implements AuditFile {
   readonly #lines = new AuditLines(linesBytes);
   #opened = false;
   #closed = false;
-  #lost = 0;
+  /** Events that no `gap` line tells of yet. */
+  #unsaid = 0;
+  readonly #losses: LossKeeper | undefined;
   #problem: string | undefined;
   /** Wall minus monotonic clock, as last recorded. */
   #offset: number;
@@ -103,6 +116,8 @@ class FileSink implements AuditFile {
       io: options.io ?? systemAuditIo,
     });
     this.#chain = new AuditChain(digest, options.start);
+    this.#losses = options.losses;
+    this.#unsaid = options.losses?.before ?? 0;
     this.#durable = this.head();
     this.#offset = options.clock.now() - options.clock.monotonic();
     this.#inspectAt = options.clock.monotonic() + inspectEveryMs;
@@ -115,6 +130,23 @@ class FileSink implements AuditFile {
   }
 
   append(events: readonly AuditEvent[]): void {
+    this.#append(events, true);
+  }
+
+  offer(events: readonly AuditEvent[]): void {
+    this.#append(events, false);
+  }
+
+  get #lost(): number {
+    return this.#unsaid;
+  }
+
+  set #lost(lost: number) {
+    this.#unsaid = lost;
+    this.#losses?.keep(lost);
+  }
+
+  #append(events: readonly AuditEvent[], counts: boolean): void {
     if (this.#closed) throw new AuditUnavailableError({ cause: new Error('the audit file is closed') });
     try {
       const now = this.#clock.monotonic();
@@ -127,7 +159,7 @@ class FileSink implements AuditFile {
       this.#write(events, now);
     } catch (error) {
       const failure = error instanceof PartialWrite ? error : new PartialWrite(0, error);
-      this.#lost += Math.max(0, events.length - failure.recorded);
+      if (counts) this.#lost += Math.max(0, events.length - failure.recorded);
       this.#note(failure.cause);
       throw new AuditUnavailableError({ cause: failure.cause });
     }
@@ -162,6 +194,7 @@ class FileSink implements AuditFile {
     }
     this.#closed = true;
     this.#timer?.cancel();
+    this.#losses?.close();
     await this.#output.close();
   }
 

@@ -9,7 +9,17 @@ export { keyName, logKeyOf, readHead, readLogKeys, signHead } from './head.ts';
 export type { LogKeys, SignedHead } from './head.ts';
 export type { Head } from './head.ts';
 export { entryLeaf, entryText, entryType, isBlockEntry } from './log-entry.ts';
-export { isSealed, isSealedType, sealBy, sealerOf } from './sealed-entry.ts';
+export {
+  isDecision,
+  isInPlace,
+  isOfOlder,
+  isSealed,
+  isSealedType,
+  sealBy,
+  sealerOf,
+  sealingOf,
+} from './sealed-entry.ts';
+export type { Sealing } from './sealed-entry.ts';
 export type { Seal } from './sealed-entry.ts';
 export type {
   AuthoritiesEntry,

@@ -97,7 +97,7 @@ export interface DeletedEntry extends Of<'deleted'> {
   readonly why: 'retention';
 }
 
-/** How long the recorder keeps lines, from here on. After the first of its kind entries of some types are sealed (sealed-entry.ts). */
+/** How long the recorder keeps lines, from here on, and which entries are sealed (sealed-entry.ts). */
 export interface RetentionEntry extends Of<'retention'> {
   /** Days; 0: for ever. */
   readonly days: {
@@ -107,6 +107,8 @@ export interface RetentionEntry extends Of<'retention'> {
     /** Of policies that want more, by `NAMESPACE/POLICY`. */
     readonly policies: Readonly<Record<string, number>>;
   };
+  /** After it all entries but blocks are sealed, each for its place. Absent, of older recorders: those of type `deleted`, `hold` and `retention`. */
+  readonly seals?: 'all';
 }
 
 /** The authorities of sidecars, as the recorder has them from here on: who issued what signs the chains can be told for ever. */

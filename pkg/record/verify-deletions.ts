@@ -4,10 +4,11 @@ import { keyName } from './head.ts';
 import type { LogKeys } from './head.ts';
 import type { RetentionEntry } from './log-entry.ts';
 import type { LogFault, LogVerdict } from './log-verdict.ts';
-import { sealerOf } from './sealed-entry.ts';
+import { isInPlace, isOfOlder, sealerOf, sealingOf } from './sealed-entry.ts';
+import type { Sealing } from './sealed-entry.ts';
 import type { Block } from './verify-lines.ts';
 
-/** Judges what entries say was deleted: who made them, and whether the lines were old enough. */
+/** Judges entries that are sealed: who made them, and of what they say was deleted whether the lines were old enough. */
 export interface DeletionCheck {
   /** An entry of a type that is sealed, in the order of the log. */
   entry(index: number, text: string, fields: Readonly<Record<string, JsonValue>>): void;
@@ -39,6 +40,7 @@ export function createDeletionCheck(options: {
   const order = (Array.isArray(keys) ? (keys as readonly KeyObject[]) : [keys as KeyObject]).map(keyName);
   /** Place in that order of the key that sealed or signed last. */
   let sealedBy = 0;
+  let sealing: Sealing | undefined;
 
   /** Days that a block is kept at least, whatever policies want; Infinity: for ever; undefined: nobody says. */
   const keptDays = (source: string, at: number): number | undefined => {
@@ -68,10 +70,9 @@ export function createDeletionCheck(options: {
     entry(index, text, fields) {
       const rank = order.indexOf(sealerOf(text, keys) ?? '');
       // A key that another had taken the place of seals nothing more.
-      const sealed = rank >= sealedBy;
+      const sealed = rank >= sealedBy && isInPlace(fields, index, sealing);
       if (sealed) sealedBy = rank;
-      const old = rules.length === 0 && fields['type'] !== 'retention' && fields['signature'] === undefined;
-      if (!sealed && !old)
+      if (!sealed && !isOfOlder(fields, sealing))
         return find(
           undefined,
           'entry_forged',
@@ -79,7 +80,11 @@ export function createDeletionCheck(options: {
           `an entry of type ${String(fields['type'])} that no recorder of this log has made`,
         );
       const at = Number(fields['at']);
-      if (fields['type'] === 'retention') rules.push({ from: at, days: fields['days'] as unknown as Days });
+      if (fields['type'] === 'retention') {
+        rules.push({ from: at, days: fields['days'] as unknown as Days });
+        // What is sealed once is sealed from there on.
+        sealing = sealing === 'all' ? 'all' : sealingOf(fields);
+      }
       if (fields['type'] !== 'deleted') return;
       const of = Number(fields['entry']);
       deleted.set(of, { index, sealed });

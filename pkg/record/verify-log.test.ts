@@ -191,23 +191,23 @@ describe('lines that were deleted', () => {
     ['by one that was replaced a moment ago', [rules(2_000, 30), rules(1_000 + 60 * day, 90)], 60, []],
     ['by one that was replaced long ago', [rules(2_000, 30), rules(2_000 + 50 * day, 90)], 60, ['deleted_early 3']],
   ])('%s, by the rules of the log', (_, before, days, expected) => {
-    const items = deleted(...[...before, deletion(1_000 + days * day)].map(seal));
+    const items = deleted(...[...before, deletion(1_000 + days * day)].map((entry, n) => seal(entry, n + 1)));
     expect(faults(verdictOf(items))).toEqual(expected);
   });
 
   test.each<[string, (text: string) => string]>([
     ['without a seal', (text) => text.replace(/,"key".*/, '}')],
     ['with the seal of another', (text) => text.replace('"entry":0', '"entry":00')],
-    ['sealed by another key', () => sealBy(generateKeyPairSync('ed25519').privateKey)(deletion(1_000 + 99 * day))],
+    ['sealed by another key', () => sealBy(generateKeyPairSync('ed25519').privateKey)(deletion(1_000 + 99 * day), 2)],
     ['of another time', (text) => text.replace(/"at":[0-9]+/, `"at":${1_000 + 98 * day}`)],
   ])('by an entry %s, where entries are sealed: found', (_, forge) => {
-    const items = deleted(seal(rules(2_000, 90)), forge(seal(deletion(1_000 + 99 * day))));
+    const items = deleted(seal(rules(2_000, 90), 1), forge(seal(deletion(1_000 + 99 * day), 2)));
     expect(faults(verdictOf(items))).toEqual(expect.arrayContaining(['lines_missing 0']));
     expect(verdictOf(items).findings).toHaveLength(2);
   });
 
   test('by an entry that no head has signed: explained where it is sealed', () => {
-    const items = deleted(seal(rules(2_000, 90)), seal(deletion(1_000 + 99 * day)));
+    const items = deleted(seal(rules(2_000, 90), 1), seal(deletion(1_000 + 99 * day), 1));
     const verdict = (all: readonly Item[]): LogVerdict => {
       const verifier = createLogVerifier({ publicKey, heads: signed(all.slice(0, 1), 1_500).heads });
       for (const { index, text, lines } of all) {

@@ -9,7 +9,7 @@ import { createFindings } from './findings.ts';
 import type { HeadsOfKey, LogFault, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
 import type { Frontier } from './merkle.ts';
-import { isSealed, isSealedType } from './sealed-entry.ts';
+import { isDecision, isSealed, isSealedType } from './sealed-entry.ts';
 import { createDeletionCheck } from './verify-deletions.ts';
 import { createLineCheck } from './verify-lines.ts';
 import type { Block } from './verify-lines.ts';
@@ -260,7 +260,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     later(index, text) {
       if (!isSealed(text, publicKey)) return;
       const fields = jsonValue(parseJson(text)) as Fields;
-      if (isSealedType(fields['type'])) deletions.entry(index, text, fields);
+      if (isDecision(fields['type'])) deletions.entry(index, text, fields);
     },
     end() {
       const last = heads.at(-1);

@@ -63,12 +63,14 @@ const requesterOf = ({
   subject,
   kubernetesUser,
   naming,
+  sub,
 }: ApprovalAsk['requester']): ApprovalRequester => ({
   provider,
   issuer,
   subject,
   kubernetesUser: kubernetesUser ?? null,
   ...(naming !== undefined && { naming }),
+  ...(sub !== undefined && { sub }),
 });
 
 export function createRemoteApprovals(options: { readonly clock: Clock; readonly logger: Logger }): RemoteApprovals {

@@ -83,6 +83,8 @@ export function connectController(options: RemoteOptions): Remote {
   /** The controller did not take the certificate: the token decides next time. */
   let certificateRefused = false;
   let heardAt: number | undefined;
+  /** When the controller of this stream last heard from the API server; undefined: as far as it says, now. */
+  let copiesAt: number | undefined;
   /** On this connection the controller has said what is in force. */
   let answered = false;
 
@@ -139,6 +141,7 @@ export function connectController(options: RemoteOptions): Remote {
     if (stopped.signal.aborted) return void socket.destroy();
     onEvent('connected');
     answered = false;
+    copiesAt = undefined;
     grants.begin();
     // What came with the answer is read as what comes after it.
     if (head.length > 0) socket.unshift(head);
@@ -168,8 +171,10 @@ export function connectController(options: RemoteOptions): Remote {
   };
   const heard = (): void => {
     heardAt = clock.monotonic();
-    if (answered) policy.heard();
-    grants.heard();
+    const oldMs = copiesAt === undefined ? 0 : heardAt - copiesAt;
+    if (answered) policy.heard(oldMs);
+    else policy.dated(oldMs);
+    grants.heard(oldMs);
   };
   const ended = (end: SessionEnd): void => {
     session = undefined;
@@ -215,6 +220,9 @@ export function connectController(options: RemoteOptions): Remote {
       case 'revocations':
         revocations.take(message);
         return;
+      case 'copies':
+        copiesAt = message.ageMs === 0 ? undefined : clock.monotonic() - message.ageMs;
+        return heard();
       case 'secrets':
         return secrets.take(message);
       case 'limit-store':

@@ -71,11 +71,11 @@ test('its age counts from the last word of a controller that has said its grants
   remote.take(message('1', grant));
   clock.advance(1_000);
   expect(remote.source.ageMs()).toBe(1_000);
-  remote.heard();
+  remote.heard(0);
   expect(remote.source.ageMs()).toBe(0);
   remote.begin();
   clock.advance(5_000);
-  remote.heard();
+  remote.heard(0);
   expect(remote.source.ageMs()).toBe(5_000);
   clock.step(60_000);
   expect(remote.source.ageMs()).toBe(65_000);
@@ -83,6 +83,24 @@ test('its age counts from the last word of a controller that has said its grants
   expect(remote.source.ageMs()).toBe(5_000);
   remote.take(message('1', grant));
   expect(remote.source.ageMs()).toBe(0);
+});
+
+test('a controller whose own copies are old confirms no more than they do, and takes nothing from what a fresh one said', () => {
+  const remote = open();
+  remote.take(message('1', grant));
+  clock.advance(1_000);
+  remote.heard(600_000);
+  expect(remote.source.ageMs()).toBe(1_000);
+  remote.heard(400);
+  expect(remote.source.ageMs()).toBe(400);
+  remote.take(message('2', grant));
+  expect(remote.source.ageMs()).toBe(400);
+  remote.heard(0);
+  expect(remote.source.ageMs()).toBe(0);
+  const other = open('pod-2');
+  other.heard(600_000);
+  other.take(message('1', grant));
+  expect(other.source.ageMs()).toBe(600_000);
 });
 
 test('a listener that fails does not keep the others from hearing', () => {

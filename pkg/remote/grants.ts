@@ -16,8 +16,8 @@ export interface RemoteGrants {
   take(message: GrantsMessage): boolean;
   /** A new stream: what is had is not confirmed by it until it says its grants. */
   begin(): void;
-  /** The controller said something. */
-  heard(): void;
+  /** The controller said something, and what it knows is so old, milliseconds. */
+  heard(oldMs: number): void;
 }
 
 const file = 'grants.json';
@@ -34,13 +34,19 @@ export function createRemoteGrants(options: {
   let grants: readonly Grant[] = [];
   let seen: SeenVersions = {};
   let said = false;
+  let heardOldMs = 0;
   let confirmed: { readonly wall: number; readonly monotonic: number } | undefined;
 
   const stored = state.read(file);
   if (stored.kind === 'content') seen = readSeen(stored.content);
 
-  const heard = (): void => {
-    if (said) confirmed = { wall: clock.now(), monotonic: clock.monotonic() };
+  const heard = (oldMs: number): void => {
+    heardOldMs = oldMs;
+    if (!said) return;
+    const monotonic = clock.monotonic() - oldMs;
+    // A stale replica takes nothing from what a fresh one has said.
+    if (oldMs === 0 || confirmed === undefined || monotonic > confirmed.monotonic)
+      confirmed = { wall: clock.now() - oldMs, monotonic };
   };
 
   return {
@@ -66,7 +72,7 @@ export function createRemoteGrants(options: {
       seen = next;
       ({ grants } = message);
       said = true;
-      heard();
+      heard(heardOldMs);
       if (moved && !state.write(file, { seen })) options.onUnwritable();
       for (const listener of [...listeners]) {
         try {

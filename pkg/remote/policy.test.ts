@@ -33,10 +33,10 @@ function world(state: StateFolder = { read: () => ({ kind: 'absent' }), write: (
     return remote.take({ type: 'snapshot', hash, sources, policies, seen: { inferencepolicies: version } });
   };
   /** Its controller says something every minute. */
-  const pass = (ms: number): void => {
-    for (let left = ms; left > 0; left -= 60_000) {
+  const pass = (ms: number, oldMs: (passed: number) => number = () => 0): void => {
+    for (let passed = 60_000; passed <= ms; passed += 60_000) {
       clock.advance(60_000);
-      remote.heard();
+      remote.heard(oldMs(passed));
     }
   };
   return { remote, take, pass, events };
@@ -46,6 +46,17 @@ test('a controller that speaks confirms what it sent last', () => {
   const { remote, take, pass } = world();
   expect(take('p').type).toBe('ack');
   pass(72 * hour);
+  expect(remote.expired()).toBe(false);
+});
+
+test('nor does one whose own copies grow old: what is in force ends with maxPolicyAge, until it hears again', () => {
+  const { remote, take, pass } = world();
+  take('p');
+  pass(23 * hour, (passed) => passed);
+  expect(remote.expired()).toBe(false);
+  pass(hour, (passed) => 23 * hour + passed);
+  expect(remote.expired()).toBe(true);
+  pass(60_000);
   expect(remote.expired()).toBe(false);
 });
 

@@ -21,8 +21,13 @@ export interface RemotePolicy {
   take(message: SnapshotMessage): Ack | Nack;
   confirm(message: ConfirmMessage): Ack | Nack;
   invalid(message: InvalidMessage): void;
-  /** The controller, which has answered on this connection, has said something. While what it has is not taken, that confirms nothing. */
-  heard(): void;
+  /**
+   * The controller, which has answered on this connection, has said something, and what it knows is so old, milliseconds. While what it
+   * has is not taken, that confirms nothing.
+   */
+  heard(oldMs: number): void;
+  /** What the controller says next on this connection is so old. */
+  dated(oldMs: number): void;
   /** Each minute, and when something was heard: expiry. */
   look(): void;
   holds(): string | null;
@@ -60,6 +65,8 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   let taking = false;
   /** When the controller last spoke for what was taken; undefined: never, also not before a restart. */
   let confirmed: { readonly wall: number; readonly monotonic: number } | undefined;
+  /** How old what the controller says is. */
+  let heardOldMs = 0;
   let newestAt = clock.monotonic();
   let writtenAt = Number.NEGATIVE_INFINITY;
 
@@ -100,13 +107,20 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     if (state.remove(files.policy) && state.write(files.policy, message)) return;
     onEvent('state_unwritable');
   };
-  const heard = (): void => {
+  const heard = (oldMs: number): void => {
+    heardOldMs = oldMs;
     if (problem !== undefined) return look();
     const now = clock.monotonic();
-    confirmed = { wall: clock.now(), monotonic: now };
+    confirm(now);
     if (fault === undefined) newestAt = now;
     if (now - writtenAt >= writeEveryMs) writeConfirmed(now);
     look();
+  };
+  /** A stale replica takes nothing from what a fresh one has said. */
+  const confirm = (now: number): void => {
+    const monotonic = now - heardOldMs;
+    if (heardOldMs === 0 || confirmed === undefined || monotonic > confirmed.monotonic)
+      confirmed = { wall: clock.now() - heardOldMs, monotonic };
   };
   const stale = (hash: string): Nack => {
     onEvent('policy_stale');
@@ -172,7 +186,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
         }
         keep(message);
         const now = clock.monotonic();
-        confirmed = { wall: clock.now(), monotonic: now };
+        confirm(now);
         seen = newest(seen, message.seen);
         // At once: to put it into force may take seconds, and an end in that time would leave two files that do not belong together.
         writeConfirmed(now);
@@ -186,7 +200,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
       }
       seen = newest(seen, message.seen);
       problem = undefined;
-      heard();
+      heard(heardOldMs);
       return answer(hash);
     },
     confirm({ hash, seen: next }) {
@@ -196,7 +210,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
       seen = newest(seen, next);
       problem = undefined;
       writtenAt = Number.NEGATIVE_INFINITY;
-      heard();
+      heard(heardOldMs);
       return answer(hash);
     },
     invalid(message) {
@@ -205,9 +219,10 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
       logger.error('the controller cannot translate a policy of this pod: what is in force stays', {
         problem: message.message,
       });
-      heard();
+      heard(heardOldMs);
     },
     heard,
+    dated: (oldMs) => void (heardOldMs = oldMs),
     look,
     // What is not in force is asked for anew.
     holds: () => (fault === undefined ? (taken?.hash ?? null) : null),

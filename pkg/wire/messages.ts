@@ -283,6 +283,8 @@ export interface ApprovalRequester {
   readonly kubernetesUser: string | null;
   /** How their provider named them. Absent: not known, also of an older sidecar. */
   readonly naming?: string;
+  /** `sub` of their token, where the policy names people by another claim. Absent of an older sidecar, too. */
+  readonly sub?: string;
 }
 
 /** Follows an approval by name; answered only to its requester. */
@@ -329,6 +331,18 @@ export interface GrantsMessage {
   readonly type: 'grants';
   readonly grants: readonly Grant[];
   readonly seen: SeenVersions;
+}
+
+/**
+ * The replica has heard nothing of the API server for so long, and goes on to hear nothing until it says 0: what it says until then, it
+ * says of a state so old. Never said: what it says is fresh.
+ */
+export interface CopiesMessage {
+  readonly type: 'copies';
+  /** Sidecars before it take what they hear for fresh. */
+  readonly optional: true;
+  /** Milliseconds; 0: it hears again. */
+  readonly ageMs: number;
 }
 
 /** All revocations that hold. Refused, as a snapshot is, where `seen` is behind. */
@@ -382,6 +396,7 @@ export type DownMessage =
   | ApprovalStateMessage
   | GrantsMessage
   | RevocationsMessage
+  | CopiesMessage
   | Beat
   | Goodbye;
 

@@ -159,6 +159,7 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
     recorder: nullable(fields({ url: matching(/^https:\/\/[A-Za-z0-9.:[\]-]{1,300}$/) })),
   }),
   trust: fields({ type: oneOf('trust'), bundle: matching(/^[^\0]{1,262144}$/) }),
+  copies: fields({ type: oneOf('copies'), optional: yes, ageMs: integer(0, Number.MAX_SAFE_INTEGER) }),
   beat,
   goodbye,
 };

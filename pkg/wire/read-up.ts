@@ -27,6 +27,7 @@ const requester: Reader<ApprovalRequester> = fields<ApprovalRequester>({
   subject: text(512, 1),
   kubernetesUser: nullable(text(256, 1)),
   naming: maybe(text(320, 1)),
+  sub: maybe(text(512, 1)),
 });
 
 const count = integer(0, Number.MAX_SAFE_INTEGER);

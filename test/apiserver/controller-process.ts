@@ -68,6 +68,8 @@ export async function startControllerProcess(
     readonly bundle: string;
     readonly account: string;
     readonly replica: string;
+    /** Of the stream; default any free one. */
+    readonly port?: number;
     /** Where decisions, tokens and figures are asked for; default loopback. */
     readonly decisionsHost?: string;
     readonly args?: readonly string[];
@@ -81,7 +83,7 @@ export async function startControllerProcess(
       `--namespace=${ownNamespace}`,
       `--replica=${options.replica}`,
       `--service-account=${options.account}`,
-      '--listen=127.0.0.1:0',
+      `--listen=127.0.0.1:${options.port ?? 0}`,
       `--decisions=${options.decisionsHost ?? '127.0.0.1'}:0`,
       '--admin=127.0.0.1:0',
       '--drain=0',

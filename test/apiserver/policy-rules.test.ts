@@ -327,6 +327,25 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
   ['spec.responseLimits[].minDuration', 'must be at least 1ms and at most 5m', [limit('minDuration: 301s')]],
   ['spec.responseLimits[].maxDuration', 'must be at least 1ms and at most 168h', [limit('maxDuration: 0h')]],
   ['spec.responseLimits[].cadence.every', 'must be at least 1ms and at most 1m', [limit('cadence: { every: 2m }')]],
+  [
+    'spec.grpcServices[].service',
+    'is a service that Sidegate knows',
+    [
+      'inference.GRPCInferenceService',
+      'generate.v3.TextGenerationService',
+      'grpc.health.v1.Health',
+      'grpc.reflection.v2.X',
+    ].map((service) => `grpcServices: [{ service: ${service}, descriptorSet: aGVsbG8=, methods: [{ name: A }] }]`),
+  ],
+  ['spec.routes[].model', 'has no place beside webSocket', ['routes: [{ path: /a, webSocket: true, model: $.model }]']],
+  ...(['request', 'response'] as const).map(
+    (side) =>
+      [
+        `spec.routes[].${side}.format`,
+        'must be JSON where webSocket is set',
+        [`routes: [{ path: /a, webSocket: true, ${side}: { format: Text } }]`],
+      ] as const,
+  ),
   ['spec.audit.sealTo', 'with content: Full lacks the field "sealTo"', ['audit: { content: Full }']],
   ['spec.audit.sealTo', 'needs content: Full beside it', [`audit: { content: Masked, sealTo: ${publicKey} }`]],
 ];
@@ -428,9 +447,18 @@ describe('the API server refuses, and says why:', () => {
   });
 });
 
+const descriptors = 'what a descriptor set says cannot be read by a rule';
+
 /** Faults of the shared list that only the reader of files, the webhook and the controller find, and why the API server cannot. */
 const beyondTheServer: Readonly<Record<string, string>> = {
   'a provider that is not declared': 'every subject against every provider would exceed the cost limit of a rule',
+  'a descriptor set that is none': descriptors,
+  'a service that its descriptor set has not': descriptors,
+  'a method that a service has not': descriptors,
+  'a text where there is no such field': descriptors,
+  'a text that is a message': descriptors,
+  'a field that is a text and a value': descriptors,
+  'a model that stands in a list': descriptors,
   'a field without value': 'the server drops such a field, as if it were not there, and stores the rest',
   'a size beyond what is held':
     'a size as text has no bound on its length in CEL, so that any rule on it exceeds the cost limit',

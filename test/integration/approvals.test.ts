@@ -396,6 +396,55 @@ describe('Prefer: respond-async', () => {
   });
 });
 
+describe('what a guard finds by detectors', () => {
+  const secret = 'ghp_aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3hJ6';
+  const card = '4111 1111 1111 1111';
+  const more = `
+  guards: [{ name: risky, direction: Request, match: { detectors: [Secrets, CreditCard] }, action: RequireApproval }]
+  approvals: { approvers: [{ kubernetesGroup: leads }], timeout: TIMEOUT }
+`;
+
+  test('is told to no approver and is in no record, in a text or in the model’s name', async () => {
+    await start({ more });
+    const answer = ask(chat(`my key is ${secret}, my card ${card}`, { model: card }));
+    await waits();
+    const [one] = desk.asks;
+    expect(one?.excerpt).toContain('my key is [risky], my card [risky]');
+    expect(one?.model).toBe('[risky]');
+    expect(JSON.stringify(desk.asks)).not.toMatch(/ghp_|4111/);
+    desk.decide('Deny');
+    expect((await answer).status).toBe(403);
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    expect(JSON.stringify(await world.record())).not.toMatch(/ghp_|4111/);
+  });
+
+  test('another model whose name reads the same is another question', async () => {
+    await start({ more });
+    const answers = [card, '4012 8888 8888 1881'].map((model) => ask(chat('the same', { model })));
+    await waits(2);
+    expect(new Set(desk.asks.map(({ model }) => model))).toEqual(new Set(['[risky]']));
+    desk.decide('Deny', 0);
+    desk.decide('Deny', 1);
+    await Promise.all(answers);
+  });
+});
+
+test.each([
+  ['openai-beta', true],
+  ['anthropic-beta', true],
+  ['openai-organization', true],
+  ['openai-project', true],
+  ['idempotency-key', false],
+  ['x-request-id', false],
+  ['user-agent', false],
+])('the same request with another %s is another question: %p', async (name, another) => {
+  await start();
+  const headers = (value: string): object => ({ headers: { prefer: 'respond-async', [name]: value } });
+  await ask(risky, headers('one'));
+  await ask(risky, headers('two'));
+  expect(desk.cases).toHaveLength(another ? 2 : 1);
+});
+
 describe('a request that is held for its size', () => {
   const more = `
   guards: [{ name: long, direction: Request, match: { minBytes: 2Ki }, action: RequireApproval }]

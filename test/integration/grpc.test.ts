@@ -323,7 +323,7 @@ describe('a unary call', () => {
     expect((await caller.call('ModelMetadata', { name: 'm' })).answer).toMatchObject({ name: 'm' });
     for (const method of ['RepositoryIndex', 'RepositoryModelLoad', 'RepositoryModelUnload'])
       expect(reasonOf(await caller.call(method, { model_name: 'm' }))).toBe('access_denied');
-    const health = grpcCaller(world.port, world.ca, '', { health: true });
+    const health = grpcCaller(world.port, world.ca, '', { service: 'health' });
     expect((await health.call('Check', {}, stranger)).answer).toEqual({ status: 1 });
     const states: unknown[] = [];
     const watch = health.client['watch']?.({ service: '' }, metadataOf(null)) as AsyncIterable<Message>;
@@ -403,8 +403,8 @@ test('a codec that is not read, and a service that nobody knows, are UNIMPLEMENT
       [
         ['/inference.GRPCInferenceService/ModelInfer', 'application/grpc+json'],
         ['/inference.GRPCInferenceService/ModelInfer', 'application/grpc-web'],
-        ['/generate.v3.TextGenerationService/Prefill', 'application/grpc'],
-        ['/inference.GRPCInferenceService/SystemSharedMemoryRegister', 'application/grpc'],
+        ['/generate.v2.TextGenerationService/Prefill', 'application/grpc'],
+        ['/inference.GRPCInferenceService/SharedMemoryRegister', 'application/grpc'],
       ].map(([path = '', type = '']) => raw(path, { 'content-type': type, authorization: `Bearer ${token}` })),
     );
     for (const headers of results)

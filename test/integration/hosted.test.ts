@@ -144,6 +144,24 @@ describe('what an endpoint is told', () => {
     expect(model.seen).toEqual([]);
   });
 
+  test('is a name in a path that can be written anew, and wherever the body says it again', async () => {
+    const { model, post, call, record } = await start(', models: [{ name: support, as: "gemini-2.5-pro" }] }');
+    const content = { parts: [{ text: 'hello' }] };
+    await post('/v1beta/models/support:generateContent', { contents: [content] });
+    await post('/v1beta/models/support:batchEmbedContents', { requests: [{ model: 'models/support', content }] });
+    await call('GET', '/v1beta/models/support');
+    await post('/v1beta/models/other:generateContent', { contents: [content] });
+    expect(model.seen.map((one) => one.path)).toEqual([
+      '/v1beta/models/gemini-2.5-pro:generateContent',
+      '/v1beta/models/gemini-2.5-pro:batchEmbedContents',
+      '/v1beta/models/gemini-2.5-pro',
+      '/v1beta/models/other:generateContent',
+    ]);
+    expect(JSON.parse(model.seen[1]?.body ?? '')).toEqual({ requests: [{ model: 'models/gemini-2.5-pro', content }] });
+    const named = (await record()).filter((one) => one['type'] === 'start').map((one) => one['model']);
+    expect(named).toEqual(['support', 'support', 'support', 'other']);
+  });
+
   test('is of its caller what the policy says, and nothing that a caller says', async () => {
     const told =
       ', identityHeaders: [{ header: X-User, value: Subject }, { header: X-Groups, value: Groups }, { header: x-from, value: Provider }] }';

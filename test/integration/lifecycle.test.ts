@@ -231,7 +231,14 @@ describe('rate, token and concurrency limits', () => {
     let release = (): void => undefined;
     world.model.script = (response) => {
       release = () =>
-        answerChat('ok')(response, { method: '', path: '', headers: {}, body: '', aborted: false }) as undefined;
+        answerChat('ok')(response, {
+          method: '',
+          path: '',
+          headers: {},
+          body: '',
+          bytes: Buffer.alloc(0),
+          aborted: false,
+        }) as undefined;
     };
     const first = world.post(path, ask);
     await until(() => world?.model.seen.length === 1);

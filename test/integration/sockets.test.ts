@@ -133,6 +133,21 @@ test('a message waits for people, those behind it with it, and pings go by meanw
   await ended(caller);
 });
 
+test('the same message again is a question of its own, and not the first one asking again', async () => {
+  const asked = desk.asks.length;
+  const caller = await open();
+  for (const count of [1, 2]) {
+    caller.socket.send('{"a":"about falcon once more"}');
+    await until(() => desk.asks.length === asked + count, 'the question');
+    desk.decide('Approve');
+    await until(() => model.messages.length === count, 'the message');
+  }
+  const [first = '', second] = desk.asks.slice(asked).map(({ session }) => session);
+  expect(second).toBe(`${first}-2`);
+  caller.socket.close();
+  await ended(caller);
+});
+
 describe('limits of answers are kept', () => {
   test.each([
     ['maxBytes: 4Ki', 'response_too_large'],

@@ -590,6 +590,42 @@ describe('while no controller answers', () => {
     expect(revisions).toEqual([2]);
   });
 
+  test('a replica that no longer hears of the API server confirms nothing newer, and sends its sidecars elsewhere', async () => {
+    await world.close();
+    // Beats are far apart: a step of the test's clock is longer than what is said takes to be read.
+    world = await streamWorld({ limits: { maxAgeMs: 20 * hour, heartbeatMs: 600_000 } });
+    const sidecar = await running(world.pod(), [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 15 * 60_000 })]);
+    const pass = async (minutes: number): Promise<void> => {
+      for (let n = 0; n < 6 * minutes; n++) {
+        world.clock.advance(10_000);
+        world.copiesAgeMs += 10_000;
+        await pause(1);
+      }
+    };
+    await pass(4);
+    expect(world.closed).toEqual([]);
+    await pass(5.9);
+    expect(world.closed).toEqual([]);
+    // From five minutes on, and five more by the middle of what is drawn.
+    await pass(0.5);
+    await until(() => world.closed.length === 1);
+    expect(world.closed).toEqual(['age']);
+    await until(() => {
+      world.clock.advance(50);
+      return world.openedBy.length === 2;
+    });
+    // There is no other: what it says on the new stream is as old.
+    await pass(2);
+    expect(decision(sidecar)).toBe('allow');
+    await pass(4);
+    expect(decision(sidecar)).toBe('policy_expired');
+    world.copiesAgeMs = 0;
+    await until(() => {
+      world.clock.advance(50);
+      return decision(sidecar) === 'allow';
+    });
+  });
+
   test('the platform raises it, also for a sidecar that restarts', async () => {
     const pod = world.pod();
     const raised = [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 72 * hour })];

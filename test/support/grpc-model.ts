@@ -6,9 +6,13 @@ import { loadSync } from '@grpc/proto-loader';
 /** A model server of KServe v2 by gRPC's own library, of which each test says what it answers; and that library's client. */
 
 const folder = join(import.meta.dirname, '../../pkg/dialect/grpc/proto');
-const definition = loadSync(['inference.proto', 'health.proto'], { includeDirs: [folder], keepCase: true });
+const definition = loadSync(['inference.proto', 'health.proto', 'generate.proto'], {
+  includeDirs: [folder],
+  keepCase: true,
+});
 const loaded = grpc.loadPackageDefinition(definition) as unknown as {
   readonly inference: { readonly GRPCInferenceService: grpc.ServiceClientConstructor };
+  readonly generate: { readonly v3: { readonly TextGenerationService: grpc.ServiceClientConstructor } };
   readonly grpc: { readonly health: { readonly v1: { readonly Health: grpc.ServiceClientConstructor } } };
 };
 
@@ -20,6 +24,8 @@ export interface GrpcModel {
   /** Names of methods with what they were called with. */
   readonly seen: { readonly method: string; readonly request: Message; readonly metadata: Metadata }[];
   infer: (call: Unary, answer: sendUnaryData<Message>) => void;
+  /** What other methods answer, by name. */
+  readonly pages: Map<string, Message>;
   stream: (call: ServerDuplexStream<Message, Message>) => void;
   /** Calls that their client gave up. */
   cancelled: number;
@@ -66,11 +72,13 @@ export const saying = (text: string, more: Message = {}): Message => ({
 
 export const said = (answer: Message): string[] => (answer['raw_output_contents'] as Buffer[]).flatMap(textsOf);
 
-export async function startGrpcModel(): Promise<GrpcModel> {
+/** @param add more services. */
+export async function startGrpcModel(add: (server: grpc.Server) => void = () => undefined): Promise<GrpcModel> {
   const server = new grpc.Server();
   const model: Omit<GrpcModel, 'url' | 'close'> = {
     seen: [],
     infer: (_call, answer) => answer(null, saying('hello')),
+    pages: new Map(),
     stream: (call) => call.end(),
     cancelled: 0,
   };
@@ -81,7 +89,17 @@ export async function startGrpcModel(): Promise<GrpcModel> {
       call.on('cancelled', () => model.cancelled++);
       run(call, answer);
     };
+  const page = (method: string): ((call: Unary, answer: sendUnaryData<Message>) => void) =>
+    noting(method, (_call, answer) => answer(null, model.pages.get(method) ?? {}));
+  const pagesOf = (names: string): Record<string, ReturnType<typeof page>> =>
+    Object.fromEntries(names.split(' ').map((name) => [name, page(name)]));
+  server.addService(loaded.generate.v3.TextGenerationService.service, {
+    ...pagesOf('Info Health ServiceDiscovery ClearCache FilterBatch Warmup Prefill Decode'),
+  });
   server.addService(loaded.inference.GRPCInferenceService.service, {
+    ...pagesOf('ModelConfig ModelStatistics TraceSetting LogSettings'),
+    ...pagesOf('SystemSharedMemoryStatus SystemSharedMemoryRegister SystemSharedMemoryUnregister'),
+    ...pagesOf('CudaSharedMemoryStatus CudaSharedMemoryRegister CudaSharedMemoryUnregister'),
     ServerLive: noting('ServerLive', (_call, answer) => answer(null, { live: true })),
     ServerReady: noting('ServerReady', (_call, answer) => answer(null, { ready: true })),
     ModelReady: noting('ModelReady', (_call, answer) => answer(null, { ready: true })),
@@ -98,12 +116,14 @@ export async function startGrpcModel(): Promise<GrpcModel> {
   });
   server.addService(loaded.grpc.health.v1.Health.service, {
     Check: noting('Check', (_call, answer) => answer(null, { status: 'SERVING' })),
+    List: page('List'),
     Watch: (call: grpc.ServerWritableStream<Message, Message>) => {
       call.write({ status: 'SERVING' });
       call.write({ status: 'NOT_SERVING' });
       call.end();
     },
   });
+  add(server);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
@@ -136,17 +156,23 @@ export interface CallerOptions {
   readonly onCall?: (call: grpc.ClientUnaryCall) => void;
 }
 
+const services = {
+  inference: loaded.inference.GRPCInferenceService,
+  health: loaded.grpc.health.v1.Health,
+  generate: loaded.generate.v3.TextGenerationService,
+} as const;
+
 /** grpc-js as a caller of the sidecar. */
 export function grpcCaller(
   port: number,
   ca: string,
   token: string,
   {
-    health = false,
+    service = 'inference',
     certificate,
-  }: { readonly health?: boolean; readonly certificate?: { pem: string; keyPem: string } } = {},
+  }: { readonly service?: keyof typeof services; readonly certificate?: { pem: string; keyPem: string } } = {},
 ): Caller {
-  const Service = health ? loaded.grpc.health.v1.Health : loaded.inference.GRPCInferenceService;
+  const Service = services[service];
   const credentials =
     certificate === undefined
       ? grpc.credentials.createSsl(Buffer.from(ca))

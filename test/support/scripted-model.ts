@@ -7,6 +7,7 @@ export interface SeenRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly bytes: Buffer<ArrayBuffer>;
   /** Whether the connection broke before the answer was whole. */
   aborted: boolean;
 }
@@ -77,11 +78,13 @@ export async function startScriptedModel(): Promise<ScriptedModel> {
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const piece of request) chunks.push(piece as Buffer);
+    const bytes = Buffer.concat(chunks);
     const one: SeenRequest = {
       method: request.method ?? '',
       path: request.url ?? '',
       headers: request.headers,
-      body: Buffer.concat(chunks).toString('utf8'),
+      body: bytes.toString('utf8'),
+      bytes,
       aborted: false,
     };
     response.on('close', () => (one.aborted = !response.writableFinished));

@@ -113,6 +113,8 @@ export function fakeDirectory(): FakeDirectory {
 export interface StreamWorld {
   /** What the server of shared limits is said to be; may be set. */
   limitStore: LimitStoreAddress | undefined;
+  /** How old the copies of the replicas are, milliseconds; may be set. */
+  copiesAgeMs: number;
   /** What is revoked; may be set, before a sidecar comes. */
   revocations: readonly Revocation[] | undefined;
   readonly clock: FakeClock;
@@ -199,6 +201,7 @@ export async function streamWorld(
         options.opener ??
         createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
       limitStore: () => world.limitStore,
+      copiesAgeMs: () => world.copiesAgeMs,
       revocations: {
         revocations: () => world.revocations,
         seen: () => ({ revocations: '1' }),
@@ -236,6 +239,7 @@ export async function streamWorld(
 
   const world: StreamWorld = {
     limitStore: undefined,
+    copiesAgeMs: 0,
     revocations: undefined,
     clock,
     authority,

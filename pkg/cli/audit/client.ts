@@ -112,21 +112,28 @@ export function sessionPath(id: string, flags: Flags, below = '', from?: string)
 export interface LinePage {
   readonly lines: readonly string[];
   /** Chains that have lines under its id, as far as is known by here. */
-  readonly chains: number;
+  readonly chains: readonly LineChain[];
+}
+
+export interface LineChain {
+  /** SPIFFE id of the sidecar. */
+  readonly source: string;
+  readonly chain: string;
 }
 
 /** The lines of a session, in their order. @throws KubeError */
 export async function* linePages(audit: AuditClient, id: string, flags: Flags): AsyncGenerator<LinePage> {
-  const chains = new Set<string>();
+  const chains = new Map<string, LineChain>();
   let next: string | undefined;
   do {
     const page = await audit.get(sessionPath(id, flags, '', next));
     for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {
       const { source, chain } = one as Answer;
-      chains.add(`${String(source)} ${String(chain)}`);
+      const named = { source: String(source), chain: String(chain) };
+      chains.set(`${named.source} ${named.chain}`, named);
     }
     const lines = Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
-    yield { lines, chains: chains.size };
+    yield { lines, chains: [...chains.values()] };
     next = typeof page['next'] === 'string' ? page['next'] : undefined;
   } while (next !== undefined);
 }

@@ -169,7 +169,10 @@ describe('is not proven', () => {
       (proof) =>
         each(proof, (one) => ({
           ...one,
-          by: { ...one.by, entry: stranger({ type: 'deleted', at: 1, entry: one.block.index, why: 'retention' }) },
+          by: {
+            ...one.by,
+            entry: stranger({ type: 'deleted', at: 1, entry: one.block.index, why: 'retention' }, one.by.index),
+          },
         })),
       /is not in the tree/,
     ],

@@ -1,4 +1,4 @@
-import { canBeOf, isBlockEntry, isSealedType, entryType } from '../../record/index.ts';
+import { canBeOf, isBlockEntry, isDecision, entryType } from '../../record/index.ts';
 import type { BeforeLine, DeletedBlock } from '../../record/index.ts';
 import { jsonValue, parseJson } from '../../base/index.ts';
 
@@ -30,7 +30,7 @@ export function createDeletionSearch(asked: BeforeLine): DeletionSearch {
         const [first, last] = [Number(block['first']), Number(block['last'])];
         const isOf = block['source'] === source && block['chain'] === chain && last < before;
         if (isOf && canBeOf(Number(block['at']), asked)) blocks.set(index, { index, text, lines: last - first + 1 });
-      } else if (isSealedType(entryType(text)) && text.includes('"type":"deleted"')) {
+      } else if (isDecision(entryType(text)) && text.includes('"type":"deleted"')) {
         const of = parseJson(text).get('entry')?.number;
         if (of !== undefined && blocks.has(of)) deletions.set(of, { index, text });
       }

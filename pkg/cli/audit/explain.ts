@@ -2,6 +2,7 @@ import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { Command } from '../command.ts';
 import { printable } from '../terminal-text.ts';
+import { actedRules, ruleText } from './marks.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 
 const usage = `sidegate audit explain ID [flags]
@@ -13,13 +14,6 @@ ${sessionSourceUsage}`;
 
 const plain = (text: string | undefined): string => printable(text ?? '');
 const listOf = (root: JsonNode | undefined, key: string): readonly JsonNode[] => root?.get(key)?.items ?? [];
-
-function actText(act: JsonNode): string {
-  const by = listOf(act, 'by').map((one) => plain(one.text));
-  const count = act.get('count')?.number;
-  const times = count === undefined ? '' : `, ${count} ${count === 1 ? 'place' : 'places'}`;
-  return `${plain(act.get('rule')?.text)}: ${plain(act.get('act')?.text)}${by.length === 0 ? '' : ` by ${by.join(', ')}`}${times}`;
-}
 
 function whoAsked(start: JsonNode): readonly string[] {
   const caller = start.get('caller');
@@ -42,9 +36,9 @@ export function explanationOf(lines: readonly string[]): readonly string[] {
     if (root.get('type')?.string === 'approval')
       text.push(`approval ${plain(root.get('name')?.text)}: ${plain(root.get('phase')?.text)}`);
   if (end === undefined) return [...text, 'it has not ended, or its end has not come'];
-  const rules = listOf(end, 'rules').map((act, at) => `${at + 1}. ${actText(act)}`);
+  const rules = actedRules(end).map((act, at) => `${at + 1}. ${plain(ruleText(act))}`);
   text.push(...(rules.length === 0 ? ['no rule acted'] : rules));
-  for (const act of listOf(end, 'observed')) text.push(`would have (Observe): ${actText(act)}`);
+  for (const act of actedRules(end, 'observed')) text.push(`would have (Observe): ${plain(ruleText(act))}`);
   for (const open of listOf(end, 'failedOpen')) text.push(`skipped, as its failure mode allows: ${plain(open.text)}`);
   const code = end.get('code')?.string;
   text.push(

@@ -1,6 +1,6 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
-import { entryType, isBlockEntry, isSealedType } from '../../record/index.ts';
+import { entryType, isBlockEntry, isDecision } from '../../record/index.ts';
 import type { AuditClient } from './client.ts';
 
 /** A log, wherever it comes from. */
@@ -131,7 +131,7 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
       await readEntries(signed, size, false, (index, text) => entry(index, text, undefined));
       if (withLines)
         await readEntries(size, await sizeOf(), false, (index, text) => {
-          if (isSealedType(entryType(text))) later(index, text);
+          if (isDecision(entryType(text))) later(index, text);
         });
     },
   };

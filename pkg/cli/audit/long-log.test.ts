@@ -47,7 +47,7 @@ let written: Map<string, string>;
 let pieces: number[];
 
 const put = (entry: LogEntry): number => {
-  const text = seal(entry);
+  const text = seal(entry, entries.length);
   frontier.append(entryLeaf(text));
   return entries.push(text) - 1;
 };

@@ -120,6 +120,28 @@ test('what was masked is said, and sent where it can be unsealed', async () => {
   ]);
 });
 
+test.each([
+  ['http://10.0.0.5/', false],
+  ['http://localhost.evil.test/', false],
+  ['http://[fd00::5]:8000/', false],
+  ['http://127.0.0.1:8000/', true],
+  ['http://[::1]/', true],
+  ['http://localhost:8000/', true],
+  ['https://10.0.0.5/', true],
+])('what was unsealed is sent to %s: %s', async (to, goes) => {
+  const sent: string[] = [];
+  const asks: CommandIo['ask'] = ({ host }) => {
+    sent.push(host);
+    return Promise.resolve({ status: 500, body: '' });
+  };
+  const lines = linesOf(sessionEvents({ id, ask: 'where?' }));
+  const opened = await replay(lines, '--unseal key.pem', to, asks);
+  expect([sent.length, opened.code]).toEqual(goes ? [1, 1] : [0, 2]);
+  if (!goes) expect(opened.err).toContain('--to with --unseal is https, or http to this machine');
+  // As it was recorded it may go.
+  expect((await replay(lines, '', to, asks)).code).toBe(1);
+});
+
 test('what cannot be sent is not, and is said', async () => {
   const [start, ...rest] = sessionEvents({ id });
   if (start?.type !== 'start') throw new Error('no start');

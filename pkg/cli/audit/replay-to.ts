@@ -13,7 +13,7 @@ export const replayToFlags = {
 } as const;
 
 export const replayToUsage = `  --to URL               sends the request to a test model (http or https) instead, and compares its answer with the recorded one, text by text. Says what
-                         is not as it was: what was masked, and what is not in the record
+                         is not as it was: what was masked, and what is not in the record. With --unseal https, or http to this machine
   --model NAME           with --to: of the test model; default as it was
   --to-ca FILE           with --to: PEM of its authorities; default: the public ones
   --to-token FILE        with --to: its bearer token
@@ -29,6 +29,14 @@ export function modelUrl(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const good = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '';
   return good ? url : undefined;
+}
+
+const ownMachine = /^(?:127(?:\.[0-9]{1,3}){3}|\[::1\]|localhost)$/;
+
+/** Whether nobody between here and a model reads what is sent to it. What is no address of a model is sent nothing. */
+export function isPrivateTo(text: string): boolean {
+  const url = modelUrl(text);
+  return url?.protocol !== 'http:' || ownMachine.test(url.hostname);
 }
 
 /**

@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
 import { parseJson } from '../../base/index.ts';
+import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
+import type { Cluster } from '../command.ts';
 import { recordedSession } from '../backtest/recorded-session.ts';
 import { explanationOf } from './explain.ts';
 import { stepsOf } from './replay.ts';
@@ -13,8 +15,80 @@ test('a session is replayed in its own steps, with their times', () => {
   expect(stepsOf(linesOf({ id: sessionId(1), ask: 'where?', answer: 'here' }))).toEqual([
     { at: 0, direction: 'request', lane: 'messages[0].content', text: 'where?' },
     { at: 5, direction: 'response', lane: 'choices[0].message.content', text: 'here' },
-    { at: 12, direction: 'end', lane: '', text: 'completed 200' },
+    {
+      at: 12,
+      direction: 'end',
+      lane: '',
+      text: 'completed 200',
+      rules: [{ rule: 'support/allow', act: 'allowed', by: [] }],
+    },
   ]);
+});
+
+const email = { rule: 'support/personal', act: 'masked', by: ['Email'], count: 2 } as const;
+const cards = { rule: 'support/cards', act: 'masked', by: ['CreditCard'] } as const;
+const maskedLines = (): readonly string[] => {
+  const id = sessionId(1);
+  const events = sessionEvents({
+    id,
+    ask: 'to [personal]',
+    answer: 'card ****1111, [personal:0123abcd], [hidden], [1]',
+  });
+  return testChain()
+    .lines(events.map((event) => (event.type === 'end' ? { ...event, rules: [email, cards] } : event)))
+    .toString()
+    .trimEnd()
+    .split('\n');
+};
+
+test('a replay says what was masked in each text, and which rule did it by what', () => {
+  const [asked, answered, end] = stepsOf(maskedLines());
+  expect(asked?.masked).toEqual([{ from: 3, to: 13, rules: [email] }]);
+  expect(answered?.masked).toEqual([
+    { from: 5, to: 13, rules: [email, cards] },
+    { from: 15, to: 34, rules: [email] },
+    { from: 36, to: 44, rules: [] },
+  ]);
+  expect(end?.rules).toEqual([email, cards]);
+});
+
+async function replayed(more: string) {
+  const client = {
+    create: () => Promise.resolve({ status: { token: 't' } }),
+    request: ({ path }: { readonly path: string }) =>
+      Promise.resolve(path.includes('/v1/sessions/') ? { lines: maskedLines() } : {}),
+    close: () => undefined,
+  } as unknown as Cluster['client'];
+  return sidegateCommand(['audit', 'replay', sessionId(1), ...more.split(' ')], {
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+  });
+}
+
+test('in the terminal it stands below the text, and in JSON beside it', async () => {
+  const { code, out } = await replayed('--speed 0');
+  expect(code).toBe(0);
+  expect(out.split('\n')).toEqual([
+    '> +0 ms messages[0].content',
+    'to [personal]',
+    '  [personal]  support/personal: masked by Email, 2 places',
+    '< +5 ms choices[0].message.content',
+    'card ****1111, [personal:0123abcd], [hidden], [1]',
+    '  ****1111  support/personal: masked by Email, 2 places; support/cards: masked by CreditCard',
+    '  [personal:0123abcd]  support/personal: masked by Email, 2 places',
+    '  [hidden]  looks like a replacement: no rule that acted here has its name, so perhaps one that hides this in the record alone',
+    '= +12 ms ',
+    'completed 200',
+    '  support/personal: masked by Email, 2 places',
+    '  support/cards: masked by CreditCard',
+    '',
+  ]);
+  const json = await replayed('--speed 0 -o jsonl');
+  expect(
+    json.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual(stepsOf(maskedLines()));
 });
 
 test('many short texts of a request are replayed one by one, and shown so', () => {

@@ -1,17 +1,21 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import type { Command } from '../command.ts';
+import type { Command, CommandIo } from '../command.ts';
 import { jsonText, printable, printableRows } from '../terminal-text.ts';
-import { modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
+import { actedRules, marksIn, ruleText } from './marks.ts';
+import type { ActedRule, Mark } from './marks.ts';
+import { isPrivateTo, modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit replay ID [flags]
 
-One session as it ran, both directions, each text when it was seen: as it was recorded, with what was masked as its label; with --unseal as it was.
+One session as it ran, both directions, each text when it was seen: as it was recorded, with what was masked as its label, and which rule masked it by
+what; with --unseal as it was.
 
   --speed NUMBER         times as fast as it was; default 1. 0: at once
-  -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step
+  -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step; masked: where in it something was replaced (from, to), and rules
+                         that may have done it; of the end: rules, all that acted
 ${replayToUsage}${unsealUsage}${sessionSourceUsage}`;
 
 /** Something that was seen of a session. */
@@ -21,9 +25,23 @@ export interface ReplayStep {
   readonly direction: 'request' | 'response' | 'end';
   readonly lane: string;
   readonly text: string;
+  /** What was replaced in the text; absent: nothing that can be seen. */
+  readonly masked?: readonly Mark[];
+  /** Of the end: what acted. */
+  readonly rules?: readonly ActedRule[];
 }
 
 export function stepsOf(lines: readonly string[]): readonly ReplayStep[] {
+  const end = lines.findLast((line) => line.includes('"type":"end","session":"'));
+  const rules = actedRules(end === undefined ? undefined : parseJson(end, { loneSurrogates: true }));
+  return plainSteps(lines).map((step) => {
+    if (step.direction === 'end') return { ...step, rules };
+    const masked = marksIn(step.text, rules);
+    return masked.length === 0 ? step : { ...step, masked };
+  });
+}
+
+function plainSteps(lines: readonly string[]): readonly ReplayStep[] {
   const text = (root: JsonNode | undefined, key: string): string => root?.get(key)?.text ?? '';
   return lines.flatMap((line): ReplayStep[] => {
     const root = parseJson(line, { loneSurrogates: true });
@@ -53,6 +71,38 @@ export function stepsOf(lines: readonly string[]): readonly ReplayStep[] {
 
 const mark = { request: '>', response: '<', end: '=' } as const;
 
+/** Texts of one lane flow into each other; behind them stands what was masked in them, and why. */
+function screen(io: Pick<CommandIo, 'stdout'>): (step: ReplayStep) => void {
+  let lane: string | undefined;
+  const notes = new Set<string>();
+  const endLane = (): void => {
+    if (lane !== undefined) io.stdout('\n');
+    for (const note of notes) io.stdout(`  ${note}\n`);
+    notes.clear();
+  };
+  return (step) => {
+    const here = `${step.direction} ${step.lane}`;
+    if (here !== lane) {
+      endLane();
+      io.stdout(`${mark[step.direction]} +${Math.round(step.at)} ms ${printable(step.lane)}\n`);
+    }
+    lane = here;
+    io.stdout(printableRows(step.text));
+    for (const { from, to, rules } of step.masked ?? []) notes.add(noteOf(step.text.slice(from, to), rules));
+    if (step.direction !== 'end') return;
+    for (const rule of step.rules ?? []) notes.add(printable(ruleText(rule)));
+    endLane();
+    lane = undefined;
+  };
+}
+
+const noteOf = (replaced: string, rules: readonly ActedRule[]): string => {
+  const why = rules.map(ruleText).join('; ');
+  return printable(
+    `${replaced}  ${why === '' ? 'looks like a replacement: no rule that acted here has its name, so perhaps one that hides this in the record alone' : why}`,
+  );
+};
+
 export const auditReplayCommand: Command = {
   name: 'audit replay',
   summary: 'one session at its own pace',
@@ -70,6 +120,11 @@ export const auditReplayCommand: Command = {
       return [
         ...(speed >= 0 && speed <= 1_000_000 ? [] : ['--speed is a number from 0 on']),
         ...(to === undefined || modelUrl(to) !== undefined ? [] : ['--to is the http or https address of a model']),
+        ...(flags.text('unseal') === undefined || isPrivateTo(to ?? '')
+          ? []
+          : [
+              '--to with --unseal is https, or http to this machine: what was masked would cross the network for anyone to read',
+            ]),
       ];
     },
     async act(id, source, flags, io) {
@@ -78,25 +133,14 @@ export const auditReplayCommand: Command = {
       const { lines, code } = openedLines(await allLines(source), id, flags, io);
       if (url !== undefined && lines.length > 0)
         return replayTo(url, lines, flags.text('unseal') !== undefined, flags, io);
-      const steps = stepsOf(lines);
       let at = 0;
-      let lane: string | undefined;
-      for (const step of steps) {
+      const show =
+        flags.text('output') === 'jsonl' ? (step: ReplayStep) => io.stdout(`${jsonText(step)}\n`) : screen(io);
+      for (const step of stepsOf(lines)) {
         if (speed > 0 && step.at > at) await io.sleep((step.at - at) / speed);
         at = Math.max(at, step.at);
-        if (flags.text('output') === 'jsonl') {
-          io.stdout(`${jsonText(step)}\n`);
-          continue;
-        }
-        const here = `${step.direction} ${step.lane}`;
-        if (here !== lane)
-          io.stdout(
-            `${lane === undefined ? '' : '\n'}${mark[step.direction]} +${Math.round(step.at)} ms ${printable(step.lane)}\n`,
-          );
-        lane = here;
-        io.stdout(printableRows(step.text));
+        show(step);
       }
-      if (lane !== undefined) io.stdout('\n');
       return code;
     },
   }),

@@ -28,7 +28,7 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
   --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
-                         has signed. Sessions come as they began, newest first; with --until those that came to the recorder more than two days late are left out
+                         has signed. Sessions come as they began, newest first, and behind them those whose start is not there
 ${archiveUsage}${auditUsage}${connectionUsage}`;
 
 function wholeOf(name: string, text: string): number {

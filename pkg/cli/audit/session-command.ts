@@ -4,9 +4,10 @@ import { askedFlags } from '../asked-flags.ts';
 import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { FlagSpec, Flags } from '../flags.ts';
+import { printable } from '../terminal-text.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, linePages, openAudit, sessionFlags, sessionUsage } from './client.ts';
-import type { LinePage } from './client.ts';
+import type { LineChain, LinePage } from './client.ts';
 
 /** The lines of one session, as they were hashed: some at a time, in their order. */
 export type SessionLines = () => AsyncIterable<readonly string[]>;
@@ -28,12 +29,14 @@ ${archiveUsage}${auditUsage}${connectionUsage}`;
 
 /**
  * A command about the session that its argument names, in a cluster or in an archive. Where lines of it are missing, as its end says, the person is
- * told, and it fails.
+ * told, and it fails; so it does where several sidecars recorded under its id and no chain is named.
  */
 export function sessionCommand(command: {
   readonly usage: string;
   readonly flags: Readonly<Record<string, FlagSpec>>;
   readonly faults?: (flags: Flags) => readonly string[];
+  /** Told of lines of several chains, all of them; default: it is told of those of one alone, and of others there is no more than their names. */
+  readonly manyChains?: true;
   act(id: string, lines: SessionLines, flags: Flags, io: CommandIo): Promise<ExitCode>;
 }) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
@@ -55,8 +58,15 @@ export function sessionCommand(command: {
       const onIncomplete = (): void => {
         whole = false;
       };
-      const code = await command.act(id, () => countedLines(pages(), io, onIncomplete), flags, io);
-      return whole ? code : 1;
+      try {
+        const shown = command.manyChains === true ? pages() : ofOneChain(pages());
+        const code = await command.act(id, () => countedLines(shown, io, onIncomplete), flags, io);
+        return whole ? code : 1;
+      } catch (error) {
+        if (!(error instanceof ManyChains)) throw error;
+        tellChains(error.chains, io);
+        return 1;
+      }
     };
     if (archive === undefined)
       return withCluster(flags, io, async ({ client }) => {
@@ -102,6 +112,37 @@ async function* inOnePage(page: LinePage): AsyncGenerator<LinePage> {
   yield page;
 }
 
+/** Lines of several chains, of which one alone was to be told. */
+class ManyChains extends Error {
+  readonly chains: readonly LineChain[];
+
+  constructor(chains: readonly LineChain[]) {
+    super('many chains');
+    this.name = 'ManyChains';
+    this.chains = chains;
+  }
+}
+
+/** All pages, before anything of them is told: where one of them has lines of a second chain, none is. @throws ManyChains */
+async function* ofOneChain(pages: AsyncIterable<LinePage>): AsyncGenerator<LinePage> {
+  const all: LinePage[] = [];
+  for await (const page of pages) all.push(page);
+  const chains = all.at(-1)?.chains ?? [];
+  if (chains.length > 1) throw new ManyChains(chains);
+  yield* all;
+}
+
+const mostNamed = 20;
+
+function tellChains(chains: readonly LineChain[], io: Pick<CommandIo, 'stderr'>): void {
+  io.stderr(
+    `${chains.length} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
+  );
+  for (const { chain, source } of chains.slice(0, mostNamed))
+    io.stderr(`  ${printable(chain)} of ${printable(source)}\n`);
+  if (chains.length > mostNamed) io.stderr(`  and ${chains.length - mostNamed} more\n`);
+}
+
 /**
  * The lines of the pages. Behind the last one the person is told where lines are missing, as the session's end says, and where several sidecars
  * recorded under its id: one of them may lie.
@@ -114,17 +155,17 @@ async function* countedLines(
   onIncomplete: () => void,
 ): AsyncGenerator<readonly string[]> {
   const count = createSessionCount();
-  let chains = 0;
+  let chains: readonly LineChain[] = [];
   for await (const page of pages) {
     for (const line of page.lines) count.line(line);
     ({ chains } = page);
     yield page.lines;
   }
-  if (chains > 1)
-    // Whose line is whose is not said.
-    return io.stderr(
-      `${chains} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
-    );
+  if (chains.length > 1) {
+    // Whose line is whose is not said: what is missing of one is not seen.
+    tellChains(chains, io);
+    return onIncomplete();
+  }
   const { fault, counted } = count.verdict();
   if (fault !== undefined) {
     io.stderr(`INCOMPLETE: ${fault}\n`);

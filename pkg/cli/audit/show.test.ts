@@ -74,12 +74,35 @@ describe('a session that is not there whole', () => {
 
 describe('an id under which several sidecars recorded', () => {
   test('is said to be one, on whichever page they come', async () => {
-    const { err, out } = await audit(`show ${id} -o jsonl`, [
+    const { code, err, out } = await audit(`show ${id} -o jsonl`, [
       { sessions: [of('a')], lines },
       { sessions: [of('a'), of('b')], lines },
     ]);
-    expect(err).toMatch(/^2 chains have lines under this id, .*--chain and --namespace name one\n$/);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /^2 chains have lines under this id, .*--chain and --namespace name one\n {2}a of spiffe:\/\/a\n {2}b of spiffe:\/\/a\n$/,
+    );
     expect(out.split('\n')).toHaveLength(2 * lines.length + 1);
+  });
+
+  test.each(['explain', 'replay', 'replay --speed 0 -o jsonl', 'show'])(
+    'is not decided by what the newest of them says, where one is missing lines of the other: audit %s',
+    async (name) => {
+      const [verb, ...flags] = name.split(' ');
+      const lie = testChain('liar').lines(sessionEvents({ id, user: 'bob', outcome: 'refused' }));
+      const { code, err, out } = await audit([verb, id, ...flags].join(' '), [
+        { sessions: [of('b')], lines: lie.toString().trimEnd().split('\n') },
+        { sessions: [of('b'), of('a')], lines: lines.filter((_, at) => at !== 1) },
+      ]);
+      expect([code, err]).toEqual([1, expect.stringContaining('  b of spiffe://a\n  a of spiffe://a\n')]);
+      if (name !== 'show') expect(out).toBe('');
+    },
+  );
+
+  test('names no more of them than people read', async () => {
+    const sessions = Array.from({ length: 25 }, (_, n) => of(`chain-${n}`));
+    const { code, err } = await audit(`explain ${id}`, [{ sessions, lines }]);
+    expect([code, err.split('\n')[21], err.includes('chain-20')]).toEqual([1, '  and 5 more', false]);
   });
 
   test('is asked for by its chain and its namespace', async () => {

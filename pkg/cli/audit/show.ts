@@ -86,6 +86,7 @@ export const auditShowCommand: Command = {
   usage,
   run: sessionCommand({
     usage,
+    manyChains: true,
     flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...unsealFlag },
     async act(id, lines, flags, io) {
       // Their bytes were hashed: only where somebody looks at them are they spelled otherwise.

@@ -1,103 +1,181 @@
 import { parseJson } from '../../base/index.ts';
 import { compileSnapshot } from '../../core/index.ts';
-import type { AccessRequest, Identity, Policy, RuleAct, Snapshot } from '../../core/index.ts';
+import type { AccessRequest, Identity, Policy, Snapshot } from '../../core/index.ts';
 import { recognise } from '../../dialect/index.ts';
 import { createJudge } from '../../proxy/index.ts';
 import type { Judge, Judgement } from '../../proxy/index.ts';
+import { findingsOf, missingFrom } from './findings.ts';
+import type { Finding } from './findings.ts';
 import type { RecordedSession } from './recorded-session.ts';
+import { stands } from './standing.ts';
 
 /** What policies came to for a session, from the mildest on. */
 export const fates = ['allowed', 'masked', 'held', 'blocked'] as const;
 export type Fate = (typeof fates)[number];
 
 /**
- * How a session would go otherwise. `unmasked`: its text was masked and would not be; `allowed`: it was refused or held and
- * would go on; `unknown`: it would be treated more mildly as far as its recorded text says, and some of that was masked.
+ * How a session would go otherwise; one may in several ways. `masked`, `unmasked`: a rule would mask something of it, or would not any more;
+ * `allowed`: it was refused or held and would go on; `otherwise`: it would be refused or held as it was, by other rules; `unknown`: it would
+ * be treated more mildly as far as its recorded text says, and not all of that is there.
  */
-export const changes = ['blocked', 'held', 'masked', 'allowed', 'unmasked', 'unknown'] as const;
+export const changes = ['blocked', 'held', 'masked', 'allowed', 'unmasked', 'otherwise', 'unknown'] as const;
 export type Change = (typeof changes)[number];
 
 export interface Verdict {
   readonly fate: Fate;
-  readonly rules: readonly { readonly rule: string; readonly by: readonly string[] }[];
+  /** That refused it, held it or else masked something. */
+  readonly rules: readonly Finding[];
+  /** All that masked something, whatever its fate. */
+  readonly masks: readonly Finding[];
+}
+
+export interface Changed {
+  readonly change: Change;
+  /** Of `allowed`, `unmasked` and `unknown` those that had acted; of `otherwise` both; else those that would. */
+  readonly rules: readonly string[];
 }
 
 export interface Comparison {
   readonly session: RecordedSession;
   readonly was: Verdict;
   readonly would: Verdict;
-  /** Undefined: as it went. */
-  readonly change: Change | undefined;
+  /** None: as it went. */
+  readonly changes: readonly Changed[];
 }
 
-const rulesOf = (acts: readonly (RuleAct | RecordedSession['acts'][number])[], ...kinds: readonly string[]) =>
-  acts.filter((one) => kinds.includes(one.act)).map(({ rule, by = [] }) => ({ rule, by }));
+const namesOf = (rules: readonly Finding[]): readonly string[] => rules.map((one) => one.rule);
+
+const refusedBy = (rule: string, by: readonly string[] = []): Verdict => ({
+  fate: 'blocked',
+  rules: [{ rule, by, count: undefined }],
+  masks: [],
+});
 
 /** Every rule that forbids it; of what no guard forbids, the one that is named, with the reason. */
-function refusersOf({ acts, refusal }: Judgement): Verdict['rules'] {
-  const blocking = rulesOf(acts, 'blocked');
-  return blocking.length > 0 || refusal === undefined ? blocking : [{ rule: refusal.rule, by: [refusal.reason] }];
+function refusersOf({ acts, refusal }: Judgement): readonly Finding[] {
+  const blocking = findingsOf(acts, 'blocked');
+  return blocking.length > 0 || refusal === undefined ? blocking : refusedBy(refusal.rule, [refusal.reason]).rules;
 }
 
 /** What the policies of then came to. */
 export function verdictOf({ acts, code, outcome }: RecordedSession): Verdict {
-  const refused = rulesOf(acts, 'blocked', 'denied');
-  if (refused.length > 0) return { fate: 'blocked', rules: refused };
-  const held = rulesOf(acts, 'held');
-  if (held.length > 0) return { fate: code === 'approval_unavailable' ? 'blocked' : 'held', rules: held };
-  if (outcome === 'refused') return { fate: 'blocked', rules: [{ rule: code ?? 'default', by: [] }] };
-  const masked = rulesOf(acts, 'masked');
-  return masked.length > 0 ? { fate: 'masked', rules: masked } : { fate: 'allowed', rules: [] };
+  const masks = findingsOf(acts, 'masked');
+  const refused = findingsOf(acts, 'blocked', 'denied');
+  if (refused.length > 0) return { fate: 'blocked', rules: refused, masks };
+  const held = findingsOf(acts, 'held');
+  if (held.length > 0) return { fate: code === 'approval_unavailable' ? 'blocked' : 'held', rules: held, masks };
+  if (outcome === 'refused') return { ...refusedBy(code ?? 'default'), masks };
+  return { fate: masks.length > 0 ? 'masked' : 'allowed', rules: masks, masks };
 }
+
+/** How far a fate keeps a session back: what was masked goes on. */
+const barrier = ({ fate }: Verdict): number => Math.max(0, fates.indexOf(fate) - 1);
 
 /** Replays sessions under other policies. */
 export class Backtest {
   readonly snapshot: Snapshot;
   readonly #judge: Judge;
   readonly #hosted: boolean;
+  readonly #was: Snapshot | undefined;
+  /** As rules' names begin. */
+  readonly #policies: ReadonlySet<string>;
 
-  /** @param hosted as in JudgedAccess @throws PolicyError, CodedError */
-  constructor(policies: readonly Policy[], hosted: boolean) {
+  /**
+   * @param hosted as in JudgedAccess
+   * @param was what was in force when the sessions were recorded; undefined: nobody knows
+   * @throws PolicyError, CodedError
+   */
+  constructor(policies: readonly Policy[], hosted: boolean, was?: readonly Policy[]) {
     this.#hosted = hosted;
     this.snapshot = compileSnapshot(policies, { revision: 0 });
+    this.#was = was === undefined ? undefined : compileSnapshot(was, { revision: 0 });
     this.#judge = createJudge(this.snapshot);
+    this.#policies = new Set(
+      this.snapshot.sources.map(({ kind, name }) => (kind === 'ClusterInferencePolicy' ? `cluster/${name}` : name)),
+    );
   }
 
   async compare(session: RecordedSession): Promise<Comparison> {
     const was = verdictOf(session);
     const would = await this.#would(session);
-    return { session, was, would, change: this.#change(session, was, would) };
+    return { session, was, would, changes: this.#changes(session, was, would) };
   }
 
-  #change(session: RecordedSession, was: Verdict, would: Verdict): Change | undefined {
-    if (would.fate === was.fate) return undefined;
-    const milder = fates.indexOf(would.fate) < fates.indexOf(was.fate);
-    if (milder && session.masked)
-      // What made a rule act may be what was masked. Where it still stands, it would act again.
-      return was.rules.every(({ rule }) => this.#stands(rule)) ? undefined : 'unknown';
-    if (!milder || would.fate === 'held') return would.fate === 'allowed' ? undefined : would.fate;
-    return was.fate === 'masked' ? 'unmasked' : 'allowed';
+  #changes(session: RecordedSession, was: Verdict, would: Verdict): readonly Changed[] {
+    const kept = this.#keptBack(session, was, would);
+    // Of what does not go on, nothing more is masked or shown.
+    return was.fate === 'blocked' || would.fate === 'blocked'
+      ? kept
+      : merged([...kept, ...this.#masking(session, was, would)]);
   }
 
-  #stands(rule: string): boolean {
-    return this.snapshot.scanRules.some((one) => one.id === rule && one.enforce);
+  /** Whether it is refused, or waits for people. */
+  #keptBack(session: RecordedSession, was: Verdict, would: Verdict): readonly Changed[] {
+    const [before, after] = [barrier(was), barrier(would)];
+    if (after > before) return [{ change: after === 1 ? 'held' : 'blocked', rules: namesOf(would.rules) }];
+    if (after < before) {
+      const unsure = this.#unsure(session, was.rules, was.fate);
+      if (unsure !== undefined) return unsure;
+      return would.fate === 'held'
+        ? [{ change: 'held', rules: namesOf(would.rules) }]
+        : [{ change: 'allowed', rules: namesOf(was.rules) }];
+    }
+    // What refused a session without a rule of its own has the reason for a name, which a rule's decision is not compared with.
+    if (before === 0 || [...was.rules, ...would.rules].some(({ rule }) => !isRule(rule))) return [];
+    const unnamed = (rules: readonly Finding[]) => rules.map((one) => ({ ...one, by: [] }));
+    const compared = { policies: this.#policies, counted: false };
+    const lost = missingFrom(unnamed(would.rules), unnamed(was.rules), compared);
+    const gained = missingFrom(unnamed(was.rules), unnamed(would.rules), compared);
+    const unsure = this.#unsure(session, lost, was.fate) ?? (lost.length === 0 ? [] : undefined);
+    if (unsure !== undefined && gained.length === 0) return unsure;
+    return [{ change: 'otherwise', rules: namesOf([...lost, ...gained]) }, ...(unsure ?? [])];
+  }
+
+  #masking(session: RecordedSession, was: Verdict, would: Verdict): readonly Changed[] {
+    const compared = { policies: this.#policies, counted: !session.masked };
+    const lost = missingFrom(would.masks, was.masks, compared);
+    const gained = missingFrom(was.masks, would.masks, compared);
+    return [
+      ...(gained.length === 0 ? [] : [{ change: 'masked', rules: namesOf(gained) } as const]),
+      ...(lost.length === 0
+        ? []
+        : (this.#unsure(session, lost, 'masked') ?? [{ change: 'unmasked', rules: namesOf(lost) } as const])),
+    ];
+  }
+
+  /**
+   * Of rules that acted and would not, as far as the recorded text says, where that is not all: those that may be gone. None: each stands, and
+   * would act again. Undefined: the text is all there.
+   */
+  #unsure(session: RecordedSession, rules: readonly Finding[], fate: Fate): readonly Changed[] | undefined {
+    const acted = session.acts.filter(({ act, rule }) => act !== 'denied' && rules.some((one) => one.rule === rule));
+    const textless = session.request.length + session.answer.length === 0 && acted.length > 0;
+    if (rules.length === 0 || !(session.masked || textless)) return undefined;
+    const caller = this.#callerOf(session);
+    if (caller === 'stranger') return undefined;
+    const policies = { next: this.snapshot, was: this.#was };
+    const gone = rules.filter((one) => {
+      const act = session.acts.find(({ rule, act: kind }) => rule === one.rule && kind === actOf[fate]);
+      return act === undefined || !stands(act, session, caller, policies);
+    });
+    return gone.length === 0 ? [] : [{ change: 'unknown', rules: namesOf(gone) }];
   }
 
   async #would(session: RecordedSession): Promise<Verdict> {
     const { operation, model } = session;
     const caller = this.#callerOf(session);
-    if (caller === 'stranger') return { fate: 'blocked', rules: [{ rule: 'identity', by: ['token_invalid'] }] };
+    if (caller === 'stranger') return refusedBy('identity', ['token_invalid']);
     // Whether a certificate came is not on record.
     const asked = { caller, operation, model, certificate: true, hosted: this.#hosted };
     const { allowed, refusal } = this.#judge.access(asked);
-    if (refusal !== undefined) return { fate: 'blocked', rules: [{ rule: refusal.rule, by: [refusal.reason] }] };
+    if (refusal !== undefined) return refusedBy(refusal.rule, [refusal.reason]);
     const judged = await this.#judged(session, asked, allowed);
     const blocked = judged.filter((one) => one.refusal !== undefined);
-    if (blocked.length > 0) return { fate: 'blocked', rules: blocked.flatMap(refusersOf) };
-    if (judged.some((one) => one.approvals.length > 0))
-      return { fate: 'held', rules: judged.flatMap(({ acts }) => rulesOf(acts, 'held')) };
-    const masked = judged.flatMap(({ acts }) => rulesOf(acts, 'masked'));
-    return masked.length > 0 ? { fate: 'masked', rules: masked } : { fate: 'allowed', rules: [] };
+    if (blocked.length > 0) return { fate: 'blocked', rules: blocked.flatMap(refusersOf), masks: [] };
+    const acts = judged.flatMap((one) => one.acts);
+    const masks = findingsOf(acts, 'masked');
+    if (judged.some((one) => one.approvals.length > 0)) return { fate: 'held', rules: findingsOf(acts, 'held'), masks };
+    return { fate: masks.length > 0 ? 'masked' : 'allowed', rules: masks, masks };
   }
 
   async #judged(
@@ -129,4 +207,21 @@ function requestOf({ request, model, bytes, path }: RecordedSession) {
   const text = JSON.stringify({ model: model ?? 'none', messages });
   const route = recognise('POST', '/v1/chat/completions');
   return { text, view: route.dialect.request(route, parseJson(text, { loneSurrogates: true })), target: path, bytes };
+}
+
+/** The act of a rule that made a fate. */
+const actOf: Readonly<Record<Fate, string>> = {
+  allowed: 'allowed',
+  masked: 'masked',
+  held: 'held',
+  blocked: 'blocked',
+};
+
+const isRule = (name: string): boolean => name === 'default' || name.includes('/');
+
+/** One for each change. */
+function merged(all: readonly Changed[]): readonly Changed[] {
+  const rules = new Map<Change, Set<string>>();
+  for (const one of all) rules.set(one.change, new Set([...(rules.get(one.change) ?? []), ...one.rules]));
+  return [...rules].map(([change, names]) => ({ change, rules: [...names] }));
 }

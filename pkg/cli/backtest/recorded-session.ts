@@ -29,12 +29,15 @@ export interface RecordedSession {
   readonly code: string | undefined;
   /** Some of its text may have been replaced when it was recorded. */
   readonly masked: boolean;
+  /** Where. Both: a rule did, and nobody can see where. */
+  readonly maskedIn: { readonly request: boolean; readonly answer: boolean };
 }
 
 export interface RecordedAct {
   readonly rule: string;
   readonly act: string;
   readonly by: readonly string[];
+  readonly count: number | undefined;
 }
 
 /** How replacements look, but for constants: `[label]`, `[label:1f3a]`, `****1111`. */
@@ -72,6 +75,7 @@ function actsOf(end: JsonNode): readonly RecordedAct[] {
     rule: textAt(act, 'rule'),
     act: textAt(act, 'act'),
     by: (act.get('by')?.items ?? []).map((one) => one.string ?? ''),
+    count: act.get('count')?.number,
   }));
 }
 
@@ -84,6 +88,13 @@ function callerOf(start: JsonNode): RecordedSession['caller'] {
     subject: textAt(caller, 'subject'),
     groups: (caller.get('groups')?.items ?? []).map((one) => one.string ?? ''),
   };
+}
+
+/** @param acted a rule masked something, wherever that stands */
+function masking(request: Texts, answer: Texts, acted: boolean): Pick<RecordedSession, 'masked' | 'maskedIn'> {
+  const unseen = acted && !request.masked && !answer.masked;
+  const maskedIn = { request: request.masked || unseen, answer: answer.masked || unseen };
+  return { masked: maskedIn.request || maskedIn.answer, maskedIn };
 }
 
 /**
@@ -131,6 +142,6 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
     acts,
     outcome: textAt(end, 'outcome'),
     code: end.get('code')?.string,
-    masked: request.masked || answer.masked || (!opened && acts.some((act) => act.act === 'masked')),
+    ...masking(request, answer, !opened && acts.some((act) => act.act === 'masked')),
   };
 }

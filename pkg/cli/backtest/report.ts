@@ -1,13 +1,15 @@
 import { changes } from './compare.ts';
-import type { Change, Comparison } from './compare.ts';
+import type { Change, Changed, Comparison } from './compare.ts';
 
 /** What would be otherwise, counted. */
 export interface BacktestReport {
   /** Sessions that were decided again. */
   readonly sessions: number;
   readonly unchanged: number;
+  /** What was looked at, and whether that is all. */
+  readonly looked: Looked;
   readonly changes: Readonly<Record<Change, number>>;
-  /** Most frequent first. Of `allowed`, `unmasked` and `unknown` the rule that had acted; else the one that would. */
+  /** Most frequent first: rules of {@link Changed}. */
   readonly rules: readonly { readonly change: Change; readonly rule: string; readonly sessions: number }[];
   readonly callers: readonly { readonly change: Change; readonly caller: string; readonly sessions: number }[];
   readonly examples: readonly BacktestExample[];
@@ -26,6 +28,16 @@ export interface BacktestExample {
   readonly text: string;
 }
 
+/** Of what was asked for, in whatever state. */
+export interface Looked {
+  /** Sessions that were read. */
+  readonly sessions: number;
+  /** There were more than `--limit`. */
+  readonly more: boolean;
+  /** Blocks of the record that its index of words has yet to see: sessions in them were not found by text. */
+  readonly unsearched: number;
+}
+
 /** Sessions of which the record does not say enough. */
 export interface CannotKnow {
   /** Decided on text of which something was, or may have been, masked: rules could have found more in them. */
@@ -40,19 +52,20 @@ export interface CannotKnow {
   readonly elsewhere: number;
 }
 
-const strict: ReadonlySet<Change> = new Set(['blocked', 'held', 'masked']);
 const longestText = 80;
 
 /** Adds up comparisons. */
 export class Tally {
   #sessions = 0;
   #unchanged = 0;
-  readonly #changes: Record<Change, number> = { blocked: 0, held: 0, masked: 0, allowed: 0, unmasked: 0, unknown: 0 };
+  readonly #changes = Object.fromEntries(changes.map((one) => [one, 0])) as Record<Change, number>;
   readonly #rules = new Map<string, number>();
   readonly #callers = new Map<string, number>();
   readonly #examples: BacktestExample[] = [];
   readonly #perChange: number;
   readonly #withText: boolean;
+  /** Filled by whoever reads the sessions. */
+  readonly looked = { sessions: 0, more: false, unsearched: 0 };
   readonly cannotKnow = { masked: 0, withoutText: 0, limited: 0, open: 0, elsewhere: 0 };
 
   /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
@@ -61,18 +74,19 @@ export class Tally {
     this.#withText = withText;
   }
 
-  add({ session, was, would, change }: Comparison): void {
+  add(comparison: Comparison): void {
+    const { session } = comparison;
     this.#sessions += 1;
     if (session.request.length + session.answer.length === 0) this.cannotKnow.withoutText += 1;
     else if (session.masked) this.cannotKnow.masked += 1;
-    if (change === undefined) {
-      this.#unchanged += 1;
-      return;
-    }
+    if (comparison.changes.length === 0) this.#unchanged += 1;
+    for (const one of comparison.changes) this.#addChange(comparison, one);
+  }
+
+  #addChange({ session, was, would }: Comparison, { change, rules }: Changed): void {
     this.#changes[change] += 1;
     const caller = session.caller?.subject ?? 'nobody known';
-    const { rules } = strict.has(change) ? would : was;
-    for (const rule of new Set(rules.map((one) => one.rule))) count(this.#rules, change, rule);
+    for (const rule of new Set(rules)) count(this.#rules, change, rule);
     count(this.#callers, change, caller);
     if (this.#examples.filter((one) => one.change === change).length >= this.#perChange) return;
     this.#examples.push({
@@ -103,6 +117,7 @@ export class Tally {
     return {
       sessions: this.#sessions,
       unchanged: this.#unchanged,
+      looked: this.looked,
       changes: this.#changes,
       rules: list(this.#rules, 'rule'),
       callers: list(this.#callers, 'caller'),
@@ -117,9 +132,13 @@ function count(counts: Map<string, number>, change: Change, name: string): void 
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-function words({ fate, rules }: Comparison['was']): string {
-  const by = rules.map((one) => `${one.rule}${one.by.length === 0 ? '' : ` (${one.by.join(', ')})`}`);
-  return by.length === 0 ? fate : `${fate} by ${[...new Set(by)].join(', ')}`;
+function words({ fate, rules, masks }: Comparison['was']): string {
+  const named = (all: Comparison['was']['rules']): string => {
+    const by = all.map((one) => `${one.rule}${one.by.length === 0 ? '' : ` (${one.by.join(', ')})`}`);
+    return by.length === 0 ? '' : ` by ${[...new Set(by)].join(', ')}`;
+  };
+  const beside = fate === 'held' && masks.length > 0 ? ` and masked${named(masks)}` : '';
+  return `${fate}${named(rules)}${beside}`;
 }
 
 const meaning: Readonly<Record<Change, string>> = {
@@ -128,15 +147,20 @@ const meaning: Readonly<Record<Change, string>> = {
   masked: 'newly masked',
   allowed: 'newly allowed: were refused or held',
   unmasked: 'newly let through unmasked',
-  unknown: 'perhaps milder: what a rule of then found is masked in the record',
+  otherwise: 'refused or held as before, by other rules',
+  unknown:
+    'perhaps milder: what a rule of then found is not in the record, and it may have been changed (--was has the policies of then)',
 };
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, ' ');
 
 export function reportText(report: BacktestReport): string {
-  const { sessions, unchanged, rules, callers, examples, cannotKnow } = report;
+  const { sessions, unchanged, looked, rules, callers, examples, cannotKnow } = report;
   const lines = [`${sessions} sessions decided again: ${unchanged} would go as they went`];
+  if (looked.more) lines.push(`NOT ALL: ${looked.sessions} sessions were looked at, and there are more (--limit)`);
+  if (looked.unsearched > 0)
+    lines.push(`NOT ALL: the index of words has yet to see ${looked.unsearched} blocks of the record; ask again later`);
   for (const change of changes) {
     if (report.changes[change] === 0) continue;
     lines.push('', `${report.changes[change]} ${meaning[change]}`);

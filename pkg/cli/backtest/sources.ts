@@ -27,16 +27,23 @@ export function questionOf(text: string, now: number): Record<string, JsonValue>
   return question;
 }
 
-/** What the recorder finds, newest first. */
+/**
+ * What the recorder finds, newest first.
+ *
+ * @param onUnsearched Told of blocks of the record that a question by text did not reach.
+ */
 export async function* sessionsOfRecorder(
   audit: AuditClient,
   question: Record<string, JsonValue>,
+  onUnsearched: (blocks: number) => void,
 ): AsyncGenerator<SourceSession> {
   let cursor: JsonValue = null;
   do {
     const asked: Record<string, JsonValue> = { ...question, limit: pageSize };
     if (cursor !== null) asked['cursor'] = cursor;
     const page = await audit.post('/v1/sessions', asked);
+    const unsearched = page['unsearched'];
+    if (typeof unsearched === 'number' && unsearched > 0) onUnsearched(unsearched);
     for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {
       const { session, lines } = one as unknown as {
         readonly session: { readonly session: string; readonly namespace: string };

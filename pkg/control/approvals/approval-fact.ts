@@ -72,7 +72,7 @@ export const approvalName = (binding: string, number: number): string => `${bind
 export function approvalFact(raw: KubeObject): ApprovalFact {
   const { metadata, spec, status } = raw as ApprovalObject;
   const { namespace = '', name, uid = '', resourceVersion = '' } = metadata;
-  const { provider, issuer, subject, kubernetesUser, naming } = spec.requester;
+  const { provider, issuer, subject, kubernetesUser, naming, sub } = spec.requester;
   const phase = status?.phase ?? 'Pending';
   // One that was deleted is taken back then, not when its last finalizer goes.
   const withdrawn = metadata.deletionTimestamp !== undefined && isOpen({ phase });
@@ -86,7 +86,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     resourceVersion,
     binding,
     number: number === undefined || approvalName(binding, Number(number)) !== name ? 0 : Number(number),
-    asker: { issuer, subject, kubernetesUser, naming },
+    asker: { issuer, subject, kubernetesUser, naming, sub },
     provider,
     rules: spec.rules,
     podUid: spec.pod.uid,

@@ -82,8 +82,8 @@ export function approvalSpec(
   const { required = 1, timeoutMs } = approvals;
   if (timeoutMs === undefined) return 'no_approvers';
   if (ask.rules.length === 0 || !ask.rules.every((rule) => rules[ask.direction].has(rule))) return 'unavailable';
-  const { provider, issuer, subject } = ask.requester;
-  const words = [provider, issuer, subject, ask.requester.kubernetesUser, ask.requester.naming, ask.model];
+  const { provider, issuer, subject, sub } = ask.requester;
+  const words = [provider, issuer, subject, sub, ask.requester.kubernetesUser, ask.requester.naming, ask.model];
   if (!words.every((word) => isStorable(word ?? ''))) return 'unavailable';
   const asker = providers.find(({ id }) => id === providerId(pod.namespace, provider));
   const believed = asker !== undefined && isBelieved(approvals, asker);
@@ -103,6 +103,7 @@ export function approvalSpec(
       subject,
       ...(kubernetesUser !== null && { kubernetesUser }),
       ...(naming !== undefined && { naming }),
+      ...(sub !== undefined && { sub }),
     },
     operation: ask.operation,
     ...(ask.model !== null && { model: ask.model }),

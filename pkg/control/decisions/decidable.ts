@@ -43,6 +43,7 @@ const askerOf = ({ spec, status }: Decidable, { kind }: Place): Asker =>
         subject: spec.requester?.subject ?? '',
         kubernetesUser: spec.requester?.kubernetesUser,
         naming: spec.requester?.naming,
+        sub: spec.requester?.sub,
       }
     : {
         issuer: spec.issuer ?? '',

@@ -19,6 +19,11 @@ export interface StreamLimits {
   readonly heartbeatMs: number;
   /** Age at which a connection is renewed; each a fifth earlier or later. */
   readonly maxAgeMs: number;
+  /**
+   * Silence of the API server from which on this replica tells its sidecars how old its copies are, and sends each elsewhere, spread
+   * over twice as long.
+   */
+  readonly staleMs: number;
   /** How long a sidecar may leave unread what it was sent. */
   readonly stallMs: number;
   /** Messages of one sidecar: a bucket of so many, filled at a tenth of it each second. */
@@ -38,6 +43,7 @@ export const streamLimits: StreamLimits = {
   handshakeMs: 10_000,
   heartbeatMs,
   maxAgeMs: 30 * minute,
+  staleMs: 5 * minute,
   stallMs: 30_000,
   messageBurst: 200,
   approvalBurst: 4_000,

@@ -69,6 +69,10 @@ export interface PodStreamOptions {
   readonly limits: StreamLimits;
   /** Age of this connection, milliseconds. */
   readonly maxAgeMs: number;
+  /** The same from when the replica's copies were first seen to be stale, or from its opening where they were then. */
+  readonly staleAgeMs: number;
+  /** Milliseconds since the replica heard from the API server. */
+  readonly copiesAgeMs: () => number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: StreamObserver;
@@ -89,6 +93,8 @@ interface Sent {
   grants?: unknown;
   revocations?: unknown;
   grantsSeen?: string;
+  /** That the copies are stale. */
+  stale?: true;
   /** Names that the pod's certificate has, or was asked to have. */
   names?: string | undefined;
 }
@@ -112,6 +118,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   let heardAt = openedAt;
   let beatAt = openedAt;
   let stalledAt: number | undefined;
+  /** Since when the replica's copies are stale; undefined: they are not. */
+  let staleAt: number | undefined;
   let closing: GoodbyeReason | 'peer' | 'error' | undefined;
   let closingAt = Number.POSITIVE_INFINITY;
   let closed = false;
@@ -164,6 +172,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   const flush = (): void => {
     if (hello === undefined || closing !== undefined || closed || full()) return;
     for (const send of [
+      () => sendCopies(),
       sendTrust,
       sendRevocations,
       sendSecrets,
@@ -177,6 +186,16 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       send();
       if (full()) return;
     }
+  };
+  /** Before what it is about. */
+  const sendCopies = (again = false): void => {
+    const ageMs = options.copiesAgeMs();
+    const stale = ageMs >= limits.staleMs;
+    staleAt = stale ? (staleAt ?? clock.monotonic()) : undefined;
+    if (stale ? sent.stale === true && !again : sent.stale === undefined) return;
+    if (stale) sent.stale = true;
+    else delete sent.stale;
+    write({ type: 'copies', optional: true, ageMs: stale ? Math.round(ageMs) : 0 });
   };
   const sendTrust = (): void => {
     const bundle = authority.bundle();
@@ -438,8 +457,11 @@ export function createPodStream(options: PodStreamOptions): PodStream {
         return void socket.destroy();
       }
       if (now - openedAt >= options.maxAgeMs) return end('age');
+      if (!full()) sendCopies();
+      if (staleAt !== undefined && now - staleAt >= options.staleAgeMs) return end('age');
       if (now - beatAt >= limits.heartbeatMs && !full()) {
         beatAt = now;
+        sendCopies(true);
         write({ type: 'beat' });
         // Its file may have changed, which nothing else tells.
         sendLimitStore();

@@ -58,6 +58,8 @@ export interface StreamServerOptions {
   readonly revocations?: RevocationFeed;
   /** Undefined: nobody looks at them. */
   readonly figures?: FigureTaker;
+  /** Milliseconds since this replica heard from the API server, of the copy that has heard nothing for longest. Default: all are fresh. */
+  readonly copiesAgeMs?: () => number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -102,6 +104,9 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
   /** Called when the last stream is gone; undefined: not draining. */
   let emptied: (() => void) | undefined;
 
+  /** As of the last second: thousands of streams ask. */
+  let copiesAgeMs = 0;
+
   const onStream = (socket: Duplex, pod: PodRecord, by: 'token' | 'certificate'): void => {
     const stream = createPodStream({
       socket,
@@ -120,6 +125,8 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),
+      staleAgeMs: 2 * limits.staleMs * random(),
+      copiesAgeMs: () => copiesAgeMs,
       clock,
       logger,
       observer,
@@ -196,6 +203,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
     for (const stream of byPod.values()) if (stream.pod.namespace === namespace) stream.flush();
   });
   const tick = clock.every(1_000, () => {
+    copiesAgeMs = options.copiesAgeMs?.() ?? 0;
     for (const stream of [...all]) stream.tick();
   });
 

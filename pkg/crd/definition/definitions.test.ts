@@ -178,7 +178,7 @@ test('what the schema of files takes, the schema of the cluster takes, and the o
         (structural || checkRules(shape.resource, { checkPattern: undefined, local: false }).length === 0);
       expect(file).toBe(structural);
     }),
-    { numRuns: 3600, seed: 4 },
+    { numRuns: 4800, seed: 4 },
   );
   // Else the property would hold of nothing.
   expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(150);

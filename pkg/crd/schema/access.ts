@@ -78,7 +78,7 @@ export const accessRule = {
     files: {
       type: 'object',
       description:
-        'Sound, pictures and other files that pass unread, in both directions: in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass; a cluster policy with guards or labels and no access rules lets none. Pictures and files within JSON bodies need none of it. Allow rules only.',
+        'Sound, pictures and other files that pass unread, in both directions: of audio and image routes, and in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass; a cluster policy with guards or labels and no access rules lets none. Pictures and files within the JSON of chats need none of it. Allow rules only.',
       required: ['types'],
       'x-sidegate-default': 'none pass',
       'x-sidegate-example': '{ types: ["audio/*"], maxBytes: 1Mi }',
@@ -87,7 +87,8 @@ export const accessRule = {
           type: 'array',
           minItems: 1,
           maxItems: 32,
-          description: 'Media types, as they are declared: any of them.',
+          description:
+            'Media types, as they are declared (what declares none is told by its first bytes): any of them.',
           'x-sidegate-example': '["audio/*", "image/png"]',
           items: {
             type: 'string',

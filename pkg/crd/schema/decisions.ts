@@ -46,6 +46,12 @@ export const decisions = {
             description:
               'How their provider names people: subjects of one issuer and one naming are different people’s.',
           },
+          sub: {
+            type: 'string',
+            minLength: 1,
+            maxLength: 512,
+            description: '`sub` of the token, where the policy names people by another claim, which may change.',
+          },
           proof: { type: 'string', minLength: 1, maxLength: 256, description: 'Hash of the token that proved it.' },
           from: { type: 'string', maxLength: 64, description: 'Address that the decision came from.' },
         },

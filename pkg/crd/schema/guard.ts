@@ -53,7 +53,7 @@ export const guard = {
       type: 'string',
       enum: ['Block', 'Mask', 'RequireApproval', 'Flag'],
       description:
-        'Block: refused, or the answer ends. Mask: replaced. RequireApproval: held for a person. Flag: recorded only.',
+        'Block: refused, or the answer ends. Mask: replaced. RequireApproval: held for a person. Flag: recorded only. What `detectors` of any guard find is masked in the record and for approvers, whatever the action.',
       'x-sidegate-example': 'Block',
     },
     replacement: {

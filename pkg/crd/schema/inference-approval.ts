@@ -80,6 +80,12 @@ export const approvalSpecSchema = {
           description:
             'How their provider names people. Without it no other subject of their issuer is known to be somebody else.',
         },
+        sub: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 512,
+          description: '`sub` of their token, where the policy names people by another claim, which may change.',
+        },
       },
     },
     operation: { type: 'string', enum: operations, description: 'What they asked for.' },

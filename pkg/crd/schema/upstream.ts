@@ -116,7 +116,7 @@ export const upstream = {
           type: 'array',
           maxItems: 64,
           description:
-            'What models are called there. Callers, rules, limits and the record know them by `name`. A request that names its model in the path cannot be renamed, and is refused; answers and lists say what the endpoint says.',
+            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew for Gemini and Bedrock; any other request that names its model in the path is refused. Answers and lists say what the endpoint says.',
           'x-sidegate-default': 'as callers call them',
           'x-sidegate-example': '[{ name: support, as: large-2026-08-06 }]',
           'x-kubernetes-list-type': 'map',

@@ -1,9 +1,14 @@
+import { stories } from '../schema/grpc-service.ts';
+
 /**
  * Specs of an InferencePolicy that are wrong, each with a part of what the reader of files says. The reader's tests and those on
  * a real API server go through the same list, so that no cluster takes what a file may not say.
  */
 
 const idp = 'identity: { providers: [{ name: corp, oidc: { issuer: "https://idp.example.com", audiences: [a] } }] }';
+
+const grpcMethod = (text: string): string =>
+  `grpcServices: [{ service: acme.v1.Stories, descriptorSet: "${stories}", methods: [{ ${text} }] }]`;
 
 /** Name, YAML of the spec, part of the fault. */
 export const faultySpecs: readonly (readonly [string, string, string])[] = [
@@ -269,6 +274,79 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'a helper twice',
     'loopback: [{ runAsUser: 2000, operations: [Admin] }, { runAsUser: 2000, operations: [Chat] }]',
     '2000 is the runAsUser of entry 0 already',
+  ],
+  [
+    'a descriptor set that is none',
+    'grpcServices: [{ service: a.B, descriptorSet: aGVsbG8=, methods: [{ name: C }] }]',
+    'spec.grpcServices[0].descriptorSet: is no descriptor set',
+  ],
+  [
+    'a service that its descriptor set has not',
+    `grpcServices: [{ service: acme.v1.Other, descriptorSet: "${stories}", methods: [{ name: Tell }] }]`,
+    'spec.grpcServices[0].service: is not in its descriptor set, which has acme.v1.Stories',
+  ],
+  ['a method that a service has not', grpcMethod('name: Sing'), '"Sing" is no method of it (Tell)'],
+  ['a method twice', grpcMethod('name: Tell }, { name: Tell'), 'is the name of entry 0 already'],
+  [
+    'a text where there is no such field',
+    grpcMethod('name: Tell, request: { texts: [prompt, turns.text] }'),
+    'methods[0].request.texts[1]: "turns.text" is no field of acme.v1.Ask',
+  ],
+  [
+    'a text that is a message',
+    grpcMethod('name: Tell, request: { values: [turns] }'),
+    'methods[0].request.values[0]: "turns" holds no text',
+  ],
+  [
+    'a field that is a text and a value',
+    grpcMethod('name: Tell, response: { texts: [piece], values: [piece] }'),
+    'methods[0].response.values[0]: "piece" stands here twice',
+  ],
+  [
+    'a model that stands in a list',
+    grpcMethod('name: Tell, model: turns.content'),
+    'methods[0].model: "turns.content" is no string of acme.v1.Ask that stands there once',
+  ],
+  [
+    'a path that is none',
+    grpcMethod('name: Tell, request: { texts: [$.prompt] }'),
+    'is not names of fields joined by dots',
+  ],
+  ['a method open to anyone', grpcMethod('name: Tell, operation: Health'), '"Health" is not known here'],
+  [
+    'a service that is known',
+    `grpcServices: [{ service: inference.GRPCInferenceService, descriptorSet: "${stories}", methods: [{ name: ModelInfer }] }]`,
+    'is a service that Sidegate knows',
+  ],
+  [
+    'a service without methods',
+    `grpcServices: [{ service: acme.v1.Stories, descriptorSet: "${stories}", methods: [] }]`,
+    'must have at least one entry',
+  ],
+  ['a route with a slash at its end', 'routes: [{ path: /v1/stories/ }]', 'is not a path such as /v1/stories'],
+  ['a route with steps in it', 'routes: [{ path: /v1/../admin }]', 'is not a path such as /v1/stories'],
+  ['a route twice', 'routes: [{ path: /a }, { path: /a }]', '"/a" is the path of entry 0 already'],
+  ['a route open to anyone', 'routes: [{ path: /a, operation: Metrics }]', '"Metrics" is not known here'],
+  [
+    'a text at any depth',
+    'routes: [{ path: /a, request: { texts: ["**.prompt"] } }]',
+    'is not a path such as $.prompt',
+  ],
+  ['a model in a list', 'routes: [{ path: /a, model: "$.models[*]" }]', 'is not a path of names'],
+  [
+    'a model in the messages of a WebSocket',
+    'routes: [{ path: /a, webSocket: true, model: $.model }]',
+    'has no place beside webSocket',
+  ],
+  [
+    'a WebSocket of plain text',
+    'routes: [{ path: /a, webSocket: true, request: { format: Text } }]',
+    'spec.routes[0].request.format: must be JSON where webSocket is set',
+  ],
+  [
+    'a WebSocket that answers in plain text',
+    'routes: [{ path: /a, webSocket: true, response: { format: Text } }]',
+    'spec.routes[0].response.format: must be JSON where webSocket is set',
   ],
   ['a maxPolicyAge of a namespace', 'maxPolicyAge: 48h', 'is for a ClusterInferencePolicy'],
   ['a namespaceSelector of a namespace', 'namespaceSelector: {}', 'is for a ClusterInferencePolicy'],

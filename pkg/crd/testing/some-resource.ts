@@ -18,6 +18,8 @@ const texts = [
   'https://idp.example.com',
   'http://proxy.internal:3128',
   'llama-3*',
+  '/v1/stories',
+  'Tell',
   'Bearer ',
   'x-api-key',
   'image/png',

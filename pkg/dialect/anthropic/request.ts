@@ -25,10 +25,24 @@ const limitName = 'max_tokens';
 export function readRequest(generates: boolean, root: JsonNode, query: string): RequestView {
   if (!plainQuery.test(query)) refuse('query');
   if (root.kind !== 'object') refuse('body');
+  return readMessages(place, root, generates, modelNamed);
+}
+
+/**
+ * The same body by another way, which says the model otherwise.
+ *
+ * @throws RefusedError `invalid_request`
+ */
+export function readMessages(
+  shape: Place,
+  root: JsonNode,
+  generates: boolean,
+  modelOf: (fields: Fields) => string,
+): RequestView {
   const reader = new Reader('request');
-  reader.read(root, place);
+  reader.read(root, shape);
   const fields = fieldsOf(root);
-  const model = modelNamed(fields);
+  const model = modelOf(fields);
   checkMessages(fields);
   const limit = wholeNumber(fields, limitName, 1, Number.MAX_SAFE_INTEGER);
   return {

@@ -9,7 +9,10 @@
 export interface FilePart {
   /** Its media type, as it is declared: lower case, without parameters. */
   readonly type: string;
+  /** Of one that comes in pieces: so far. */
   readonly bytes: number;
+  /** What the record tells it by; absent: a piece of something longer. */
+  readonly content?: () => Uint8Array;
 }
 
 export interface StreamFrame {
@@ -55,9 +58,13 @@ export interface StreamFraming {
   readonly contentType: string;
   /** How texts of frames become bytes. */
   readonly encoding: 'utf8' | 'latin1';
+  /** All of its frames are one file, and none can say anything: what fails in mid-stream is cut off. */
+  readonly isFile?: true;
   splitter(): FrameSplitter;
   /** A frame of our own. */
   frame(data: string, event?: string): string;
+  /** It has no frame that tells of an error: an answer that must not go on breaks off. */
+  readonly breaksOff?: true;
   /** A frame with its data and this name, and without anything else that stood in it. */
   bare(frame: StreamFrame, event: string | undefined): StreamFrame;
   /** What leaves for a frame that says nothing. */

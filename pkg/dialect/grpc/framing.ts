@@ -120,6 +120,9 @@ export function turnOf(message: JsonNode): { readonly id: string; readonly last:
   return { id: response?.get('id')?.string ?? '', last };
 }
 
+/** All messages of other streams are one answer. */
+const oneAnswer: ReturnType<typeof turnOf> = { id: '', last: false };
+
 const none: readonly StreamFrame[] = Object.freeze([]);
 
 class MessageSplitter implements FrameSplitter {
@@ -181,9 +184,9 @@ class MessageSplitter implements FrameSplitter {
     const message = bytes.subarray(prefixBytes);
     const raw = bytes.toString('latin1');
     const projected = this.#rpc.answer(message);
-    if (!this.#rpc.clientStreams) return new MessageFrame(raw, projected, undefined);
-    const { id, last } = turnOf(parseRead(projected.text));
-    const turn = this.#turn(id, last);
+    if (!this.#rpc.serverStreams) return new MessageFrame(raw, projected, undefined);
+    const { id, last } = this.#rpc.turns ? turnOf(parseRead(projected.text)) : oneAnswer;
+    const turn = this.#rpc.turns ? this.#turn(id, last) : undefined;
     const tally = this.#tallies.get(id) ?? new NumberTally();
     tally.add(projected.numbers);
     if (last) this.#tallies.delete(id);

@@ -1,5 +1,5 @@
 import type { JsonNode } from '../../base/index.ts';
-import type { Operation, ReasonCode } from '../../core/index.ts';
+import type { Operation, ReasonCode, ServiceSpec } from '../../core/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, Dialect, FrameView, RequestView, Route } from '../dialect.ts';
 import { Place } from '../place.ts';
@@ -7,36 +7,48 @@ import { Reader } from '../reader.ts';
 import type { Projected, Rpc } from '../rpc.ts';
 import { lone, number, object } from '../shape.ts';
 import type { Shape } from '../shape.ts';
+import { describedMethod } from './described.ts';
 import { endEvent, messageField, rpcFraming, turnField, turnOf } from './framing.ts';
 import { project } from './projection.ts';
+import { pageShape } from './page-shape.ts';
 import { methodOf } from './registry.ts';
 import type { MethodType } from './registry.ts';
-import { inferRequest, inferResponse, plain } from './shapes.ts';
+import { batchRequest, batchResponse, inferRequest, inferResponse } from './shapes.ts';
 import { refusalTrailers } from './status.ts';
 import { WireError } from './wire.ts';
 
 /**
- * gRPC: KServe v2 with Triton's extensions, and gRPC's health checks. Messages are read as the JSON that says the same (projection.ts).
- * Methods that no descriptor has are refused, whatever a policy says: nobody could look into them.
+ * gRPC: KServe v2 with Triton's extensions, the protocol of TGI's shards, gRPC's health checks and server reflection. Messages are read as the
+ * JSON that says the same (projection.ts). Methods that no descriptor has are refused, whatever a policy says: nobody could look into them.
  */
 
 interface Method {
   readonly operation: Operation;
-  /** Field that names the model. */
-  readonly model?: 'model_name' | 'name';
-  readonly request: Shape;
-  readonly answer: Shape;
+  /** Field that names the model: names on the way to it. */
+  readonly model?: readonly string[];
+  /** Without that field it is about all of the server. */
+  readonly ofAll?: true;
+  /** Answers name what they answer. */
+  readonly turns?: true;
+  /** Texts of a stream's messages are each one's own. */
+  readonly separate?: boolean;
+  /** Absent: the page's. */
+  readonly request?: Shape;
+  readonly answer?: Shape;
 }
 
-const page = (operation: Operation, model?: Method['model']): Method => ({
+const page = (operation: Operation, model?: string): Method => ({
   operation,
-  ...(model !== undefined && { model }),
-  request: plain,
-  answer: plain,
+  ...(model !== undefined && { model: [model] }),
 });
-const infer: Method = { operation: 'Completions', model: 'model_name', request: inferRequest, answer: inferResponse };
+/** Of one model, or of all. */
+const anyPage = (operation: Operation, model: string): Method => ({ ...page(operation, model), ofAll: true });
+/** Whoever speaks to TGI's shards is its router: it goes on with batches of all callers, and ends them. */
+const batch: Method = { operation: 'Admin', request: batchRequest, answer: batchResponse };
+const infer: Method = { operation: 'Completions', model: ['model_name'], request: inferRequest, answer: inferResponse };
 
 const kserve = '/inference.GRPCInferenceService/';
+const tgi = '/generate.v3.TextGenerationService/';
 const methods: ReadonlyMap<string, Method> = new Map([
   [`${kserve}ServerLive`, page('Health')],
   [`${kserve}ServerReady`, page('Health')],
@@ -44,12 +56,31 @@ const methods: ReadonlyMap<string, Method> = new Map([
   [`${kserve}ModelReady`, page('ListModels', 'name')],
   [`${kserve}ModelMetadata`, page('ListModels', 'name')],
   [`${kserve}ModelInfer`, infer],
-  [`${kserve}ModelStreamInfer`, infer],
+  [`${kserve}ModelStreamInfer`, { ...infer, turns: true }],
+  [`${kserve}ModelConfig`, page('Other', 'name')],
+  [`${kserve}ModelStatistics`, anyPage('Other', 'name')],
   [`${kserve}RepositoryIndex`, page('Admin')],
   [`${kserve}RepositoryModelLoad`, page('Admin', 'model_name')],
   [`${kserve}RepositoryModelUnload`, page('Admin', 'model_name')],
+  ...['System', 'Cuda'].flatMap((kind): [string, Method][] =>
+    ['Status', 'Register', 'Unregister'].map((what) => [`${kserve}${kind}SharedMemory${what}`, page('Admin')]),
+  ),
+  [`${kserve}TraceSetting`, anyPage('Admin', 'model_name')],
+  [`${kserve}LogSettings`, page('Admin')],
+  [`${tgi}Health`, page('Health')],
+  [`${tgi}Info`, page('Health')],
+  [`${tgi}ServiceDiscovery`, page('Admin')],
+  [`${tgi}ClearCache`, page('Admin')],
+  [`${tgi}FilterBatch`, page('Admin')],
+  [`${tgi}Warmup`, batch],
+  [`${tgi}Prefill`, batch],
+  [`${tgi}Decode`, batch],
   ['/grpc.health.v1.Health/Check', page('Health')],
+  ['/grpc.health.v1.Health/List', page('Health')],
   ['/grpc.health.v1.Health/Watch', page('Health')],
+  // What the server can do is told to whom a rule says so, as other pages about it are.
+  ['/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', page('Other')],
+  ['/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', page('Other')],
 ]);
 
 interface Known {
@@ -61,6 +92,7 @@ interface Known {
 }
 
 const known = new Map<string, Known>();
+/** Of methods that policies describe for as long as those are in force. */
 const byRpc = new WeakMap<Rpc, Known>();
 
 function find(path: string): Known | undefined {
@@ -69,12 +101,18 @@ function find(path: string): Known | undefined {
   const method = methods.get(path);
   const described = method === undefined ? undefined : methodOf(path);
   if (method === undefined || described === undefined) return undefined;
-  const rpc = rpcOf(described);
+  const made = make(described, method);
+  known.set(path, made);
+  return made;
+}
+
+function make(described: MethodType, method: Method): Known {
+  const rpc = rpcOf(described, method.turns ?? false);
   const made: Known = {
     rpc,
     method,
-    requests: Place.root(method.request),
-    answers: Place.root(method.answer),
+    requests: Place.root(method.request ?? pageShape(described.input)),
+    answers: Place.root(method.answer ?? pageShape(described.output)),
     route: {
       dialect: grpc,
       operation: method.operation,
@@ -85,13 +123,13 @@ function find(path: string): Known | undefined {
       rpc,
     },
   };
-  known.set(path, made);
   byRpc.set(rpc, made);
   return made;
 }
 
-function rpcOf({ input, output, methodKind }: MethodType): Rpc {
+function rpcOf({ input, output, methodKind }: MethodType, turns: boolean): Rpc {
   return {
+    turns,
     clientStreams: methodKind === 'bidi_streaming' || methodKind === 'client_streaming',
     serverStreams: methodKind === 'bidi_streaming' || methodKind === 'server_streaming',
     request: (message) => projected(() => project(input, message), 'invalid_request', 'guard_blocked'),
@@ -118,10 +156,11 @@ const none: readonly never[] = Object.freeze([]);
 /** Names are matched, recorded and measured: no server's is longer. */
 const longestModel = 512;
 
-function modelOf(root: JsonNode, field: Method['model']): string | undefined {
-  if (field === undefined) return undefined;
-  const name = root.get(field)?.string ?? '';
-  if (name === '' || name.length > longestModel) throw new RefusedError('invalid_request', { detail: field });
+function modelOf(root: JsonNode, { model: path, ofAll }: Method): string | undefined {
+  if (path === undefined) return undefined;
+  const name = path.reduce<JsonNode | undefined>((node, field) => node?.get(field), root)?.string ?? '';
+  if (name === '' && ofAll === true) return undefined;
+  if (name === '' || name.length > longestModel) throw new RefusedError('invalid_request', { detail: path.join('.') });
   return name;
 }
 
@@ -131,7 +170,7 @@ function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
   const reader = new Reader('request');
   reader.read(root, requests);
   return {
-    model: modelOf(root, method.model),
+    model: modelOf(root, method),
     generates: false,
     stream: route.rpc?.serverStreams ?? false,
     count: 1,
@@ -160,13 +199,13 @@ function ofRoute({ rpc }: Route): Known {
 const streams = Place.root({ fields: new Map(), rest: inferResponse });
 const streamed = Place.root(object({ error_message: lone, infer_response: { read: () => true } }));
 
-function readMessage({ rpc, answers }: Known, root: JsonNode): FrameView {
+function readMessage({ rpc, method, answers }: Known, root: JsonNode): FrameView {
   const reader = new Reader('answer');
-  if (!rpc.clientStreams) {
+  if (!rpc.turns) {
     reader.read(root, answers);
     const view = viewOf(reader);
-    // The one message must not be forced out in two: its texts end with it.
-    if (rpc.serverStreams) return { ...view, kind: 'data' };
+    // The one message must not be forced out in two, and one of its own is whole: its texts end with it.
+    if (rpc.serverStreams && method.separate !== true) return { ...view, kind: 'data' };
     return { ...view, lanes: view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const })), kind: 'data' };
   }
   const message = root.get(messageField) ?? root;
@@ -219,7 +258,45 @@ const unknown: Route = {
   rpc: undefined,
 };
 
+/** Services that a policy describes, which are read as it says. */
+export interface DescribedServices {
+  /** Undefined: no policy describes it. */
+  route(path: string): Route | undefined;
+}
+
+/** @param services what is not as its descriptor set says is not described. */
+export function describedServices(services: readonly ServiceSpec[]): DescribedServices {
+  const routes = new Map<string, Route | undefined>();
+  const find = (path: string): Route | undefined => {
+    const [, name = '', method = '', ...more] = path.split('/');
+    const spec = more.length > 0 ? undefined : services.find((one) => one.service === name);
+    const said = spec?.methods.find((one) => one.name === method);
+    const described = spec === undefined || said === undefined ? undefined : describedMethod(spec, said);
+    if (described === undefined || said === undefined) return undefined;
+    const { operation, model, response } = said;
+    return make(described.type, {
+      operation,
+      ...(model !== undefined && { model: model.split('.') }),
+      separate: response.messages === 'Separate',
+      request: described.request,
+      answer: described.answer,
+    }).route;
+  };
+  return {
+    route(path) {
+      if (services.length === 0) return undefined;
+      const known = routes.get(path);
+      if (known !== undefined) return known;
+      const route = find(path);
+      // Of what is described, and nothing that callers make up.
+      if (route !== undefined) routes.set(path, route);
+      return route;
+    },
+  };
+}
+
 /** What a request is that comes as gRPC. `path` is normalised and has no query. */
-export function recogniseRpc(method: string, path: string): Route {
-  return (method === 'POST' ? find(path)?.route : undefined) ?? unknown;
+export function recogniseRpc(method: string, path: string, services?: DescribedServices): Route {
+  if (method !== 'POST') return unknown;
+  return find(path)?.route ?? services?.route(path) ?? unknown;
 }

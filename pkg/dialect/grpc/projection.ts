@@ -3,7 +3,7 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { JsonEdit } from '../../base/index.ts';
 import { floatTypes, wholeBytes } from '../kserve/datatypes.ts';
 import type { WholeNumbers } from '../rpc.ts';
-import { namesIds } from '../token-ids.ts';
+import { namesIds, namesPrompt } from '../token-ids.ts';
 import { editWire } from './edit-wire.ts';
 import type { Region } from './edit-wire.ts';
 import { scalar as scalars } from './registry.ts';
@@ -16,7 +16,7 @@ import type { Occurrence } from './wire.ts';
  * guards, field rules, the record) reads protobuf.
  *
  * Promise: every `string`, every `bytes` and every key of a map is a string of the JSON, or shows there as {@link unread}, which counts as
- * text that cannot be inspected; so do eight whole numbers in tensors, and fewer of one that is named as token ids are; every number that stands
+ * text that cannot be inspected; so do eight whole numbers in tensors or in one list elsewhere, and fewer of one that is named as token ids are; every number that stands
  * alone shows as it is. Refused is what two readers could take differently: a field that the descriptor does not have, a field that comes twice and may come once, text that is not UTF-8, another wire type. An edit of a
  * string changes its bytes and the lengths around it, and no other byte.
  *
@@ -40,6 +40,15 @@ const tensors: ReadonlySet<string> = new Set([
   'inference.ModelInferRequest.InferInputTensor',
   'inference.ModelInferResponse.InferOutputTensor',
 ]);
+/** Messages whose lists of bytes are files of descriptors. */
+const fileLists: ReadonlySet<string> = new Set([
+  'grpc.reflection.v1.FileDescriptorResponse',
+  'grpc.reflection.v1alpha.FileDescriptorResponse',
+]);
+/** Highest field of google.protobuf.FileDescriptorProto. */
+const lastFileField = 14;
+/** Lists of tokens' ids whose name does not say so. */
+const idLists: ReadonlySet<string> = new Set(['generate.v3.Tokens.ids']);
 /** Of a tensor. */
 const nameField = 1;
 const datatypeField = 2;
@@ -121,7 +130,7 @@ class Projector {
       if (contents?.number === number) continue;
       this.text += `${comma}"${field.name}":`;
       comma = ',';
-      this.#field(field, values, region, contents?.tensors === number ? contents.write : undefined);
+      this.#field(type, field, values, region, contents?.tensors === number ? contents.write : undefined);
     }
     if (raw !== undefined) {
       this.text += `${comma}"raw":`;
@@ -132,6 +141,7 @@ class Projector {
   }
 
   #field(
+    type: MessageType,
     { kind, holds, keys, name }: FieldType,
     values: readonly Occurrence[],
     parent: Region | undefined,
@@ -148,8 +158,10 @@ class Projector {
         this.#inner(holds, one, parent, raw === undefined ? undefined : () => raw(at)),
       );
     }
+    if (fileLists.has(type.typeName)) return this.#list(values, (one) => this.#file(one));
     if (isText(holds)) return this.#list(values, (one) => this.#string(holds, one, parent));
-    this.#numbers(holds, values, name === 'shape');
+    const ids = namesIds(name) || namesPrompt(name) || idLists.has(`${type.typeName}.${name}`);
+    this.#numbers(holds, values, !type.gathers, ids);
   }
 
   #list(values: readonly Occurrence[], write: (one: Occurrence, at: number) => void): void {
@@ -208,6 +220,17 @@ class Projector {
     this.#put(text, region);
   }
 
+  /**
+   * A google.protobuf.FileDescriptorProto: its names and comments are UTF-8, and what stands between them (tags, lengths, numbers) shows as
+   * whatever it is or as U+FFFD. It can be read and not changed.
+   */
+  #file(one: Occurrence): void {
+    const { from, to } = this.#region(one, undefined);
+    for (const number of readFields(this.#bytes, from, to, this.#count).keys())
+      if (number > lastFileField) throw new WireError('no descriptor');
+    this.text += JSON.stringify(Buffer.from(this.#bytes.subarray(from, to)).toString('utf8'));
+  }
+
   #put(text: string | undefined, region: Region): void {
     if (text === undefined) this.text += unread;
     else {
@@ -263,8 +286,9 @@ class Projector {
    * A list of numbers: whole ones are counted, and shown where they may be a text.
    *
    * @param apart counted for itself: how large a tensor is in each direction, which servers compare with its contents.
+   * @param ids they are the ids of tokens: shown however few.
    */
-  #numbers(scalar: number, values: readonly Occurrence[], apart: boolean): void {
+  #numbers(scalar: number, values: readonly Occurrence[], apart: boolean, ids: boolean): void {
     const before = this.#whole;
     if (apart) this.#whole = 0;
     const counted = this.#whole;
@@ -277,8 +301,10 @@ class Projector {
       else if (wire === WireType.Varint) this.#whole += countVarints(this.#bytes, one.from, one.to, tokenRun);
       else this.#whole += (one.to - one.from) / (wire === WireType.Bit32 ? 4 : 8);
     }
-    if (!apart) this.#tally(this.#whole - counted, values);
-    this.#showNumbers(float, apart);
+    const count = this.#whole - counted;
+    if (!apart) this.#tally(count, values);
+    if (ids && count > 0) this.text += unread;
+    else this.#showNumbers(float, apart);
     if (apart) this.#whole = before;
   }
 

@@ -35,6 +35,8 @@ export interface FieldType {
 export interface MessageType {
   readonly typeName: string;
   readonly fields: ReadonlyMap<number, FieldType>;
+  /** Whole numbers of its lists are counted with those of all other such messages of a body, since they may be one text; otherwise list by list. */
+  readonly gathers: boolean;
 }
 
 export interface MethodType {
@@ -54,13 +56,16 @@ export function methodOf(path: string): MethodType | undefined {
 /** Paths of all methods. */
 export const methodPaths = (): readonly string[] => Object.keys(methodRows);
 
+/** What holds numbers of the caller's or of the model's; elsewhere numbers are sizes, counts and places of memory. */
+const gathering: ReadonlySet<string> = new Set(['inference.InferTensorContents', 'generate.v3.Tokens']);
+
 const messages = new Map<string, MessageType>();
 
 function messageOf(typeName: string): MessageType {
   const known = messages.get(typeName);
   if (known !== undefined) return known;
   const fields = new Map<number, FieldType>();
-  const made: MessageType = { typeName, fields };
+  const made: MessageType = { typeName, fields, gathers: gathering.has(typeName) };
   messages.set(typeName, made);
   for (const [number, name, kind, holds, keys = 0] of messageRows[typeName] ?? []) {
     fields.set(number, {

@@ -1,11 +1,11 @@
 import type { JsonNode } from '../../base/index.ts';
 import { refuseChoice, refuseTelling, refusedParameters } from '../kserve/tensor-rules.ts';
-import { either, list, lone, named, number, numbers, object } from '../shape.ts';
+import { refused } from '../refused-fields.ts';
+import { boolean, either, list, lone, named, number, numbers, object, text } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
-/** KServe v2 (Triton) as the projection shows it: which places hold texts that clients and models write, and which hold names. */
+/** KServe v2 (Triton) and TGI's batches as the projection shows them: which places hold texts that clients and models write, and which hold names. */
 
-const boolean: Shape = { boolean: true };
 /** What stands where nobody can read it ({@link unread}). */
 const opaque: Shape = list(number);
 const content: Shape = either({ string: 'text' }, opaque);
@@ -76,16 +76,53 @@ export const inferResponse: Shape = object({
   outputs,
 });
 
-/** Anything else: names and words of the protocol, each string read by itself. */
-export const plain: Shape = {
-  string: 'lone',
-  number: true,
-  boolean: true,
-  fields: new Map(),
-  get items() {
-    return plain;
-  },
-  get rest() {
-    return plain;
-  },
-};
+/** TGI's batches: texts that callers and the model write, beside numbers that say where they stand in the server's memory. */
+const request = object({
+  ...named(
+    'id truncate top_n_tokens cache_len chunk_len prefill_logprobs add_special_tokens'.split(' '),
+    either(number, boolean),
+  ),
+  inputs: text,
+  input_chunks: object({ chunks: list(object({ text, image: object({ data: content, mimetype: lone }) })) }),
+  parameters: object({
+    ...named(
+      'temperature top_k top_p typical_p do_sample seed repetition_penalty frequency_penalty watermark grammar_type'.split(
+        ' ',
+      ),
+      either(number, boolean),
+    ),
+    grammar: text,
+    logit_bias: object({}, { rest: number }),
+  }),
+  stopping_parameters: object({
+    max_new_tokens: number,
+    stop_sequences: list(text),
+    ignore_eos_token: boolean,
+  }),
+  ...named(['blocks', 'slots'], opaque),
+  // The adapter is another model than the one that access was decided for.
+  adapter_id: refused,
+});
+const cachedBatch = object({
+  ...named('id size max_tokens current_tokens'.split(' '), number),
+  request_ids: opaque,
+});
+const tokens = object({ ids: opaque, logprobs: numbers, texts: list(text), is_special: opaque });
+const generation = object({
+  request_id: number,
+  ...named(['tokens', 'prefill_tokens'], tokens),
+  top_tokens: list(tokens),
+  generated_text: object({ ...named(['generated_tokens', 'finish_reason', 'seed'], number), text }),
+});
+
+export const batchRequest: Shape = object({
+  batch: object({ ...named('id size max_tokens max_blocks'.split(' '), number), requests: list(request) }),
+  cached_batch: cachedBatch,
+  batches: list(cachedBatch),
+  ...named(['max_input_tokens', 'max_prefill_tokens', 'max_total_tokens'], number),
+});
+export const batchResponse: Shape = object({
+  generations: list(generation),
+  batch: cachedBatch,
+  ...named('forward_ns decode_ns total_ns concat_ns'.split(' '), number),
+});

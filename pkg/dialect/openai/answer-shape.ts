@@ -227,12 +227,16 @@ export const embeddingsAnswer = object({
   code: either(lone, number),
 });
 
+/** How Google's API, which has these routes as well, says the name of a model; rules say it without. */
+export const googleName = /^models\//;
+
 /** @throws RefusedError where an entry does not say which model it is: it could not be filtered. */
 function readModel(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'object') reader.refuse(place);
-  const id = node.get('id') ?? node.get('model') ?? node.get('name');
+  const own = node.get('id') ?? node.get('model');
+  const id = own ?? node.get('name');
   if (id?.kind !== 'string') reader.refuse(place);
-  reader.model(id.text, node);
+  reader.model(own === undefined ? id.text.replace(googleName, '') : id.text, node);
   return false;
 }
 

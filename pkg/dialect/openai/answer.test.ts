@@ -331,6 +331,21 @@ describe('model lists', () => {
     expect(refused(() => answer({ name: 'a' }, page))).toBeDefined();
   });
 
+  it("of Google's name models without what stands before each, and pages", () => {
+    const view = answer(
+      {
+        models: [
+          { name: 'models/a', version: '1' },
+          { name: 'models/b', model: 'models/b' },
+        ],
+      },
+      models,
+    );
+    expect(view.models.map((one) => one.id)).toEqual(['a', 'models/b']);
+    const page = recognise('GET', '/v1/models/a');
+    expect(answer({ name: 'models/a', version: '1' }, page).models).toEqual([]);
+  });
+
   it('one page passes', () => {
     const page = recognise('GET', '/v1/models/a');
     expect(page.model).toBe('a');

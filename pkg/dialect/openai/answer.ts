@@ -4,7 +4,7 @@ import type { Operation } from '../../core/index.ts';
 import type { AnswerView, FrameView } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
-import { completionAnswer, completionFrame, embeddingsAnswer, modelsAnswer } from './answer-shape.ts';
+import { completionAnswer, completionFrame, embeddingsAnswer, googleName, modelsAnswer } from './answer-shape.ts';
 import { usageOf } from '../usage.ts';
 
 /**
@@ -122,7 +122,9 @@ function checkSuccess(operation: Operation, root: JsonNode): void {
     if (arrayAt(root, 'data') === undefined) refuse('data');
   } else if (operation === 'ListModels') {
     const list = arrayAt(root, 'data') ?? arrayAt(root, 'models');
-    const page = root.get('id') ?? (root.get('ready') === undefined ? undefined : root.get('name'));
+    const name = root.get('name');
+    const isPage = root.get('ready') !== undefined || googleName.test(name?.string ?? '');
+    const page = root.get('id') ?? (isPage ? name : undefined);
     if (list === undefined && page?.kind !== 'string') refuse('data');
   } else if (arrayAt(root, 'choices') === undefined) refuse('choices');
 }

@@ -39,7 +39,7 @@ const maxCount = 128;
 const countNames = ['n', 'best_of', 'n_cmpl'];
 
 /** @param deployment the model that the path names: a body that names another would make it one of two. */
-function modelOf(fields: Fields, deployment: string | undefined): string {
+export function modelOf(fields: Fields, deployment: string | undefined): string {
   if (deployment === undefined || given(fields, 'model') !== undefined) modelNamed(fields);
   const model = given(fields, 'model')?.text ?? deployment ?? '';
   if (deployment !== undefined && model !== deployment) refuse('model');
@@ -112,7 +112,7 @@ function usageEdits(root: JsonNode, fields: Fields): readonly JsonEdit[] {
  * All that a query of these routes may say (Azure's). LiteLLM puts each of its parameters over the body's field of that name, its model too;
  * none is known to any other server. Spelled plainly, so that it has one reading.
  */
-const plainQuery = /^(?:api-version=[A-Za-z0-9._-]{1,64})?$/;
+export const plainQuery = /^(?:api-version=[A-Za-z0-9._-]{1,64})?$/;
 
 /**
  * @param query without `?`.

@@ -47,14 +47,18 @@ function modelName(encoded: string): string | undefined {
 
 const deployments = '/openai/deployments/';
 
-/** Azure's: `/openai/deployments/NAME/chat/completions`. */
-function deploymentRoute(path: string): OpenAiRoute | undefined {
+/** Azure's: `/openai/deployments/NAME/chat/completions` names the model, and what is asked of it. Undefined: no such path. */
+export function deploymentOf(path: string): { readonly model: string; readonly rest: string } | undefined {
   if (!path.startsWith(deployments)) return undefined;
   const end = path.indexOf('/', deployments.length);
-  const operation = end < 0 ? undefined : posts[path.slice(end)];
   const model = end < 0 ? undefined : modelName(path.slice(deployments.length, end));
-  if (operation === undefined || model === undefined || model.includes('/')) return undefined;
-  return { operation, body: 'json', model };
+  return model === undefined || model.includes('/') ? undefined : { model, rest: path.slice(end) };
+}
+
+function deploymentRoute(path: string): OpenAiRoute | undefined {
+  const found = deploymentOf(path);
+  const operation = found === undefined ? undefined : posts[found.rest];
+  return operation === undefined ? undefined : { operation, body: 'json', model: found?.model };
 }
 
 /** Undefined: none of these routes. */

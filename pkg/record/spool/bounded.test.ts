@@ -23,6 +23,7 @@ describe('a bounded spool', () => {
     const sink = boundSpool(
       {
         append: (events) => void taken.push(...events),
+        offer: (events) => void taken.push(...events),
         lose: (events) => (lost += events),
         close: () => Promise.resolve(),
       },

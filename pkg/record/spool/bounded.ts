@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError, errorCode } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import type { AuditSink } from '../../core/index.ts';
+import type { AuditEvent, AuditSink } from '../../core/index.ts';
 import { AuditUnavailableError } from '../../core/index.ts';
 import type { AuditFile } from '../audit-file.ts';
 
@@ -18,6 +18,8 @@ export interface BoundedSinkOptions {
 export interface BoundedSink extends AuditSink {
   /** Bytes that the record took when last looked. */
   bytes(): number;
+  /** As in {@link AuditFile}. */
+  offer(events: readonly AuditEvent[]): void;
 }
 
 const lookMs = 1_000;
@@ -26,16 +28,27 @@ const lookEvents = 256;
 
 /**
  * Refuses events while the folder holds more than its limit, or cannot be looked at: `audit.onFailure` then decides about requests, and
- * what was refused stands in the record as a gap. Looked at each second and each 256 events, so that the limit is passed by a few MiB at most.
+ * what was refused stands in the record as a gap, within a second of there being room. Looked at each second and each 256 events, so that the limit is passed by a few MiB at most.
  */
 export function boundSpool(
-  sink: AuditSink & Pick<AuditFile, 'lose'>,
+  sink: AuditSink & Pick<AuditFile, 'lose' | 'offer'>,
   { folder, limit, clock, logger }: BoundedSinkOptions,
 ): BoundedSink {
   let bytes = 0;
   /** Why nothing is taken now. */
   let closed: string | undefined;
   let since = 0;
+  /** Something was refused, and perhaps no line tells of it. */
+  let refused = false;
+  const tell = (): void => {
+    if (!refused || closed !== undefined) return;
+    try {
+      sink.offer([]);
+      refused = false;
+    } catch {
+      // The next look tries again.
+    }
+  };
   const look = (): void => {
     since = 0;
     const before = closed;
@@ -50,17 +63,28 @@ export function boundSpool(
     else logger.info('the spool has room again', { bytes, limit });
   };
   look();
-  const timer = clock.every(lookMs, look);
-  return {
-    append(events) {
+  const timer = clock.every(lookMs, () => {
+    look();
+    tell();
+  });
+  const add = (events: readonly AuditEvent[], counts: boolean): void => {
+    try {
       if (closed !== undefined) {
-        sink.lose(events.length);
+        if (counts) sink.lose(events.length);
         throw new AuditUnavailableError({ cause: new Error(closed) });
       }
-      sink.append(events);
-      since += events.length;
-      if (since >= lookEvents) look();
-    },
+      if (counts) sink.append(events);
+      else sink.offer(events);
+    } catch (error) {
+      refused ||= counts;
+      throw error;
+    }
+    since += events.length;
+    if (since >= lookEvents) look();
+  };
+  return {
+    append: (events) => add(events, true),
+    offer: (events) => add(events, false),
     bytes: () => bytes,
     close() {
       timer.cancel();

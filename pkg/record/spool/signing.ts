@@ -1,12 +1,15 @@
 import { createPrivateKey } from 'node:crypto';
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import type { AuditSink } from '../../core/index.ts';
 import type { TlsMaterial } from '../../pki/index.ts';
 import { signPoint } from '../signature.ts';
+import type { AuditFile } from '../audit-file.ts';
 import type { Spool } from './spool.ts';
 
-/** Signs the chain each minute in which something was added to it, and after many lines. */
+/**
+ * Signs the chain each minute in which something was added to it, and after many lines. A signature that cannot be written is no loss: the next
+ * minute signs more.
+ */
 export interface ChainSigner {
   /** Now, where there is something new and a key. */
   sign(): void;
@@ -16,7 +19,7 @@ export interface ChainSigner {
 export interface ChainSignerOptions {
   readonly spool: Spool;
   /** Where the signature's line goes: the spool, or what bounds it. */
-  readonly sink: Pick<AuditSink, 'append'>;
+  readonly sink: Pick<AuditFile, 'offer'>;
   /** Undefined: there is no certificate now; the next look tries again. */
   readonly identity: () => TlsMaterial | undefined;
   readonly clock: Clock;
@@ -31,23 +34,26 @@ const everyMs = 60_000;
 export function createChainSigner(options: ChainSignerOptions): ChainSigner {
   const { spool, sink, identity, clock, logger, lines = 1_000 } = options;
   let signed = spool.record.head().seq;
-  let signedAt = clock.monotonic();
+  let triedAt = clock.monotonic();
+  let failed = false;
   const sign = (): void => {
     const { seq, hash } = spool.record.head();
     const material = identity();
     if (seq <= signed || material === undefined) return;
+    triedAt = clock.monotonic();
+    failed = true;
     try {
       const key = createPrivateKey(material.key);
-      sink.append([signPoint(spool.chain, { sequence: seq, hash }, key, material.cert)]);
+      sink.offer([signPoint(spool.chain, { sequence: seq, hash }, key, material.cert)]);
       // The signature's own line is nothing new.
       signed = spool.record.head().seq;
-      signedAt = clock.monotonic();
+      failed = false;
     } catch (error) {
       logger.debug('the chain was not signed', { error: describeError(error) });
     }
   };
   const timer = clock.every(lookMs, () => {
-    if (clock.monotonic() - signedAt >= everyMs || spool.record.head().seq - signed >= lines) sign();
+    if (clock.monotonic() - triedAt >= everyMs || (!failed && spool.record.head().seq - signed >= lines)) sign();
   });
   return { sign, close: () => timer.cancel() };
 }

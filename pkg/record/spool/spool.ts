@@ -8,6 +8,7 @@ import { auditDigest, isWhole, namedStart } from '../audit-line.ts';
 import type { AuditIo } from '../audit-output.ts';
 import { readAuditTail } from '../audit-tail.ts';
 import { auditFiles } from '../audit-verify.ts';
+import { openLossMark } from './loss-mark.ts';
 import { readBootMark, systemBootId } from './boot-mark.ts';
 
 /**
@@ -18,6 +19,7 @@ import { readBootMark, systemBootId } from './boot-mark.ts';
  * that are there, whatever the clock says; the sender still sends what can be read of the old ones. So it is where a whole line at its end is not
  * as it was hashed: it may have been sent before the disk lost it, and its number is not given to another.
  *
+ * What was refused and stands in no `gap` line yet, the next process tells (loss-mark.ts).
  * A crash of the machine takes the lines of its last 100 ms along: the next process says so, in a `gap` of a number that nobody knows.
  */
 export interface Spool {
@@ -66,6 +68,7 @@ export function openSpool(options: SpoolOptions): Spool {
     clock,
     logger,
     maxBytes: fileBytes,
+    losses: openLossMark(folder, logger),
     ...(io === undefined ? {} : { io }),
   });
   if (!boot.crashed || tellCrash(record, logger)) boot.take();

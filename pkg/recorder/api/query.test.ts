@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { readQuery } from './query.ts';
+import { readQuery, readTerms } from './query.ts';
 
 test.each([[0], [404], [999]])('a question may ask for status %i', (status) => {
   expect(readQuery({ status })).toMatchObject({ status });
@@ -7,4 +7,23 @@ test.each([[0], [404], [999]])('a question may ask for status %i', (status) => {
 
 test.each([[-1], [1_000], [3e9]])('a question for status %d is refused: no store has it', (status) => {
   expect(() => readQuery({ status })).toThrow(expect.objectContaining({ code: 'query' }));
+});
+
+test('what is asked for is cut as what sessions are found by is', () => {
+  const long = 'x'.repeat(1_000);
+  expect(
+    readQuery({ user: `CN=${'y'.repeat(16_000)}`, model: long, tags: [`rule:${long.slice(5)}`, 'act:masked'] }),
+  ).toEqual({
+    user: `CN=${'y'.repeat(253)}`,
+    model: 'x'.repeat(256),
+    tags: [`rule:${'x'.repeat(251)}`, 'act:masked'],
+    limit: 100,
+  });
+  expect(() => readQuery({ user: 'y'.repeat(16_385) })).toThrow(expect.objectContaining({ code: 'query' }));
+  expect(() => readQuery({ model: 'y'.repeat(1_001) })).toThrow(expect.objectContaining({ code: 'query' }));
+});
+
+test('what a hold is about is kept whole', () => {
+  const user = `CN=${'y'.repeat(16_000)}`;
+  expect(readTerms({ user })).toEqual({ user });
 });

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../base/index.ts';
+import { cut } from '../bounds.ts';
 import { StoreError } from '../store/index.ts';
 import type { HoldTerms, SessionQuery } from '../store/index.ts';
 
@@ -23,12 +24,23 @@ const numbers = ['since', 'until', 'status', 'minDurationMs', 'minBytes'] as con
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
 const ofHolds = new Set(['namespace', 'pod', 'user', 'session', 'since', 'until']);
 const longest = 1_000;
+/** Of a caller: as long as a token can name one. */
+const longestOf: Readonly<Record<string, number>> = { user: 16_384, group: 16_384 };
+/** What sessions are found by is cut: what is asked for is, too. */
+const indexed = ['namespace', 'pod', 'user', 'group', 'issuer', 'model', 'operation', 'outcome', 'code'] as const;
 const mostStatus = 999;
 
 const no = (what: string): StoreError => new StoreError('query', what);
 
 /** Reads a question; a member that is not known is refused, since who wrote it meant to narrow by it. @throws StoreError query */
 export function readQuery(value: JsonValue | undefined): SessionQuery {
+  const query = read(value);
+  const short = indexed.flatMap((key) => (query[key] === undefined ? [] : [[key, cut(query[key])] as const]));
+  const tags = query.tags === undefined ? {} : { tags: query.tags.map((tag) => cut(tag)) };
+  return { ...query, ...Object.fromEntries(short), ...tags };
+}
+
+function read(value: JsonValue | undefined): SessionQuery {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw no('a question is an object');
   const fields: Fields = value;
   refuseOthers(fields, known);
@@ -36,8 +48,9 @@ export function readQuery(value: JsonValue | undefined): SessionQuery {
   for (const key of texts) {
     const text = fields[key];
     if (text === undefined) continue;
-    if (typeof text !== 'string' || text === '' || text.length > longest)
-      throw no(`${key} is a text of 1 to ${longest} characters`);
+    const most = longestOf[key] ?? longest;
+    if (typeof text !== 'string' || text === '' || text.length > most)
+      throw no(`${key} is a text of 1 to ${most} characters`);
     query[key] = text;
   }
   for (const key of numbers) {
@@ -50,10 +63,10 @@ export function readQuery(value: JsonValue | undefined): SessionQuery {
   return { ...query, ...sessionOf(fields), ...tagsOf(fields), limit: limitOf(fields) };
 }
 
-/** What a hold is about, read as strictly. @throws StoreError query */
+/** What a hold is about, read as strictly, whole. @throws StoreError query */
 export function readTerms(fields: Fields): HoldTerms {
   refuseOthers(fields, ofHolds);
-  const { limit: _, ...terms } = readQuery(fields);
+  const { limit: _, ...terms } = read(fields);
   return terms;
 }
 

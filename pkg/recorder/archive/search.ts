@@ -1,10 +1,11 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { BlockEntry } from '../../record/index.ts';
 import { LineConflict, readLines } from '../ingest/read-lines.ts';
-import type { ArchivedEntry, EndFacts, SessionQuery, SessionSummary } from '../store/index.ts';
+import type { ArchivedEntry, SessionQuery, SessionSummary, StartFacts } from '../store/index.ts';
 import { foldWords } from '../store/search/fold-words.ts';
 import { holdsTexts, readSessionLine } from '../store/search/session-lines.ts';
 import { wordsOf } from '../store/search/words.ts';
+import { longestStayMs, seenTime } from '../store/session-time.ts';
 import { matches } from './matches.ts';
 import { dayOf, readKey } from './names.ts';
 import type { ArchivedLog } from './read-archive.ts';
@@ -12,23 +13,30 @@ import { SegmentError } from './segment.ts';
 import type { Segment } from './segment.ts';
 
 const dayMs = 86_400_000;
-/**
- * How much later than it began a session may reach the log and be found by `until`, and how far a sidecar's clock may be ahead of the recorder's
- * and the session be found by `since`.
- */
-const lateMs = 2 * dayMs;
+/** How long before it reached the log a session may have begun, as far as that is believed: {@link seenTime}. */
+const lateMs = longestStayMs;
+/** How far a session's time may be ahead of its entry's, with room for the day at which segments begin. */
 const aheadMs = dayMs;
 
-/** What later segments say of a session whose start is in an earlier one. */
-interface Later {
-  end: Omit<EndFacts, 'session'> | undefined;
+/** What is known of a session of which the segments that were read do not have the beginning. */
+interface Known {
+  /** From the first of its lines that were read, as a store has it that knows no more. */
+  summary: Omit<SessionSummary, 'end'>;
+  /** Its start is in the first block that has a line of it. */
+  begun: boolean;
+  /** The first that was read. */
+  end: SessionSummary['end'];
   /** Words of the question that its texts have. */
   readonly words: Set<string>;
 }
 
+/** Sessions by source, chain and id. */
+type Sessions = Map<string, Known>;
+
 /**
  * Finds sessions in an archive, without a store: segment by segment from the newest on, each in memory alone. They come as the log has their
- * starts, newest first; those of a segment by time.
+ * first lines, newest first; those of a segment by time. Behind them come those whose start is not in the log. Each is what a store has of it: of
+ * several starts, and of several ends, the first counts, and its time is what was believed of its sidecar's.
  *
  * @param query Without cursor; `limit` is for whoever takes.
  * @param onFault Told of a segment that is not what it was, and is left out.
@@ -41,63 +49,127 @@ export async function* searchArchive(
 ): AsyncIterable<SessionSummary> {
   const wanted = query.text === undefined ? [] : foldWords(wordsOf(query.text));
   const last = query.until === undefined ? '9999' : dayOf(query.until + lateMs);
-  const names: string[] = [];
   const from = query.since === undefined ? undefined : dayOf(Math.max(0, query.since - aheadMs));
-  for await (const name of log.segments(from)) if ((readKey(name)?.day ?? '') <= last) names.push(name);
-  const later = new Map<string, Later>();
-  for (const name of names.reverse()) {
-    let found: readonly SessionSummary[];
+  const later: Sessions = new Map();
+  const read = async (name: string): Promise<Sessions> => {
     try {
       const segment = await log.segment(name);
-      if (query.namespace !== undefined && !segment.header.namespaces.includes(query.namespace)) continue;
-      found = await readSegment(segment, later, wanted);
+      if (query.namespace !== undefined && !segment.header.namespaces.includes(query.namespace)) return new Map();
+      return await readSegment(segment, wanted);
     } catch (error) {
       if (!(error instanceof SegmentError)) throw error;
       onFault(name, error);
-      continue;
+      return new Map();
     }
-    for (const session of found) if (matches(query, session)) yield session;
+  };
+  const found = (known: Known): readonly SessionSummary[] => {
+    const session = { ...known.summary, end: known.end };
+    return wanted.every((word) => known.words.has(word)) && matches(query, session) ? [session] : [];
+  };
+  const names = await namesOf(log, from);
+  for (const name of [...names].reverse()) {
+    if ((readKey(name)?.day ?? '') > last) continue;
+    const begun = withLater(await read(name), later);
+    yield* begun.flatMap(found).sort(newestFirst);
   }
+  // Their start is in segments that were not read, or nowhere.
+  for (const [key, known] of later) if (found(known).length === 0) later.delete(key);
+  if (later.size > 0 && from !== undefined)
+    for (const name of (await namesOf(log, undefined)).reverse()) {
+      if (names.includes(name)) continue;
+      if (later.size === 0) break;
+      const begun = withLater(only(await read(name), later), later);
+      yield* begun.flatMap(found).sort(newestFirst);
+    }
+  yield* [...later.values()].flatMap(found).sort(newestFirst);
 }
 
-const keyOf = (source: string, chain: string, session: string): string => `${source} ${chain} ${session}`;
+const newestFirst = (one: SessionSummary, other: SessionSummary): number => other.at - one.at;
 
-/** Sessions that begin in a segment and have all the words, newest first. */
-async function readSegment(
-  segment: Segment,
-  later: Map<string, Later>,
-  wanted: readonly string[],
-): Promise<readonly SessionSummary[]> {
-  const begun: Omit<SessionSummary, 'end'>[] = [];
-  const laterOf = (key: string): Later => {
-    const known = later.get(key) ?? { end: undefined, words: new Set() };
-    later.set(key, known);
-    return known;
-  };
+async function namesOf(log: ArchivedLog, from: string | undefined): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of log.segments(from)) names.push(name);
+  return names;
+}
+
+const only = (sessions: Sessions, keys: ReadonlyMap<string, unknown>): Sessions =>
+  new Map([...sessions].filter(([key]) => keys.has(key)));
+
+/**
+ * Joins sessions of a segment with what later ones have of them.
+ *
+ * @returns those that begin in it; the others stay in `later`
+ */
+function withLater(earlier: Sessions, later: Sessions): readonly Known[] {
+  const begun: Known[] = [];
+  for (const [key, known] of earlier) {
+    const after = later.get(key);
+    known.end ??= after?.end;
+    for (const word of after?.words ?? []) known.words.add(word);
+    if (known.begun) {
+      begun.push(known);
+      later.delete(key);
+    } else later.set(key, known);
+  }
+  return begun;
+}
+
+/** Every session with lines in a segment. */
+async function readSegment(segment: Segment, wanted: readonly string[]): Promise<Sessions> {
+  const sessions: Sessions = new Map();
   for await (const { text, pod, data } of segment.entries()) {
     if (pod === undefined || data === undefined) continue;
     const entry = jsonValue(parseJson(text)) as unknown as BlockEntry;
-    const { source, chain } = entry;
     const { block } = readBlock(entry, data);
-    for (const { session, ...end } of block.ends) laterOf(keyOf(source, chain, session)).end = end;
-    for (const start of block.starts) begun.push({ ...start, source, chain, namespace: pod.namespace, pod: pod.name });
+    const keyOf = (session: string): string => `${entry.source} ${entry.chain} ${session}`;
+    const starts = new Map(block.starts.map((start) => [start.session, start]));
+    for (const session of block.sessions) {
+      const key = keyOf(session);
+      if (sessions.has(key)) continue;
+      const start = starts.get(session);
+      const summary = summaryOf(entry, pod, session, start);
+      sessions.set(key, { summary, begun: start !== undefined, end: undefined, words: new Set() });
+    }
+    for (const { session, ...end } of block.ends) {
+      const known = sessions.get(keyOf(session));
+      if (known !== undefined) known.end ??= end;
+    }
     if (wanted.length === 0) continue;
     for (const line of Buffer.from(data).toString('utf8').split('\n')) {
       const read = readSessionLine(line);
       if (read === undefined || !holdsTexts(read)) continue;
       const words = new Set(foldWords([read.text()]));
-      const { words: had } = laterOf(keyOf(source, chain, read.session));
-      for (const word of wanted) if (words.has(word)) had.add(word);
+      const known = sessions.get(keyOf(read.session));
+      for (const word of wanted) if (words.has(word)) known?.words.add(word);
     }
   }
-  const found = begun.flatMap((start): SessionSummary[] => {
-    const key = keyOf(start.source, start.chain, start.session);
-    const known = later.get(key);
-    later.delete(key);
-    return wanted.every((word) => known?.words.has(word)) ? [{ ...start, end: known?.end }] : [];
-  });
-  return found.sort((one, other) => other.at - one.at);
+  return sessions;
 }
+
+/** As a store has it: one without its start has the time and the place of the first line that came. */
+function summaryOf(
+  { source, chain, at: received, first }: BlockEntry,
+  { namespace, name: pod }: NonNullable<ArchivedEntry['pod']>,
+  session: string,
+  start: StartFacts | undefined,
+): Omit<SessionSummary, 'end'> {
+  const { at, said } = seenTime(start?.at ?? received, received);
+  const facts = start ?? { ...startless, session, sequence: first };
+  return { ...facts, at, ...(said === null ? {} : { saidAt: said }), source, chain, namespace, pod };
+}
+
+const startless = {
+  provider: null,
+  issuer: null,
+  subject: null,
+  groups: [],
+  peer: '',
+  method: '',
+  path: '',
+  dialect: '',
+  operation: '',
+  model: null,
+} as const;
 
 function readBlock(
   { first, prev }: BlockEntry,

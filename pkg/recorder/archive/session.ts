@@ -1,6 +1,7 @@
 import { CodedError, jsonValue, parseJson } from '../../base/index.ts';
 import { createFrontier, edgeOf, entryLeaf, inclusionProof, isBlockEntry, showSession } from '../../record/index.ts';
 import type { BlockEntry, SessionProof, TreeHash } from '../../record/index.ts';
+import type { SessionChain } from '../store/index.ts';
 import { readKey } from './names.ts';
 import type { ArchivedLog } from './read-archive.ts';
 import { frontierBefore, SegmentError } from './segment.ts';
@@ -29,8 +30,8 @@ interface Found {
 export interface ArchivedSession {
   /** Its lines, in the order of the log, without line feeds. */
   readonly lines: readonly string[];
-  /** How many chains have lines under its id. */
-  readonly chains: number;
+  /** Chains that have lines under its id, each with its sidecar. */
+  readonly chains: readonly SessionChain[];
   /** @throws CodedError `archive_proof` where a segment that holds it does not say what was before it, or no head has signed it */
   proof(): Promise<SessionProof>;
 }
@@ -62,7 +63,7 @@ export async function sessionInArchive(
   const parts: { readonly segment: Segment; readonly found: readonly Found[]; readonly signed: Signed | undefined }[] =
     [];
   /** Chains that have lines, with their sources. */
-  const chains = new Set<string>();
+  const chains = new Map<string, SessionChain>();
   let [signed, bytes]: [Signed | undefined, number] = [undefined, 0];
   for (const name of names.reverse()) {
     try {
@@ -85,7 +86,7 @@ export async function sessionInArchive(
     lines: parts.flatMap(({ found }) =>
       found.flatMap(({ lines }) => lines.split('\n').filter((line) => line.includes(own))),
     ),
-    chains: chains.size,
+    chains: [...chains.values()],
     async proof() {
       const blocks = await Promise.all(
         parts.map(({ segment, found, signed: by }) => proven(segment, found, by, question.session)),
@@ -100,7 +101,7 @@ export async function sessionInArchive(
 async function lookInto(
   segment: Segment,
   { session, chain, namespace }: ArchivedQuestion,
-  chains: Set<string>,
+  chains: Map<string, SessionChain>,
 ): Promise<{ readonly found: readonly Found[]; readonly leaves: readonly TreeHash[] }> {
   const found: Found[] = [];
   const leaves: TreeHash[] = [];
@@ -114,7 +115,7 @@ async function lookInto(
     if (chain !== undefined && entry.chain !== chain) continue;
     const lines = Buffer.from(data).toString('utf8');
     found.push({ index, entry: text, lines });
-    chains.add(`${entry.source} ${entry.chain}`);
+    chains.set(`${entry.source} ${entry.chain}`, { source: entry.source, chain: entry.chain });
   }
   return { found, leaves };
 }

@@ -1,12 +1,23 @@
-import { entryType, isSealedType, keyName, readHead, sealerOf } from '../../record/index.ts';
-import type { LogKeys } from '../../record/index.ts';
+import { jsonValue, parseJson } from '../../base/index.ts';
+import { isInPlace, isOfOlder, isSealedType, keyName, readHead, sealerOf, sealingOf } from '../../record/index.ts';
+import type { LogKeys, Sealing } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 
 const pageSize = 2_000;
 
+/** Where the look at the log stands. */
+interface Place {
+  /** The entry that is looked at next. */
+  next: number;
+  /** What is sealed there; undefined: nothing, older recorders wrote it. */
+  sealing: Sealing | undefined;
+  /** The oldest key that counts. */
+  oldest: number;
+}
+
 /**
- * Looks for entries of a type that is sealed (pkg/record/sealed-entry.ts) and that no key of this log has, and for such as cannot be read:
- * whoever can write the store put them there. From the newest head on that was there at the start; what is older was signed.
+ * Looks for entries that have to be sealed (pkg/record/sealed-entry.ts) and that no key of this log has sealed for their place, and for such as
+ * cannot be read: whoever can write the store put them there. From the newest head on that was there at the start; what is older was signed.
  *
  * @param keys Those of the log, in their order; the last is the recorder's own. What an older one sealed and no head has signed yet counts only
  * where it was there at the start, before anything of a newer one: a key that was given up seals nothing more.
@@ -17,27 +28,27 @@ export function createForeignEntries(
   keys: LogKeys,
 ): () => Promise<number | undefined> {
   const names = [keys].flat().map(keyName);
-  /** The entry that is looked at next, whether entries are sealed there (those of older recorders are not), and the oldest key that counts. */
-  let at: { next: number; sealed: boolean; oldest: number } | undefined;
+  let at: Place | undefined;
   let foreign: number | undefined;
-  const look = (index: number, text: string, from: { sealed: boolean; oldest: number }): void => {
-    const type = entryType(text);
-    if (type === undefined) foreign ??= index;
-    if (!isSealedType(type)) return;
+  const look = (index: number, text: string, from: Place): void => {
+    const fields = fieldsOf(text);
+    if (fields === undefined) return void (foreign ??= index);
+    if (!isSealedType(fields['type'])) return;
     const rank = names.indexOf(sealerOf(text, keys) ?? '');
-    const sealed = rank >= from.oldest;
-    if (!sealed && (from.sealed || type === 'retention' || text.includes('"signature"'))) foreign ??= index;
+    const sealed = rank >= from.oldest && isInPlace(fields, index, from.sealing);
+    if (!sealed && !isOfOlder(fields, from.sealing)) foreign ??= index;
     if (sealed) from.oldest = rank;
-    if (type === 'retention') from.sealed = true;
+    if (fields['type'] === 'retention') from.sealing = from.sealing === 'all' ? 'all' : sealingOf(fields);
   };
   return async () => {
     if (at === undefined) {
       const head = await store.lastHead();
       const next = head?.size ?? 0;
       const signer = head === undefined ? undefined : readHead(head.text, keys)?.key;
+      const rule = await store.lastOf('retention', next);
       at = {
         next,
-        sealed: ((await store.lastOf('retention'))?.index ?? next) < next,
+        sealing: rule === undefined ? undefined : sealingOf(fieldsOf(rule.text) ?? {}),
         oldest: Math.max(0, names.indexOf(signer ?? '')),
       };
     }
@@ -53,4 +64,16 @@ export function createForeignEntries(
     at.oldest = names.length - 1;
     return foreign;
   };
+}
+
+/** Undefined: it is no entry. */
+function fieldsOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value = jsonValue(parseJson(text));
+    const is =
+      typeof value === 'object' && value !== null && !Array.isArray(value) && typeof value['type'] === 'string';
+    return is ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,13 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { createLogger } from '../../base/index.ts';
-import { createFrontier, createLogVerifier, edgeOf, entryLeaf, entryText, sealBy } from '../../record/index.ts';
-import type { LogEntry, LogKeys, LogVerdict } from '../../record/index.ts';
+import {
+  createFrontier,
+  createLogVerifier,
+  edgeOf,
+  entryLeaf,
+  entryText,
+  keyName,
+  sealBy,
+} from '../../record/index.ts';
+import type { BlockEntry, LogEntry, LogKeys, LogVerdict } from '../../record/index.ts';
 import { restoredEntry } from '../archive/restored-entry.ts';
 import { readLines } from '../ingest/read-lines.ts';
 import { openSqliteStore } from '../store/index.ts';
@@ -69,6 +77,28 @@ function put(entry: LogEntry, spell = (text: string): string => text): void {
   for (const { level, index, hash } of createFrontier(at, edge).append(entryLeaf(text)))
     db.prepare('INSERT INTO node VALUES (?, ?, ?)').run(level, index, hash);
   db.exec('UPDATE block SET data = NULL WHERE id = (SELECT min(id) FROM block)');
+  db.close();
+}
+/** Puts another text in the place of the last entry, a block, and takes what there is of its lines away. */
+function putInPlace(spell: (block: BlockEntry, before: string) => string): void {
+  const db = new DatabaseSync(join(folder, 'record.db'));
+  const texts = db
+    .prepare('SELECT text FROM entry ORDER BY id')
+    .all()
+    .map(({ text }) => String(text));
+  const id = texts.length - 1;
+  texts[id] = spell(JSON.parse(texts[id] ?? '') as BlockEntry, texts[id - 1] ?? '');
+  db.prepare('UPDATE entry SET text = ? WHERE id = ?').run(texts[id], id);
+  for (const sql of [
+    'DELETE FROM session WHERE id IN (SELECT session FROM part WHERE block = ?)',
+    'DELETE FROM part WHERE block = ?',
+    'DELETE FROM block WHERE id = ?',
+  ])
+    db.prepare(sql).run(id);
+  const frontier = createFrontier();
+  for (const text of texts)
+    for (const { level, index, hash } of frontier.append(entryLeaf(text)))
+      db.prepare('INSERT OR REPLACE INTO node VALUES (?, ?, ?)').run(level, index, hash);
   db.close();
 }
 async function forge(entry: LogEntry, spell?: (text: string) => string): Promise<void> {
@@ -151,6 +181,92 @@ describe('a head', () => {
     expect((await verify()).findings.map(({ fault }) => fault)).toEqual(['entry_forged', 'unsigned', 'lines_missing']);
   });
 
+  const of = ({ at, source, chain }: BlockEntry) => ({ at, source, chain });
+  test.each<[string, (block: BlockEntry, before: string) => string]>([
+    [
+      'a hole',
+      (block) =>
+        entryText({
+          type: 'hole',
+          ...of(block),
+          from: block.first,
+          to: block.last,
+          hash: block.hash,
+          why: 'missing',
+        }),
+    ],
+    [
+      'a conflict',
+      (block) => entryText({ type: 'conflict', ...of(block), sequence: 1, what: 'changed', evidence: '0'.repeat(64) }),
+    ],
+    [
+      'the end of a pod',
+      (block) =>
+        entryText({ type: 'vanished', ...of(block), stored: 3, known: 6, hash: block.hash, ended: true, gone: 1 }),
+    ],
+    ['a question', ({ at }) => entryText({ type: 'read', at, who: 'eve', what: 'search', question: '{}' })],
+    ['authorities', ({ at }) => entryText({ type: 'authorities', at, bundle: '' })],
+    ['what is of no kind', ({ at }) => `{"v":1,"type":"note","at":${at}}`],
+    ['the entry before it, seal and all', (_, before) => before],
+    ['the entry before it, as if sealed for this place', (_, before) => before.replace(/"index":[0-9]+/, '"index":3')],
+  ])('is not signed over %s in the place of a block that no head had signed, and that is proven', async (_, spell) => {
+    await retention(90);
+    await add(1, testTime);
+    await heads.sign();
+    await store.append([{ entry: { type: 'read', at: testTime, who: 'ana', what: 'search', question: '{}' } }]);
+    await add(2, testTime);
+    await close();
+    putInPlace(spell);
+    await open();
+    expect(told).toContain('"entry":3');
+    // The chain goes on as if nothing had been.
+    await add(3, testTime).catch(() => undefined);
+    await heads.sign();
+    expect(await size()).toBe(2);
+    expect((await verify()).findings[0]).toMatchObject({ fault: 'entry_forged', entry: 3 });
+  });
+
+  test('is signed over what a recorder wrote that sealed its decisions alone, until one says that all is sealed', async () => {
+    const older = (entry: LogEntry): string => {
+      const text = entryText(entry);
+      if (entry.type !== 'retention') return text;
+      const body = `${text.slice(0, -1)},"key":"${keyName(privateKey)}"`;
+      return `${body},"signature":"${sign(null, Buffer.from(body), privateKey).toString('base64')}"}`;
+    };
+    const question = { entry: { type: 'read', at: testTime, who: 'ana', what: 'search', question: '{}' } } as const;
+    await close();
+    store = openSqliteStore({ path: join(folder, 'record.db'), clock, seal: older });
+    const days = { all: 90, namespaces: {}, policies: {} };
+    await store.append([{ entry: { type: 'retention', at: testTime, days } }, question]);
+    await store.close();
+    await open();
+    await retention(90);
+    await store.append([question]);
+    await heads.sign();
+    expect([await types(), await size(), told, refused]).toEqual([
+      ['retention', 'read', 'retention', 'read'],
+      4,
+      '',
+      0,
+    ]);
+    expect(await verify()).toMatchObject({ ok: true, entries: 4 });
+    await forge(question.entry);
+    expect([await size(), refused > 0]).toEqual([4, true]);
+    expect((await verify()).findings[0]).toMatchObject({ fault: 'entry_forged', entry: 4 });
+  });
+
+  test('is not signed over what somebody else wrote before a rule of the recorder that no head had signed', async () => {
+    await retention(90);
+    await heads.sign();
+    await close();
+    put({ type: 'hold', at: testTime, who: 'eve', what: 'released', hold: 1, terms: {}, reason: 'none' });
+    store = openSqliteStore({ path: join(folder, 'record.db'), clock, seal: sealBy(privateKey) });
+    await retention(30);
+    await store.close();
+    await open();
+    expect([await size(), refused > 0]).toEqual([1, true]);
+  });
+
   test('is signed over what an older recorder deleted, until one says that it seals', async () => {
     await add(1, testTime);
     const deletion = { type: 'deleted', at: testTime + day, entry: 0, why: 'retention' } as const;
@@ -221,7 +337,7 @@ describe('a head', () => {
       await heads.sign();
       expect(await size()).toBe(4);
       await close();
-      put(JSON.parse(sealBy(privateKey)({ type: 'deleted', at, entry: 3, why: 'retention' })) as LogEntry);
+      put(JSON.parse(sealBy(privateKey)({ type: 'deleted', at, entry: 3, why: 'retention' }, 4)) as LogEntry);
       await reopen();
       expect(await size()).toBe(4);
       expect(refused).toBeGreaterThan(0);

@@ -4,7 +4,8 @@ import type { RecordStore } from '../store/index.ts';
 import type { RetentionDays } from '../store/retention-rules.ts';
 
 /**
- * Writes into the log how long lines are kept, where that is not what it says: before any are deleted by it.
+ * Writes into the log how long lines are kept, and that all but blocks is sealed from there on, where that is not what it says: before any are
+ * deleted by it.
  *
  * @throws StoreError
  */
@@ -17,9 +18,11 @@ export async function writeRetention(options: {
   const { all, namespaces, policies } = options.retention;
   const days = { all, namespaces: sorted(namespaces), policies: sorted(policies) };
   const last = await store.lastOf('retention');
-  const known = last === undefined ? undefined : parseJson(last.text).get('days');
-  if (known !== undefined && JSON.stringify(jsonValue(known)) === JSON.stringify(days)) return;
-  await store.append([{ entry: { type: 'retention', at: clock.now(), days } }]);
+  const known = last === undefined ? undefined : parseJson(last.text);
+  const before = known?.get('days');
+  const same = before !== undefined && JSON.stringify(jsonValue(before)) === JSON.stringify(days);
+  if (same && known?.get('seals')?.text === 'all') return;
+  await store.append([{ entry: { type: 'retention', at: clock.now(), days, seals: 'all' } }]);
 }
 
 const sorted = (days: Readonly<Record<string, number>>): Record<string, number> =>

@@ -22,7 +22,7 @@ export interface Appender {
 
 type BlockAddition = Extract<Addition, { readonly block: Block }> & { readonly text?: string };
 
-export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entryText): Appender {
+export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (entry) => entryText(entry)): Appender {
   const sql = {
     lastEntry: db.prepare('SELECT id, text FROM entry ORDER BY id DESC LIMIT 1'),
     lastHead: db.prepare('SELECT max(at) AS at FROM head'),
@@ -78,8 +78,8 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
     // Time in the log never goes back, whatever the clock does.
     lastAt = Math.max(lastAt, given.at);
     const { type, at: _at, ...rest } = given;
-    const text = kept ?? seal({ type, at: lastAt, ...rest } as typeof given);
     const index = frontier.size;
+    const text = kept ?? seal({ type, at: lastAt, ...rest } as typeof given, index);
     sql.entry.run(index, text);
     for (const { level, index: idx, hash } of frontier.append(entryLeaf(text))) sql.addNode.run(level, idx, hash);
     return index;

@@ -43,8 +43,8 @@ export interface RecordStore {
   sessionBlocks(id: string, of: SessionChain, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
-  /** The last entry of this type; undefined: there is none. */
-  lastOf(type: 'authorities' | 'retention'): Promise<StoredEntry | undefined>;
+  /** The last entry of this type, of those before an index; default: of all. Undefined: there is none. */
+  lastOf(type: 'authorities' | 'retention', before?: number): Promise<StoredEntry | undefined>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */

@@ -1,3 +1,4 @@
+import { cut } from '../bounds.ts';
 import type { DeletionRule } from './port.ts';
 
 /** Days that lines are kept; 0: for ever. */
@@ -21,9 +22,12 @@ export type AgeRule = Omit<DeletionRule, 'before' | 'from' | 'archivedOnly'> & {
 /** Tag of a session of which not all rules are tags: any may have acted. */
 export const cutTag = 'cut';
 
-/** How the tags of sessions begin in which these rules acted, or those of a policy that only observes would have, or in which they may have. */
+/**
+ * How the tags of sessions begin in which these rules acted, or those of a policy that only observes would have, or in which they may have. Tags
+ * are cut, and so are their beginnings: policies whose long names begin alike keep each other's lines.
+ */
 export const tagsOfRules = (rules: readonly string[]): readonly string[] =>
-  rules.length === 0 ? [] : [...rules.flatMap((rule) => [`rule:${rule}`, `observed:${rule}`]), cutTag];
+  rules.length === 0 ? [] : [...rules.flatMap((rule) => [cut(`rule:${rule}`), cut(`observed:${rule}`)]), cutTag];
 
 const platform = 'cluster';
 const longer = (days: number, than: number): boolean => than !== 0 && (days === 0 || days > than);

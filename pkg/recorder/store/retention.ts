@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { DeletedEntry, HoldEntry } from '../../record/index.ts';
+import { cut } from '../bounds.ts';
 import type { Appender } from './append.ts';
 import type { Names } from './names.ts';
 import type { DeletionRule, Hold, HoldTerms } from './port.ts';
@@ -73,7 +74,8 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   };
   /** @param id Null: the next. @returns its number */
   const place = (id: number | null, { at, who, reason, terms }: Omit<Hold, 'id'>): number => {
-    const named = (text: string | undefined): number | null => (text === undefined ? null : names.number(text));
+    // As what sessions are found by is.
+    const named = (text: string | undefined): number | null => (text === undefined ? null : names.number(cut(text)));
     const { namespace, pod, user, session, since = null, until = null } = terms;
     const request = session === undefined ? null : Buffer.from(session, 'hex');
     const { lastInsertRowid } = sql.place.run(

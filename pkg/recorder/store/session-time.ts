@@ -4,7 +4,7 @@
  */
 
 /** Longest that lines may have waited in a spool; earlier is not believed. */
-const longestStayMs = 7 * 86_400_000;
+export const longestStayMs = 7 * 86_400_000;
 /** Clocks of two nodes that are kept in time. */
 export const clockSkewMs = 5 * 60_000;
 

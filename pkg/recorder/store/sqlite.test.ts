@@ -43,6 +43,14 @@ describe('the file of the store', () => {
     await remove();
   });
 
+  test.each([[':memory:'], ['']])('has to be one: %j is refused, and leaves none', (path) => {
+    const before = readdirSync('.');
+    expect(() => openSqliteStore({ path, clock: fakeClock() })).toThrow(
+      expect.objectContaining({ code: 'not_a_store' }),
+    );
+    expect(readdirSync('.')).toEqual(before);
+  });
+
   test('that is no database is refused', async () => {
     const { path, open, remove } = place();
     writeFileSync(path, 'some text that is longer than the header of a database file: '.repeat(40));

@@ -47,6 +47,8 @@ const busyMs = 5_000;
  */
 export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   const { path, clock, cacheBytes = 32 * 1024 * 1024, reserveBytes = 0 } = options;
+  // SQLite's names of what is in no file: its lock and its words would be files of that name.
+  if (path === '' || path === ':memory:') throw new StoreError('not_a_store', 'a store is a file');
   const volume = openVolume(`${path}-reserve`, reserveBytes);
   // SQLite needs some to open a file.
   if (volume.freeBytes < leastToOpen) volume.release();
@@ -94,10 +96,10 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     entries: db.prepare('SELECT id, text FROM entry WHERE id >= ? ORDER BY id LIMIT ?'),
     // As the indexes say it.
     authorities: db.prepare(
-      `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' ORDER BY id DESC LIMIT 1`,
+      `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' AND id < ? ORDER BY id DESC LIMIT 1`,
     ),
     retention: db.prepare(
-      `SELECT id, text FROM entry WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"' ORDER BY id DESC LIMIT 1`,
+      `SELECT id, text FROM entry WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"' AND id < ? ORDER BY id DESC LIMIT 1`,
     ),
     node: db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?'),
     addHead: db.prepare('INSERT INTO head (size, at, root, text) VALUES (?, ?, ?, ?)'),
@@ -220,9 +222,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         sql.entries.all(from, atMost).map((row) => ({ index: Number(row['id']), text: String(row['text']) })),
       );
     },
-    async lastOf(type) {
+    async lastOf(type, before = Number.MAX_SAFE_INTEGER) {
       return guarded(() => {
-        const row = sql[type].get();
+        const row = sql[type].get(before);
         return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
       });
     },

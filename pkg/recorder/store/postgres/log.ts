@@ -51,7 +51,10 @@ export interface LogOptions {
   readonly seal?: Seal | undefined;
 }
 
-export function createLog(database: Database, { onTurn, onFailure, seal = entryText }: LogOptions): Log {
+export function createLog(
+  database: Database,
+  { onTurn, onFailure, seal = (entry) => entryText(entry) }: LogOptions,
+): Log {
   let latest = 0;
   let seen: { readonly size: number; readonly root: Uint8Array } = { size: 0, root: createFrontier().root() };
   let frontier: Frontier = createFrontier();
@@ -96,8 +99,8 @@ export function createLog(database: Database, { onTurn, onFailure, seal = entryT
         // Time in the log never goes back, whatever the clocks do.
         at = Math.max(at, given.at);
         const { type, at: _at, ...rest } = given;
-        const text = kept ?? seal({ type, at, ...rest } as typeof given);
         const id = frontier.size;
+        const text = kept ?? seal({ type, at, ...rest } as typeof given, id);
         entries.push({ id, text });
         for (const { level, index, hash } of frontier.append(entryLeaf(text)))
           nodes.push({ level, idx: index, hash: `\\x${hash.toString('hex')}` });

@@ -128,9 +128,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       });
       return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
     },
-    async lastOf(type) {
+    async lastOf(type, before = Number.MAX_SAFE_INTEGER) {
       const [row] = await read(
-        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"${type}"') ORDER BY id DESC LIMIT 1`,
+        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"${type}"') AND id < $1 ORDER BY id DESC LIMIT 1`,
+        [before],
       );
       return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
     },

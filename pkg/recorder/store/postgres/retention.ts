@@ -1,6 +1,7 @@
 import { jsonValue, parseJson } from '../../../base/index.ts';
 import type { DeletedEntry, HoldEntry } from '../../../record/index.ts';
 import type { DeletionRule, Hold, HoldTerms } from '../port.ts';
+import { cut } from '../../bounds.ts';
 import { tagsOfRules } from '../retention-rules.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
@@ -108,7 +109,11 @@ export async function placeHold(turn: Turn, names: Names, hold: Omit<Hold, 'id'>
 }
 
 async function addHold(turn: Turn, names: Names, { id, at, who, reason, terms }: Hold): Promise<void> {
-  const { namespace, pod, user, session, since, until } = terms;
+  const { session, since, until } = terms;
+  // As what sessions are found by is.
+  const [namespace, pod, user] = [terms.namespace, terms.pod, terms.user].map((text) =>
+    text === undefined ? undefined : cut(text),
+  );
   const number = await names.numbers(
     turn.run,
     [namespace, pod, user].filter((text) => text !== undefined),

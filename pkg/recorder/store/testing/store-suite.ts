@@ -578,6 +578,37 @@ export function storeSuite(name: string, place: () => StorePlace): void {
   describe(`${name}: deletion`, () => {
     const all = (before: number) => ({ before, of: { allBut: [] } });
 
+    test.each([
+      ['longer than what sessions are found by', `CN=${'x'.repeat(2_000)}`],
+      ['with a control character', 'CN=a\tb'],
+      ['with half a character at the end of what is kept', `${'x'.repeat(255)}\u{1f600}`],
+    ])('leaves what is held of a caller whose name is %s', async (_, user) => {
+      await store.append([blockOf(testChain('a'), [{ id: sessionId(1), user }], testTime)]);
+      await store.append([blockOf(testChain('b'), [{ id: sessionId(2), user: 'ana' }], testTime)]);
+      await store.placeHold({ who: 'eve', at: testTime, reason: 'case 7', terms: { user } });
+      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
+      expect(await find({})).toEqual([sessionId(1)]);
+      expect((await store.holds())[0]?.terms).toEqual({ user });
+    });
+
+    test.each([
+      ['', 253, 8],
+      ['cluster/', 253, 63],
+      ['', 240, 63],
+    ])(
+      'leaves what policies want longer whose names are as long as they can be: %s%i/%i',
+      async (where, policy, rule) => {
+        const name = `${where}${'p'.repeat(policy)}`;
+        const other = `${where}${'q'.repeat(policy)}`;
+        const by = (n: number, of: string): Addition =>
+          blockOf(testChain(`${n}`), [{ id: sessionId(n), rule: `${of}/${'r'.repeat(rule)}` }], testTime);
+        await store.append([by(1, name), by(2, other)]);
+        const spared = { ...all(testTime + 10), exceptRules: [`${name}/`] };
+        expect(await store.deleteOld(spared, testTime + 20, 10)).toBe(1);
+        expect(await find({})).toEqual([sessionId(1)]);
+      },
+    );
+
     test('leaves what somebody holds, and takes it when it is released; both are in the log', async () => {
       const chain = testChain();
       for (const [n, user] of ['ana', 'bob', 'ana'].entries())
@@ -653,6 +684,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.append([{ entry: { type: 'authorities', at: testTime, bundle: 'pem' } }]);
       expect(await store.lastOf('retention')).toEqual({ index: 1, text: expect.stringContaining('"all":30') });
       expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
+      expect(await store.lastOf('retention', 1)).toMatchObject({ index: 0 });
+      expect(await store.lastOf('retention', 0)).toBeUndefined();
     });
 
     test('has a time that it has reached, which does not go back and outlives a restart', async () => {

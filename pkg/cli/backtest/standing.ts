@@ -1,0 +1,60 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Identity, ScanRule, Snapshot } from '../../core/index.ts';
+import { actName } from '../../proxy/index.ts';
+import type { RecordedAct, RecordedSession } from './recorded-session.ts';
+
+/** Where a rule acts for a caller, and how. */
+interface Reach {
+  readonly request: string | undefined;
+  readonly answer: string | undefined;
+}
+
+function reachOf({ index }: ScanRule, snapshot: Snapshot, caller: Identity | undefined): Reach {
+  const outcome = snapshot.requestPlan(caller).outcomes[index];
+  const { mask, block, approve } = snapshot.responsePlan(caller);
+  const chosen = [mask, block, approve].map((selection) => selection[index] === 1);
+  const at = chosen.indexOf(true);
+  return {
+    request: outcome?.enforce === true ? actName[outcome.action] : undefined,
+    answer: ['masked', 'blocked', 'held'][at],
+  };
+}
+
+const ruleOf = (snapshot: Snapshot, id: string): ScanRule | undefined =>
+  snapshot.scanRules.find((one) => one.id === id && one.enforce);
+
+/** What it finds and does, whatever stands in its place. */
+const meaningOf = ({ id, on, action, inRequests, match, fields }: ScanRule): object => ({
+  id,
+  on,
+  action,
+  inRequests,
+  match,
+  fields,
+});
+
+/**
+ * Whether a rule that acted on text which is masked in the record would surely act on it again.
+ *
+ * The record has a rule's name and what found something: a detector's name, or that it was a pattern, a word or a field. So of a rule that may
+ * have been edited it is sure of detectors alone, and only where the rule reaches all that is masked. Which word or pattern it was, the policies of
+ * then say.
+ *
+ * @param was what was in force; undefined: nobody gave it
+ */
+export function stands(
+  act: Pick<RecordedAct, 'rule' | 'act' | 'by'>,
+  session: Pick<RecordedSession, 'maskedIn'>,
+  caller: Identity | undefined,
+  { next, was }: { readonly next: Snapshot; readonly was: Snapshot | undefined },
+): boolean {
+  const rule = ruleOf(next, act.rule);
+  if (rule === undefined) return false;
+  const reach = reachOf(rule, next, caller);
+  const old = was === undefined ? undefined : ruleOf(was, act.rule);
+  if (was !== undefined && old !== undefined)
+    return isDeepStrictEqual(meaningOf(rule), meaningOf(old)) && isDeepStrictEqual(reach, reachOf(old, was, caller));
+  const sure = act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by));
+  const { request, answer } = session.maskedIn;
+  return sure && (!request || reach.request === act.act) && (!answer || reach.answer === act.act);
+}

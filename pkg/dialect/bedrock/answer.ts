@@ -1,0 +1,136 @@
+import type { JsonNode } from '../../base/index.ts';
+import { RefusedError } from '../../core/index.ts';
+import type { AnswerView, FrameView, Lane, LaneEnds, Usage } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { maxIndex, Reader } from '../reader.ts';
+import { converseAnswer, event as eventShape, fault, streamedMessage } from './answer-shape.ts';
+import { isException } from './framing.ts';
+
+/**
+ * Answers and stream events of Converse; what `invoke` answers is the model's own.
+ *
+ * Promise: every string is in exactly one list (see {@link Reader}); a success that is no message, and an event of unknown name, are
+ * refused. In a stream each piece of a block is read at the block's place in the message that clients put together.
+ */
+
+const answers = Place.root(converseAnswer);
+const events = Place.root(eventShape);
+const streamed = Place.root(streamedMessage);
+const faults = Place.root(fault);
+
+const noEnds: readonly LaneEnds[] = Object.freeze([]);
+const noModels: AnswerView['models'] = Object.freeze([]);
+
+const names = new Set([
+  ...['messageStart', 'contentBlockStart', 'contentBlockDelta', 'contentBlockStop', 'messageStop', 'metadata'],
+]);
+
+/** Natural stops; everything else (max_tokens, stop_sequence, guardrail_intervened, words yet unknown) may have cut a word in two. */
+const natural = new Set(['end_turn', 'tool_use']);
+
+function refuse(detail: string): never {
+  throw new RefusedError('response_uninspectable', { detail });
+}
+
+function endOf(holder: JsonNode): LaneEnds['end'] | undefined {
+  const reason = holder.get('stopReason');
+  if (reason === undefined || reason.kind === 'null') return undefined;
+  if (reason.kind !== 'string') refuse('stopReason');
+  return natural.has(reason.text) ? 'complete' : 'cut';
+}
+
+/** The model went on after each block but the last, which ends as the answer does. One that does not say how may have been cut. */
+function answerEnds(root: JsonNode, blocks: number): readonly LaneEnds[] {
+  const last = endOf(root) ?? 'cut';
+  const ends = Array.from({ length: Math.max(0, blocks - 1) }, (_, at): LaneEnds => {
+    return { prefix: `output.message.content[${at}].`, end: 'complete' };
+  });
+  return [...ends, { prefix: '', end: last }];
+}
+
+/** What was read from a cache, or written to it, is input as well. */
+function usageOf(usage: JsonNode | undefined): Usage | undefined {
+  if (usage?.kind !== 'object') return undefined;
+  const tokens = (name: string): number => {
+    const value = usage.get(name)?.number;
+    return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+  };
+  const input = tokens('inputTokens') + tokens('cacheReadInputTokens') + tokens('cacheWriteInputTokens');
+  return { input, output: tokens('outputTokens') };
+}
+
+function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
+  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+}
+
+/** @throws RefusedError `response_uninspectable` */
+export function readAnswer(root: JsonNode, status: number): AnswerView {
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, answers);
+  const content = root.get('output')?.get('message')?.get('content');
+  if (status < 400 && content?.kind !== 'array') refuse('output');
+  return {
+    ...viewOf(reader),
+    ends: status < 400 ? answerEnds(root, content?.items.length ?? 0) : noEnds,
+    usage: usageOf(root.get('usage')),
+  };
+}
+
+/** An exception, by which any stream of Bedrock's ends. @throws RefusedError `response_uninspectable` */
+export function readException(root: JsonNode | undefined): FrameView {
+  if (root?.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, faults);
+  return { ...viewOf(reader), kind: 'error', ends: noEnds, usage: undefined };
+}
+
+/** Sources come whole in their event. */
+const isCitation = ({ id }: Lane): boolean => /^content\[\d+\]\.citation\b/.test(id);
+
+/** @throws RefusedError `response_uninspectable` */
+export function readFrame(name: string | undefined, root: JsonNode | undefined): FrameView {
+  if (isException(name)) return readException(root);
+  if (root?.kind !== 'object') refuse('body');
+  if (name === undefined || !names.has(name)) refuse('type');
+  const reader = new Reader('answer');
+  reader.read(root, events);
+  const block = blockOf(root);
+  for (const holder of ['start', 'delta']) {
+    const node = root.get(holder);
+    if (node === undefined) continue;
+    const place = block === undefined ? undefined : streamed.known('content')?.element(block);
+    reader.read(node, place ?? refuse('contentBlockIndex'));
+  }
+  const lanes = reader.lanes.some(isCitation)
+    ? reader.lanes.map((lane) => (isCitation(lane) ? { ...lane, whole: 'complete' as const } : lane))
+    : reader.lanes;
+  return {
+    ...viewOf(reader),
+    lanes,
+    kind: 'data',
+    ends: frameEnds(name, block, root),
+    usage: usageOf(root.get('usage')),
+  };
+}
+
+/** The block that an event is about. */
+function blockOf(root: JsonNode): number | undefined {
+  const node = root.get('contentBlockIndex');
+  if (node === undefined || node.kind === 'null') return undefined;
+  const index = node.number;
+  if (index === undefined || !Number.isInteger(index) || index < 0 || index > maxIndex) refuse('contentBlockIndex');
+  return index;
+}
+
+/**
+ * A block's text is whole when another block begins, of texts without an event of its own, or when the message says how it ended:
+ * `contentBlockStop` comes as well where the limit of tokens cut it.
+ */
+function frameEnds(name: string, block: number | undefined, root: JsonNode): readonly LaneEnds[] {
+  if (name === 'messageStop') return [{ prefix: 'content[', end: endOf(root) ?? 'cut' }];
+  const begins = name === 'contentBlockStart' || name === 'contentBlockDelta';
+  if (!begins || block === undefined || block === 0) return noEnds;
+  return [{ prefix: `content[${block - 1}].`, end: 'complete', repeats: true }];
+}

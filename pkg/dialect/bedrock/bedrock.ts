@@ -1,0 +1,54 @@
+import { readAnswer as readMessage, readFrame as readMessageEvent } from '../anthropic/answer.ts';
+import { RefusedError } from '../../core/index.ts';
+import type { Dialect, RefusalText, Route } from '../dialect.ts';
+import { readAnswer, readException, readFrame } from './answer.ts';
+import { converseEvents, invokeChunks, isException } from './framing.ts';
+import { readRequest } from './request.ts';
+import { bedrockRoute } from './routes.ts';
+import type { BedrockKind, BedrockRoute } from './routes.ts';
+
+const streams: Readonly<Record<BedrockKind, Route['streams']>> = {
+  converse: [],
+  'converse-stream': [converseEvents],
+  invoke: [],
+  'invoke-with-response-stream': [invokeChunks],
+};
+
+interface Known extends Route {
+  readonly bedrock: BedrockRoute;
+}
+
+const known = (route: Route): BedrockRoute => (route as Known).bedrock;
+
+/** AWS's clients make their exceptions of `message`, and name them by `code` where no header does. */
+const refusal = ({ message, code, rule, requestId, detail }: RefusalText): string =>
+  JSON.stringify({ message, code, rule: rule ?? null, param: detail ?? null, request_id: requestId });
+
+/** Amazon Bedrock: Converse, and Anthropic's messages by `invoke`. */
+export const bedrock: Dialect = {
+  name: 'bedrock',
+  route(method, path): Known | undefined {
+    const found = bedrockRoute(method, path);
+    if (found === undefined) return undefined;
+    const { kind, model, renamed } = found;
+    return {
+      ...{ dialect: bedrock, operation: 'Chat', body: 'json', generates: true, streams: streams[kind] },
+      ...{ model, renamed, bedrock: found },
+    };
+  },
+  request: (route, root, query = '') => readRequest(known(route), root, query),
+  answer(route, root, status) {
+    const invokes = known(route).kind.startsWith('invoke');
+    return invokes && status < 400 ? readMessage(true, root, status) : readAnswer(root, status);
+  },
+  frame(route, event, _data, root) {
+    const { kind } = known(route);
+    if (streams[kind].length === 0) throw new RefusedError('response_uninspectable', { detail: 'stream' });
+    if (kind === 'converse-stream') return readFrame(event, root);
+    return isException(event) ? readException(root) : readMessageEvent(undefined, root);
+  },
+  // The last event says that it is.
+  endMarker: () => false,
+  errorEvent: 'modelStreamErrorException',
+  refusal,
+};

@@ -1,0 +1,32 @@
+import { messagesRequest } from '../anthropic/request-shape.ts';
+import { outputLimits } from '../openai/request-shape.ts';
+import { refused, refusedFields } from '../refused-fields.ts';
+import { list, lone, named, object } from '../shape.ts';
+import type { Shape } from '../shape.ts';
+
+/** What a body for `invoke` may not say, and no field that goes on to the model beside a Converse request. */
+const ownLimits = [
+  'max_gen_len',
+  'maxTokenCount',
+  'maxTokens',
+  'max_tokens_to_sample',
+  'textGenerationConfig',
+  'inferenceConfig',
+];
+export const blockedInvoke: Readonly<Record<string, Shape>> = {
+  ...refusedFields,
+  ...named([...outputLimits, ...ownLimits, 'n', 'best_of', 'num_generations'], refused),
+  ...named(['model', 'modelId', 'mcp_servers', 'container', 'thread'], refused),
+  ...named(['messages', 'prompt', 'system', 'inputText', 'stop_sequences', 'stopSequences', 'stop'], refused),
+};
+
+const { model: _model, stream: _stream, ...shared } = Object.fromEntries(messagesRequest.fields ?? []);
+
+/** A body for Anthropic's models: the path says which, and whether it streams. */
+export const invokeRequest = object({
+  ...shared,
+  ...named(ownLimits, refused),
+  ...named(['model', 'modelId', 'model_id', 'stream'], refused),
+  anthropic_version: lone,
+  anthropic_beta: list(lone),
+});

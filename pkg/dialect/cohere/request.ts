@@ -1,0 +1,78 @@
+import type { JsonNode } from '../../base/index.ts';
+import type { RequestView } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { Reader } from '../reader.ts';
+import {
+  checkMessages,
+  fieldsOf,
+  given,
+  insert,
+  modelNamed,
+  refuse,
+  replace,
+  stopsEarly,
+  wholeNumber,
+} from '../request-fields.ts';
+import type { Fields } from '../request-fields.ts';
+import { chatRequest, embedRequest } from './request-shape.ts';
+import type { CohereRoute } from './routes.ts';
+
+/**
+ * Requests of Cohere's API.
+ *
+ * Promise: as that of OpenAI's requests ({@link Reader}).
+ */
+
+const places: Readonly<Record<CohereRoute['operation'], Place>> = {
+  Chat: Place.root(chatRequest),
+  Embeddings: Place.root(embedRequest),
+};
+
+const none: readonly never[] = Object.freeze([]);
+
+/** Where the output's limit stands; the only field of this API that says it. */
+const limitName = 'max_tokens';
+
+/** What is embedded, in one way or another. */
+const inputs = ['texts', 'images', 'inputs'];
+
+/**
+ * @param query without `?`; Cohere reads none.
+ * @throws RefusedError `invalid_request`
+ */
+export function readRequest(operation: CohereRoute['operation'], root: JsonNode, query: string): RequestView {
+  if (query !== '') refuse('query');
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('request');
+  reader.read(root, places[operation]);
+  const fields = fieldsOf(root);
+  const model = modelNamed(fields);
+  const generates = operation === 'Chat';
+  if (generates) checkMessages(fields);
+  else if (inputs.every((name) => (given(fields, name)?.items.length ?? 0) === 0)) refuse('texts');
+  const limit = generates ? wholeNumber(fields, limitName, 1, Number.MAX_SAFE_INTEGER) : undefined;
+  return {
+    model,
+    generates,
+    stream: generates && fields.get('stream')?.kind === 'true',
+    count: 1,
+    maxOutputTokens: limit,
+    outputBound: limit,
+    stops: reader.strangers || stopsEarly(given(fields, 'stop_sequences')),
+    usageAsked: true,
+    tokenInput: reader.tokenInput,
+    lanes: reader.lanes,
+    loneValues: reader.loneValues,
+    opaque: reader.opaque,
+    listNumbers: reader.listNumbers,
+    limitOutput: (most) => (generates ? limitEdits(root, fields, most) : none),
+    askUsage: () => none,
+    spellTokens: () => none,
+  };
+}
+
+function limitEdits(root: JsonNode, fields: Fields, most: number): ReturnType<RequestView['limitOutput']> {
+  const node = fields.get(limitName);
+  if (node === undefined) return [insert(root, `"${limitName}":${most}`)];
+  return (node.number ?? Number.POSITIVE_INFINITY) <= most ? none : [replace(node, String(most))];
+}

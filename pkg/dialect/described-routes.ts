@@ -1,0 +1,237 @@
+import type { JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { BodySpec, RouteSpec } from '../core/index.ts';
+import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
+import { ndjson } from './framing/ndjson.ts';
+import { plainText } from './framing/plain-text.ts';
+import { sse } from './framing/sse.ts';
+import { generic } from './generic.ts';
+import { describedSocket } from './generic-socket.ts';
+import type { DescribedSockets } from './generic-socket.ts';
+import { Place } from './place.ts';
+import { Reader } from './reader.ts';
+import { free, object, text } from './shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
+import { areIds, asksByIds, tellsByIds } from './token-ids.ts';
+import { usageOf } from './usage.ts';
+
+/**
+ * Routes that a policy describes, of frameworks that no dialect knows: which operation they are, where texts stand in JSON, and whether bodies
+ * are text. What a dialect or the table of management routes knows stays what it is.
+ *
+ * Promise: as that of the generic dialect, each string of a body is a lane, a value, a key that is looked at, or the body is refused.
+ */
+export interface DescribedRoutes extends DescribedSockets {
+  /** Undefined: no policy describes it. `path` is normalised and has no query. */
+  route(method: string, path: string): Route | undefined;
+}
+
+export function describedRoutes(specs: readonly RouteSpec[]): DescribedRoutes {
+  const http = new Map<string, Route>();
+  const sockets = new Map<string, Route>();
+  for (const spec of specs) {
+    if (spec.webSocket) sockets.set(spec.path, describedSocket(spec.operation, new Described(spec).dialect()));
+    else http.set(spec.path, httpRoute(spec));
+  }
+  return {
+    route: (method, path) => (method === 'POST' ? http.get(path) : undefined),
+    socket: (path) => sockets.get(path),
+  };
+}
+
+function httpRoute(spec: RouteSpec): Route {
+  const isText = spec.response.format === 'Text';
+  return {
+    dialect: new Described(spec).dialect(),
+    operation: spec.operation,
+    body: 'json',
+    described: spec.request.format,
+    model: undefined,
+    generates: false,
+    streams: isText ? [plainText, sse, ndjson] : [sse, ndjson],
+  };
+}
+
+const none: readonly never[] = Object.freeze([]);
+/** Names are matched, recorded and measured: no server's is longer. */
+const longestModel = 512;
+/** Where the text of a body or of a stream stands that is nothing but text. */
+const bare = Place.root(object({ text })).known('text');
+
+class Described {
+  readonly #spec: RouteSpec;
+  readonly #model: readonly string[] | undefined;
+  readonly #request: Place;
+  readonly #answer: Place;
+
+  constructor(spec: RouteSpec) {
+    this.#spec = spec;
+    const { model, request, response } = spec;
+    this.#model = model === undefined ? undefined : stepsOf(model);
+    // The name of a model is a value, said so or not.
+    this.#request = Place.root(shapeOf('request', request, model === undefined ? [] : [model]));
+    this.#answer = Place.root(shapeOf('answer', response, []));
+  }
+
+  dialect(): Dialect {
+    return {
+      ...generic,
+      request: (_route, root, query) => this.#readRequest(root, query),
+      answer: (_route, root) => this.#read(root),
+      frame: (_route, event, data, root) => this.#readFrame(event, data, root),
+    };
+  }
+
+  #readRequest(root: JsonNode, query = ''): RequestView {
+    this.#checkQuery(query);
+    const reader = new Reader('request');
+    if (this.#spec.request.format === 'Text' && bare !== undefined) reader.read(root, bare);
+    else reader.read(root, this.#request);
+    return {
+      model: this.#modelOf(root),
+      generates: false,
+      countsInput: true,
+      stream: false,
+      count: 1,
+      maxOutputTokens: undefined,
+      outputBound: undefined,
+      stops: true,
+      usageAsked: false,
+      tokenInput: reader.tokenInput,
+      lanes: reader.lanes,
+      loneValues: reader.loneValues,
+      opaque: reader.opaque,
+      listNumbers: reader.listNumbers,
+      limitOutput: () => none,
+      askUsage: () => none,
+      spellTokens: () => none,
+    };
+  }
+
+  /** Where the body names the model, the query may not: servers may prefer either. */
+  #checkQuery(query: string): void {
+    const name = this.#model?.at(-1)?.toLowerCase();
+    for (const key of new URLSearchParams(query).keys())
+      if (key.toLowerCase() === name) throw new RefusedError('invalid_request', { detail: 'query' });
+  }
+
+  #modelOf(root: JsonNode): string | undefined {
+    if (this.#model === undefined) return undefined;
+    const name = this.#model.reduce<JsonNode | undefined>((node, step) => node?.get(step), root)?.string ?? '';
+    if (name === '' || name.length > longestModel)
+      throw new RefusedError('invalid_request', { detail: this.#model.join('.') });
+    return name;
+  }
+
+  #read(root: JsonNode): AnswerView {
+    const reader = new Reader('answer');
+    const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
+    if (isText && bare !== undefined) reader.read(root, bare);
+    else reader.read(root, this.#answer);
+    const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
+    return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: usageOf(root), models: none };
+  }
+
+  #readFrame(event: string | undefined, data: string, root: JsonNode | undefined): FrameView {
+    // Its end marker.
+    if (root === undefined) return generic.frame(undefined as never, event, data, root);
+    const view = this.#read(root);
+    const lanes =
+      this.#spec.response.messages === 'Separate'
+        ? view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const }))
+        : view.lanes;
+    return { ...view, lanes, kind: event === 'error' ? 'error' : 'data' };
+  }
+}
+
+/** `$.turns[*].content` as the names on the way, `*` for each element. */
+function stepsOf(path: string): readonly string[] {
+  return path.slice(1).replaceAll('[*]', '.*').split('.').slice(1);
+}
+
+interface Tree {
+  role?: 'text' | 'lone';
+  readonly below: Map<string, Tree>;
+}
+
+type Side = 'request' | 'answer';
+
+function shapeOf(side: Side, { texts, values, others }: BodySpec, named: readonly string[]): Shape {
+  const root: Tree = { below: new Map() };
+  const add = (path: string, role: NonNullable<Tree['role']>): void => {
+    let tree = root;
+    for (const step of stepsOf(path)) {
+      const next: Tree = tree.below.get(step) ?? { below: new Map() };
+      tree.below.set(step, next);
+      tree = next;
+    }
+    tree.role = role;
+  };
+  for (const path of [...named, ...values]) add(path, 'lone');
+  for (const path of texts) add(path, 'text');
+  const rest = others === 'Refused' ? closed : free;
+  return shapeFor({ side, tree: root, rest, name: '' });
+}
+
+interface Spot {
+  readonly side: Side;
+  readonly tree: Tree;
+  /** What stands where the policy says nothing. */
+  readonly rest: Shape;
+  /** Of the field. */
+  readonly name: string;
+}
+
+/** What may stand where the policy says something, or below which it does. */
+function shapeFor(here: Spot): Shape {
+  const { tree, rest } = here;
+  const below = (name: string, one: Tree): Shape => shapeFor({ ...here, tree: one, name });
+  const items = tree.below.get('*');
+  return {
+    string: tree.role ?? 'text',
+    number: true,
+    boolean: true,
+    unknown: true,
+    fields: new Map([...tree.below].filter(([step]) => step !== '*').map(([step, one]) => [step, below(step, one)])),
+    rest,
+    items: items === undefined ? rest : below(here.name, items),
+    read: (reader, node, place) =>
+      readsTokens(here, reader, node) || (tree.role === undefined && refuses(here, reader, node, place)),
+  };
+}
+
+/** Texts told by the numbers of their tokens, by the names that the dialects know, and in place of what the policy calls a text. */
+function readsTokens({ side, tree, name }: Spot, reader: ShapeReader, node: JsonNode): boolean {
+  const inPlace = tree.role !== undefined && areIds(node) && node.kind === 'array';
+  if (side === 'request') {
+    if (inPlace || asksByIds(name, node)) reader.tokens();
+    return false;
+  }
+  if (!inPlace && !tellsByIds(name, node, node)) return false;
+  reader.tokens(node);
+  return true;
+}
+
+/** Whether it is a string that may not be there. */
+function refuses({ rest }: Spot, reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
+  return rest.read?.(reader, node, place) === true;
+}
+
+/** A string that the policy does not list: nothing of it passes. */
+const closed: Shape = {
+  number: true,
+  boolean: true,
+  unknown: true,
+  fields: new Map(),
+  read(reader, node, place) {
+    if (node.kind !== 'string') return false;
+    if (node.string !== '') reader.refuse(place);
+    return true;
+  },
+  get items() {
+    return closed;
+  },
+  get rest() {
+    return closed;
+  },
+};

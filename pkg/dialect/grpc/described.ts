@@ -1,0 +1,156 @@
+import { DescriptorError, descriptorsOf } from '../../core/index.ts';
+import type { DescribedField, DescriptorSet, MethodSpec, ServiceSpec } from '../../core/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import { either, list, lone, number, object, text } from '../shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
+import { namesId } from '../token-ids.ts';
+import { scalar } from './registry.ts';
+import type { FieldType, MessageType, MethodType } from './registry.ts';
+
+/**
+ * Messages of a service that a policy describes: their types by its descriptor set, their texts by its paths.
+ *
+ * Promise: each string, all bytes and each key of a map is a text or a value that the policy lists, or looked at by itself (keys), or the
+ * message is refused.
+ */
+
+export interface DescribedMessages {
+  readonly type: MethodType;
+  readonly request: Shape;
+  readonly answer: Shape;
+}
+
+/** Undefined: the descriptor set has no such method, or is none. */
+export function describedMethod(
+  spec: ServiceSpec,
+  { name, model, request, response }: MethodSpec,
+): DescribedMessages | undefined {
+  let set: DescriptorSet;
+  try {
+    set = descriptorsOf(spec);
+  } catch (error) {
+    if (error instanceof DescriptorError) return undefined;
+    throw error;
+  }
+  const method = set.services.get(spec.service)?.get(name);
+  if (method === undefined) return undefined;
+  const { clientStreams, serverStreams } = method;
+  const types = new Map<string, MessageType>();
+  const typeOf = (typeName: string): MessageType => {
+    const known = types.get(typeName);
+    if (known !== undefined) return known;
+    const fields = new Map<number, FieldType>();
+    const made: MessageType = { typeName, fields, gathers: true };
+    types.set(typeName, made);
+    for (const field of set.messages.get(typeName) ?? [])
+      fields.set(field.number, {
+        name: field.name,
+        kind: field.kind,
+        holds: typeof field.holds === 'string' ? typeOf(field.holds) : field.holds,
+        keys: field.keys,
+      });
+    return made;
+  };
+  const shapes = new Shapes(set);
+  return {
+    type: {
+      methodKind: clientStreams
+        ? serverStreams
+          ? 'bidi_streaming'
+          : 'client_streaming'
+        : serverStreams
+          ? 'server_streaming'
+          : 'unary',
+      input: typeOf(method.input),
+      output: typeOf(method.output),
+    },
+    // The name of a model is a value, said so or not.
+    request: shapes.of(
+      method.input,
+      treeOf(request.texts, model === undefined ? request.values : [model, ...request.values]),
+    ),
+    answer: shapes.of(method.output, treeOf(response.texts, response.values)),
+  };
+}
+
+/** What the policy says of a field, and of those below it. */
+interface Tree {
+  role?: 'text' | 'value';
+  readonly below: Map<string, Tree>;
+}
+
+function treeOf(texts: readonly string[], values: readonly string[]): Tree {
+  const root: Tree = { below: new Map() };
+  const add = (path: string, role: NonNullable<Tree['role']>): void => {
+    let tree = root;
+    for (const name of path.split('.')) {
+      const next: Tree = tree.below.get(name) ?? { below: new Map() };
+      tree.below.set(name, next);
+      tree = next;
+    }
+    tree.role = role;
+  };
+  for (const path of values) add(path, 'value');
+  for (const path of texts) add(path, 'text');
+  return root;
+}
+
+/** What nobody can read shows as numbers. */
+const unread: Shape = list(number);
+const flag: Shape = { boolean: true };
+
+/** A text that the policy does not list: nothing of it passes. */
+const closed: Shape = {
+  read(reader, node, place) {
+    if (node.kind !== 'null' && node.string !== '') reader.refuse(place);
+    return true;
+  },
+};
+
+/** Long ones say who somebody is: they are looked at as texts are. Those that tell a token are a text that nobody reads. */
+const plainNumber: Shape = { number: true, noTokens: true };
+const tokenNumber: Shape = {
+  number: true,
+  read(reader: ShapeReader, node: JsonNode, _place: ShapePlace) {
+    if (node.kind === 'number') reader.tokens(node);
+    return node.kind === 'number';
+  },
+};
+
+class Shapes {
+  readonly #set: DescriptorSet;
+  /** Of messages in which the policy lists nothing. */
+  readonly #closed = new Map<string, Shape>();
+
+  constructor(set: DescriptorSet) {
+    this.#set = set;
+  }
+
+  of(type: string, tree: Tree | undefined): Shape {
+    const known = tree === undefined ? this.#closed.get(type) : undefined;
+    if (known !== undefined) return known;
+    const fields = new Map<string, Shape>();
+    const shape: Shape = { fields, ...(tree === undefined && { nests: true }) };
+    if (tree === undefined) this.#closed.set(type, shape);
+    for (const field of this.#set.messages.get(type) ?? [])
+      fields.set(field.name, this.#field(field, tree?.below.get(field.name)));
+    return shape;
+  }
+
+  #field({ name, kind, holds }: DescribedField, tree: Tree | undefined): Shape {
+    const one = typeof holds === 'string' ? this.of(holds, tree) : scalarShape(name, holds, tree?.role);
+    if (kind === 'map') return object({}, { rest: one, nests: true });
+    if (kind === 'one') return one;
+    return typeof holds === 'string' || holds === scalar.string || holds === scalar.bytes ? list(one) : unread;
+  }
+}
+
+function scalarShape(name: string, holds: number, role: Tree['role']): Shape {
+  if (holds === scalar.string || holds === scalar.bytes) {
+    if (role === undefined) return closed;
+    const read = role === 'text' ? text : lone;
+    return holds === scalar.bytes ? either(read, unread) : read;
+  }
+  if (holds === scalar.bool) return flag;
+  return namesId(name) ? tokenNumber : plainNumber;
+}
