@@ -18,6 +18,9 @@ export function descriptorsOf({ descriptorSet }: Pick<ServiceSpec, 'descriptorSe
   return readDescriptorSet(Uint8Array.from(atob(descriptorSet), (one) => one.charCodeAt(0)));
 }
 
+/** Names of a path. */
+const longestWay = 32;
+
 interface Found {
   readonly field: DescribedField;
   /** On the way to it every field stands once. */
@@ -29,9 +32,10 @@ export function fieldAt({ messages }: DescriptorSet, type: string, path: string)
   let within: string | undefined = type;
   let field: DescribedField | undefined;
   let single = true;
-  for (const name of path.split('.')) {
-    const fields: readonly DescribedField[] | undefined = within === undefined ? undefined : messages.get(within);
-    field = fields?.find((one) => one.name === name);
+  const names = path.split('.');
+  if (names.length > longestWay) return undefined;
+  for (const name of names) {
+    field = within === undefined ? undefined : messages.get(within)?.get(name);
     if (field === undefined) return undefined;
     single &&= field.kind === 'one';
     within = typeof field.holds === 'string' ? field.holds : undefined;
@@ -77,8 +81,15 @@ function methodFaults(set: DescriptorSet, described: DescribedMethod, method: Me
   ];
 }
 
-/** Everything that is wrong with a service. Its shape has been checked. */
+/** Faults that are told of one service: the first. */
+const mostFaults = 32;
+
+/** What is wrong with a service. Its shape has been checked. */
 export function serviceFaults(service: ServiceSpec): readonly ServiceFault[] {
+  return allFaults(service).slice(0, mostFaults);
+}
+
+function allFaults(service: ServiceSpec): readonly ServiceFault[] {
   let set: DescriptorSet;
   try {
     set = descriptorsOf(service);

@@ -25,8 +25,8 @@ export interface DescribedMethod {
 }
 
 export interface DescriptorSet {
-  /** Fields by the message's full name. */
-  readonly messages: ReadonlyMap<string, readonly DescribedField[]>;
+  /** Fields by the message's full name, and by their own. */
+  readonly messages: ReadonlyMap<string, ReadonlyMap<string, DescribedField>>;
   /** Methods by the service's full name, and by their own. */
   readonly services: ReadonlyMap<string, ReadonlyMap<string, DescribedMethod>>;
 }
@@ -45,6 +45,8 @@ const lastType = 18;
 const repeated = 3;
 /** Fields of all messages together. */
 const mostFields = 20_000;
+/** They are walked one within the other. */
+const mostMessages = 1_000;
 /** Messages within messages. */
 const deepest = 32;
 
@@ -134,14 +136,17 @@ class SetReader {
     const name = nameOf(parts.findLast(([number]) => number === 1)?.[1]);
     const full = scope === '' ? name : `${scope}.${name}`;
     if (this.#raw.has(full)) throw new DescriptorError(`has ${full} twice`);
+    if (this.#raw.size >= mostMessages) throw new DescriptorError(`has more than ${mostMessages} messages`);
     const fields: RawField[] = [];
     this.#raw.set(full, fields);
+    const seen = new Set<string | number>();
     for (const [number, part] of parts) {
       if (number === 2) {
         const field = this.#field(part);
         if (field === undefined) continue;
-        if (fields.some((one) => one.number === field.number || one.name === field.name))
+        if (seen.has(field.number) || seen.has(field.name))
           throw new DescriptorError(`has two fields of one name or number in ${full}`);
+        seen.add(field.number).add(field.name);
         fields.push(field);
       }
       if (number === 3) this.#message(part, full, depth + 1);
@@ -180,7 +185,7 @@ class SetReader {
     this.services.set(scope === '' ? name : `${scope}.${name}`, methods);
   }
 
-  messages(): Map<string, readonly DescribedField[]> {
+  messages(): DescriptorSet['messages'] {
     const known = (type: string): readonly RawField[] => {
       const fields = this.#raw.get(type);
       if (fields === undefined)
@@ -196,10 +201,13 @@ class SetReader {
       if (!isList || !this.#entries.has(holds)) return { ...field, kind: isList ? 'list' : 'one', keys: 0 };
       const key = inner.find(({ number }) => number === 1)?.holds;
       const value = inner.find(({ number }) => number === 2)?.holds;
-      if (typeof key !== 'number' || value === undefined) throw new DescriptorError('has a map without keys or values');
+      if (typeof key !== 'number' || value === undefined || inner.length !== 2)
+        throw new DescriptorError('has a map that is none');
       return { ...field, kind: 'map', holds: value, keys: key };
     };
-    return new Map([...this.#raw].map(([name, fields]) => [name, fields.map(described)]));
+    return new Map(
+      [...this.#raw].map(([name, fields]) => [name, new Map(fields.map((one) => [one.name, described(one)]))]),
+    );
   }
 }
 

@@ -434,4 +434,4 @@ function parseFrame(data: string): JsonNode {
 }
 
 /** Names that dialects give to their events: no digits. */
-const eventName = /^[A-Za-z][A-Za-z._]{0,63}$/;
+const eventName = /^[A-Za-z][A-Za-z._-]{0,63}$/;

@@ -302,6 +302,15 @@ describe("Cohere's events", () => {
   });
 });
 
+test("Cohere's events keep their names, and a name that a rule hides does not leave", () => {
+  const route = recognise('POST', '/v2/chat');
+  const stream = maskedStream(route, sse);
+  const body = '{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Well. "}}}}';
+  stream.data(Buffer.from(`event: content-delta\ndata: ${body}\n\nevent: ana@example.com\ndata: ${body}\n\n`));
+  stream.end();
+  expect(stream.left).toBe(`event: content-delta\ndata: ${body}\n\ndata: ${body}\n\n`);
+});
+
 describe("Bedrock's messages", () => {
   const routeOf = (kind: string): ReturnType<typeof recognise> => recognise('POST', `/model/m/${kind}`);
   const kinds = { converse: routeOf('converse-stream'), invoke: routeOf('invoke-with-response-stream') };

@@ -143,13 +143,14 @@ describe('Triton', () => {
     expect(told.instance_group[0]?.gpus).toEqual([0, 1, 2, 3]);
   });
 
-  test('statistics are of one model, or of all for whom no rule narrows to some', async () => {
+  test('statistics are of one model, or of all: then `models` does not restrict them, as where no model is named', async () => {
     model.pages.set('ModelStatistics', {
       model_stats: [{ name: 'llama-3-8b', inference_count: 7, memory_usage: [{ type: 'GPU', id: 1 }] }],
     });
     const narrow = await world.token({ sub: 'nina', groups: ['narrow'] });
     expect((await call('ModelStatistics', {})).answer).toMatchObject({ model_stats: [{ name: 'llama-3-8b' }] });
-    expect((await call('ModelStatistics', { name: 'llama-3-8b' }, narrow)).code).toBe(0);
+    for (const request of [{ name: 'llama-3-8b' }, {}])
+      expect((await call('ModelStatistics', request, narrow)).code).toBe(0);
     for (const method of ['ModelStatistics', 'ModelConfig'])
       expect(reasonOf(await call(method, { name: 'gpt' }, narrow))).toBe('access_denied');
     // A page of one model wants its name.

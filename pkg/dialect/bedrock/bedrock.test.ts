@@ -99,6 +99,10 @@ describe('a Converse request', () => {
     [{ messages, additionalModelRequestFields: { model: 'x' } }, 'additionalModelRequestFields.model'],
     [{ messages, additionalModelRequestFields: { prompt: 'x' } }, 'additionalModelRequestFields.prompt'],
     [{ messages, additionalModelRequestFields: { max_gen_len: 9 } }, 'additionalModelRequestFields.max_gen_len'],
+    [
+      { messages, additionalModelRequestFields: { inferenceConfig: { maxTokens: 9 } } },
+      'additionalModelRequestFields.inferenceConfig',
+    ],
     [{ messages, inferenceConfig: { maxTokens: '9' } }, 'inferenceConfig.maxTokens'],
     [{ messages, inferenceConfig: { MaxTokens: 9 } }, 'inferenceConfig.maxTokens'],
     [
@@ -125,6 +129,8 @@ describe('a Converse request', () => {
   it('is limited; fields of the model’s own may cut its answer', () => {
     expect(limited(path, { messages }, 5)).toEqual({ messages, inferenceConfig: { maxTokens: 5 } });
     expect(request(path, { messages }).stops).toBe(false);
+    const amazons = { inferenceConfig: { topK: 20 } };
+    expect(request(path, { messages, additionalModelRequestFields: amazons }).stops).toBe(true);
     expect(request(path, { messages, additionalModelRequestFields: { thinking: { type: 'enabled' } } }).stops).toBe(
       true,
     );

@@ -30,7 +30,11 @@ export const converseRequest = object({
   }),
   guardrailConfig: object(named(['guardrailIdentifier', 'guardrailVersion', 'trace', 'streamProcessingMode'], lone)),
   // The model's own words: none that set another limit, model, server or store.
-  additionalModelRequestFields: object(blockedInvoke),
+  additionalModelRequestFields: object({
+    ...blockedInvoke,
+    // Amazon's own models take one more setting there.
+    inferenceConfig: object({ topK: number }, { rest: refused }),
+  }),
   additionalModelResponseFieldPaths: list(lone),
   requestMetadata: free,
   performanceConfig: object({ latency: lone }),

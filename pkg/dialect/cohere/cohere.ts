@@ -38,6 +38,6 @@ export const cohere: Dialect = {
   },
   // vLLM sends OpenAI's behind `message-end`.
   endMarker: (data) => data === '[DONE]',
-  errorEvent: undefined,
+  errorEvent: 'message-end',
   refusal,
 };

@@ -42,7 +42,7 @@ export function describedMethod(
     const fields = new Map<number, FieldType>();
     const made: MessageType = { typeName, fields, gathers: true };
     types.set(typeName, made);
-    for (const field of set.messages.get(typeName) ?? [])
+    for (const field of set.messages.get(typeName)?.values() ?? [])
       fields.set(field.number, {
         name: field.name,
         kind: field.kind,
@@ -132,7 +132,7 @@ class Shapes {
     const fields = new Map<string, Shape>();
     const shape: Shape = { fields, ...(tree === undefined && { nests: true }) };
     if (tree === undefined) this.#closed.set(type, shape);
-    for (const field of this.#set.messages.get(type) ?? [])
+    for (const field of this.#set.messages.get(type)?.values() ?? [])
       fields.set(field.name, this.#field(field, tree?.below.get(field.name)));
     return shape;
   }
