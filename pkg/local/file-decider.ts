@@ -44,6 +44,8 @@ export function createFileDecider(options: {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
   readonly breakGlass?: BreakGlass | undefined;
+  /** Whose token was taken back. Default: nobody's. */
+  readonly revokes?: ((who: Identity) => boolean) | undefined;
   readonly find: (name: string) => Case | undefined;
   /** Brings it to what votes and time come to. */
   readonly settle: (one: Case) => void;
@@ -63,7 +65,8 @@ export function createFileDecider(options: {
       verifier = { key, verifier: options.verifiers(providers) };
     }
     const result = await verifier.verifier.verify({ token, certificate: undefined });
-    if (result.kind === 'proven') return result.identity;
+    if (result.kind === 'proven')
+      return options.revokes?.(result.identity) === true ? 'unauthenticated' : result.identity;
     return result.kind === 'refused' && result.reason === 'identity_unavailable'
       ? 'identity_unavailable'
       : 'unauthenticated';

@@ -237,13 +237,14 @@ describe('many', () => {
       process.stderr.write(
         `${heldAtOnce} held at once after ${Math.round(heldMs)} ms; most memory, MB: sidecar ${Math.round(ofSidecar)}, controller ${Math.round(ofController)}\n`,
       );
-      expect(ofSidecar).toBeLessThan(400);
-      expect(ofController).toBeLessThan(400);
+      // Of 1,000: 130 and 167, of 200: 100 and 145; what the collector has not looked at yet varies.
+      expect(ofSidecar).toBeLessThan(200);
+      expect(ofController).toBeLessThan(250);
     } finally {
       for (const connection of connections) connection.close();
       await second.kill();
     }
-  }, 600_000);
+  }, 1_200_000);
 });
 
 describe('killed without a word while callers are held', () => {

@@ -90,8 +90,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async position(source, chain) {
       const number = await sourceNumber(source);
       if (number === undefined) return undefined;
-      const [row] = await write('SELECT sequence, hash FROM chain WHERE source = $1 AND name = $2', [number, chain]);
-      return row === undefined ? undefined : { sequence: Number(row['sequence']), hash: String(row['hash']) };
+      const [row] = await write('SELECT sequence, hash, newest FROM chain WHERE source = $1 AND name = $2', [
+        number,
+        chain,
+      ]);
+      if (row === undefined) return undefined;
+      const at = { sequence: Number(row['sequence']), hash: String(row['hash']) };
+      return row['newest'] === null ? at : { ...at, newest: Number(row['newest']) };
     },
     append: (additions) => log.turn((turn) => append(turn, additions)),
     async lineHash(source, chain, sequence) {
@@ -134,6 +139,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         [before],
       );
       return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
+    },
+    async authorities(from, atMost) {
+      const rows = await read(
+        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"authorities"') AND id >= $1 ORDER BY id LIMIT $2`,
+        [from, atMost],
+      );
+      return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
     },
     node: createNodeReader(read),
     blockLines: (entry) => blockLines(read, entry),
