@@ -20,6 +20,8 @@ const store = {
     for (;;) yield 'x'.repeat(1_000);
   },
   blockLines: () => Promise.resolve(undefined),
+  holds: () => Promise.resolve([]),
+  entries: () => Promise.resolve([{ index: 2, text: '{}' }]),
   log: () => Promise.resolve({ size: 1, root: Buffer.alloc(32), at: 1 }),
 } as unknown as RecordStore;
 
@@ -255,6 +257,19 @@ describe('what one account puts on record', () => {
     await asked;
     expect(one.statusCode).toBe(429);
   });
+});
+
+test.each([
+  ['/v1/holds', 'holds', 'all'],
+  ['/v1/log/entries?from=2', 'entries', 'from 2'],
+  ['/v1/log/entries?from=2&lines=false', 'entries', 'from 2'],
+])('who reads what others asked and held, at %s, is on record first', async (path, what, question) => {
+  const one = peer();
+  const asked = ask('ana', one, { path });
+  await turns();
+  one.destroy();
+  await asked;
+  expect([one.statusCode, noted]).toEqual([200, [{ type: 'read', at: clock.now(), who: 'ana', what, question }]]);
 });
 
 describe('a question that is refused', () => {

@@ -35,7 +35,11 @@ const question: Readonly<Record<string, Schema>> = {
   issuer: text,
   model: text,
   operation: text,
-  outcome: { type: 'string', enum: ['completed', 'refused', 'aborted', 'failed', 'ended'] },
+  outcome: {
+    type: 'string',
+    enum: ['completed', 'refused', 'aborted', 'failed', 'ended', 'open'],
+    description: '`open`: has not ended, or its end has not come.',
+  },
   code: { type: 'string', description: 'Of a refusal: docs/errors.md.' },
   status: { ...whole, maximum: 999 },
   tags: {
@@ -44,8 +48,11 @@ const question: Readonly<Record<string, Schema>> = {
     description: '`rule:NAME`, `act:masked`, `by:Email`, `observed:NAME`, `open:…`: all of them.',
   },
   text: { type: 'string', description: 'Words that all occur in what was asked and answered.' },
+  label: { type: 'string', description: 'A rule acted whose name ends with this, whatever its policy.' },
   minDurationMs: whole,
+  maxDurationMs: whole,
   minBytes: whole,
+  maxBytes: whole,
   cursor: { type: 'string', description: 'Of the page before.' },
   limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
 };
@@ -143,9 +150,10 @@ const operations: Readonly<Record<string, Operation>> = {
     }),
   },
   'POST /v1/export': {
-    summary: 'Every session that is found, with its lines. `limit` counts for nothing.',
+    summary:
+      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: a line with their number, `unsearched`.',
     body: ref('Question'),
-    answer: object({ session: ref('Session'), lines }),
+    answer: object({ session: ref('Session'), lines, unsearched: whole }, ['session', 'lines', 'unsearched']),
     lines: true,
   },
   'GET /v1/sessions/{session}': {

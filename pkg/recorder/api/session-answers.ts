@@ -95,20 +95,26 @@ export async function* sessionsPage(store: Lines, page: SessionPage): AsyncItera
   yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${page.unsearched ?? 0}}\n`;
 }
 
-/** Every session that is found, with its lines, as JSON lines. */
+/**
+ * Every session that is found, with its lines, as JSON lines. Of a question by text that the index could not answer whole, a last line says so:
+ * `{"unsearched":BLOCKS}`.
+ */
 export async function* exported(
   store: Lines & Pick<RecordStore, 'search'>,
   query: SessionQuery,
 ): AsyncIterable<string> {
   let { cursor } = query;
+  let unsearched = 0;
   do {
     const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
     for (const session of page.sessions) {
       yield* whole(store, session);
       yield '\n';
     }
+    unsearched = Math.max(unsearched, page.unsearched ?? 0);
     ({ cursor } = page);
   } while (cursor !== undefined);
+  if (unsearched > 0) yield `${JSON.stringify({ unsearched })}\n`;
 }
 
 /**

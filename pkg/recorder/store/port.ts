@@ -295,7 +295,13 @@ export interface SessionQuery {
   /** Words that all occur in the session's texts, in any order. */
   readonly text?: string;
   readonly minDurationMs?: number;
+  readonly maxDurationMs?: number;
   readonly minBytes?: number;
+  readonly maxBytes?: number;
+  /** Only such as have not ended, or whose end has not come. */
+  readonly open?: boolean;
+  /** Of a label or a guard: that a rule acted whose name ends with this, whatever its policy. */
+  readonly label?: string;
   /** Of the page before. */
   readonly cursor?: string;
   /** 1 to 1,000. */

@@ -3,6 +3,11 @@ import { StoreError } from '../store-error.ts';
 /** Most words of one question. */
 const mostWords = 16;
 
+/** Rules with the name of one label, over all policies. */
+export const mostRulesNamed = 500;
+export const tooManyRules = (): StoreError =>
+  new StoreError('query', `more than ${mostRulesNamed} rules have the name of that label: ask for one by its policy`);
+
 /** The words of a question, as indices take them. @throws StoreError query */
 export function wordsOf(text: string): readonly string[] {
   const words = text.normalize('NFC').match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];

@@ -312,6 +312,14 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ session: sessionId(2) })).toEqual(ids(2));
       expect(await find({ minDurationMs: 13 })).toEqual([]);
       expect(await find({ minBytes: 300 })).toEqual(ids(3, 2, 1));
+      expect(await find({ maxDurationMs: 12 })).toEqual(ids(3, 2, 1));
+      expect(await find({ maxDurationMs: 11 })).toEqual([]);
+      expect(await find({ maxBytes: 300 })).toEqual(ids(3, 2, 1));
+      expect(await find({ minBytes: 1, maxBytes: 299 })).toEqual([]);
+      expect(await find({ label: 'no-secrets' })).toEqual(ids(2));
+      expect(await find({ label: 'secrets' })).toEqual([]);
+      expect(await find({ label: 'no%secrets' })).toEqual([]);
+      expect(await find({ open: true })).toEqual([]);
       expect(await find({ operation: 'Chat', issuer: 'https://idp.test' })).toEqual(ids(2, 1));
     });
 
