@@ -150,6 +150,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     audit,
     onRecorded: (taken) => (taken ? metrics.auditWritten(1) : metrics.auditFailed()),
     breakGlass: settings.breakGlass,
+    onBreakGlass: () => metrics.glassBroken(),
     // People decide seldom: the list is looked through anew.
     ...(revocations !== undefined && {
       revokes: (who) => compileRevocations(revocations.current()).revokes(who, clock.now()),

@@ -46,6 +46,8 @@ export interface FileApprovalsOptions {
   readonly onRecorded?: (taken: boolean) => void;
   /** Who may approve alone; undefined: nobody. */
   readonly breakGlass?: BreakGlass | undefined;
+  /** One of them did; for a metric. */
+  readonly onBreakGlass?: () => void;
   /** Whose token was taken back: they decide nothing. Default: nobody's. */
   readonly revokes?: (who: Identity) => boolean;
   readonly limits?: Partial<FileApprovalLimits>;
