@@ -26,7 +26,8 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --detector NAME        that found something          --session ID          request id of a receipt
   --text WORDS           words that were asked or answered, all of them
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
-  --min-duration MS      --max-duration MS;  --min-bytes NUMBER, --max-bytes NUMBER
+  --min-duration MS      --max-duration MS
+  --min-bytes NUMBER     --max-bytes NUMBER
   --limit NUMBER         default 100; --all: every page
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
