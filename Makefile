@@ -96,10 +96,11 @@ cluster-build-apiserver:
 	@test/cluster/build.sh --api-server
 
 .PHONY: run
-run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file APPROVALS=folder GRANTS=folder]
+run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file APPROVALS=folder GRANTS=folder REVOCATIONS=file]
 	$(NODE) $(SIDECAR_FLAGS) dist/sidecar.js --policy "$(POLICY)" --upstream "$(UPSTREAM)" --listen "$(or $(LISTEN),127.0.0.1:8443)" \
 	  --admin "$(or $(ADMIN),127.0.0.1:9090)" --data "$(or $(DATA),.sidegate)" --audit "$(or $(AUDIT),.sidegate/audit.jsonl)" \
-	  $(if $(APPROVALS),--approvals "$(APPROVALS)") $(if $(GRANTS),--grants "$(GRANTS)")
+	  $(if $(APPROVALS),--approvals "$(APPROVALS)") $(if $(GRANTS),--grants "$(GRANTS)") \
+	  $(if $(REVOCATIONS),--revocations "$(REVOCATIONS)")
 
 .PHONY: demo
 demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... [MODEL=name UPSTREAM_KEY_FILE=file] uses your own model server

@@ -21,7 +21,7 @@ process.exitCode = await run(process.argv.slice(2), {
   checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
   publicRoots: rootCertificates,
   now: () => systemClock.now(),
-  sleep: (milliseconds) => sleep(milliseconds),
+  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, signal === undefined ? {} : { signal }),
   screenRows: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
   openCluster,
   login: loginIo(),

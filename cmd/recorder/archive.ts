@@ -5,16 +5,18 @@ import type { Archiver, RecordStore } from '../../pkg/recorder/index.ts';
 import type { Meters } from '../../pkg/telemetry/index.ts';
 import type { ArchiveSettings } from './settings.ts';
 
-/** Archives the log where the settings say so, and counts. */
+/** Archives the log where the settings say so, and counts. @param options.key Undefined: nothing is signed, and so nothing archived. */
 export async function archiveLog(options: {
-  readonly settings: ArchiveSettings;
+  readonly settings: ArchiveSettings | undefined;
   readonly store: RecordStore;
-  readonly key: KeyObject;
+  readonly key: KeyObject | undefined;
+  readonly olderKeys: readonly KeyObject[];
   readonly meters: Meters;
   readonly clock: Clock;
   readonly logger: Logger;
-}): Promise<Archiver> {
-  const { settings, store, key, meters, clock, logger } = options;
+}): Promise<Archiver | undefined> {
+  const { settings, store, key, olderKeys, meters, clock, logger } = options;
+  if (settings === undefined || key === undefined) return undefined;
   const what = { name: 'what', values: ['segment', 'head'] };
   const written = meters.counter('sidegate_recorder_archived_total', 'Objects written into the archive.', [what]);
   const bytes = meters.counter('sidegate_recorder_archived_bytes_total', 'Bytes of those objects.');
@@ -26,6 +28,7 @@ export async function archiveLog(options: {
     store,
     objects: await openArchive(settings.location),
     key,
+    olderKeys,
     lock: settings.lock,
     clock,
     logger,

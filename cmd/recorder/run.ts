@@ -13,6 +13,7 @@ import type { LogKeys } from '../../pkg/record/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
 import {
+  controllersOf,
   createAuditAuthorizer,
   createAuditServer,
   createCommitter,
@@ -22,6 +23,7 @@ import {
   keepAuthorities,
   keepHeads,
   keepUp,
+  needPublished,
   publishHeads,
   recorderMetrics,
   shareStreams,
@@ -41,6 +43,9 @@ import { webConsole } from './web-console.ts';
 /** All that the log had; undefined: it has none. */
 const keysOf = (key: KeyObject | undefined, older: readonly KeyObject[]): LogKeys | undefined =>
   key === undefined ? undefined : [...older, key];
+
+/** A database may have several hosts; of an embedded store there is one, and whoever made it again from an archive knows what it lacks. */
+const isShared = ({ publishHeads, store }: Settings): boolean => publishHeads && 'database' in store;
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
@@ -81,12 +86,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onCommit: metrics.committed,
     onFailure: metrics.commitFailed,
   });
-  const archiver =
-    settings.archive === undefined || key === undefined
-      ? undefined
-      : await archiveLog({ settings: settings.archive, store, key, meters, clock, logger });
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const { namespace } = settings;
+  const keys = keysOf(key, olderKeys);
+  if (isShared(settings) && keys !== undefined) await needPublished({ client, store, namespace, keys, clock, logger });
+  const archiver = await archiveLog({ settings: settings.archive, store, key, olderKeys, meters, clock, logger });
   const publisher = settings.publishHeads
     ? publishHeads({
         client,
@@ -94,7 +98,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         namespace,
         clock,
         logger,
-        keys: keysOf(key, olderKeys),
+        keys,
         serverTime: client.serverTime,
         onResult: metrics.headPublished,
       })
@@ -164,6 +168,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
+    isController: controllersOf(namespace),
     ...(people !== undefined && webConsole({ settings, people, store, serving, meters, clock, logger })),
   });
   const stopShipping = shipLog({ settings, opened, meters, clock, logger });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { compileSnapshot } from '../../pkg/core/index.ts';
+import { compileRevocations, compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
@@ -20,6 +20,7 @@ import {
   decisionSocket,
   fileCredentialSource,
   fileGrantSource,
+  fileRevocationSource,
   filePolicySource,
   noApprovals,
   openApprovalFiles,
@@ -137,6 +138,10 @@ export async function runFiles(settings: Settings): Promise<void> {
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
+  const revocations =
+    settings.revocations === undefined
+      ? undefined
+      : await fileRevocationSource({ file: settings.revocations, clock, logger });
   const approvals = await approvalsIn(settings.approvals, {
     policy,
     verifiers,
@@ -145,6 +150,11 @@ export async function runFiles(settings: Settings): Promise<void> {
     audit,
     onRecorded: (taken) => (taken ? metrics.auditWritten(1) : metrics.auditFailed()),
     breakGlass: settings.breakGlass,
+    onBreakGlass: () => metrics.glassBroken(),
+    // People decide seldom: the list is looked through anew.
+    ...(revocations !== undefined && {
+      revokes: (who) => compileRevocations(revocations.current()).revokes(who, clock.now()),
+    }),
   });
   const grants =
     settings.grants === undefined
@@ -158,6 +168,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     proxyOf,
     approvals: approvals.gate,
     ...(grants === undefined ? {} : { grants }),
+    ...(revocations === undefined ? {} : { revocations }),
     audit,
     upstreamUrl: settings.upstream.origin,
     upstream,
@@ -190,6 +201,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     tls.close();
     await approvals.close();
     grants?.close();
+    revocations?.close();
     await limitStore?.close();
     await policy.close();
     credentials.close();

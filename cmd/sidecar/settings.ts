@@ -41,6 +41,8 @@ export interface Settings {
   readonly breakGlass: BreakGlass | undefined;
   /** Folder with InferenceGrant YAML; unset: there are none. */
   readonly grants: string | undefined;
+  /** File with revocations, a line each; unset: there are none. */
+  readonly revocations: string | undefined;
   /** Server that counts limits of scope `Policy`; unset: it is as if it were down. */
   readonly limitStore: LimitStoreSettings | undefined;
   readonly logLevel: LogLevel;
@@ -73,6 +75,9 @@ const flags = {
   'break-glass-group': { help: 'groups of that issuer, joined by commas' },
   'break-glass-user': { help: 'subjects of that issuer, joined by commas' },
   grants: { help: 'folder with InferenceGrant YAML: access for a time' },
+  revocations: {
+    help: 'file with tokens and subjects that are taken back, a JSON object a line; while it cannot be read nobody is let in',
+  },
   ...limitStoreFlags,
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
   grace: { help: 'seconds that requests under way may take after SIGTERM', fallback: '30' },
@@ -112,6 +117,7 @@ export function parseSettings(
     approvals: read.optional('approvals'),
     breakGlass: readBreakGlass(read),
     grants: read.optional('grants'),
+    revocations: read.optional('revocations'),
     limitStore: readLimitStore(read, 'on loopback'),
     logLevel: read.logLevel('log-level'),
     graceMs: read.number('grace', 'seconds', longestSeconds) * 1_000,

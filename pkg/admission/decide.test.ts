@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { silentLogger } from '../base/index.ts';
 import { grantName } from '../crd/index.ts';
-import { createDecide } from './index.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { createDecide, createGrantRate } from './index.ts';
 import type { DecideOptions } from './index.ts';
 import { request, testHooks } from './testing/hooks.ts';
 
@@ -30,7 +31,9 @@ function build(more: Partial<DecideOptions> = {}) {
       asked.push({ username, groups, accounts });
       return Promise.resolve(groups.includes('editors'));
     },
-    noteChanger: ({ namespace, uid }, user) => Promise.resolve(void noted.push(`${namespace} ${uid} ${user}`)),
+    noteChanger: ({ namespace, uid, resourceVersion }, user) =>
+      Promise.resolve(void noted.push(`${namespace} ${uid}@${resourceVersion} ${user}`)),
+    grantRate: { take: () => undefined },
     clock,
     events: hooks.hook.events,
     metrics: hooks.metrics,
@@ -232,7 +235,7 @@ describe('the resources themselves', () => {
     name?: string,
   ) => {
     const spec = { ...grantSpec, ...more };
-    const object = { metadata: { name: name ?? grantName(spec), uid: 'u-1' }, spec };
+    const object = { metadata: { name: name ?? grantName(spec), uid: 'u-1', resourceVersion: '7' }, spec };
     return request({
       operation,
       group: 'sidegate.dev',
@@ -275,7 +278,7 @@ describe('the resources themselves', () => {
     const { decide, noted } = build();
     for (const user of ['kim', 'lea', 'stranger', controller]) await decide(of('grant', 'DELETE', user));
     await decide({ ...of('grant', 'DELETE', 'max'), dryRun: true });
-    expect(noted).toEqual(['ml u-1 kim', 'ml u-1 lea']);
+    expect(noted).toEqual(['ml u-1@7 kim', 'ml u-1@7 lea']);
     const away = build({ noteChanger: () => Promise.reject(new Error('away')) });
     expect(await away.decide(of('grant', 'DELETE', 'kim'))).toEqual({ allowed: true });
     expect(await away.render()).toContain('sidegate_webhook_events_dropped_total{why="failed"} 1');
@@ -340,6 +343,28 @@ describe('the resources themselves', () => {
     expect(await said([], ['eve.example/keep'])).toBe('finalizers');
     expect(await said(['foregroundDeletion', 'x/y'], ['x/y'])).toBe('allowed');
     expect(await said(['x/y'], ['x/z'])).toBe('finalizers');
+  });
+
+  test('grants are asked for as often as people can be told of, and taken back whenever', async () => {
+    const rate = createGrantRate(fakeClock(), { user: [0.1, 2], namespace: [0.5, 3] });
+    const { decide } = build({ grantRate: rate });
+    const said = async (user: string, operation: 'CREATE' | 'DELETE' = 'CREATE', dryRun = false) => {
+      const verdict = await decide({ ...of('grant', operation, user, { requestedBy: user }), dryRun });
+      return verdict.allowed ? 'allowed' : `${verdict.status} ${code(verdict.message)}`;
+    };
+    // What is refused, or tried, takes nothing.
+    for (let times = 0; times < 5; times++) {
+      expect(await said('kim', 'CREATE', true)).toBe('allowed');
+      expect(code((await decide(of('grant', 'CREATE', 'kim', { expiresAt: at }))).message)).toBe('expired');
+    }
+    expect([await said('kim'), await said('kim', 'DELETE'), await said('kim'), await said('kim')]).toEqual([
+      'allowed',
+      'allowed',
+      'allowed',
+      '429 too_often',
+    ]);
+    expect([await said('lea'), await said('max')]).toEqual(['allowed', '429 too_often']);
+    for (const user of ['kim', 'lea']) expect(await said(user, 'DELETE')).toBe('allowed');
   });
 
   test('what it is not asked about is refused', async () => {

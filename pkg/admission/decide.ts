@@ -10,6 +10,7 @@ import { grantName, longGrantField } from '../crd/index.ts';
 import type { MayBecome } from '../kube/index.ts';
 import type { MayApprove } from './decide-access.ts';
 import { decidableOf, voteFault } from './decide-entry.ts';
+import type { GrantRate } from './grant-rate.ts';
 import type { NoteChanger } from './note-changer.ts';
 import type { AdmissionMetrics } from './metrics.ts';
 import { unexpected } from './mutate.ts';
@@ -25,6 +26,7 @@ export interface DecideOptions {
   readonly mayApprove: MayApprove;
   readonly mayBecome: MayBecome;
   readonly noteChanger: NoteChanger;
+  readonly grantRate: GrantRate;
   readonly clock: Clock;
   readonly events: EventSink;
   readonly metrics: AdmissionMetrics;
@@ -139,11 +141,24 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
   const noteWho = async (request: AdmissionRequest): Promise<void> => {
     const { user, namespace, name } = request;
     try {
-      await options.noteChanger({ namespace, uid: uidOf(request) ?? '' }, user);
+      const { resourceVersion } = metadataOf(request.oldObject);
+      const version = typeof resourceVersion === 'string' ? resourceVersion : '';
+      await options.noteChanger({ namespace, uid: uidOf(request) ?? '', resourceVersion: version }, user);
     } catch (error) {
       metrics.eventDropped('failed');
       logger.warn('who takes a grant back could not be noted', { namespace, name, error: describeError(error) });
     }
+  };
+
+  /** Of a dry run people are told nothing. */
+  const tooOften = ({ namespace, user, dryRun }: AdmissionRequest): Verdict | undefined => {
+    const whose = dryRun ? undefined : options.grantRate.take({ namespace, user });
+    if (whose === undefined) return undefined;
+    const who = whose === 'user' ? 'you ask' : `people of ${namespace} ask`;
+    return refusal(
+      `[too_often] ${who} for access too often: people are told of each grant; fix: wait some minutes, or ask for one grant that covers more`,
+      { status: 429 },
+    );
   };
 
   const onGrant = async (request: AdmissionRequest): Promise<Verdict> => {
@@ -168,7 +183,7 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
         return refusal(
           `[name] metadata.name must be made of spec, so that what is approved is what was read; fix: write metadata.name: ${name}, or ask with kubectl sidegate access request of this release`,
         );
-      return allowed;
+      return tooOften(request) ?? allowed;
     }
     if (operation === 'DELETE') {
       // The controller removes those that are long over.

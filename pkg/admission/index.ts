@@ -5,6 +5,7 @@ export { createBreakGlass, createConnect } from './connect.ts';
 export type { ConnectOptions } from './connect.ts';
 export { createDecide } from './decide.ts';
 export type { DecideOptions } from './decide.ts';
+export { createGrantRate } from './grant-rate.ts';
 export { createNoteChanger } from './note-changer.ts';
 export { createMayApprove } from './decide-access.ts';
 export { createHandler } from './handler.ts';

@@ -5,6 +5,7 @@ import { isKubeError, resources } from '../kube/index.ts';
 import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
 import type { Command, CommandIo } from './command.ts';
 import type { Flags } from './flags.ts';
+import { answerFlags, answerUsage, printValue } from './output.ts';
 
 const usage = `sidegate access revoke-token (--token FILE | --issuer URL --token-id JTI | --issuer URL --subject SUB) [flags]
 
@@ -21,7 +22,7 @@ stands in ConfigMap ${controlPlane.revocations} of Sidegate's namespace; the cha
   --reason TEXT          for whoever reads the list
   --undo NAME            takes an entry of the list back
   --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
-${clusterUsage}`;
+${answerUsage}${clusterUsage}`;
 
 /** Clocks differ: a token that has expired here counts a moment longer elsewhere. */
 const graceMs = 300_000;
@@ -98,6 +99,7 @@ export const accessRevokeTokenCommand: Command = {
       reason: { kind: 'text' },
       undo: { kind: 'text' },
       system: { kind: 'text' },
+      ...answerFlags,
     },
     positionals: { name: 'nothing', least: 0, most: 0 },
     faults: faultsOf,
@@ -108,7 +110,8 @@ export const accessRevokeTokenCommand: Command = {
       const undo = flags.text('undo');
       if (undo !== undefined) {
         await write(undo, null);
-        io.stdout(`${undo} taken back: what it named counts again\n`);
+        if (!printValue({ name: undo, undone: true }, flags, io))
+          io.stdout(`${undo} taken back: what it named counts again\n`);
         return 0;
       }
       const entry = entryOf(flags, io);
@@ -123,13 +126,15 @@ export const accessRevokeTokenCommand: Command = {
       const until = new Date(ends === undefined || wanted !== undefined ? io.now() + ms : ends + graceMs).toISOString();
       const name = `revocation-${randomId().slice(0, 12)}`;
       const reason = flags.text('reason');
+      const written = { ...what, until, ...(reason !== undefined && { reason }) };
       try {
-        await write(name, JSON.stringify({ ...what, until, ...(reason !== undefined && { reason }) }));
+        await write(name, JSON.stringify(written));
       } catch (error) {
         if (!isTooLong(error)) throw error;
         io.stderr(`nothing was revoked: the list holds no more than 1 MiB, and this would be more. ${roomHint}\n`);
         return 1;
       }
+      if (printValue({ name, ...written }, flags, io)) return 0;
       io.stdout(`${name}: ${what.subject === undefined ? 'the token' : 'the subject'} is refused until ${until}\n`);
       return 0;
     },

@@ -3,13 +3,14 @@ import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
 import type { Grant } from './decisions.ts';
 import { folderUsage, storeCommand } from './folder-store.ts';
+import { answerFlags, answerUsage, printValue } from './output.ts';
 
 const usage = `sidegate access revoke NAME [flags]
 
 Takes a grant back: your own, or as one who may approve it anybody's. Within a second no sidecar lets anything through on it, and
-streams that rest on it end.
+streams that rest on it end. With -o the grant as it was.
 
-${folderUsage}${clusterUsage}`;
+${answerUsage}${folderUsage}${clusterUsage}`;
 
 export const accessRevokeCommand: Command = {
   name: 'access revoke',
@@ -18,17 +19,14 @@ export const accessRevokeCommand: Command = {
   names: 'Grant',
   run: storeCommand({
     usage,
-    flags: {},
+    flags: answerFlags,
     positionals: { name: 'NAME', least: 1, most: 1 },
     async act(flags, { client, namespace }, io) {
       const name = flags.positionals[0] ?? '';
-      const { metadata } = await client.get<Grant>(resources.inferenceGrants, { namespace, name });
-      await client.delete(
-        resources.inferenceGrants,
-        { namespace, name },
-        metadata.uid === undefined ? {} : { uid: metadata.uid },
-      );
-      io.stdout(`InferenceGrant ${namespace}/${name} taken back\n`);
+      const grant = await client.get<Grant>(resources.inferenceGrants, { namespace, name });
+      const { uid } = grant.metadata;
+      await client.delete(resources.inferenceGrants, { namespace, name }, uid === undefined ? {} : { uid });
+      if (!printValue(grant, flags, io)) io.stdout(`InferenceGrant ${namespace}/${name} taken back\n`);
       return 0;
     },
   }),

@@ -109,13 +109,45 @@ test('as JSON, one object a line', async () => {
   await end();
 });
 
-test('who may not look is told so, and it ends', async () => {
+test.each([0, 1])(
+  '--for counts from the start, also where the API server does not answer its question %i',
+  async (good) => {
+    let asked = 0;
+    const { client } = cluster(() => []);
+    const page = (...[, , { signal }]: [unknown, unknown, { signal?: AbortSignal }]): Promise<object> =>
+      asked++ < good
+        ? Promise.resolve({ items: [], resourceVersion: '1', continueToken: undefined })
+        : new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('given up'))));
+    const { errors, lines, end } = watching({ ...client, page } as unknown as KubeClient);
+    await until(() => asked === good + 1);
+    expect(await end()).toMatchObject({ code: 1 });
+    expect([lines, errors]).toEqual([[], ['the API server has not shown what there is within --for\n']]);
+  },
+);
+
+test.each(['json', 'yaml'])('-o %s, which would need an end, is refused with what there is', async (format) => {
+  expect(await sidegateCommand(['approvals', 'watch', '-o', format])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('-o must be one of text, jsonl'),
+  });
+});
+
+test('who may not look is told so, and it ends: nothing keeps the process until --for is over', async () => {
   const client = {
     page: () => Promise.reject(new KubeError('refused', 'you cannot list', { status: 403 })),
     close: () => undefined,
   } as unknown as KubeClient;
-  const ran = await sidegateCommand(['approvals', 'watch'], {
-    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
-  });
-  expect(ran).toMatchObject({ code: 1, out: '', err: 'you cannot list\n' });
+  const openCluster = () => Promise.resolve({ client, namespace: 'ml' });
+  const asleep: (AbortSignal | undefined)[] = [];
+  for (const more of [[], ['--for', '60']]) {
+    const ran = await sidegateCommand(['approvals', 'watch', ...more], {
+      openCluster,
+      sleep(_ms, signal) {
+        asleep.push(signal);
+        return new Promise(() => undefined);
+      },
+    });
+    expect(ran).toMatchObject({ code: 1, out: '', err: 'you cannot list\n' });
+  }
+  expect(asleep.map((signal) => signal?.aborted)).toEqual([true]);
 });

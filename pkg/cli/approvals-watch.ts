@@ -17,7 +17,7 @@ second.
 
   -o, --output FORMAT    text or jsonl; default text. jsonl: {"at": TIME, "approval": {…}}, one a line
   -A, --all-namespaces   of every namespace
-  --for SECONDS          end after so long
+  --for SECONDS          end after so long from the start; code 1 where the API server has shown nothing until then
 ${folderUsage}${clusterUsage}`;
 
 const everyMs = 1_000;
@@ -51,8 +51,10 @@ function printer(format: string | undefined, io: CommandIo) {
   };
 }
 
-async function sleepUntil(end: number, io: CommandIo): Promise<void> {
-  for (let left = end - io.now(); left > 0; left = end - io.now()) await io.sleep(Math.min(left, longestSleepMs));
+/** @throws AbortError once the signal says so */
+async function sleepUntil(end: number, io: CommandIo, signal: AbortSignal): Promise<void> {
+  for (let left = end - io.now(); left > 0; left = end - io.now())
+    await io.sleep(Math.min(left, longestSleepMs), signal);
 }
 
 /** Said to the person where a watch does not come back by itself at once. */
@@ -63,18 +65,31 @@ const tellingLogger = (io: Pick<CommandIo, 'stderr'>): Logger => ({
   with: () => tellingLogger(io),
 });
 
-interface Watched {
+interface Watching {
+  readonly client: KubeClient;
   readonly namespace: string | undefined;
-  /** Epoch milliseconds. */
-  readonly end: number;
   readonly shown: ReturnType<typeof printer>;
+  /** Settles at the end; undefined: there is none. */
+  readonly over: Promise<void> | undefined;
+  /** Ends what waits. */
+  readonly signal: AbortSignal;
 }
 
 /** @throws KubeError where the first question is refused; what ends a watch later is waited out. */
-async function watchCluster(client: KubeClient, { namespace, end, shown }: Watched, io: CommandIo): Promise<ExitCode> {
+async function watchCluster(
+  { client, namespace, shown, over, signal }: Watching,
+  io: Pick<CommandIo, 'stderr' | 'sleep'>,
+): Promise<ExitCode> {
   const selection = { namespace };
+  /** Whether it came before the end. */
+  const inTime = (work: Promise<unknown>): Promise<boolean> =>
+    Promise.race([work.then(() => true), ...(over === undefined ? [] : [over.then(() => false)])]);
+  const late = (): ExitCode => {
+    io.stderr('the API server has not shown what there is within --for\n');
+    return 1;
+  };
   // A cache asks for ever: whoever may not look, or asks nobody, is told so.
-  await client.page(resources.inferenceApprovals, selection, { limit: 1 });
+  if (!(await inTime(client.page(resources.inferenceApprovals, selection, { limit: 1, signal })))) return late();
   const cache = createCache<Approval>({
     client,
     resource: resources.inferenceApprovals,
@@ -89,8 +104,9 @@ async function watchCluster(client: KubeClient, { namespace, end, shown }: Watch
     else if (before !== undefined) shown.forget(before);
   });
   try {
-    await cache.whenSynced();
-    await sleepUntil(end, io);
+    if (!(await inTime(cache.whenSynced()))) return late();
+    if (over !== undefined) await over;
+    else for (;;) await io.sleep(longestSleepMs, signal);
   } finally {
     await cache.stop();
   }
@@ -115,8 +131,19 @@ export const approvalsWatchCommand: Command = {
     async act(flags, { client, namespace, cluster }, io) {
       const end = io.now() + secondsOf(flags) * 1_000;
       const shown = printer(flags.text('output'), io);
-      const watched = { namespace: flags.on('all-namespaces') ? undefined : namespace, end, shown };
-      if (cluster !== undefined) return await watchCluster(cluster, watched, io);
+      if (cluster !== undefined) {
+        const ending = new AbortController();
+        const { signal } = ending;
+        const over = Number.isFinite(end) ? sleepUntil(end, io, signal) : undefined;
+        over?.catch(() => undefined);
+        const from = flags.on('all-namespaces') ? undefined : namespace;
+        try {
+          return await watchCluster({ client: cluster, namespace: from, shown, over, signal }, io);
+        } finally {
+          // What sleeps keeps the process.
+          ending.abort();
+        }
+      }
       for (;;) {
         const present = await client.list<Approval>(resources.inferenceApprovals, { namespace });
         shown.keep(present);

@@ -29,7 +29,8 @@ export interface CommandIo {
   readonly publicRoots: readonly string[];
   /** Epoch milliseconds. */
   now(): number;
-  sleep(milliseconds: number): Promise<void>;
+  /** @throws AbortError once the signal says so: until then it keeps the process */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
   /** Lines of the terminal that `stdout` is; undefined: it is none. */
   screenRows?(): number | undefined;
   /** @throws Error where no kubeconfig names a cluster. Undefined flags: kubectl's own choice, or in a pod its own account. */

@@ -3,6 +3,7 @@ import { resources } from '../kube/index.ts';
 import type { KubeObject, KubeResource } from '../kube/index.ts';
 import { clusterCommand, clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
+import { answerFlags, answerUsage, printValue } from './output.ts';
 
 const usage = `sidegate enable KIND/NAME [flags]
 
@@ -11,7 +12,7 @@ prints the patch, and so starts a rollout: its new pods get the sidecar, and ref
 
   --disable              take the label away: new pods have no sidecar and are not governed
   --dry-run              print the patch and let the server check it; change nothing
-${clusterUsage}`;
+${answerUsage}${clusterUsage}`;
 
 const define = (kind: string, plural: string): KubeResource => ({
   group: 'apps',
@@ -59,7 +60,7 @@ export const enableCommand: Command = {
   names: 'Workload',
   run: clusterCommand({
     usage,
-    flags: { disable: { kind: 'switch' }, 'dry-run': { kind: 'switch' } },
+    flags: { disable: { kind: 'switch' }, 'dry-run': { kind: 'switch' }, ...answerFlags },
     positionals: { name: 'KIND/NAME', least: 1, most: 1 },
     faults: ({ positionals: [word = ''] }) =>
       targetOf(word) === undefined ? [`${word}: name it as deployment/NAME, statefulset/NAME or daemonset/NAME`] : [],
@@ -71,20 +72,24 @@ export const enableCommand: Command = {
       const wanted = flags.on('disable') ? null : inferenceLabelValue;
       const workload = await client.get<Workload>(resource, { namespace, name });
       const present = workload.spec.template.metadata?.labels?.[inferenceLabel] ?? null;
+      const dryRun = flags.on('dry-run');
+      const said = { kind: resource.kind, namespace, name, governed: wanted !== null, dryRun };
       if (present === wanted) {
+        if (printValue({ ...said, patch: null }, flags, io)) return 0;
         io.stdout(`${what} is ${wanted === null ? 'not governed' : 'governed'} already\n`);
         return 0;
       }
       const patch = { spec: { template: { metadata: { labels: { [inferenceLabel]: wanted } } } } };
-      io.stdout(`${JSON.stringify(patch)}\n`);
-      const query = flags.on('dry-run') ? '?dryRun=All' : '';
+      if (!flags.on('output')) io.stdout(`${JSON.stringify(patch)}\n`);
+      const query = dryRun ? '?dryRun=All' : '';
       await client.request({
         method: 'PATCH',
         path: `/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/${resource.plural}/${encodeURIComponent(name)}${query}`,
         contentType: 'application/merge-patch+json',
         body: patch,
       });
-      if (flags.on('dry-run')) io.stdout(`${what}: the server would take it\n`);
+      if (printValue({ ...said, patch }, flags, io)) return 0;
+      if (dryRun) io.stdout(`${what}: the server would take it\n`);
       else if (wanted === null) io.stdout(`${what}: new pods have no sidecar\n`);
       else
         io.stdout(

@@ -135,6 +135,7 @@ const hints: Readonly<Record<string, string>> = {
     'there is no such approval, or it does not name you; to break the glass, the sidecar must name you (--break-glass-issuer)',
   self_approval: 'it is your own request: ask another approver',
   cannot_exclude_self_approval: 'the provider must say who you are to Kubernetes (kubernetesUser)',
+  unusable_name: 'your subject, or your issuer, is longer than can be kept: ask an approver with a shorter one',
   voted: 'you have decided already',
   decided: 'it is decided or over',
   expired: 'its time is over',

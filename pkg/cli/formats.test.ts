@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { sidegateCommand } from '../../test/support/sidegate-command.ts';
 import type { Ran } from '../../test/support/sidegate-command.ts';
+import { pause } from '../../test/support/wait.ts';
 import { KubeError, resources } from '../kube/index.ts';
 import type { KubeCall, KubeClient, KubeResource } from '../kube/index.ts';
 import { sessionEvents, sessionId, testChain } from '../recorder/testing/chains.ts';
@@ -12,7 +13,7 @@ import { jsonText, printable, printableRows, yamlText } from './terminal-text.ts
 // What `-o` each command takes, and that nothing of what others wrote moves a terminal's cursor. Each command has a row: a new one escapes neither.
 
 const formats: Readonly<Record<string, readonly string[]>> = {
-  enable: [],
+  enable: ['json', 'yaml'],
   inject: [],
   'gateway create': [],
   ca: [],
@@ -27,8 +28,8 @@ const formats: Readonly<Record<string, readonly string[]>> = {
   'approvals deny': ['json', 'yaml'],
   'access request': ['json', 'yaml'],
   'access list': ['json', 'yaml', 'wide'],
-  'access revoke': [],
-  'access revoke-token': [],
+  'access revoke': ['json', 'yaml'],
+  'access revoke-token': ['json', 'yaml'],
   'access revoked': ['json', 'yaml', 'wide'],
   login: [],
   token: [],
@@ -46,7 +47,7 @@ const formats: Readonly<Record<string, readonly string[]>> = {
   'audit holds': [],
   'audit hold': [],
   'audit release': [],
-  'admission remove': [],
+  'admission remove': ['json', 'yaml'],
   completion: [],
   version: ['json', 'yaml'],
 };
@@ -113,6 +114,8 @@ const objects = new Map<KubeResource, object>([
   [resources.inferenceApprovals, approval],
   [resources.inferenceGrants, grant],
   [resources.configMaps, revoked],
+  [resources.deployments, workload],
+  [resources.mutatingWebhooks, { metadata: meta(hostile) }],
   [resources.pods, { metadata: meta('controller'), spec: { containers: [] }, status: { phase: 'Running' } }],
 ]);
 const objectsOf = (resource: KubeResource): object[] => [objects.get(resource) ?? []].flat();
@@ -128,6 +131,7 @@ const client = {
   find: () => later(workload),
   create: (_resource: KubeResource, body: object) => later({ ...body, status: { token: 't' } }),
   patch: () => later(approval),
+  delete: () => later(undefined),
   close: () => undefined,
 } as unknown as KubeClient;
 /** A cluster that refuses with words of somebody else's. */
@@ -152,29 +156,34 @@ const files: Readonly<Record<string, string>> = { policy, cases };
 
 /** How each command comes to print what others wrote. */
 const lineOf: Readonly<Record<string, readonly string[]>> = {
+  enable: ['enable', `deployment/${hostile}`, '--dry-run'],
   check: ['check'],
   'policy validate': ['policy', 'validate', 'policy'],
   'policy explain': ['policy', 'explain', 'policy', '--user', hostile],
   'policy test': ['policy', 'test', 'policy', '--cases', 'cases'],
   'approvals list': ['approvals', 'list'],
-  'approvals watch': ['approvals', 'watch', '--for', '0.001'],
+  'approvals watch': ['approvals', 'watch', '--for', '0.5'],
   'approvals show': ['approvals', 'show', 'a-1'],
   'approvals approve': ['approvals', 'approve', 'a-1'],
   'approvals deny': ['approvals', 'deny', 'grant/grant-1'],
   'access request': ['access', 'request', '--issuer', hostile, '--subject', hostile, '--reason', hostile],
   'access list': ['access', 'list'],
+  'access revoke': ['access', 'revoke', 'grant-1'],
+  'access revoke-token': ['access', 'revoke-token', '--issuer', hostile, '--subject', hostile],
   'access revoked': ['access', 'revoked'],
   top: ['top', '--once'],
   'audit search': ['audit', 'search'],
   'audit show': ['audit', 'show', id],
   'audit evidence': ['audit', 'evidence'],
   'audit replay': ['audit', 'replay', id, '--speed', '0'],
+  'admission remove': ['admission', 'remove'],
   version: ['version'],
 };
 
 const sidegate = (args: readonly string[], more: Partial<CommandIo> = {}): Promise<Ran> =>
   sidegateCommand(args, {
     readFile: (path) => files[path] ?? '',
+    sleep: pause,
     openCluster: () => later({ client: args[0] === 'check' ? refusing : client, namespace: 'ml' }),
     ...more,
   });
@@ -204,8 +213,10 @@ describe('-o', () => {
         await sidegate([...(lineOf[name] ?? []), '-o', 'json'], { now: () => 0 }),
         await sidegate([...(lineOf[name] ?? []), '-o', 'yaml'], { now: () => 0 }),
       ];
-      const value: unknown = JSON.parse(json.out);
-      expect(parse(yaml.out)).toEqual(value);
+      // Each is written anew, under a name of its own.
+      const [first, second] = [json.out, yaml.out].map((text) => text.replace(/revocation-\w+/g, 'revocation'));
+      const value: unknown = JSON.parse(first ?? '');
+      expect(parse(second ?? '')).toEqual(value);
       expect(json.code).toBe(yaml.code);
       // What others wrote is there as they wrote it.
       if (name !== 'policy validate') expect(JSON.stringify(value)).toContain(JSON.stringify(hostile).slice(1, -1));

@@ -74,6 +74,7 @@ import { createRevocations, issuerOf } from './tokens/index.ts';
 import { startTokenService } from './tokens/token-service.ts';
 import type { TokenService } from './tokens/token-service.ts';
 import { createTokenReviewer } from './token-reviewer.ts';
+import { createClockWatch, createTwoClocks } from './two-clocks.ts';
 
 export interface ControllerOptions {
   readonly client: KubeClient;
@@ -234,6 +235,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       return (await client.find(resources.pods, { namespace, name: uid })) !== undefined;
     return state.pods.synced() ? state.pods.by(uidIndex, uid).length > 0 : undefined;
   };
+  const clocks = createTwoClocks(clock, () => client.serverTime());
+  const watchClocks = createClockWatch(clocks, logger);
   const reporter =
     recorderUrl === undefined
       ? undefined
@@ -310,6 +313,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     client,
     cache: approvals,
     clock,
+    clocks,
     logger,
     events,
     replica,
@@ -328,11 +332,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onFault: metrics.watchFault,
     onMissed: metrics.watchMissed,
   });
-  const changers = createChangers({ client, namespace, clock });
+  const changers = createChangers({ client, namespace, clock, serverTime: () => client.serverTime() });
   const granting = startGrantKeeper({
     client,
     cache: grants,
     clock,
+    clocks,
     logger,
     events,
     leading: () => lease.leading(),
@@ -369,6 +374,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const revocations = createRevocations({
     client,
     clock,
+    clocks,
     logger,
     namespace,
     knowsIssuer(named) {
@@ -390,6 +396,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
           ...options.tokens,
           client,
           clock,
+          clocks,
           logger,
           namespace,
           revocations,
@@ -401,6 +408,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
           },
         });
   const sweep = (): void => {
+    watchClocks();
     if (!lease.leading()) return;
     revocations.sweep().catch((error: unknown) => {
       logger.warn('revocations could not be swept', { error: describeError(error) });
@@ -598,6 +606,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     'sidegate_cache_age_seconds',
     'Since the copy that has heard nothing for longest heard from the API server.',
     () => ageMs() / 1_000,
+  );
+  metrics.reading(
+    'sidegate_clock_ahead_seconds',
+    'How far the clock of this replica’s node is ahead of the API server’s; below 0 behind.',
+    () => {
+      const ms = clocks.aheadMs();
+      return ms === undefined ? undefined : ms / 1_000;
+    },
   );
   metrics.reading(
     'sidegate_authority_age_seconds',

@@ -20,6 +20,7 @@ export type DecisionFault =
   | 'not_allowed'
   | 'self_approval'
   | 'cannot_exclude_self_approval'
+  | 'unusable_name'
   | 'voted'
   | 'decided'
   | 'expired';
@@ -31,12 +32,22 @@ export const decisionStatuses: Readonly<Record<DecisionFault, number>> = {
   not_allowed: 403,
   self_approval: 403,
   cannot_exclude_self_approval: 403,
+  unusable_name: 403,
   voted: 409,
   decided: 409,
   expired: 409,
 };
 
 const longestComment = 1_024;
+
+/**
+ * Longest names of who decides by token, in UTF-16 units. The definitions take as many code points, and sidecars read issuer and subject of a
+ * vote together: nobody's vote is to be taken that a part of Sidegate then cannot read.
+ */
+export const longestVoter = { issuer: 512, subject: 512, kubernetesUser: 256 } as const;
+
+/** Halves of characters do not survive the API server: two names that differ in them alone would be one there. */
+const isUsable = (name: string, longest: number): boolean => name.length <= longest && name.isWellFormed();
 
 /**
  * `{"decision": "Approve", "comment": "…"}`; undefined: it is not that and nothing more.
@@ -74,6 +85,11 @@ export function voteFault(
   const caller = { issuer, subject, ...subOf(who), kubernetesUser, naming };
   if (isAsker({ caller }, asker)) return 'self_approval';
   if (!isTellable({ caller }, asker)) return 'cannot_exclude_self_approval';
+  const usable =
+    isUsable(issuer, longestVoter.issuer) &&
+    isUsable(subject, longestVoter.subject) &&
+    isUsable(kubernetesUser ?? '', longestVoter.kubernetesUser);
+  if (!usable) return 'unusable_name';
   if (phase !== 'Pending') return 'decided';
   // Written so that an end which is no number is over.
   if (!(now < expiresAt)) return 'expired';

@@ -43,7 +43,7 @@ export {
   workloadsOf,
 } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
-export { decisionStatuses, readChoice, tokenVote, voteFault } from './decide.ts';
+export { decisionStatuses, longestVoter, readChoice, tokenVote, voteFault } from './decide.ts';
 export type { Choice, DecisionFault, TokenVote } from './decide.ts';
 export { DescriptorError } from './descriptor-set.ts';
 export type { DescribedField, DescribedMethod, DescriptorSet } from './descriptor-set.ts';

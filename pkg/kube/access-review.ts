@@ -31,6 +31,7 @@ export interface AccessReviewer {
 
 /** How long an answer is good for: a right that was taken away ends within it. */
 const keptMs = 30_000;
+/** Good answers that are kept of tokens, and of rights; and as many of the others, and of those that are still to come. */
 const mostKept = 1_000;
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
@@ -45,31 +46,14 @@ export function createAccessReviewer(
   clock: Clock,
   audience: string,
 ): AccessReviewer {
-  const kept = new Map<string, { readonly until: number; readonly answer: Promise<unknown>; good: boolean }>();
-  const remember = <Answer>(key: string, ask: () => Promise<Answer>): Promise<Answer> => {
-    const now = clock.monotonic();
-    const known = kept.get(key);
-    if (known !== undefined && known.until > now) return known.answer as Promise<Answer>;
-    if (kept.size >= mostKept) kept.clear();
-    const answer = ask();
-    const entry = { until: now + keptMs, answer, good: false };
-    kept.set(key, entry);
-    answer.then(
-      (given) => (entry.good = given !== undefined),
-      // A failure is asked again.
-      () => kept.delete(key),
-    );
-    return answer;
-  };
+  const tokens = createAnswers<ReviewedUser | undefined>(clock, (user) => user !== undefined);
+  const rights = createAnswers<boolean>(clock, (allowed) => allowed);
   // The token itself is not kept.
-  const keyOf = (token: Secret): string => `token ${hash('sha256', token.reveal(), 'hex')}`;
+  const keyOf = (token: Secret): string => hash('sha256', token.reveal(), 'hex');
   return {
-    knows(token) {
-      const known = kept.get(keyOf(token));
-      return known !== undefined && known.good && known.until > clock.monotonic();
-    },
+    knows: (token) => tokens.hasGood(keyOf(token)),
     authenticate: (token) =>
-      remember(keyOf(token), async () => {
+      tokens.of(keyOf(token), async () => {
         const review = await client.create<object>(resources.tokenReviews, {
           apiVersion: 'authentication.k8s.io/v1',
           kind: 'TokenReview',
@@ -84,7 +68,7 @@ export function createAccessReviewer(
         return { username, groups: textsOf(user['groups']) };
       }),
     may: ({ username, groups }, { namespace, ...right }) =>
-      remember(`right ${JSON.stringify([username, groups, right, namespace])}`, async () => {
+      rights.of(JSON.stringify([username, groups, right, namespace]), async () => {
         const review = await client.create<object>(resources.subjectAccessReviews, {
           apiVersion: 'authorization.k8s.io/v1',
           kind: 'SubjectAccessReview',
@@ -97,5 +81,50 @@ export function createAccessReviewer(
         const status = fieldsOf(fieldsOf(review)['status']);
         return status['allowed'] === true && status['denied'] !== true;
       }),
+  };
+}
+
+/** Answers that were given a moment ago. Good ones are kept apart: whoever makes up what is refused takes none of them away. */
+interface Answers<Answer> {
+  of(key: string, ask: () => Promise<Answer>): Promise<Answer>;
+  hasGood(key: string): boolean;
+}
+
+function createAnswers<Answer>(clock: Clock, isGood: (answer: Answer) => boolean): Answers<Answer> {
+  interface Kept {
+    readonly until: number;
+    readonly answer: Promise<Answer>;
+  }
+  const [good, others] = [new Map<string, Kept>(), new Map<string, Kept>()];
+  const keep = (where: Map<string, Kept>, key: string, kept: Kept): void => {
+    where.delete(key);
+    where.set(key, kept);
+    const [oldest] = where.keys();
+    if (where.size > mostKept && oldest !== undefined) where.delete(oldest);
+  };
+  const known = (where: Map<string, Kept>, key: string): Kept | undefined => {
+    const kept = where.get(key);
+    if (kept === undefined || kept.until > clock.monotonic()) return kept;
+    where.delete(key);
+    return undefined;
+  };
+  return {
+    of(key, ask) {
+      const before = known(good, key) ?? known(others, key);
+      if (before !== undefined) return before.answer;
+      const kept: Kept = { until: clock.monotonic() + keptMs, answer: ask() };
+      keep(others, key, kept);
+      const leave = (): void => {
+        if (others.get(key) === kept) others.delete(key);
+      };
+      kept.answer.then((answer) => {
+        if (!isGood(answer)) return;
+        leave();
+        keep(good, key, kept);
+        // A failure is asked again.
+      }, leave);
+      return kept.answer;
+    },
+    hasGood: (key) => known(good, key) !== undefined,
   };
 }

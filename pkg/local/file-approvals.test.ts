@@ -64,6 +64,7 @@ let approvals: FileApprovals;
 let recorded: AuditEvent[];
 let unrecordable: boolean;
 let warned: unknown[];
+let broken: number;
 /** Whether the record took each line. */
 let taken: boolean[];
 const create = (): FileApprovals =>
@@ -75,6 +76,7 @@ const create = (): FileApprovals =>
       },
     },
     onRecorded: (one) => void taken.push(one),
+    onBreakGlass: () => broken++,
     breakGlass: { issuer: 'https://idp', groups: ['on-call'], subjects: ['root'] },
     files: {
       write(file) {
@@ -95,6 +97,7 @@ beforeEach(() => {
   shown = new Map();
   unwritable = false;
   [recorded, unrecordable, taken, warned] = [[], false, [], []];
+  broken = 0;
   approvals = create();
 });
 afterEach(() => approvals.close());
@@ -275,6 +278,7 @@ describe('who may break the glass', () => {
     expect(asked.states.at(-1)).toMatchObject({ decisions: [{ breakGlass: true, from: 'here' }] });
     expect(shown.get(asked.name)?.votes).toMatchObject([{ breakGlass: true }]);
     expect(warned).toEqual([['the glass was broken: somebody approved alone', { approval: asked.name }]]);
+    expect(broken).toBe(1);
   });
 
   test.each([
@@ -286,7 +290,7 @@ describe('who may break the glass', () => {
   ])('not %s', async (_who, token, fault) => {
     const asked = ask();
     expect(await breakGlass(asked.name, token)).toBe(fault);
-    expect([asked.phase, shown.get(asked.name)?.votes, warned]).toEqual(['Pending', [], []]);
+    expect([asked.phase, shown.get(asked.name)?.votes, warned, broken]).toEqual(['Pending', [], [], 0]);
   });
 
   test('nobody who has voted, and nothing that is over', async () => {

@@ -10,6 +10,7 @@ import type {
   ApprovalState,
   ApprovalTicket,
   AuditSink,
+  Identity,
   IdentityVerifierFactory,
   PolicySource,
 } from '../core/index.ts';
@@ -45,6 +46,10 @@ export interface FileApprovalsOptions {
   readonly onRecorded?: (taken: boolean) => void;
   /** Who may approve alone; undefined: nobody. */
   readonly breakGlass?: BreakGlass | undefined;
+  /** One of them did; for a metric. */
+  readonly onBreakGlass?: () => void;
+  /** Whose token was taken back: they decide nothing. Default: nobody's. */
+  readonly revokes?: (who: Identity) => boolean;
   readonly limits?: Partial<FileApprovalLimits>;
 }
 

@@ -44,6 +44,10 @@ export function createFileDecider(options: {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
   readonly breakGlass?: BreakGlass | undefined;
+  /** Somebody approved alone. */
+  readonly onBreakGlass?: (() => void) | undefined;
+  /** Whose token was taken back. Default: nobody's. */
+  readonly revokes?: ((who: Identity) => boolean) | undefined;
   readonly find: (name: string) => Case | undefined;
   /** Brings it to what votes and time come to. */
   readonly settle: (one: Case) => void;
@@ -63,7 +67,8 @@ export function createFileDecider(options: {
       verifier = { key, verifier: options.verifiers(providers) };
     }
     const result = await verifier.verifier.verify({ token, certificate: undefined });
-    if (result.kind === 'proven') return result.identity;
+    if (result.kind === 'proven')
+      return options.revokes?.(result.identity) === true ? 'unauthenticated' : result.identity;
     return result.kind === 'refused' && result.reason === 'identity_unavailable'
       ? 'identity_unavailable'
       : 'unauthenticated';
@@ -106,7 +111,10 @@ export function createFileDecider(options: {
       const fault = options.closed() ? 'decided' : voteFault(who, one, clock.now());
       if (fault !== undefined) return { kind: 'fault', fault };
       one.votes = [...one.votes, tokenVote(who, { token, from, now: clock.now() }, choice)];
-      if (alone) logger.warn('the glass was broken: somebody approved alone', { approval: one.name });
+      if (alone) {
+        options.onBreakGlass?.();
+        logger.warn('the glass was broken: somebody approved alone', { approval: one.name });
+      }
       one.phase = phaseAt(one, clock.now());
       options.changed(one);
       return viewOf(one);

@@ -5,6 +5,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { profiles } from '../core/index.ts';
 import type { Grant, GrantSource, PolicySource, Snapshot } from '../core/index.ts';
+import { isOurs } from './ownership.ts';
 import { settledFolder } from './settled-folder.ts';
 
 /**
@@ -184,7 +185,3 @@ export async function fileGrantSource(options: FileGrantOptions): Promise<FileGr
     },
   };
 }
-
-/** Of this process's user, or root's, and nobody else may write it. */
-const isOurs = (uid: bigint, mode: bigint): boolean =>
-  (mode & 0o022n) === 0n && (uid === 0n || uid === BigInt(process.getuid?.() ?? -1));

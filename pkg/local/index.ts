@@ -8,5 +8,7 @@ export { openDecisionSocket } from './decision-socket.ts';
 export { createFileApprovals } from './file-approvals.ts';
 export type { FileApprovals } from './file-approvals.ts';
 export type { BreakGlass } from './file-decider.ts';
+export { fileRevocationSource, RevocationFileError } from './file-revocation-source.ts';
+export type { FileRevocationSource } from './file-revocation-source.ts';
 export { fileGrantSource } from './file-grant-source.ts';
 export type { FileGrantSource } from './file-grant-source.ts';

@@ -213,6 +213,17 @@ describe("Gemini's chunks", () => {
     );
   });
 
+  test('the rest of a text that was held is said once, whatever its parts', () => {
+    const route = recognise('POST', path);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
+    const parts = [{ text: `${'word '.repeat(1_000)}Call ` }, { text: '4111 1111 ' }];
+    stream.data(Buffer.from(event({ candidates: [{ content: { parts } }] })));
+    expect(read(stream.left)['text0']).not.toContain('4111');
+    stream.data(Buffer.from(event({ candidates: [{ content: { parts: [] }, finishReason: 'STOP' }] })));
+    stream.end();
+    expect(read(stream.left)['text0']).toBe(parts.map(({ text }) => text).join(''));
+  });
+
   test('an error that comes bare breaks off what is held, and is told in both ways', () => {
     const route = recognise('POST', path);
     const stream = maskedStream(route, route.streams[0] ?? sse);

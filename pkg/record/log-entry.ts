@@ -71,6 +71,10 @@ export type ConflictKind =
   | 'out_of_order'
   /** A signature that is not of the sidecar's key, or not over the line that it names. */
   | 'signature'
+  /** A signature by a certificate that no authority of Sidegate issued to this sidecar, or that counted neither when the line was written nor when it came. */
+  | 'signer'
+  /** A line that is dated before an earlier one of its chain, where no line says that the clock stepped (time-order.ts). */
+  | 'back_dated'
   /** A line of who decided what (`change`), which controllers alone write. */
   | 'foreign_change'
   /** The sidecar told the controller of another line than the one that is stored under its number. */

@@ -67,6 +67,27 @@ export interface LostWithPod {
   readonly gone: number;
 }
 
+/** Lines of a chain that its sidecar said it does not have any more. */
+export interface LostLines {
+  readonly source: string;
+  readonly chain: string;
+  readonly first: number;
+  readonly last: number;
+  /** `missing`, `too_long`, `unreadable`. */
+  readonly why: string;
+  /** Index of the entry that says so. */
+  readonly entry: number;
+}
+
+/** A chain with lines that are proven, and not one signature of its sidecar: whoever has the log's key could have made all of it. */
+export interface UnsignedChain {
+  readonly source: string;
+  readonly chain: string;
+  readonly lines: number;
+  /** When the last of them was taken in, epoch milliseconds. */
+  readonly at: number;
+}
+
 /** A line in which a sidecar says how many events it could not record before it: its spool was full, or its disk failed. */
 export interface RecordGap {
   readonly source: string;
@@ -114,8 +135,16 @@ export interface LogVerdict {
   readonly deleted: number;
   /** How old the youngest of them was then, milliseconds; undefined: none was deleted. */
   readonly youngestDeletedMs: number | undefined;
-  /** Lines that sidecars lost, as entries say, and conflicts. */
+  /** Lines that sidecars lost, as entries say, a million of each entry at most, and which: the first 10 holes of each sidecar. */
   readonly holes: number;
+  readonly lostLines: readonly LostLines[];
+  /**
+   * Chains that their sidecars never signed, more than some minutes after the last of their lines, and how many such there are: the first 10 of
+   * each sidecar are named. Pods that live for less than a minute and are killed have such. Not those of which lines were deleted.
+   */
+  readonly neverSigned: readonly UnsignedChain[];
+  readonly neverSignedChains: number;
+  /** Conflicts, as entries say. */
   readonly conflicts: number;
   /** Events that sidecars could not record, as proven lines say, a million of each line at most, and where: the first 10 of each sidecar. */
   readonly notRecorded: number;

@@ -4,6 +4,8 @@ import type { JsonNode } from '../base/index.ts';
 export interface TimeOrder {
   /** The next line. True: it says that it is older than one before it, and none says why. */
   isBack(root: JsonNode, time: number): boolean;
+  /** The latest time since its clock last began anew, epoch milliseconds: what an order goes on from. */
+  readonly newest: number;
 }
 
 /** What clocks of one node may differ by where a sidecar begins anew. */
@@ -12,9 +14,13 @@ const mostMs = 5 * 60_000;
 /** After these a chain's clock may stand anywhere: it stepped, or another process writes. Lost lines are told before either. */
 const anew: ReadonlySet<string | undefined> = new Set(['start', 'clock_step', 'gap']);
 
-export function createTimeOrder(): TimeOrder {
-  let newest = Number.NEGATIVE_INFINITY;
+/** @param from {@link TimeOrder.newest} of the lines before; default: none count. */
+export function createTimeOrder(from = Number.NEGATIVE_INFINITY): TimeOrder {
+  let newest = from;
   return {
+    get newest() {
+      return newest;
+    },
     isBack(root, time) {
       if (root.get('type')?.string === 'process' && anew.has(root.get('what')?.string)) newest = time;
       const back = time < newest - mostMs;

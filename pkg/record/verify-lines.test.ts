@@ -308,3 +308,50 @@ describe('a signature', () => {
     ]);
   });
 });
+
+describe('a chain that its sidecar never signed', () => {
+  const chainOf = (seed: number): string => seed.toString(16).padStart(32, '0');
+  /** A block of two lines of each of these chains, then an entry that is so much later. */
+  function unsigned(chains: number, later: number): Made {
+    const made: Made = { entries: [], lines: new Map() };
+    for (let n = 0; n < chains; n++) {
+      const chain = new AuditChain(digest, namedStart(chainOf(n)));
+      const prev = chain.hash;
+      const event: AuditEvent = { type: 'process', what: 'start' };
+      made.lines.set(n, [0, 1].map(() => chain.line(event, began)).join(''));
+      made.entries.push({
+        type: 'block',
+        at: began,
+        source,
+        chain: chainOf(n),
+        first: 1,
+        last: 2,
+        prev,
+        hash: chain.hash,
+      });
+    }
+    made.entries.push({ type: 'read', at: began + later, who: 'ana', what: 'search', question: '{}' });
+    return made;
+  }
+
+  test('is named once it has had the time to, and proven all the same', () => {
+    expect(verify(unsigned(1, 5 * minute))).toMatchObject({
+      ok: true,
+      signedLines: 0,
+      neverSigned: [{ source, chain: chainOf(0), lines: 2, at: began }],
+      neverSignedChains: 1,
+    });
+    expect(verify(unsigned(1, 5 * minute - 1))).toMatchObject({ neverSigned: [], neverSignedChains: 0 });
+    expect(verify(make())).toMatchObject({ neverSigned: [], neverSignedChains: 0 });
+  });
+
+  test('is not named where some of its lines were deleted: the signature may have been among them', () => {
+    const made = unsigned(1, 5 * minute);
+    expect(verify({ ...made, lines: new Map([[0, undefined as never]]) })).toMatchObject({ neverSignedChains: 0 });
+  });
+
+  test('is one of those that are counted, of one sidecar ten are named', () => {
+    const verdict = verify(unsigned(25, 5 * minute));
+    expect([verdict.neverSigned.length, verdict.neverSignedChains]).toEqual([10, 25]);
+  });
+});

@@ -1,5 +1,5 @@
 import { countedLoss, gapOf, isUnknownGap } from './gap.ts';
-import type { LogFinding, LogVerdict, RecordGap } from './log-verdict.ts';
+import type { LogFinding, LogVerdict, RecordGap, UnsignedChain } from './log-verdict.ts';
 import { listOf } from './shown-block.ts';
 import { createTimeOrder } from './time-order.ts';
 import type { TimeOrder } from './time-order.ts';
@@ -19,7 +19,15 @@ export interface Block extends BlockPoint {
 export interface LineCheck {
   /** @param index Of the block's entry. */
   lines(index: number, block: Block, text: string): void;
-  counts(): Pick<LogVerdict, 'blocks' | 'lines' | 'signedLines' | 'notRecorded' | 'gaps'>;
+  /** Lines of a block are not there. */
+  gone(block: Pick<Block, 'source' | 'chain'>): void;
+  /** @param before When lines were taken in that their sidecar has had the time to sign: epoch milliseconds. */
+  counts(
+    before: number,
+  ): Pick<
+    LogVerdict,
+    'blocks' | 'lines' | 'signedLines' | 'notRecorded' | 'gaps' | 'neverSigned' | 'neverSignedChains'
+  >;
 }
 
 interface Chain {
@@ -27,6 +35,10 @@ interface Chain {
   readonly ends: Map<number, string>;
   /** Lines that are proven, and that no signature covers yet. */
   waiting: number;
+  /** A signature is among its lines, or may have been among those that are not there. */
+  signed: boolean;
+  /** When the last of its lines was taken in. */
+  at: number;
   order: TimeOrder;
   /** Number of the last line that was read. */
   last: number;
@@ -35,6 +47,8 @@ interface Chain {
 const mostEnds = 8;
 /** Gaps that are named: of one sidecar, and of all. */
 const mostGaps = { ofOne: 10, all: 10_000 };
+/** Chains that are named, of one sidecar and of all. */
+const mostChains = { ofOne: 10, all: 1_000 };
 
 /**
  * @param find Told of what was done to lines.
@@ -49,11 +63,33 @@ export function createLineCheck(
   const gaps: RecordGap[] = [];
   const gapsOf = new Map<string, number>();
   const count = { blocks: 0, lines: 0, signedLines: 0, notRecorded: 0, gaps };
-  const chainOf = ({ source, chain }: Block): Chain => {
+  const chainOf = ({ source, chain }: Pick<Block, 'source' | 'chain'>): Chain => {
     const key = `${source} ${chain}`;
-    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0, order: createTimeOrder(), last: 0 };
+    const known = chains.get(key) ?? {
+      ends: new Map<number, string>(),
+      waiting: 0,
+      signed: false,
+      at: 0,
+      order: createTimeOrder(),
+      last: 0,
+    };
     chains.set(key, known);
     return known;
+  };
+  const neverSigned = (before: number): Pick<LogVerdict, 'neverSigned' | 'neverSignedChains'> => {
+    const named: UnsignedChain[] = [];
+    const namedOf = new Map<string, number>();
+    let all = 0;
+    for (const [key, { signed, at, waiting }] of chains) {
+      if (signed || waiting === 0 || at > before) continue;
+      all++;
+      const [source = '', chain = ''] = key.split(' ');
+      const of = namedOf.get(source) ?? 0;
+      if (of >= mostChains.ofOne || named.length >= mostChains.all) continue;
+      namedOf.set(source, of + 1);
+      named.push({ source, chain, lines: waiting, at });
+    }
+    return { neverSigned: named, neverSignedChains: all };
   };
   return {
     lines(index, block, text) {
@@ -84,6 +120,7 @@ export function createLineCheck(
       // Among lines that are not there may be the one that says that the clock stepped, or that the sidecar began anew.
       if (of.last !== first - 1) of.order = createTimeOrder();
       of.last = last;
+      of.at = block.at;
       of.ends.set(first - 1, block.prev).set(last, block.hash);
       for (const end of [...of.ends.keys()].slice(0, -mostEnds)) of.ends.delete(end);
       const hashOf = (sequence: number): string | undefined =>
@@ -106,6 +143,8 @@ export function createLineCheck(
           gaps.push({ source, chain, line: sequence, events, ...(isUnknownGap(root) && { unknown: true }) });
         }
         if (root.get('type')?.text !== 'signature') continue;
+        // One that is not good is told itself.
+        of.signed = true;
         const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {
           lie({ fault, entry: index, line: sequence, source, what: `the signature in line ${sequence} of ${source}` });
@@ -118,6 +157,9 @@ export function createLineCheck(
         of.waiting -= covered;
       }
     },
-    counts: () => count,
+    gone(block) {
+      chainOf(block).signed = true;
+    },
+    counts: (before) => ({ ...count, ...neverSigned(before) }),
   };
 }

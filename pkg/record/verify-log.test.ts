@@ -471,3 +471,37 @@ describe('a head', () => {
     expect(readHead(spoil(signHead(head, privateKey)), publicKey)).toBeUndefined();
   });
 });
+
+describe('lines that sidecars lost', () => {
+  const hole = (from: number, to: number, of = source): LogEntry => ({
+    type: 'hole',
+    at: 1_000,
+    source: of,
+    chain: name,
+    from,
+    to,
+    hash: '0'.repeat(64),
+    why: 'unreadable',
+  });
+  const itemsOf = (entries: readonly LogEntry[]): Item[] =>
+    entries.map((entry, index) => ({ index, text: entryText(entry) }));
+
+  test('are named by chain and number, and counted', () => {
+    const verdict = verify(signed(itemsOf([hole(1, 3), hole(4, 4)])));
+    expect(verdict).toMatchObject({
+      ok: true,
+      holes: 4,
+      lostLines: [
+        { source, chain: name, first: 1, last: 3, why: 'unreadable', entry: 0 },
+        { source, chain: name, first: 4, last: 4, why: 'unreadable', entry: 1 },
+      ],
+    });
+  });
+
+  test('of a sidecar that lies keep no other’s from being named, nor from moving the sum', () => {
+    const many = Array.from({ length: 30 }, (_, n) => hole(n * 2 ** 40 + 1, (n + 1) * 2 ** 40));
+    const { holes, lostLines } = verify(signed(itemsOf([...many, hole(1, 2, `${source}0`)])));
+    expect([holes, lostLines.length]).toEqual([30_000_002, 11]);
+    expect(lostLines.at(-1)).toMatchObject({ source: `${source}0`, last: 2 });
+  });
+});

@@ -7,6 +7,7 @@ import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import { createFindings } from './findings.ts';
 import type { HeadsOfKey, LogFault, LogVerdict, LostWithPod } from './log-verdict.ts';
+import { createLostLines } from './lost-lines.ts';
 import { createFrontier } from './merkle.ts';
 import type { Frontier } from './merkle.ts';
 import { isDecision, isSealed, isSealedType } from './sealed-entry.ts';
@@ -115,7 +116,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const missing = new Set<number>();
   /** By chain: the entry that knows of most. */
   const vanished = new Map<string, Fields>();
-  const count = { holes: 0, conflicts: 0 };
+  const lost = createLostLines();
+  let conflicts = 0;
 
   const checkHeads = (): void => {
     for (let head = heads[nextHead]; head !== undefined && head.size <= frontier.size; head = heads[++nextHead]) {
@@ -145,7 +147,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (first !== at.sequence + 1 || last < first || (!hole && entry['prev'] !== at.hash))
       findOf(String(entry['source']), 'chain_broken', index, `a chain stood at ${at.sequence} and goes on at ${first}`);
     chains.set(key, { sequence: last, hash: String(entry['hash']) });
-    if (hole) count.holes += last - first + 1;
+    if (hole) lost.add(index, entry);
     else {
       const [source, chain] = [String(entry['source']), String(entry['chain'])];
       const [prev, hash] = [String(entry['prev']), String(entry['hash'])];
@@ -187,7 +189,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     unsignedAt ??= lastAt;
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
     if (isSealedType(entry['type'])) deletions.entry(index, text, entry);
-    if (entry['type'] === 'conflict') count.conflicts += 1 + moreOf(entry);
+    if (entry['type'] === 'conflict') conflicts += 1 + moreOf(entry);
     if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
   };
@@ -254,7 +256,10 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const block = blocks.get(index);
       if (block === undefined) return;
       blocks.delete(index);
-      if (text === undefined) return void missing.add(index);
+      if (text === undefined) {
+        sidecars.gone(block);
+        return void missing.add(index);
+      }
       sidecars.lines(index, block, text);
     },
     later(index, text) {
@@ -282,10 +287,10 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         begins: begin,
         unknownSigners,
         unsigned: frontier.size - (good?.size ?? begin),
-        ...sidecars.counts(),
+        ...sidecars.counts(lastAt - mostUnsignedMs),
         ...deletions.counts(),
-        holes: count.holes,
-        conflicts: count.conflicts,
+        ...lost.counts(),
+        conflicts,
         lostWithPods: lostWithPods(),
         head: good,
       };

@@ -45,6 +45,7 @@ export type {
   StoreStats,
   StreamTable,
 } from './store/port.ts';
+export { needPublished } from './log/published-first.ts';
 export { controllersOf } from './ingest/controllers.ts';
 export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';

@@ -18,6 +18,8 @@ const conflictKinds: Readonly<Record<ConflictKind, true>> = {
   not_linked: true,
   out_of_order: true,
   signature: true,
+  signer: true,
+  back_dated: true,
   foreign_change: true,
   other_head: true,
 };

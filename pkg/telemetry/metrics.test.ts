@@ -56,6 +56,7 @@ function touchAll(metrics: Metrics): void {
   metrics.credentialRefused();
   metrics.tokenCache('hit');
   metrics.aborted('caller');
+  metrics.glassBroken();
   metrics.logLineDropped();
   metrics.answerWithoutRoom('response_too_large');
 }
@@ -92,6 +93,7 @@ describe('metrics', () => {
       sidegate_credentials_refused_total: 1,
       'sidegate_token_cache_total{result="hit"}': 1,
       'sidegate_aborted_total{by="caller"}': 1,
+      sidegate_glass_broken_total: 1,
       sidegate_log_lines_dropped_total: 1,
       'sidegate_answers_without_room_total{code="response_too_large"}': 1,
       sidegate_uptime_seconds: 2.5,

@@ -99,6 +99,8 @@ export interface Metrics {
   upstreamError(kind: string): void;
   auditWritten(events: number): void;
   auditFailed(): void;
+  /** Somebody approved alone, of a process without a controller. */
+  glassBroken(): void;
   /** A check was skipped because its failure mode allows it. */
   failedOpen(): void;
   /** The shared count of limits could not be asked. */
@@ -249,6 +251,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'What happened on the stream to the recorder.',
     [{ name: 'event', values: { atMost: 10 } }],
   );
+  const glassBroken = single(
+    'counter',
+    'sidegate_glass_broken_total',
+    'Approvals of one who may approve alone, at a sidecar that runs on its own.',
+  );
   const linesDropped = single(
     'counter',
     'sidegate_log_lines_dropped_total',
@@ -354,6 +361,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     upstreamError: (kind) => upstreamErrors.one(kind).add(),
     auditWritten: (events) => auditEvents.add(events),
     auditFailed: () => auditFailures.add(),
+    glassBroken: () => glassBroken.add(),
     failedOpen: () => openFailures.add(),
     limitStoreFailed: () => limitStoreFailures.add(),
     credentialRefused: () => credentialsRefused.add(),

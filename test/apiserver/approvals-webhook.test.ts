@@ -187,16 +187,23 @@ describe('a grant', () => {
     expect((await as('kim').request('DELETE', `${grants}/${one.metadata.name}`)).status).toBe(200);
     const list = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'sidegate-changers' } };
     await server.client.must('POST', `/api/v1/namespaces/${release}/configmaps`, list);
-    const made = (await as('kim').must('POST', grants, two)) as { metadata: { uid: string } };
+    const made = (await as('kim').must('POST', grants, two)) as {
+      metadata: { uid: string; resourceVersion: string };
+    };
     expect((await as('lea').request('DELETE', `${grants}/${two.metadata.name}`)).status).toBe(200);
     const { data } = (await server.client.must(
       'GET',
       `/api/v1/namespaces/${release}/configmaps/sidegate-changers`,
     )) as { data: Record<string, string> };
-    const { uid } = made.metadata;
+    const { uid, resourceVersion } = made.metadata;
     const key = changerKey({ namespace: 'ml', uid });
     expect(Object.keys(data)).toEqual([key]);
-    expect(JSON.parse(data[key] ?? '')).toEqual({ uid, user: 'lea', at: expect.any(String) });
+    expect(JSON.parse(data[key] ?? '')).toEqual({
+      uid,
+      version: resourceVersion,
+      user: 'lea',
+      at: expect.any(String),
+    });
   });
 
   test('cannot take the place of one that was read: its name is made of what it says', async () => {

@@ -86,7 +86,12 @@ beforeEach(async () => {
         ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
         : undefined,
     onStep: (step) => void steps.push(step),
-    changers: { who: ({ uid }) => (uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy)) },
+    changers: {
+      gone:
+        ({ uid }) =>
+        () =>
+          uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy),
+    },
     changes: {
       made: (change) => void changes.push(change),
       seen: (change, more) =>

@@ -369,10 +369,21 @@ describe('the recorder', () => {
     const size = Number(/"size":([0-9]+)/.exec(head)?.[1]);
     const other = (to: number): string => head.replace(/"size":[0-9]+/, `"size":${to}`);
     const later = (to: number): string => `${2_100 + to}-01-01`;
-    const patch = (data: Record<string, string | null>): Promise<string> =>
-      admin.patch(resources.configMaps, ref, { type: 'merge', body: { data } }).then(
+    const said = (text: string): string => (text.includes('[heads]') ? 'refused' : text);
+    /** By the account that alone may. */
+    const patch = async (data: Record<string, string | null>): Promise<string> => {
+      const file = join(folder, 'patch.json');
+      writeFileSync(file, JSON.stringify({ data }));
+      const { status, stderr } = await server.kubectl([
+        ...['patch', 'configmap', ref.name, '-n', ref.namespace, '--type=merge', `--patch-file=${file}`],
+        `--as=system:serviceaccount:${ref.namespace}:${controlPlane.recorder}`,
+      ]);
+      return status === 0 ? 'done' : said(stderr);
+    };
+    const patchAsAnother = (body: object): Promise<string> =>
+      admin.patch(resources.configMaps, ref, { type: 'merge', body }).then(
         () => 'done',
-        (error: unknown) => (describeError(error).includes('[heads]') ? 'refused' : describeError(error)),
+        (error: unknown) => said(describeError(error)),
       );
     await until(async () => (await patch({ [day]: null })) === 'refused', 'the policy is in force');
     if ((await heads())[day] === undefined) await patch({ [day]: head });
@@ -385,6 +396,10 @@ describe('the recorder', () => {
       { [later(0)]: 'x' },
     ])
       expect([data, await patch(data)]).toEqual([data, 'refused']);
+    // Nobody else adds one, whatever rights they have; what is no head they may write.
+    for (const data of [{ [later(0)]: other(size + 1) }, { [day]: other(size + 1) }, { [later(0)]: head }])
+      expect([data, await patchAsAnother({ data })]).toEqual([data, 'refused']);
+    expect(await patchAsAnother({ metadata: { labels: { 'sidegate.dev/test': 'of-another' } } })).toBe('done');
     // A head that nobody signed is taken, and found; an old one under a day to come keeps no longer one from being written.
     expect(await patch({ [later(399)]: head })).toBe('done');
     expect(await patch({ [day]: other(size + 1_000_000) })).toBe('done');

@@ -208,6 +208,16 @@ describe("Anthropic's messages by invoke", () => {
     expect(said).toBe(masked);
   });
 
+  test('go on without headers that Converse has fields for', async () => {
+    world.model.script = answers({ type: 'message', content: [], stop_reason: 'end_turn' });
+    await client.send(new InvokeModelCommand({ ...invoke, guardrailIdentifier: 'g1', guardrailVersion: '1' }));
+    expect(Object.keys(world.model.seen.at(-1)?.headers ?? {}).filter((name) => name.startsWith('x-amzn'))).toEqual([]);
+    world.model.script = answers({ output: { message: { role: 'assistant', content: [] } }, stopReason: 'end_turn' });
+    const guardrailConfig = { guardrailIdentifier: 'g1', guardrailVersion: '1' };
+    await client.send(new ConverseCommand({ modelId, messages, guardrailConfig }));
+    expect(sentBody()).toMatchObject({ guardrailConfig });
+  });
+
   test('are the only bodies that are taken', async () => {
     const seen = world.model.seen.length;
     const body = JSON.stringify({ inputText: 'hello' });

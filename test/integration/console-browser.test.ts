@@ -303,6 +303,19 @@ test('search: the form and the command’s expression show each other, the addre
   await nothingWrong();
 });
 
+test('what became of a grant says who took it back', async () => {
+  await page.goto(`${world.url}/console/`);
+  const line = {
+    ...{ type: 'change', what: 'grant', step: 'withdrawn', name: 'ml/grant-1', caller: { subject: 'ana' } },
+    ...{ requestedBy: 'eve', by: 'kim', time: '2026-11-26T12:00:00.000Z' },
+  };
+  const steps = JSON.stringify([{ kind: 'change', line }]);
+  const shown = await page.evaluate(
+    `import('/console/assets/timeline.js').then(({ timeline }) => timeline({ steps: ${steps} }, {})[0].textContent)`,
+  );
+  expect(shown).toContain('for ana, asked by eve, taken back by kim');
+});
+
 test('a session: what was masked by which rule, the decision, the proof, and back to its row by keys', async () => {
   await page.goto(`${world.url}/console/?page=search&act=masked`);
   await page.waitForSelector(rows);

@@ -496,6 +496,11 @@ describe('approvals', () => {
       ],
       complete: true,
     });
+    // In the name of each person's address, so that nobody's asking counts against the recorder's.
+    expect(world.decisions.asked.map(({ line, from }) => [line, from])).toEqual([
+      ['GET /v1/approvals', '127.0.0.1'],
+      ['GET /v1/approvals', '127.0.0.1'],
+    ]);
   });
 
   test('are decided there, by that token and nobody else’s', async () => {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import {
+  appendFileSync,
   closeSync,
   constants,
   cpSync,
@@ -747,10 +748,17 @@ describe('make', () => {
   test('run serves a policy file in front of a model, with approvals and grants in folders, until SIGTERM', async () => {
     symlinkSync(bundle, join(folder, 'dist'));
     mkdirSync(join(folder, 'grants'), { mode: 0o700 });
+    writeFileSync(join(folder, 'revoked.jsonl'), '# nobody yet\n');
     // `-o build`: the bundle of this file's tests is the one that is run.
     const fixed = ['-f', join(root, 'Makefile'), '-o', 'build', 'run', `NODE=${process.execPath}`];
     const asked = ['POLICY=policy.yaml', `UPSTREAM=${model.url}`, 'LISTEN=127.0.0.1:0', 'ADMIN=127.0.0.1:0'];
-    const kept = ['DATA=data', 'AUDIT=audit.jsonl', 'APPROVALS=approvals', 'GRANTS=grants'];
+    const kept = [
+      'DATA=data',
+      'AUDIT=audit.jsonl',
+      'APPROVALS=approvals',
+      'GRANTS=grants',
+      'REVOCATIONS=revoked.jsonl',
+    ];
     const child = spawn('make', [...fixed, ...asked, ...kept], {
       cwd: folder,
       detached: true, // a group of its own, as a terminal makes one
@@ -771,6 +779,9 @@ describe('make', () => {
       expect(statSync(join(folder, 'approvals/decide.sock')).isSocket()).toBe(true);
       model.script = answerChat('hello');
       expect(await post(Number(port), ask)).toMatchObject({ status: 200, whole: true });
+      const line = { issuer: issuer.url, subject: 'ana', until: new Date(Date.now() + 600_000).toISOString() };
+      appendFileSync(join(folder, 'revoked.jsonl'), `${JSON.stringify(line)}\n`);
+      await until(async () => (await post(Number(port), ask)).status === 401, 'the revocation');
       process.kill(group, 'SIGTERM');
       await ended;
       expect(readFileSync(join(folder, 'audit.jsonl'), 'utf8')).toMatch(/"type":"end"[^]*"what":"stop"/);

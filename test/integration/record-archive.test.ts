@@ -141,6 +141,10 @@ describe('audit search --archive', () => {
     [['--text', 'hello osprey'], { text: 'hello osprey' }],
     [['--min-duration', '12'], { minDurationMs: 12 }],
     [['--min-bytes', '301'], { minBytes: 301 }],
+    [['--max-duration', '11'], { maxDurationMs: 11 }],
+    [['--max-bytes', '300'], { maxBytes: 300 }],
+    [['--outcome', 'open'], { open: true }],
+    [['--label', '2'], { label: '2' }],
     [['--session', sessionId('spread')], { session: sessionId('spread') }],
   ];
   test.each(questions)('finds by %j what the recorder finds', async (args, query) => {

@@ -95,7 +95,8 @@ async function logged() {
       lines += block.split('\n').filter((line) => line !== '' && !line.includes('"type":"signature"')).length;
       for (const [, amount] of block.matchAll(/"what":"gap","amount":([0-9]+)/g)) gaps += Number(amount);
     } else if (entry.type === 'hole') holes.push(entry as never);
-    else others.push(entry.type);
+    // Those that a signature was by.
+    else if (entry.type !== 'authorities') others.push(entry.type);
   }
   return { lines, gaps, holes, others };
 }

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createPrivateKey } from 'node:crypto';
-import type { Duplex } from 'node:stream';
 import type { TlsMaterial } from '../../pkg/pki/index.ts';
 import { namedStart, signPoint } from '../../pkg/record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import type { TestChain } from '../../pkg/recorder/testing/chains.ts';
 import { StoreError } from '../../pkg/recorder/store/store-error.ts';
-import { createRecordDownReader, encodeRecordFrame } from '../../pkg/wire/index.ts';
-import type { RecordDownMessage, RecordUpMessage } from '../../pkg/wire/index.ts';
+import type { RecordUpMessage } from '../../pkg/wire/index.ts';
+import { recordPeer } from '../support/record-peer.ts';
+import type { RecordPeer } from '../support/record-peer.ts';
 import { startRecorder } from '../support/recorder.ts';
 import type { TestRecorder } from '../support/recorder.ts';
 import { until } from '../support/wait.ts';
@@ -31,44 +31,9 @@ beforeEach(async () => {
 });
 afterEach(() => recorder.close());
 
-interface Peer {
-  readonly socket: Duplex;
-  readonly heard: RecordDownMessage[];
-  readonly closed: () => boolean;
-  say(message: RecordUpMessage, lines?: Uint8Array): void;
-  /** Resolves with the first message of this type that has not been waited for yet. */
-  hear<Type extends RecordDownMessage['type']>(type: Type): Promise<Extract<RecordDownMessage, { type: Type }>>;
-}
+const peer = (as = material): Promise<RecordPeer> => recordPeer(recorder, as);
 
-async function peer(as = material): Promise<Peer> {
-  const socket = await recorder.connect(as);
-  const heard: RecordDownMessage[] = [];
-  const waited = new Set<RecordDownMessage>();
-  let closed = false;
-  const reader = createRecordDownReader((message) => void heard.push(message));
-  socket.on('data', (chunk: Buffer) => reader.push(chunk));
-  socket.on('error', () => undefined);
-  socket.on('close', () => {
-    closed = true;
-  });
-  socket.resume();
-  return {
-    socket,
-    heard,
-    closed: () => closed,
-    say: (message, lines) => void socket.write(encodeRecordFrame(message, lines)),
-    async hear<Type extends RecordDownMessage['type']>(type: Type) {
-      const find = (): RecordDownMessage | undefined => heard.find((one) => one.type === type && !waited.has(one));
-      await until(() => find() !== undefined, `a message ${type}; heard: ${JSON.stringify(heard)}`);
-      const found = find();
-      if (found === undefined) throw new Error('gone');
-      waited.add(found);
-      return found as Extract<RecordDownMessage, { type: Type }>;
-    },
-  };
-}
-
-async function begun(chain: TestChain): Promise<Peer> {
+async function begun(chain: TestChain): Promise<RecordPeer> {
   const one = await peer();
   one.say(hello);
   await one.hear('welcome');
@@ -81,7 +46,7 @@ const batch = (chain: TestChain, n: number) => {
   const lines = chain.lines(sessionEvents({ id: sessionId(n) }));
   return { message: { type: 'events', first: sequence + 1, count: 3 } as const, lines };
 };
-const send = (to: Peer, { message, lines }: ReturnType<typeof batch>): void => to.say(message, lines);
+const send = (to: RecordPeer, { message, lines }: ReturnType<typeof batch>): void => to.say(message, lines);
 const sessions = async (): Promise<number> => (await recorder.store.search({ limit: 1_000 })).sessions.length;
 const entryTypes = async (): Promise<(string | undefined)[]> =>
   (await recorder.store.entries(0, 100)).map(({ text }) => /"type":"([a-z]+)"/.exec(text)?.[1]);
@@ -96,7 +61,7 @@ describe('a sidecar’s record', () => {
     expect(await one.hear('position')).toMatchObject({ sequence: 0, hash: namedStart(chain.name).hash });
     send(one, batch(chain, 1));
     expect(await one.hear('ack')).toEqual({ type: 'ack', chain: chain.name, ...chain.point() });
-    expect(await recorder.store.position(source, chain.name)).toEqual(chain.point());
+    expect(await recorder.store.position(source, chain.name)).toMatchObject(chain.point());
     one.socket.destroy();
     await recorder.restart();
     const two = await peer();
@@ -206,7 +171,7 @@ describe('a sidecar’s record', () => {
 });
 
 describe('a sidecar that lies', () => {
-  test.each<[string, (chain: TestChain, to: Peer) => void, string]>([
+  test.each<[string, (chain: TestChain, to: RecordPeer) => void, string]>([
     [
       'changes a line that is stored',
       (chain, to) => {
@@ -284,7 +249,7 @@ describe('a sidecar that lies', () => {
     expect(await one.hear('goodbye')).toMatchObject({ reason: 'conflict' });
     expect(recorder.told).toContain(`conflict ${kind}`);
     expect(await entryTypes()).toEqual(['block', 'conflict']);
-    expect(await recorder.store.position(source, chain.name)).toEqual(stands);
+    expect(await recorder.store.position(source, chain.name)).toMatchObject(stands);
     expect(await sessions()).toBe(1);
     await until(one.closed, 'the end of the stream');
     // Again and again the same: one entry is enough.
@@ -357,6 +322,23 @@ describe('a sidecar that lies', () => {
     expect(await two.hear('ack')).toMatchObject(known.point());
   });
 
+  test('sends line by line: each is an entry at first, then as many as in a time, and none is lost', async () => {
+    await recorder.close();
+    recorder = await startRecorder({ limits: { smallBatches: 2 } });
+    material = await recorder.identity(uid);
+    const chain = testChain();
+    const one = await begun(chain);
+    const began = performance.now();
+    for (let n = 1; n <= 24; n++) send(one, batch(chain, n));
+    await until(async () => (await entryTypes()).length >= 20);
+    const entries = (await entryTypes()).length;
+    // Twenty at once, and two a second.
+    expect(entries).toBeLessThanOrEqual(20 + Math.floor(((performance.now() - began) / 1_000) * 2));
+    await until(() => one.heard.some((message) => message.type === 'ack' && message.sequence === 72));
+    expect(performance.now() - began).toBeGreaterThan(1_900);
+    expect([one.closed(), await sessions()]).toEqual([false, 24]);
+  });
+
   test('says that it is another pod: refused', async () => {
     const one = await peer();
     one.say({ ...hello, pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-2' } } as RecordUpMessage);
@@ -366,7 +348,7 @@ describe('a sidecar that lies', () => {
     expect(await two.hear('goodbye')).toMatchObject({ reason: 'identity' });
   });
 
-  test.each<[string, (to: Peer) => void]>([
+  test.each<[string, (to: RecordPeer) => void]>([
     ['speaks before hello', (to) => to.say({ type: 'begin', chain: 'a'.repeat(32) })],
     [
       'sends events before it has begun',

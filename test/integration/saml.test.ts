@@ -510,6 +510,97 @@ describe('metadata', () => {
     ).toBe('metadata_entity');
   });
 
+  test('with comments between its elements, as Shibboleth writes it, is read; with one in a text it is not', async () => {
+    const { readMetadata } = await import('../../pkg/identity/saml/metadata.ts');
+    const plain = metadataXml(world.okta, [world.okta.cert]);
+    const read = (text: string): string => {
+      try {
+        const { certificates, signOn } = readMetadata(Buffer.from(text), world.okta.entityId, world.clock.now());
+        return `${certificates.length} ${signOn ?? ''}`;
+      } catch (error) {
+        return error instanceof SamlFault ? error.code : String(error);
+      }
+    };
+    const good = read(plain);
+    expect(good).toBe('1 https://idp.example.com/sso');
+    const hidden =
+      '<md:SingleSignOnService Binding="x" Location="https://evil.example"/> R&D <![CDATA[ <?x ?> <!DOCTYPE y> - >';
+    for (const note of ['<!-- first -->', '<!---->', `<!-- ${hidden} -->`, '<!--> - -->', '<!-- a --> <!-- b -->\n'])
+      for (const place of [
+        '<md:EntityDescriptor',
+        '<md:IDPSSODescriptor',
+        '<md:KeyDescriptor',
+        '<md:SingleSignOnService',
+        '</md:IDPSSODescriptor',
+        '<ds:X509Certificate',
+        '</ds:X509Data',
+      ])
+        expect([note, place, read(plain.replace(place, `${note}${place}`))]).toEqual([note, place, good]);
+    expect(read(`${plain}\n<!-- last -->\n`)).toBe(good);
+    // A role that stands in a comment is none.
+    expect(
+      read(
+        plain
+          .replace('<md:IDPSSODescriptor', '<!-- <md:IDPSSODescriptor')
+          .replace('</md:IDPSSODescriptor>', '</md:IDPSSODescriptor> -->'),
+      ),
+    ).toBe('metadata_keys');
+    const bad: readonly (readonly [string, string])[] = [
+      ['<ds:X509Certificate>', '<ds:X509Certificate><!-- -->'],
+      ['</ds:X509Certificate>', '<!-- --></ds:X509Certificate>'],
+      ['<ds:X509Certificate>MII', '<ds:X509Certificate>MI<!-- -->I'],
+      ['<md:KeyDescriptor', 'text <!-- --><md:KeyDescriptor'],
+      ['<md:KeyDescriptor', '<!-- a -- b --><md:KeyDescriptor'],
+      ['<md:KeyDescriptor', '<!-- a ---><md:KeyDescriptor'],
+      ['<md:KeyDescriptor', '<!-- <md:KeyDescriptor'],
+      ['<md:KeyDescriptor', '<![CDATA[<!-- -->]]><md:KeyDescriptor'],
+      ['<md:KeyDescriptor', '<?x <!-- --> ?><md:KeyDescriptor'],
+      ['<md:KeyDescriptor', '<!-<!-- -->- a --><md:KeyDescriptor'],
+      ['Location="', 'Location="<!-- -->'],
+      ['<md:EntityDescriptor', '<!-- --> text <md:EntityDescriptor'],
+    ];
+    for (const [from, to] of bad) {
+      expect(plain).toContain(from);
+      expect([to, read(plain.replace(from, to))]).toEqual([to, expect.stringMatching(/^(ambiguous|not_xml)$/)]);
+    }
+  });
+
+  test('of which a part is over: that part does not count', async () => {
+    const { readMetadata } = await import('../../pkg/identity/saml/metadata.ts');
+    const now = world.clock.now();
+    const second = await createSigningIdp(world.okta.entityId);
+    const role = (cert: string, attributes: string): string =>
+      (/<md:IDPSSODescriptor.*<\/md:IDPSSODescriptor>/.exec(metadataXml(world.okta, [cert]))?.[0] ?? '').replace(
+        '<md:IDPSSODescriptor',
+        `<md:IDPSSODescriptor ${attributes}`,
+      );
+    const until = (ms: number): string => `validUntil="${new Date(now + ms).toISOString()}"`;
+    const read = (outer: string, ...roles: readonly string[]): unknown => {
+      const text = `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${world.okta.entityId}" ${outer}>${roles.join('')}</md:EntityDescriptor>`;
+      try {
+        const { certificates, validUntil, cacheMs } = readMetadata(Buffer.from(text), world.okta.entityId, now);
+        return [certificates.length, validUntil === undefined ? undefined : validUntil - now, cacheMs];
+      } catch (error) {
+        return error instanceof SamlFault ? error.code : String(error);
+      }
+    };
+    const [one, two] = [world.okta.cert, second.cert];
+    expect(read('', role(one, ''), role(two, ''))).toEqual([2, undefined, undefined]);
+    expect(read('', role(one, until(-1)), role(two, until(5_000)))).toEqual([1, 5_000, undefined]);
+    expect(read(until(3_000), role(one, until(5_000)))).toEqual([1, 3_000, undefined]);
+    expect(read('', role(one, until(0)), role(two, until(-5_000)))).toBe('metadata_expired');
+    expect(read('', role(one, 'validUntil="never"'))).toBe('metadata');
+    // It is had anew as soon as the shortest says.
+    expect(read('cacheDuration="P1DT2H"', role(one, 'cacheDuration="PT1H30M5.5S"'))).toEqual([1, undefined, 5_405_000]);
+    expect(read('cacheDuration="P1Y2M3D"', role(one, 'cacheDuration="soon"'))).toEqual([
+      1,
+      undefined,
+      (365 + 56 + 3) * 86_400_000,
+    ]);
+    for (const none of ['P', 'PT', 'P1DT', '-P1D', '1D', ''])
+      expect(read(`cacheDuration="${none}"`, role(one, ''))).toEqual([1, undefined, undefined]);
+  });
+
   test('with EC keys alone: not taken, and it says which are', async () => {
     const { readMetadata } = await import('../../pkg/identity/saml/metadata.ts');
     const ec = await createEcIdp(world.okta.entityId);
@@ -579,6 +670,28 @@ describe('metadata', () => {
       expect(source.current()?.signOn).toBe('https://new.example.com/');
       clock.advance(82_800_001);
       expect(source.current()).toBeUndefined();
+    });
+
+    test('it is read as early as it says, but not within a minute', async () => {
+      let [cache, signOn] = ['PT10M', 'https://one.example.com/'];
+      answer = (_request, response) =>
+        response.end(
+          metadataXml(idp(), [idp().cert], { signOn }).replace('entityID=', `cacheDuration="${cache}" entityID=`),
+        );
+      const is = (what: string): Promise<void> => until(() => source.current()?.signOn === what);
+      follow();
+      await is(signOn);
+      [cache, signOn] = ['PT1S', 'https://two.example.com/'];
+      clock.advance(599_000);
+      expect(asked).toBe(1);
+      clock.advance(1_000);
+      await is(signOn);
+      signOn = 'https://three.example.com/';
+      clock.advance(59_000);
+      expect(asked).toBe(2);
+      clock.advance(1_000);
+      await is(signOn);
+      expect(asked).toBe(3);
     });
 
     test('its own end is kept to', async () => {

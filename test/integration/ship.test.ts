@@ -205,7 +205,8 @@ describe('a webhook', () => {
     await third.done();
     // At least once: of a batch that was broken off nobody knows whether it was taken.
     expect([...new Set(ids(got))]).toEqual([...expected, sessionId('after')]);
-    expect(readFileSync(join(folder, `${first.name}.cursor`), 'utf8')).toBe(`{"entry":${entry + 1},"events":0}\n`);
+    const cursor: unknown = JSON.parse(readFileSync(join(folder, `${first.name}.cursor`), 'utf8'));
+    expect(cursor).toMatchObject({ entry: entry + 1, events: 0 });
     expected.push(sessionId('after'));
   });
 

@@ -10,6 +10,7 @@ import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import {
   createAuditAuthorizer,
+  controllersOf,
   createAuditServer,
   createCommitter,
   createConsole,
@@ -146,6 +147,7 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
     store,
     committer: createCommitter({ store, clock, logger }),
     authorizer: createAuditAuthorizer(nobody, clock, list, people),
+    isController: controllersOf('sidegate-system'),
     clock,
     logger,
     pages: (answers) =>

@@ -113,6 +113,19 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     response.writeHead(200, { etag: '"1"' }).end();
   };
 
+  /** A lock becomes longer and stricter, and not the other way. */
+  const retain = (response: ServerResponse, key: string, body: string): void => {
+    const object = objects.get(key);
+    if (object === undefined) return refuse(response, 404, 'NoSuchKey');
+    const mode = /<Mode>([A-Z]+)<\/Mode>/.exec(body)?.[1];
+    const until = Date.parse(/<RetainUntilDate>([^<]+)</.exec(body)?.[1] ?? '');
+    if (mode === undefined || Number.isNaN(until)) return refuse(response, 400, 'MalformedXML');
+    if (object.mode === 'COMPLIANCE' && (mode !== 'COMPLIANCE' || until < (object.until ?? 0)))
+      return refuse(response, 403, 'AccessDenied');
+    if (state.fault !== 'no_lock') objects.set(key, { ...object, mode, until });
+    response.writeHead(200).end();
+  };
+
   const list = (response: ServerResponse, search: URLSearchParams): void => {
     const prefix = search.get('prefix') ?? '';
     const delimiter = search.get('delimiter');
@@ -143,6 +156,7 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     if (!isSigned(request, url, body)) return refuse(response, 403, 'SignatureDoesNotMatch');
     if (first !== bucket) return refuse(response, 404, 'NoSuchBucket');
     if (state.fault === 'busy') return refuse(response, 503, 'SlowDown');
+    if (request.method === 'PUT' && url.searchParams.has('retention')) return retain(response, key, body.toString());
     if (request.method === 'PUT') return put(request, response, key, body);
     if (request.method === 'GET' && key === '') return list(response, url.searchParams);
     const object = objects.get(key);

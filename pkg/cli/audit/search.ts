@@ -16,14 +16,18 @@ Sessions of governed models, newest first. All that is given must hold; the sear
 
   --user SUBJECT         of the caller                 --model NAME
   --group NAME           of the caller                 --operation NAME      Chat, Embeddings, …
-  --issuer URL           of the caller's token         --outcome NAME        completed, refused, aborted, failed, ended
+  --issuer URL           of the caller's token         --outcome NAME        completed, refused, aborted, failed, ended; open: no end has come
   --pod NAME             the model's pod               --code NAME           guard_blocked, rate_limited, …
   --rule NAME            that acted                    --status NUMBER       HTTP
-  --act NAME             allowed, denied, masked, blocked, flagged, held, limited
+  --label NAME           a label or guard of this name acted, of whatever policy
+  --observed RULE        would have acted, were its policy not in Observe mode
+  --failed-open NAME     check that was skipped, as its failure mode allows: analyzer, …
+  --act NAME             allowed, denied, masked, blocked, flagged, held, approved, limited
   --detector NAME        that found something          --session ID          request id of a receipt
   --text WORDS           words that were asked or answered, all of them
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
-  --min-duration MS      --min-bytes NUMBER
+  --min-duration MS      --max-duration MS
+  --min-bytes NUMBER     --max-bytes NUMBER
   --limit NUMBER         default 100; --all: every page
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
@@ -39,11 +43,25 @@ function wholeOf(name: string, text: string): number {
 /** The question that the flags are. @throws Error */
 function questionOf(flags: Flags, now: number): Record<string, JsonValue> {
   const question: Record<string, JsonValue> = {};
-  for (const name of ['namespace', 'pod', 'user', 'group', 'issuer', 'model', 'operation', 'outcome', 'code', 'text'])
+  for (const name of [
+    'namespace',
+    'pod',
+    'user',
+    'group',
+    'issuer',
+    'model',
+    'operation',
+    'outcome',
+    'code',
+    'label',
+    'text',
+  ])
     question[name] = flags.text(name) ?? null;
   question['session'] = flags.text('session') ?? null;
   const tags = [
     ...flags.list('rule').map((rule) => `rule:${rule}`),
+    ...flags.list('observed').map((rule) => `observed:${rule}`),
+    ...flags.list('failed-open').map((name) => `open:${name}`),
     ...flags.list('act').map((act) => `act:${act}`),
     ...flags.list('detector').map((detector) => `by:${detector}`),
   ];
@@ -55,7 +73,9 @@ function questionOf(flags: Flags, now: number): Record<string, JsonValue> {
   for (const [flag, name] of [
     ['status', 'status'],
     ['min-duration', 'minDurationMs'],
+    ['max-duration', 'maxDurationMs'],
     ['min-bytes', 'minBytes'],
+    ['max-bytes', 'maxBytes'],
   ] as const) {
     const text = flags.text(flag);
     if (text !== undefined) question[name] = wholeOf(flag, text);
@@ -98,9 +118,14 @@ function rowOf(session: Session): string[] {
   ];
 }
 
+/** How a formula begins, also in full-width characters, behind what a spreadsheet leaves out. */
+const formula = /^[\s\p{C}\p{Z}]*[=+\-@\u2212\uFF0B\uFF0D\uFF1D\uFF20]/u;
+
 /** Nothing of a record may be a formula to the reader's spreadsheet. */
-const csv = (text: string): string =>
-  `"${printable(/^[=+\-@\t]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+export function csvCell(text: string): string {
+  const seen = printable(text);
+  return `"${(formula.test(seen) ? `'${seen}` : seen).replaceAll('"', '""')}"`;
+}
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = columns.map((_, at) => Math.max(...rows.map((row) => printable(row[at] ?? '').length)));
@@ -114,12 +139,16 @@ function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** @param onUnsearched Told of blocks whose words the recorder could not look at. */
+/**
+ * @param onUnsearched Told of blocks whose words the recorder could not look at.
+ * @param onPartly Told of sessions that have more words than its index takes.
+ */
 async function ask(
   audit: AuditClient,
   question: Record<string, JsonValue>,
   all: boolean,
   onUnsearched: (blocks: number) => void,
+  onPartly: (sessions: readonly string[]) => void,
 ): Promise<Session[]> {
   const found: Session[] = [];
   const wanted = Number(question['limit']);
@@ -135,6 +164,8 @@ async function ask(
     found.push(...(Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : []));
     cursor = answer['cursor'] ?? null;
     if (Number(answer['unsearched'] ?? 0) > 0) onUnsearched(Number(answer['unsearched']));
+    const partly = Array.isArray(answer['partly']) ? answer['partly'].map(cell) : [];
+    if (partly.length > 0) onPartly(partly);
   } while (cursor !== null && (all || found.length < wanted));
   return found;
 }
@@ -142,8 +173,8 @@ async function ask(
 /** Sessions as they come, in a form that needs to know no more than one of them. */
 function printer(output: string, io: CommandIo): (session: Session) => void {
   if (output === 'jsonl') return (one) => io.stdout(`${jsonText(one)}\n`);
-  io.stdout(`${columns.map(csv).join(',')}\n`);
-  return (one) => io.stdout(`${rowOf(one).map(csv).join(',')}\n`);
+  io.stdout(`${columns.map(csvCell).join(',')}\n`);
+  return (one) => io.stdout(`${rowOf(one).map(csvCell).join(',')}\n`);
 }
 
 function print(found: readonly Session[], output: string, io: CommandIo): void {
@@ -182,12 +213,27 @@ async function searchInArchive(
 const flagsOfSearch = {
   ...Object.fromEntries(
     [
-      ...['user', 'group', 'issuer', 'pod', 'model', 'operation', 'outcome', 'code', 'status', 'session', 'text'],
-      ...['since', 'until', 'min-duration', 'min-bytes', 'limit', 'archive', 'key'],
+      ...[
+        'user',
+        'group',
+        'issuer',
+        'pod',
+        'model',
+        'operation',
+        'outcome',
+        'code',
+        'status',
+        'session',
+        'label',
+        'text',
+      ],
+      ...['since', 'until', 'min-duration', 'max-duration', 'min-bytes', 'max-bytes', 'limit', 'archive', 'key'],
     ].map((name) => [name, { kind: 'text' as const }]),
   ),
   rule: { kind: 'list' },
   act: { kind: 'list' },
+  observed: { kind: 'list' },
+  'failed-open': { kind: 'list' },
   detector: { kind: 'list' },
   all: { kind: 'switch' },
   output: { kind: 'text', short: 'o', choices: ['table', 'jsonl', 'csv'] },
@@ -215,8 +261,15 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const archive = flags.text('archive');
   if (archive !== undefined) return searchInArchive(archive, flags, question, io);
   return withCluster(flags, io, async ({ client }) => {
-    const found = await ask(await openAudit(client, flags, io), question, flags.on('all'), (blocks) =>
-      io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+    const found = await ask(
+      await openAudit(client, flags, io),
+      question,
+      flags.on('all'),
+      (blocks) => io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+      (sessions) =>
+        io.stderr(
+          `${sessions.length} sessions have more words than the index takes, and may hold these all the same: ${printable(sessions.join(' '))}\n`,
+        ),
     );
     print(found, flags.text('output') ?? 'table', io);
     return 0;

@@ -99,3 +99,26 @@ test.each([
   expect(code).toBe(1);
   expect(await verify({ ...whole, entries }, '--no-lines')).toMatchObject({ code: 0 });
 });
+
+test('a log says which lines sidecars lost, and which chains they never signed, and is proven', async () => {
+  const { heads, entries } = exported(everyDay);
+  const hash = '0'.repeat(64);
+  const of = { at: began + 7 * dayMs, source: `${source}9`, chain: 'c'.repeat(32), hash };
+  const text = entryText({ type: 'hole', ...of, from: 1, to: 4, why: 'missing' });
+  const frontier = createFrontier();
+  for (const entry of entries) frontier.append(entryLeaf((entry as { text: string }).text));
+  frontier.append(entryLeaf(text));
+  const head = { size: 7, root: frontier.root().toString('hex'), at: began + 7 * dayMs };
+  const { code, out } = await verify({
+    heads: [...heads, signHead(head, privateKey)],
+    entries: [...entries, { kind: 'entry', index: 6, text }],
+  });
+  expect(code).toBe(0);
+  expect(out).toContain(
+    `lost by its sidecar: ${source}9, lines 1 to 4 of chain ${'c'.repeat(32)} (missing), as entry 6 says`,
+  );
+  expect(out).toContain(
+    `never signed by its sidecar: ${source}, chain ${testChain().name}: 18 lines, the last taken in at 2026-11-25`,
+  );
+  expect(out).toContain(', 4 lines lost by sidecars,');
+});

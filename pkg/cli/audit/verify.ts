@@ -143,11 +143,8 @@ function retentionDaysOf(flags: Flags): number | undefined {
 const wordsOf = ({ fault, entry, to, what }: LogFinding): string =>
   printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`);
 
-function report(verdict: LogVerdict, io: CommandIo): ExitCode {
-  for (const finding of verdict.findings) io.stdout(`${wordsOf(finding)}\n`);
-  for (const finding of verdict.lies) io.stdout(`by its own sidecar: ${wordsOf(finding)}\n`);
-  for (const { fault, source, count } of verdict.leftOut)
-    io.stdout(`${fault}: and ${count} more of this kind${source === undefined ? '' : ` from ${printable(source)}`}\n`);
+/** What is not on record, as the record itself says, and what nobody but the recorder vouches for. */
+function reportLosses(verdict: LogVerdict, io: Pick<CommandIo, 'stdout'>): void {
   for (const { source, lines, ended, gone } of verdict.lostWithPods)
     io.stdout(
       `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +
@@ -158,6 +155,24 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
     io.stdout(
       `not recorded: ${printable(source)}, before its line ${line}: ${unknown === true ? 'its machine had crashed, and lines of its last 100 ms may be lost' : `${events} events`}\n`,
     );
+  for (const { source, chain, first, last, why, entry } of verdict.lostLines)
+    io.stdout(
+      `lost by its sidecar: ${printable(source)}, ${first === last ? `line ${first}` : `lines ${first} to ${last}`} of chain ${printable(chain)} (${printable(why)}), as entry ${entry} says\n`,
+    );
+  for (const { source, chain, lines, at } of verdict.neverSigned)
+    io.stdout(
+      `never signed by its sidecar: ${printable(source)}, chain ${printable(chain)}: ${lines} lines, the last taken in at ${new Date(at).toISOString()}\n`,
+    );
+  const moreUnsigned = verdict.neverSignedChains - verdict.neverSigned.length;
+  if (moreUnsigned > 0) io.stdout(`never signed by their sidecars: and ${moreUnsigned} more chains\n`);
+}
+
+function report(verdict: LogVerdict, io: CommandIo): ExitCode {
+  for (const finding of verdict.findings) io.stdout(`${wordsOf(finding)}\n`);
+  for (const finding of verdict.lies) io.stdout(`by its own sidecar: ${wordsOf(finding)}\n`);
+  for (const { fault, source, count } of verdict.leftOut)
+    io.stdout(`${fault}: and ${count} more of this kind${source === undefined ? '' : ` from ${printable(source)}`}\n`);
+  reportLosses(verdict, io);
   const {
     entries,
     begins,

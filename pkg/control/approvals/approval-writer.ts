@@ -1,11 +1,13 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import { annotations } from '../../contract/index.ts';
-import { changedDecision, phaseAt } from '../../core/index.ts';
+import { changedDecision } from '../../core/index.ts';
 import type { ApprovalPhase } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import { isConflict, isNotFound, refOfKey, resources } from '../../kube/index.ts';
 import type { EventRecorder, KubeClient, KubeObject } from '../../kube/index.ts';
 import type { ChangeLog } from '../record/index.ts';
+import { phaseByBoth } from '../two-clocks.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 import { approvalFact, isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
 
@@ -16,6 +18,8 @@ export type ApprovalStep = (typeof approvalSteps)[number];
 export interface ApprovalWriterOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
+  /** By which phases are written. */
+  readonly clocks: TwoClocks;
   readonly logger: Logger;
   readonly events: Pick<EventRecorder, 'record'>;
   /** This replica. */
@@ -65,7 +69,7 @@ const stepOf: Readonly<Record<ApprovalPhase, ApprovalStep>> = {
 };
 
 export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWriter {
-  const { client, clock, logger, events, onFact } = options;
+  const { client, clock, clocks, logger, events, onFact } = options;
 
   const known = (raw: KubeObject): ApprovalFact => {
     const fact = approvalFact(raw);
@@ -157,7 +161,9 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
     const body = { metadata: { uid: fact.uid, annotations: notes } };
     known(await client.patch<KubeObject>(resource, fact, { type: 'merge', body }));
   };
-  const due = (fact: ApprovalFact): ApprovalPhase => phaseAt(fact, clock.now());
+  const due = (fact: ApprovalFact): ApprovalPhase => phaseByBoth(fact, clocks);
+  /** It lets somebody through: by neither clock it is over. */
+  const stands = (fact: ApprovalFact): boolean => fact.phase === 'Approved' && clocks.latest() < fact.expiresAt;
 
   return {
     read,
@@ -193,9 +199,7 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
         return phase === now.phase ? undefined : { phase };
       });
       return decide(key, undefined, (now) =>
-        now.phase === 'Approved' && due(now) === 'Approved'
-          ? { phase: 'Used', usedBy: by, usedAt: new Date(clock.now()).toISOString() }
-          : undefined,
+        stands(now) ? { phase: 'Used', usedBy: by, usedAt: new Date(clock.now()).toISOString() } : undefined,
       );
     },
     async cancel(key) {

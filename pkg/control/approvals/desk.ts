@@ -1,6 +1,5 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger, Timer } from '../../base/index.ts';
-import { phaseAt } from '../../core/index.ts';
 import type { ApprovalProblem } from '../../core/index.ts';
 import { backoffMs, createQueue, isKubeError, objectKey, systemRandom } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
@@ -8,6 +7,8 @@ import type { ApprovalAskMessage, ApprovalWatchMessage } from '../../wire/index.
 import { noChangeLog } from '../record/index.ts';
 import type { ChangeLog } from '../record/index.ts';
 import type { ApprovalDesk, PodSnapshot } from '../stream/index.ts';
+import { createTwoClocks, phaseByBoth } from '../two-clocks.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 import { createApprovalBook } from './approval-book.ts';
 import { isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
@@ -40,6 +41,8 @@ export interface ApprovalDeskOptions {
   readonly client: KubeClient;
   readonly cache: Cache<ApprovalFact>;
   readonly clock: Clock;
+  /** By which it ends and is removed; default this machine's alone. */
+  readonly clocks?: TwoClocks;
   readonly logger: Logger;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly replica: string;
@@ -54,13 +57,15 @@ export interface ApprovalDeskOptions {
 
 /** The wall clock may step: no expiry is slept through for longer than this. */
 const mostSleepMs = 2_000;
+/** One clock may say that it is over, and the other not yet. */
+const leastSleepMs = 100;
 const mostRestMs = 600_000;
 /** Ways to try while the API server does not answer; some 20 s together. */
 const mostTries = 8;
 const backoff = { firstMs: 100, mostMs: 5_000, random: systemRandom };
 
 export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper {
-  const { cache, clock, logger, replica } = options;
+  const { cache, clock, logger, replica, clocks = createTwoClocks(clock) } = options;
   const limits: ApprovalLimits = { ...approvalLimits, ...options.limits };
   const book = createApprovalBook(cache);
   /** By approval. */
@@ -74,6 +79,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   const writer = createApprovalWriter({
     client: options.client,
     clock,
+    clocks,
     logger,
     events: options.events,
     replica,
@@ -86,7 +92,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   });
 
   const opener = createOpener({ book, writer, clock, limits });
-  const trimmer = startTrimmer({ cache, writer, clock, logger, leading: options.leading, limits });
+  const trimmer = startTrimmer({ cache, writer, clock, clocks, logger, leading: options.leading, limits });
 
   /** Tells all who wait for it, and has it settled where votes or time decide it. */
   const spread = (key: string): void => {
@@ -107,9 +113,9 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     async handle(key) {
       const fact = book.get(key);
       if (fact === undefined || !(waiters.has(key) || options.leading())) return undefined;
-      const now = clock.now();
-      if (phaseAt(fact, now) !== fact.phase) await writer.settle(fact);
-      else if (isOpen(fact)) return Math.min(mostSleepMs, Math.max(0, fact.expiresAt - now));
+      const now = clocks.earliest();
+      if (phaseByBoth(fact, clocks) !== fact.phase) await writer.settle(fact);
+      else if (isOpen(fact)) return Math.min(mostSleepMs, Math.max(leastSleepMs, fact.expiresAt - now));
       else if (options.leading()) {
         const left = fact.expiresAt + limits.keepMs - now;
         if (left > 0) return Math.min(left, mostRestMs);

@@ -6,6 +6,7 @@ import type { ApprovalSpecResource, ApprovalStatusResource } from '../../crd/ind
 import { KubeError } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { fakeCache } from '../testing/fake-state.ts';
+import { createTwoClocks } from '../two-clocks.ts';
 import { createApprovalBook } from './approval-book.ts';
 import { approvalFact, approvalIndices } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
@@ -96,6 +97,7 @@ test('the leader keeps so many finished ones of a namespace: the unanswered go f
   const trimmer = startTrimmer({
     cache,
     clock,
+    clocks: createTwoClocks(clock),
     logger: silentLogger,
     leading: () => leading,
     limits: { finishedPerNamespace: 3 },

@@ -5,6 +5,7 @@ import { finishedIndex, isOpen, isUnanswered } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
 import type { ApprovalWriter } from './approval-writer.ts';
 import type { ApprovalLimits } from './limits.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 
 /**
  * The leader's bound on finished approvals of a namespace: callers who ask and go away fill neither the API server's storage nor the
@@ -21,19 +22,20 @@ export interface TrimmerOptions {
   readonly cache: Pick<Cache<ApprovalFact>, 'by' | 'values' | 'subscribe'>;
   readonly writer: Pick<ApprovalWriter, 'remove'>;
   readonly clock: Clock;
+  readonly clocks: Pick<TwoClocks, 'earliest'>;
   readonly logger: Logger;
   readonly leading: () => boolean;
   readonly limits: Pick<ApprovalLimits, 'finishedPerNamespace'>;
 }
 
-export function startTrimmer({ cache, writer, clock, logger, leading, limits }: TrimmerOptions): Trimmer {
+export function startTrimmer({ cache, writer, clock, clocks, logger, leading, limits }: TrimmerOptions): Trimmer {
   /** Removed, and still in the copy. */
   const gone = new Set<string>();
   const surplus = (namespace: string): readonly ApprovalFact[] => {
     const finished = cache.by(finishedIndex, namespace).filter(({ uid }) => !gone.has(uid));
     const count = finished.length - limits.finishedPerNamespace;
     if (count <= 0) return [];
-    const now = clock.now();
+    const now = clocks.earliest();
     const stands = ({ phase, expiresAt }: ApprovalFact): boolean => phase === 'Denied' && now < expiresAt;
     const order = (a: ApprovalFact, b: ApprovalFact): number =>
       Number(isUnanswered(b)) - Number(isUnanswered(a)) || a.createdAt - b.createdAt;

@@ -1,10 +1,12 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { changedDecision, phaseAt } from '../../core/index.ts';
+import { changedDecision } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
+import { createTwoClocks, mostApartMs, phaseByBoth } from '../two-clocks.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog, Changers } from '../record/index.ts';
 import { finishedIndex, isOver, openIndex, ownIndex, ownKey } from './grant-fact.ts';
@@ -33,6 +35,8 @@ export interface GrantKeeperOptions {
   readonly client: Pick<KubeClient, 'patch' | 'delete'>;
   readonly cache: Cache<GrantFact>;
   readonly clock: Clock;
+  /** By which it ends and is removed; default this machine's alone. */
+  readonly clocks?: TwoClocks;
   readonly logger: Logger;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly leading: () => boolean;
@@ -42,7 +46,7 @@ export interface GrantKeeperOptions {
   /** Where changes go on record; default nowhere. */
   readonly changes?: Pick<ChangeLog, 'made' | 'seen'>;
   /** Who took a grant back; default nobody knows. */
-  readonly changers?: Pick<Changers, 'who'>;
+  readonly changers?: Pick<Changers, 'gone'>;
   /** Those that are over are kept so long after they ended; default a day. */
   readonly keepMs?: number;
   /** Default {@link grantLimits}. */
@@ -52,9 +56,14 @@ export interface GrantKeeperOptions {
 const resource = resources.inferenceGrants;
 /** The wall clock may step: no end is slept through for longer. */
 const mostSleepMs = 2_000;
+/** One clock may say that it is over, and the other not yet. */
+const leastSleepMs = 100;
 /** Pods and policies may come that make it decidable. */
 const lookAgainMs = 5_000;
 const mostRestMs = 600_000;
+
+const clocksDiffer =
+  'whether it would last too long cannot be said: the clock of the controller’s node is not that of the API server. Run NTP there';
 
 const stepOf: Readonly<Record<string, GrantStep>> = {
   Pending: 'opened',
@@ -112,10 +121,11 @@ function overSince({ grant, phase, votes, conditions }: GrantFact): number {
 
 export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog, limits = grantLimits } = options;
+  const { clocks = createTwoClocks(clock) } = options;
 
-  const tell = (fact: GrantFact, phase: string, why: string): void => {
+  const tell = (fact: GrantFact, phase: string, why: string, more: Partial<Change> = {}): void => {
     options.onStep?.(stepOf[phase] ?? 'opened');
-    changes.made(changeOf(fact, stepOf[phase] ?? phase));
+    changes.made({ ...changeOf(fact, stepOf[phase] ?? phase), ...more });
     logger.info(`grant ${stepOf[phase] ?? phase}`, { grant: fact.key, uid: fact.uid, why });
     options.events.record(objectOf(fact), {
       type: phase === 'Denied' || phase === 'Cancelled' ? 'Warning' : 'Normal',
@@ -139,7 +149,10 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       throw error;
     }
   };
-  const complain = async (fact: GrantFact, { reason, message }: GrantProblem): Promise<void> => {
+  const complain = async (
+    fact: GrantFact,
+    { reason, message }: Pick<GrantProblem, 'message'> & { readonly reason: GrantProblem['reason'] | 'ClocksDiffer' },
+  ): Promise<void> => {
     const conditions = withCondition(fact, { type: decidable, status: 'False', reason, message }, clock.now());
     if (conditions !== undefined) await write(fact, { phase: 'Pending', conditions });
   };
@@ -163,6 +176,20 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     return ahead(openIndex, fact.namespace) >= limits.perNamespace
       ? `there are ${limits.perNamespace} grants in the namespace that are undecided or hold: take some back, then ask again`
       : undefined;
+  };
+  /** By key, of those that were deleted and are still there: who did it, as asked for then. */
+  const leaving = new Map<string, ReturnType<Changers['gone']>>();
+  const changerOf = async (
+    { key }: GrantFact,
+    takenBackBy: ReturnType<Changers['gone']> | undefined,
+  ): Promise<Partial<Change>> => {
+    try {
+      const who = await takenBackBy?.();
+      return who === undefined ? {} : { by: who };
+    } catch (error) {
+      logger.warn('who took a grant back could not be found out', { grant: key, error: describeError(error) });
+      return {};
+    }
   };
   /** By key: those that are being removed. */
   const removing = new Set<string>();
@@ -191,10 +218,15 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       await complain(fact, terms);
       return lookAgainMs;
     }
-    if (lasts(fact, clock.now()) > terms.maxGrantMs) {
+    // The later a clock, the less of it is left.
+    if (lasts(fact, clocks.latest()) > terms.maxGrantMs) {
       const message = `it would last longer than ${Math.floor(terms.maxGrantMs / 60_000)} minutes, the longest that the policies allow (spec.approvals.maxGrant): ask for a shorter time`;
       await cancel(fact, 'TooLong', message);
       return undefined;
+    }
+    if (lasts(fact, clocks.earliest()) > terms.maxGrantMs + mostApartMs) {
+      await complain(fact, { reason: 'ClocksDiffer', message: clocksDiffer });
+      return lookAgainMs;
     }
     const { approvers, required, kubernetesUser, naming } = terms;
     const unsaid =
@@ -244,10 +276,11 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   const handle = async (key: string): Promise<number | undefined> => {
     const fact = cache.get(key);
     if (fact === undefined || !options.leading()) return undefined;
-    const now = clock.now();
+    const now = clocks.earliest();
     const { until, issuer, subject } = fact.grant;
     if (fact.withdrawn) {
-      if (await write(fact, { phase: 'Cancelled' })) tell(fact, 'Cancelled', 'deleted');
+      if (!(await write(fact, { phase: 'Cancelled' }))) return undefined;
+      tell(fact, 'Cancelled', 'deleted', await changerOf(fact, leaving.get(key)));
       return undefined;
     }
     if (isOver(fact)) {
@@ -273,9 +306,9 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     }
     const { kubernetesUser, naming, requestedBy } = fact;
     const asker = { issuer, subject, kubernetesUser, naming, requestedBy };
-    const phase = phaseAt(
+    const phase = phaseByBoth(
       { phase: fact.phase, votes: fact.votes, required: fact.required, expiresAt: until, asker },
-      now,
+      clocks,
     );
     if (phase !== fact.phase) {
       if (await write(fact, { phase: phase === 'Used' ? 'Expired' : phase })) tell(fact, phase, 'decided');
@@ -288,30 +321,29 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
         return undefined;
       }
       const again = await open(fact);
-      if (again !== undefined) return Math.min(again, Math.max(0, until - now));
+      if (again !== undefined) return Math.min(again, Math.max(leastSleepMs, until - now));
     }
     if (fact.phase === 'Approved') await sayReach(fact);
-    return Math.min(mostSleepMs, Math.max(0, until - now));
+    return Math.min(mostSleepMs, Math.max(leastSleepMs, until - now));
   };
   /** On record also where nobody can be asked who it was; asked by the replica that tells of it alone. */
   const tellWithdrawn = (fact: GrantFact): void => {
-    const by = async (): Promise<Partial<Change>> => {
-      try {
-        const who = await options.changers?.who(fact);
-        return who === undefined ? {} : { by: who };
-      } catch (error) {
-        logger.warn('who took a grant back could not be found out', { grant: fact.key, error: describeError(error) });
-        return {};
-      }
-    };
-    changes.seen(changeOf(fact, 'withdrawn'), options.changers === undefined ? undefined : by);
+    const takenBackBy = options.changers?.gone(fact);
+    changes.seen(
+      changeOf(fact, 'withdrawn'),
+      takenBackBy === undefined ? undefined : () => changerOf(fact, takenBackBy),
+    );
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
     if (after === undefined) {
       asked.delete(key);
       removing.delete(key);
+      leaving.delete(key);
     }
+    // What keeps its object for a while (a deletion in the foreground) is taken back when that is asked for.
+    if (after?.withdrawn === true && before !== undefined && !isOver(before) && options.changers !== undefined)
+      leaving.set(key, options.changers.gone(before));
     if (after === undefined && before !== undefined && !isOver(before)) {
       tellWithdrawn(before);
       if (options.leading()) {

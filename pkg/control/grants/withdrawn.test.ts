@@ -50,6 +50,12 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
     leading: () => true,
     setsOf: () => [],
     onStep: (step) => steps.push(step),
+    changers: {
+      gone:
+        ({ uid, resourceVersion }) =>
+        () =>
+          Promise.resolve(`who took ${uid}@${resourceVersion}`),
+    },
     changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
   });
   const feed = createGrantFeed({ cache, clock, podOf: () => ({ labels: {}, set: governedSet('ml', {}) }) });
@@ -81,6 +87,8 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
       uid: 'u',
       caller: { provider: null, issuer: 'https://idp.example', subject: 'ana' },
       requestedBy: 'eve',
+      // The version that was there before.
+      by: 'who took u@7',
       decisions: [
         { by: 'user:lea', decision: 'Approve', at: '2026-01-01T00:00:00Z', breakGlass: false },
         {

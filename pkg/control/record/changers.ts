@@ -8,25 +8,37 @@ import { fieldsOf, textOf } from '../facts/shape.ts';
 /** Who took grants back, as webhooks saw them, in one ConfigMap of Sidegate's namespace: a watch tells only that they are gone. */
 export interface Changers {
   /**
-   * Undefined: nobody noted it within the last two minutes, as while no webhook ran. All who ask within a tenth of a second are answered by one
+   * Of a grant of which the watch has just said that it is gone, as it was before: gives who took it back, asked when that is to be told.
+   * Undefined: nobody noted the deletion of this version in the seconds before. All who ask within a tenth of a second are answered by one
    * reading of the list, which begins after they asked. @throws KubeError
    */
-  who(grant: { readonly namespace: string; readonly uid: string }): Promise<string | undefined>;
+  gone(grant: GoneGrant): () => Promise<string | undefined>;
   /** Of the leader: makes the list, and forgets what is on record long since. @throws KubeError */
   sweep(): Promise<void>;
 }
 
 type Book = KubeObject & { readonly data?: Readonly<Record<string, string>> };
 
+export interface GoneGrant {
+  readonly namespace: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+/** Longer than another leader takes to begin. */
+const keptMs = 60_000;
 /**
- * Longer than another leader takes to begin, and clocks differ. Whoever was noted may not have deleted it after all (a precondition): somebody
- * else who does later is not to be taken for them.
+ * From the note to the watch's word. The API server asks its webhooks, and deletes the version that it has asked about. Whoever was noted may not
+ * have deleted it after all (another webhook, a precondition, a client that went): who does so later is not to be taken for them.
  */
-const keptMs = 120_000;
+const closeMs = 10_000;
+/** The API server tells its time in whole seconds, and answers take theirs. */
+const roundedMs = 2_000;
 const betweenReadsMs = 100;
 
 interface Entry {
   readonly uid: string;
+  readonly version: string;
   readonly user: string;
   readonly at: number;
 }
@@ -34,8 +46,9 @@ interface Entry {
 /** Undefined: it says nothing that could be understood. */
 function readEntry(text: string): Entry | undefined {
   try {
-    const { uid, user, at } = fieldsOf(jsonValue(parseJson(text, { maxDepth: 2 })));
-    return textOf(user) === '' ? undefined : { uid: textOf(uid), user: textOf(user), at: Date.parse(textOf(at)) };
+    const { uid, version, user, at } = fieldsOf(jsonValue(parseJson(text, { maxDepth: 2 })));
+    const entry = { uid: textOf(uid), version: textOf(version), user: textOf(user), at: Date.parse(textOf(at)) };
+    return entry.user === '' ? undefined : entry;
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;
@@ -47,11 +60,14 @@ export function createChangers(options: {
   /** Of Sidegate itself. */
   readonly namespace: string;
   readonly clock: Pick<Clock, 'now' | 'monotonic' | 'after'>;
+  /** The API server's clock, by which webhooks note; default, and where it is not known, this machine's. */
+  readonly serverTime?: () => number | undefined;
 }): Changers {
-  const { client, namespace, clock } = options;
+  const { client, namespace, clock, serverTime } = options;
+  const now = (): number => serverTime?.() ?? clock.now();
   const ref = { namespace, name: controlPlane.changers };
   // Written so that what is no time is not.
-  const isRecent = (entry: Entry | undefined): boolean => clock.now() - (entry?.at ?? NaN) < keptMs;
+  const isRecent = (entry: Entry | undefined): boolean => now() - (entry?.at ?? NaN) < keptMs;
   let next: Promise<Book | undefined> | undefined;
   let begun = -Infinity;
   const read = (): Promise<Book | undefined> => {
@@ -65,10 +81,15 @@ export function createChangers(options: {
     return next;
   };
   return {
-    async who(grant) {
-      const book = await read();
-      const entry = readEntry(book?.data?.[changerKey(grant)] ?? '');
-      return entry?.uid === grant.uid && isRecent(entry) ? entry.user : undefined;
+    gone(grant) {
+      const seen = now();
+      return async () => {
+        const book = await read();
+        const entry = readEntry(book?.data?.[changerKey(grant)] ?? '');
+        if (entry?.uid !== grant.uid || entry.version !== grant.resourceVersion) return undefined;
+        const since = seen - entry.at;
+        return since >= -roundedMs && since <= closeMs + roundedMs ? entry.user : undefined;
+      };
     },
     async sweep() {
       const book = await client.find<Book>(resources.configMaps, ref);

@@ -5,6 +5,8 @@ import type { Identity, Revocation, RevocationSet } from '../../core/index.ts';
 import { createCache, isConflict, resources } from '../../kube/index.ts';
 import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
 import { fieldsOf, labelsOf } from '../facts/shape.ts';
+import { createTwoClocks } from '../two-clocks.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 import type { RevocationFeed } from '../stream/index.ts';
 
 /**
@@ -94,6 +96,8 @@ export function unmatchedKeys(
 export interface RevocationsOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
+  /** By which an entry is over; default this machine's alone. */
+  readonly clocks?: Pick<TwoClocks, 'earliest'>;
   readonly logger: Logger;
   readonly namespace: string;
   /** Whether a provider may prove somebody of it; undefined: that cannot be said yet. Default: of all. */
@@ -117,7 +121,7 @@ const mostTold = 200;
 const graceMs = 600_000;
 
 export function createRevocations(options: RevocationsOptions): Revocations {
-  const { client, clock, logger, namespace } = options;
+  const { client, clock, logger, namespace, clocks = createTwoClocks(clock) } = options;
   const ref = { namespace, name: controlPlane.revocations };
   const cache: Cache<RevocationsFact> = createCache<RevocationsFact>({
     client,
@@ -141,7 +145,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   const tell = (before: RevocationsFact | undefined, after: RevocationsFact | undefined): void => {
     const [old, now] = [before?.byKey ?? noEntries, after?.byKey ?? noEntries];
     for (const [key, one] of old)
-      if (!same(one, now.get(key))) options.onChange?.(clock.now() >= one.until ? 'ended' : 'undone', key, one);
+      if (!same(one, now.get(key))) options.onChange?.(clocks.earliest() >= one.until ? 'ended' : 'undone', key, one);
     for (const [key, one] of now) if (!same(one, old.get(key))) options.onChange?.('revoked', key, one);
   };
   const stopLogging = cache.subscribe(({ before, after }) => {
@@ -151,7 +155,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   });
 
   const { knowsIssuer = () => true } = options;
-  const unmatched = (known: RevocationsFact) => unmatchedKeys(known, knowsIssuer, clock.now());
+  const unmatched = (known: RevocationsFact) => unmatchedKeys(known, knowsIssuer, clocks.earliest());
   /** What of the list's own words is to be written anew, as a merge patch has it. */
   const toTell = (known: RevocationsFact): { readonly metadata?: object } => {
     const keys = unmatched(known);
@@ -175,7 +179,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       const entries = revocations.length + broken.length;
       return { entries, unusable: broken.length, unmatched: unmatched(known)?.length, bytes };
     },
-    revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
+    revokes: (caller) => fact()?.set.revokes(caller, clocks.earliest()) ?? false,
     whenSynced: () => cache.whenSynced(),
     ageMs: () => cache.ageMs(),
     async sweep() {
@@ -189,7 +193,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
         return;
       }
       const over = [...known.byKey]
-        .filter(([, { until }]) => clock.now() >= until + graceMs)
+        .filter(([, { until }]) => clocks.earliest() >= until + graceMs)
         .map(([key]) => [key, null]);
       const told = toTell(known);
       if (over.length === 0 && told.metadata === undefined) return;

@@ -13,6 +13,8 @@ import { createTokenGiver } from './token-giver.ts';
 import type { TokenIssuerKeys } from './token-issuer.ts';
 import { startTokenKeyKeeper } from './token-key-keeper.ts';
 import { createTokenRoutes } from './token-routes.ts';
+import { createTwoClocks } from '../two-clocks.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 import { createUsedAssertions } from './used-assertions.ts';
 
 /** All that gives tokens: what follows identity providers, the keys, the endpoint. */
@@ -36,6 +38,8 @@ export interface TokenServiceOptions {
   readonly idps: readonly (SamlIdp & { readonly audiences: readonly string[] })[];
   readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch' | 'page' | 'delete'>;
   readonly clock: Clock;
+  /** By which a used assertion proves nothing any more; default this machine's alone. */
+  readonly clocks?: Pick<TwoClocks, 'earliest'>;
   readonly logger: Logger;
   /** Of Sidegate itself. */
   readonly namespace: string;
@@ -56,6 +60,7 @@ const settleMs = 10_000;
 
 export async function startTokenService(options: TokenServiceOptions): Promise<TokenService> {
   const { url, lifeMs, idps, client, clock, logger, namespace, revocations, leading, get } = options;
+  const { clocks = createTwoClocks(clock) } = options;
   const names = idps.map(({ name }) => name);
   const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
   const patience = clock.after(settleMs, settle);
@@ -79,7 +84,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     get,
     ...(options.thread !== undefined && { thread: options.thread }),
   });
-  const used = createUsedAssertions({ client, clock, logger, namespace });
+  const used = createUsedAssertions({ client, clock: { now: () => clocks.earliest() }, logger, namespace });
   const keys = () => keeper.keys();
   const giver = createTokenGiver({
     used,

@@ -176,7 +176,9 @@ describe('of a form that two servers could read differently', () => {
       'invalid_request part',
     ],
     ['a name twice in a head', changed('name="model"', 'name="model"; name="other"'), 'invalid_request part'],
-    ['a name without quotes', changed('name="model"', 'name=model'), 'invalid_request part'],
+    ['half a quote', changed('name="model"', 'name=model"'), 'invalid_request part'],
+    ['a list without quotes', changed('name="model"', 'name=model[]'), 'invalid_request part'],
+    ['a name in a filename', changed('filename="a.mp3"', 'filename="name="x".mp3"'), 'invalid_request part'],
     ['an escaped name', changed('name="model"', 'name="mo\\del"'), 'invalid_request part'],
     ['a name with percent signs', changed('name="model"', 'name="mode%6C"'), 'invalid_request part'],
     ['a name of no letters', changed('name="model"', 'name=""'), 'invalid_request part'],
@@ -270,6 +272,8 @@ describe('of a form that two servers could read differently', () => {
     expect(refused(latin(body.slice(0, -2)))).toBe('taken'); // without the last line end (undici before 6.20, curl has it)
     const aiohttp = 'name="model"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 9';
     expect(refused(changed('name="model"', aiohttp))).toBe('taken');
+    const dotnet = 'Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=model';
+    expect(refused(changed('Content-Disposition: form-data; name="model"', dotnet))).toBe('taken');
     expect(
       refused(
         written([

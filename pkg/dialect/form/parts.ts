@@ -92,15 +92,16 @@ function readHead(head: string): ReadonlyMap<string, string> {
 /** Spelled so that escapes, percent signs and quotes have no two readings. */
 const plainName = /^[A-Za-z0-9_.-]{1,64}(?:\[[A-Za-z0-9_-]{0,64}\])?$/;
 const longestFilename = 255;
+const parameter = /(name|filename)=(?:"([^"\\]*)"|([A-Za-z0-9_.-]+))/g;
 
-/** `form-data; name="…"; filename="…"`, quoted and in lower case, as clients write it; `filename*` is refused as RFC 7578 section 4.2 wants. */
+/** `form-data; name="…"; filename="…"`, in lower case, as clients write it, a plain word without quotes as well (.NET); `filename*` is refused as RFC 7578 section 4.2 wants. */
 function readDisposition(value: string): Pick<FormPart, 'name' | 'filename'> {
-  const parameters = /^form-data((?:[ \t]*;[ \t]*(?:name|filename)="[^"\\]*")+)$/.exec(value)?.[1];
+  const parameters = /^form-data((?:[ \t]*;[ \t]*(?:name|filename)=(?:"[^"\\]*"|[A-Za-z0-9_.-]+))+)$/.exec(value)?.[1];
   if (parameters === undefined) refuse('part');
   const found = new Map<string, string>();
-  for (const [, name = '', text = ''] of parameters.matchAll(/(name|filename)="([^"\\]*)"/g)) {
+  for (const [, name = '', quoted, word = ''] of parameters.matchAll(parameter)) {
     if (found.has(name)) refuse('part');
-    found.set(name, text);
+    found.set(name, quoted ?? word);
   }
   const name = found.get('name') ?? '';
   const filename = found.get('filename');

@@ -14,7 +14,7 @@ export type MetadataPlace =
 
 /**
  * Metadata of one identity provider, kept fresh. A key that it no longer has stops counting at the next look: at most 10 s later of
- * a file, an hour later of an address. While it cannot be had, or is no good, the last good one stays for a day.
+ * a file, an hour later of an address, or as early as the metadata says (`cacheDuration`), but not within a minute. While it cannot be had, or is no good, the last good one stays for a day.
  */
 export interface MetadataSource {
   /** Undefined: there is none, or it is too old. */
@@ -35,6 +35,8 @@ const times = {
   url: { refreshMs: 3_600_000, retryMs: 5_000 },
 } as const;
 const staleMs = 86_400_000;
+/** No metadata has an address asked for more often. */
+const leastRefreshMs = 60_000;
 const fetchMs = 10_000;
 
 export function followMetadata({ entityId, place, clock, logger, get }: MetadataOptions): MetadataSource {
@@ -58,6 +60,11 @@ export function followMetadata({ entityId, place, clock, logger, get }: Metadata
       timeoutMs: fetchMs,
     });
   };
+  /** Until the next look at what is good: before it is over, where it has an end. */
+  const restMs = (): number => {
+    const { cacheMs = Infinity, validUntil = Infinity } = known?.metadata ?? {};
+    return Math.min(refreshMs, Math.max(leastRefreshMs, Math.min(cacheMs, validUntil - clock.now())));
+  };
   const look = async (): Promise<void> => {
     try {
       const metadata = readMetadata(await read(), entityId, clock.now());
@@ -68,7 +75,7 @@ export function followMetadata({ entityId, place, clock, logger, get }: Metadata
       failures++;
       logger.warn('metadata of the identity provider could not be had', { entityId, error: describeError(error) });
     }
-    if (!closed) timer = clock.after(failures === 0 ? refreshMs : Math.min(retryMs * failures, refreshMs), next);
+    if (!closed) timer = clock.after(failures === 0 ? restMs() : Math.min(retryMs * failures, refreshMs), next);
   };
   const next = (): void => void look();
   next();

@@ -8,6 +8,8 @@ import { SamlFault } from './saml-fault.ts';
  * reader joins and another cuts), processing instructions, and references other than XML's own five and to characters.
  *
  * The tree is read with the parser that node-saml uses, so that the two never differ about the same text.
+ *
+ * Metadata, which people write by hand, may have comments where they change no value: between elements, never beside a text.
  */
 export interface XmlElement {
   /** '' where there is none. */
@@ -33,8 +35,16 @@ const ownReference = /&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6})
 /** Characters that XML 1.0 does not have (section 2.2), and lone surrogates. */
 const noCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
+export interface XmlOptions {
+  /** Comments between elements are left out; default: any is refused, as what is signed must have none. */
+  readonly comments?: boolean;
+}
+
+/** XML 1.0, section 2.5: no two hyphens but at its end. */
+const comment = /<!--(?:(?!--)[\s\S])*-->/g;
+
 /** The text of the bytes, without its declaration. @throws SamlFault too_large, not_xml, ambiguous */
-export function plainXml(bytes: Uint8Array): string {
+export function plainXml(bytes: Uint8Array, { comments = false }: XmlOptions = {}): string {
   if (bytes.length > longestDocument) throw new SamlFault('too_large');
   let text: string;
   try {
@@ -44,24 +54,34 @@ export function plainXml(bytes: Uint8Array): string {
   }
   if (noCharacter.test(text)) throw new SamlFault('not_xml');
   const body = text.replace(declaration, '').trim();
-  if (body.includes('<!') || body.includes('<?') || ownReference.test(body)) throw new SamlFault('ambiguous');
+  // A space in its place: nothing on both sides of a comment becomes one word.
+  const bare = comments ? body.replace(comment, ' ') : body;
+  if (bare.includes('<!') || bare.includes('<?') || ownReference.test(bare)) throw new SamlFault('ambiguous');
+  // What stands outside of the root the parser would pass over.
+  if (!/^\s*</.test(bare) || !/>\s*$/.test(bare)) throw new SamlFault('not_xml');
   return body;
 }
 
 /** The root of a text that {@link plainXml} gave. @throws SamlFault not_xml, ambiguous, too_large */
-export function readXml(text: string): XmlElement {
+export function readXml(text: string, { comments = false }: XmlOptions = {}): XmlElement {
   const document = parse(text);
   let elements = 0;
   let attributeCount = 0;
+  let commentCount = 0;
+  const isComment = ({ nodeType }: XmlNode): boolean => comments && nodeType === 8 && ++commentCount > 0;
   const read = (node: XmlNode, depth: number): XmlElement => {
     if (++elements > mostElements || depth > deepest) throw new SamlFault('too_large');
     const children: XmlElement[] = [];
     let characters = '';
+    let commented = false;
     for (const child of listed(node.childNodes)) {
       if (child.nodeType === 1) children.push(read(child, depth + 1));
       else if (child.nodeType === 3) characters += child.nodeValue ?? '';
+      else if (isComment(child)) commented = true;
       else throw new SamlFault('ambiguous');
     }
+    // Two readers could differ about a text that a comment stands in.
+    if (commented && characters.trim() !== '') throw new SamlFault('ambiguous');
     const given = listed(node.attributes);
     attributeCount += given.length;
     if (attributeCount > mostAttributes) throw new SamlFault('too_large');
@@ -71,10 +91,15 @@ export function readXml(text: string): XmlElement {
     }
     return { namespace: node.namespaceURI ?? '', name: node.localName ?? '', attributes, children, text: characters };
   };
-  const roots = listed(document.childNodes);
+  const isSpace = ({ nodeType, nodeValue }: XmlNode): boolean =>
+    comments && nodeType === 3 && (nodeValue ?? '').trim() === '';
+  const roots = listed(document.childNodes).filter((node) => !isComment(node) && !isSpace(node));
   const [root] = roots;
   if (root?.nodeType !== 1 || roots.length !== 1) throw new SamlFault('not_xml');
-  return read(root, 1);
+  const found = read(root, 1);
+  // Of each that stands in the text the parser has made one: none was read as something else.
+  if (comments && commentCount !== (text.match(comment) ?? []).length) throw new SamlFault('ambiguous');
+  return found;
 }
 
 function parse(text: string): XmlNode {

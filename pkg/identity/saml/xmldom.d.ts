@@ -1,7 +1,7 @@
 // What is used of `@xmldom/xmldom`: its own declarations would bring a browser's globals into every file (tsconfig.json, `paths`).
 
 export interface XmlNode {
-  /** 1 element, 2 attribute, 3 text, 9 document; others are not read. */
+  /** 1 element, 2 attribute, 3 text, 8 comment, 9 document; others are not read. */
   readonly nodeType: number;
   readonly nodeName: string;
   readonly localName: string | null;

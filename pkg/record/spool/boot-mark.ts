@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describeError, errorCode } from '../../base/index.ts';
 import type { Logger } from '../../base/index.ts';
 
@@ -78,4 +78,11 @@ function write(path: string, text: string): void {
     closeSync(file);
   }
   renameSync(temporary, path);
+  // The name, too.
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }

@@ -51,8 +51,10 @@ export function openLossMark(folder: string, logger: Logger): LossMark {
     const synced = kept;
     fdatasync(of, (error) => {
       syncing = false;
+      // It was closed meanwhile, with a sync of its own.
+      if (fd !== of) return;
       if (error !== null) fail(error);
-      else if (fd === of && kept !== synced) sync(of);
+      else if (kept !== synced) sync(of);
     });
   };
   return {

@@ -96,6 +96,16 @@ describe('events that a full spool refused', () => {
     expect(gaps()).toEqual([4]);
   });
 
+  test('are told by the next process where the volume was full to its last byte', () => {
+    const program = join(import.meta.dirname, 'testing/full-disk.ts');
+    const mounted = 'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$1" --no-warnings "$2" "$0"';
+    const args = ['-Urm', 'sh', '-c', mounted, folder, process.execPath, program];
+    const { stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    const { before, refused, gaps: said } = JSON.parse(stdout) as Record<string, unknown>;
+    expect([before, Number(refused) > 100, said]).toEqual([true, true, [refused]]);
+  });
+
   test('count as one where their mark cannot be read', () => {
     writeFileSync(join(folder, 'lost'), 'what is this?');
     open(1_000_000);

@@ -10,7 +10,7 @@ import type { RecordDownMessage } from '../../wire/index.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../../test/support/fake-clock.ts';
 import { until } from '../../../test/support/wait.ts';
-import { namedStart } from '../audit-line.ts';
+import { namedStart, placeOf } from '../audit-line.ts';
 import { createRecordSender } from './sender.ts';
 import type { RecordSender, SenderEvent } from './sender.ts';
 import { openSpool } from './spool.ts';
@@ -67,7 +67,101 @@ function start(): string {
   return spool.chain;
 }
 const say = (message: RecordDownMessage): void => void recorders.at(-1)?.write(encodeRecordFrame(message));
+const lastLine = (lines: Buffer): Buffer => lines.subarray(lines.lastIndexOf(10, -2) + 1, -1);
 const welcome = { type: 'welcome', version: recordProtocolVersion, heartbeatMs: 5_000 } as const;
+
+test('what comes while a piece is on its way goes along with what comes: five pieces a second, however quick the recorder', async () => {
+  const spool = openSpool({ folder, clock, logger: silentLogger });
+  const pieces: number[] = [];
+  let there: Duplex | undefined;
+  sender = createRecordSender({
+    folder,
+    spool,
+    clock,
+    logger: silentLogger,
+    pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-1' },
+    software: 'test',
+    backoff: { next: () => 1_000, reset: () => undefined },
+    connect: () => {
+      const [here, far] = duplexPair();
+      there = far;
+      const answer = (message: RecordDownMessage): void => void far.write(encodeRecordFrame(message));
+      const up = createRecordUpReader((message, lines) => {
+        if (message.type === 'hello') answer(welcome);
+        if (message.type === 'begin')
+          answer({ type: 'position', chain: message.chain, sequence: 0, hash: namedStart(message.chain).hash });
+        if (message.type !== 'events') return;
+        pieces.push(message.count);
+        const sequence = message.first + message.count - 1;
+        answer({ type: 'ack', chain: spool.chain, sequence, hash: placeOf(lastLine(lines))?.hash ?? '' });
+      });
+      far.on('data', (chunk: Buffer) => up.push(chunk));
+      return Promise.resolve(here);
+    },
+  });
+  await until(() => sender.connected());
+  for (let ms = 0; ms < 2_000; ms += 10) {
+    spool.record.append([{ type: 'process', what: 'policy' }]);
+    await clock.advanceAsync(10);
+    // Both ways of the stream.
+    for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const held = pieces.length;
+  await until(async () => {
+    await clock.advanceAsync(200);
+    return sender.pending() === 0;
+  });
+  expect(pieces.reduce((sum, one) => sum + one, 0)).toBe(200);
+  expect(held).toBeLessThanOrEqual(11);
+  there?.destroy();
+});
+
+test('a backlog is sent as fast as it is taken', async () => {
+  const spool = openSpool({ folder, clock, logger: silentLogger });
+  const line = {
+    type: 'segment',
+    session: 's',
+    direction: 'request',
+    lane: 'l',
+    text: 'x'.repeat(60_000),
+    at: 0,
+  } as const;
+  for (let n = 0; n < 200; n++) spool.record.append([line]);
+  await until(async () => {
+    await clock.advanceAsync(100);
+    return spool.record.durable().seq === 200;
+  });
+  let lines = 0;
+  sender = createRecordSender({
+    folder,
+    spool,
+    clock,
+    logger: silentLogger,
+    pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-1' },
+    software: 'test',
+    backoff: { next: () => 1_000, reset: () => undefined },
+    // Its clock stands still from here on: nothing is sent by the time that passes.
+    connect: () => {
+      const [here, far] = duplexPair();
+      const answer = (message: RecordDownMessage): void => void far.write(encodeRecordFrame(message));
+      const up = createRecordUpReader((message, bytes) => {
+        if (message.type === 'hello') answer(welcome);
+        if (message.type === 'begin')
+          answer({ type: 'position', chain: message.chain, sequence: 0, hash: namedStart(message.chain).hash });
+        if (message.type !== 'events') return;
+        lines += message.count;
+        const sequence = message.first + message.count - 1;
+        answer({ type: 'ack', chain: spool.chain, sequence, hash: placeOf(lastLine(bytes))?.hash ?? '' });
+      });
+      far.on('data', (chunk: Buffer) => up.push(chunk));
+      return Promise.resolve(here);
+    },
+  });
+  await until(
+    () => lines === 200,
+    () => `all lines: ${lines}, ${sender.pending()} pending`,
+  );
+});
 
 test.each(['at the welcome', 'while a chain is sent'])(
   'a folder that is gone %s ends the stream, and it is tried again',

@@ -81,6 +81,8 @@ interface Open {
   acknowledged: number;
   /** What was sent and is not acknowledged: last number and bytes of each frame. */
   flight: { readonly last: number; readonly bytes: number }[];
+  /** As much is on its way as may be: what was left does not wait for others to go along. */
+  more: boolean;
 }
 
 const tickMs = 1_000;
@@ -149,6 +151,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       reader: undefined,
       acknowledged: 0,
       flight: [],
+      more: false,
     };
     open = on;
     onEvent('connected');
@@ -267,7 +270,8 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     if (live) acknowledged = sequence;
     removeSent(chainPath(folder, on.chain ?? ''), live, sequence);
     for (const waiter of [...waiters]) waiter();
-    if (on.reader !== undefined) pump(on);
+    // What has come since goes along with what comes: each piece is an entry of the recorder's log, for ever.
+    if (on.reader !== undefined && (!live || on.more)) pump(on);
   };
   const removeSent = (path: string, live: boolean, sequence: number): void => {
     let full: readonly string[];
@@ -289,6 +293,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       let bytes = on.flight.reduce((sum, one) => sum + one.bytes, 0);
       while (on.flight.length === 0 || bytes < recordWindowBytes) {
         const piece = reader.next(upTo);
+        on.more = piece !== undefined;
         if (piece === undefined) break;
         if (piece.kind === 'skip') {
           const { from, to, hash, why } = piece;

@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto';
+import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { TlsMaterial } from '../../pki/index.ts';
@@ -43,6 +43,8 @@ export function createChainSigner(options: ChainSignerOptions): ChainSigner {
     triedAt = clock.monotonic();
     failed = true;
     try {
+      // It has to count by the time that the line says.
+      if (new X509Certificate(material.cert).validToDate.getTime() - clock.now() < lookMs) return;
       const key = createPrivateKey(material.key);
       sink.offer([signPoint(spool.chain, { sequence: seq, hash }, key, material.cert)]);
       // The signature's own line is nothing new.

@@ -20,6 +20,8 @@ const store = {
     for (;;) yield 'x'.repeat(1_000);
   },
   blockLines: () => Promise.resolve(undefined),
+  holds: () => Promise.resolve([]),
+  entries: () => Promise.resolve([{ index: 2, text: '{}' }]),
   log: () => Promise.resolve({ size: 1, root: Buffer.alloc(32), at: 1 }),
 } as unknown as RecordStore;
 
@@ -42,6 +44,7 @@ beforeEach(() => {
     authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(true) },
     clock,
     logger: silentLogger,
+    isController: () => false,
   });
 });
 
@@ -111,6 +114,30 @@ describe('questions at work', () => {
     await again;
   });
 
+  test('of accounts that have some leave places to those that have none', async () => {
+    const of = async (username: string, most: number): Promise<Peer[]> => {
+      const all = Array.from({ length: most }, peer);
+      const asked = all.map((one) => ask(username, one));
+      void asked;
+      await turns();
+      return all;
+    };
+    const codes = (all: readonly Peer[]): number[] => all.map(({ statusCode }) => statusCode);
+    const [one, two] = [await of('one', 8), await of('two', 8)];
+    expect([codes(one), codes(two)]).toEqual([
+      Array.from({ length: 8 }, () => 200),
+      [...Array.from({ length: 4 }, () => 200), ...Array.from({ length: 4 }, () => 503)],
+    ]);
+    // Two more want some: each has one, and not two.
+    const rest = [await of('three', 2), await of('four', 2)];
+    expect(rest.map(codes)).toEqual([
+      [200, 503],
+      [200, 503],
+    ]);
+    for (const each of [one, two, ...rest]) for (const to of each) to.destroy();
+    await turns();
+  });
+
   test('end after a minute in which nothing was taken', async () => {
     const slow = peer();
     const asked = ask('slow', slow);
@@ -173,6 +200,21 @@ describe('what one account puts on record', () => {
     expect(await statuses('greedy', 11)).toEqual([...ok(10), 429]);
   });
 
+  test('is 3,000 of all accounts at once and 20 a second, and of who asks less some all the same', async () => {
+    const greedy = Array.from({ length: 11 }, (_, n) => `greedy ${n}`);
+    let taken = 0;
+    for (const username of greedy) taken += (await statuses(username, 300)).filter((status) => status === 200).length;
+    // The last of them has its share, and no more.
+    expect(taken).toBe(3_000 + 20);
+    expect(await statuses('other', 21)).toEqual([...ok(20), 429]);
+    const told = await block('other');
+    expect([told.statusCode, told.headers['retry-after']]).toEqual([429, '5']);
+    await clock.advanceAsync(5_000);
+    // 20 a second again for whoever is first, and its share each.
+    expect((await statuses('greedy 10', 300)).filter((status) => status === 200).length).toBe(100 + 1);
+    expect(await statuses('other', 2)).toEqual([200, 429]);
+  });
+
   test('counts a long question as several, and one that is on record already as none', async () => {
     const put = (_what: string, _question: string, write: () => Promise<void>): Promise<void> => write();
     const body = JSON.stringify({ namespace: 'ml', text: 'x'.repeat(700) });
@@ -215,6 +257,19 @@ describe('what one account puts on record', () => {
     await asked;
     expect(one.statusCode).toBe(429);
   });
+});
+
+test.each([
+  ['/v1/holds', 'holds', 'all'],
+  ['/v1/log/entries?from=2', 'entries', 'from 2'],
+  ['/v1/log/entries?from=2&lines=false', 'entries', 'from 2'],
+])('who reads what others asked and held, at %s, is on record first', async (path, what, question) => {
+  const one = peer();
+  const asked = ask('ana', one, { path });
+  await turns();
+  one.destroy();
+  await asked;
+  expect([one.statusCode, noted]).toEqual([200, [{ type: 'read', at: clock.now(), who: 'ana', what, question }]]);
 });
 
 describe('a question that is refused', () => {

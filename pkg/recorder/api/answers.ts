@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createKeyedBuckets, describeError, jsonValue, parseJson, readBody } from '../../base/index.ts';
+import { createBucket, createKeyedBuckets, describeError, jsonValue, parseJson, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import { auditForHeader } from '../../contract/index.ts';
 import type { Committer } from '../ingest/committer.ts';
 import { StoreError } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
+import { withoutForeignChanges } from './foreign-changes.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { noted } from './noted.ts';
@@ -23,6 +24,8 @@ export interface AnswersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onAnswered?: ((status: number) => void) | undefined;
+  /** Whether a source is a controller, which alone says who decided what. */
+  readonly isController: (source: string) => boolean;
 }
 
 /** What the API answers, whichever way a question comes. */
@@ -65,18 +68,29 @@ const questionLimits = { maxDepth: 4, maxNodes: 200 };
 const mostAtOnce = 16;
 /** Of one account. */
 const mostOfOne = 8;
+/** Places that only an account takes which has none. */
+const keptPlaces = 4;
 /**
  * Entries of one account's questions, which the log keeps for ever: so many a second after so many at once, each of so many characters. A page of blocks
  * is one, so that who proves the whole log is not held up by it.
  */
 const ownEntries = { perSecond: 5, burst: 300, characters: 256 } as const;
+/**
+ * Of all accounts together, and what each may have of more where the others take all of it: so many a second after so many at once; of such
+ * shares together as many as of the rest.
+ */
+const allEntries = { perSecond: 20, burst: 3_000 } as const;
+const shareEntries = { perSecond: 0.2, burst: 20 } as const;
 /** Seconds in which there is room for the longest question again. */
 const againAfter = 2;
+/** And of a share for one question. */
+const sharedAfter = 5;
 /** How long a right to read counts while an answer is sent. */
 const rightMs = 30_000;
 
 export function createAnswers(options: AnswersOptions): Answers {
-  const { store, committer, authorizer, clock, logger, onAnswered } = options;
+  const { committer, authorizer, clock, logger, onAnswered } = options;
+  const store = withoutForeignChanges(options.store, options.isController);
   const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store), ...holdRoutes(store, clock)];
 
   const refusalOf = (error: unknown): Refusal => {
@@ -115,16 +129,31 @@ export function createAnswers(options: AnswersOptions): Answers {
     throw notAllowed(auditor, 'read these records', 'get');
   };
   const entries = createKeyedBuckets(clock, ownEntries.perSecond, ownEntries.burst);
-  /** Refuses who has put too much on record. */
+  const ofAll = createBucket(clock, allEntries.perSecond, allEntries.burst);
+  const shares = createKeyedBuckets(clock, shareEntries.perSecond, shareEntries.burst);
+  const ofShares = createBucket(clock, allEntries.perSecond, allEntries.burst);
+  const takeShare = (username: string): boolean => {
+    if (!shares.take(username)) return false;
+    if (ofShares.take()) return true;
+    shares.give(username);
+    return false;
+  };
+  /** Refuses who has put too much on record, and where all have. */
   const takeEntry = ({ username }: Auditor, question: string): void => {
-    for (let left = Math.max(1, question.length); left > 0; left -= ownEntries.characters)
+    for (let left = Math.max(1, question.length); left > 0; left -= ownEntries.characters) {
       if (!entries.take(username))
         throw new Refusal(429, 'too_many', 'too many questions of this account: each is kept on record', againAfter);
+      if (ofAll.take() || takeShare(username)) continue;
+      entries.give(username);
+      throw new Refusal(429, 'too_many', 'too many questions of all accounts: each is kept on record', sharedAfter);
+    }
   };
   let working = 0;
   const ofEach = new Map<string, number>();
   const sharing = async (username: string, act: () => Promise<void>): Promise<void> => {
     const own = ofEach.get(username) ?? 0;
+    if (own > 0 && working > mostAtOnce - keptPlaces)
+      throw new Refusal(503, 'busy', 'too many questions at once: ask again');
     if (own >= mostOfOne) throw new Refusal(503, 'busy', 'too many questions of this account at once: ask again');
     ofEach.set(username, own + 1);
     try {

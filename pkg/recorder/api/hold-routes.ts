@@ -26,8 +26,9 @@ export function holdRoutes(
     {
       method: 'GET',
       path: '/v1/holds',
-      async answer({ allow }) {
+      async answer({ allow, note }) {
         await allow(undefined);
+        await note('holds', 'all');
         return { holds: (await store.holds()) as unknown as JsonValue };
       },
     },

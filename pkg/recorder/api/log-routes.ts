@@ -106,6 +106,8 @@ export function logRoutes(
         await note('blocks', `from ${from}`);
         return new Streamed('application/json', entriesWithLines(store, from, atMost, withFound === 'true'));
       }
+      // What others asked stands in them, word by word.
+      await note('entries', `from ${from}`);
       const found = await pageOfEntries(store, from, atMost);
       return { entries: found.map(({ index, text }) => ({ index, text })) };
     }),

@@ -9,6 +9,16 @@ test.each([[-1], [1_000], [3e9]])('a question for status %d is refused: no store
   expect(() => readQuery({ status })).toThrow(expect.objectContaining({ code: 'query' }));
 });
 
+test('sessions that have not ended are asked for by an outcome of their own', () => {
+  expect(readQuery({ outcome: 'open', label: 'personal', maxBytes: 4 })).toEqual({
+    open: true,
+    label: 'personal',
+    maxBytes: 4,
+    limit: 100,
+  });
+  expect(readQuery({ outcome: 'refused' })).toEqual({ outcome: 'refused', limit: 100 });
+});
+
 test('what is asked for is cut as what sessions are found by is', () => {
   const long = 'x'.repeat(1_000);
   expect(

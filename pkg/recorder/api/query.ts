@@ -17,10 +17,11 @@ const texts = [
   'operation',
   'outcome',
   'code',
+  'label',
   'text',
   'cursor',
 ] as const;
-const numbers = ['since', 'until', 'status', 'minDurationMs', 'minBytes'] as const;
+const numbers = ['since', 'until', 'status', 'minDurationMs', 'maxDurationMs', 'minBytes', 'maxBytes'] as const;
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
 const ofHolds = new Set(['namespace', 'pod', 'user', 'session', 'since', 'until']);
 const longest = 1_000;
@@ -35,6 +36,17 @@ const no = (what: string): StoreError => new StoreError('query', what);
 /** Reads a question; a member that is not known is refused, since who wrote it meant to narrow by it. @throws StoreError query */
 export function readQuery(value: JsonValue | undefined): SessionQuery {
   const query = read(value);
+  if (query.outcome === notEnded) {
+    const { outcome: _, ...others } = query;
+    return { ...readIndexed(others), open: true };
+  }
+  return readIndexed(query);
+}
+
+/** As an outcome: none yet. */
+const notEnded = 'open';
+
+function readIndexed(query: SessionQuery): SessionQuery {
   const short = indexed.flatMap((key) => (query[key] === undefined ? [] : [[key, cut(query[key])] as const]));
   const tags = query.tags === undefined ? {} : { tags: query.tags.map((tag) => cut(tag)) };
   return { ...query, ...Object.fromEntries(short), ...tags };

@@ -50,6 +50,8 @@ export interface AuditServerOptions {
   /** Of Sidegate. */
   readonly version?: string;
   readonly onAnswered?: (status: number) => void;
+  /** Whether a source (SPIFFE id) is a controller, which alone says who decided what. */
+  readonly isController: (source: string) => boolean;
   /** What stands below `/console`; default: nothing. */
   readonly pages?: (answers: Answers) => Pages;
 }
@@ -67,8 +69,8 @@ export interface AuditServer {
 }
 
 export async function createAuditServer(options: AuditServerOptions): Promise<AuditServer> {
-  const { serving, store, committer, authorizer, clock, logger, onAnswered } = options;
-  const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered });
+  const { serving, store, committer, authorizer, clock, logger, onAnswered, isController } = options;
+  const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered, isController });
   const pages = options.pages?.(answers);
   const proving = createProving();
 

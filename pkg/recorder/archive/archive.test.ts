@@ -525,12 +525,59 @@ describe('the archive', () => {
     start({ onFailure: () => failures++ });
     await until(() => failures > 0);
     // What stands there from now on is found, and is as little a copy as it was.
-    server.fault = undefined;
     archiver?.kick();
     await until(() => failures > 1);
     expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
-    server.objects.clear();
+    // Once the server locks, it is locked.
+    server.fault = undefined;
+    archiver?.kick();
     await archived();
+    const least = Date.now() + 29 * 86_400_000;
+    for (const [name, { mode, until: end = 0 }] of server.objects)
+      expect([name, mode, end > least]).toEqual([name, 'COMPLIANCE', true]);
+  });
+
+  test('that was written and not noted is locked longer where it is to be kept longer, after it was compared', async () => {
+    await add(1);
+    start({ lock: { mode: 'COMPLIANCE', days: 30 } });
+    await archived();
+    await archiver?.close();
+    // Killed before it was noted; then `lockDays` grew.
+    expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+    start({ lock: { mode: 'COMPLIANCE', days: 90 } });
+    await archived();
+    await archiver?.close();
+    const least = Date.now() + 89 * 86_400_000;
+    expect([...server.objects.values()].map(({ until: end = 0 }) => end > least)).toEqual([true, true]);
+    // What another log has put there stays as it is.
+    const [segment = ''] = [...server.objects.keys()].filter((name) => name.includes('/segments/'));
+    const kept = server.objects.get(segment);
+    if (kept === undefined) throw new Error('no segment');
+    const foreign = { ...kept, body: Buffer.from('{"v":1}\n'), until: 1 };
+    server.objects.set(segment, foreign);
+    expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+    let failures = 0;
+    start({ onFailure: () => failures++ });
+    await until(() => failures > 0);
+    expect(server.objects.get(segment)).toEqual(foreign);
+  });
+
+  test('that the key before this one signed, and that was not noted, is the log’s', async () => {
+    await add(1);
+    start();
+    await archived();
+    await archiver?.close();
+    const bodies = [...server.objects.values()].map(({ body }) => body);
+    expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+    const next = generateKeyPairSync('ed25519').privateKey;
+    let failures = 0;
+    // A key that the log never had.
+    start({ key: next, onFailure: () => failures++ });
+    await until(() => failures > 0);
+    await archiver?.close();
+    start({ key: next, olderKeys: [publicKey] });
+    await archived();
+    expect([...server.objects.values()].map(({ body }) => body)).toEqual(bodies);
   });
 
   test('does not take another head for its own', async () => {

@@ -42,6 +42,8 @@ export interface ArchiverOptions {
   readonly objects: ObjectStore;
   /** Of the log: signs segments. */
   readonly key: KeyObject;
+  /** Public keys that the log had before, in their order: what they signed may be there already. Default: none. */
+  readonly olderKeys?: readonly KeyObject[];
   readonly lock: { readonly mode: ObjectLock['mode']; readonly days: number };
   readonly clock: Clock;
   readonly logger: Logger;
@@ -66,7 +68,8 @@ const timeOf = (entry: { readonly text: string } | undefined): number =>
 
 export function startArchiver(options: ArchiverOptions): Archiver {
   const { store, objects, key, clock, logger, random = () => randomInt(1_000) / 1_000 } = options;
-  const { segmentBytes = 16 * 1024 * 1024 } = options;
+  const { segmentBytes = 16 * 1024 * 1024, olderKeys = [] } = options;
+  const keys = [...olderKeys, key];
   let frontier: Frontier | undefined;
   let log: string | undefined;
   let known: { readonly entries: number; readonly since: number | undefined } | undefined;
@@ -99,11 +102,18 @@ export function startArchiver(options: ArchiverOptions): Archiver {
   const adopt = async (name: string, first: number): Promise<number> => {
     const object = await objects.get(name);
     if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
-    const { header } = openSegment(object, key);
+    const { header } = openSegment(object, keys);
     const end = header.last + 1;
     const ours = header.log === log && header.first === first && end <= (await store.log()).size;
     if (!ours || Buffer.from(await treeRoot(end, readNode)).toString('hex') !== header.after)
       throw new ObjectStoreError('other_log', 'the archive has other entries where those of this log go on');
+    return end;
+  };
+
+  /** What a try before this one has left there may have no lock, or one that ends when it was to end then. */
+  const adoptKept = async (name: string, first: number): Promise<number> => {
+    const end = await adopt(name, first);
+    await objects.keep(name, lockNow());
     return end;
   };
 
@@ -121,7 +131,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     if (closed) return from;
     const { header, object } = await writer.seal(tree.size === head.size ? head.text : null, key);
     const name = segmentKey(header.log, from, header.from);
-    if ((await objects.put(name, object, lockNow())) === 'exists') return adopt(name, from);
+    if ((await objects.put(name, object, lockNow())) === 'exists') return adoptKept(name, from);
     options.onWritten?.('segment', object.length);
     frontier = tree;
     return tree.size;
@@ -131,7 +141,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
   const compareHead = async (name: string, head: StoredHead): Promise<void> => {
     const object = await objects.get(name);
     if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
-    const there = readHead(Buffer.from(object).toString('utf8').trim(), key);
+    const there = readHead(Buffer.from(object).toString('utf8').trim(), keys);
     // Another recorder may have signed the same tree at another time.
     if (there?.size !== head.size || there.root !== head.root)
       throw new ObjectStoreError('other_log', 'the archive has another head where one of this log was to be written');
@@ -143,8 +153,10 @@ export function startArchiver(options: ArchiverOptions): Archiver {
       if (head.size > mark.entries || closed) break;
       const object = Buffer.from(`${head.text}\n`);
       const name = headKey(log ?? '', head.size, head.at);
-      if ((await objects.put(name, object, lockNow())) === 'exists') await compareHead(name, head);
-      else options.onWritten?.('head', object.length);
+      if ((await objects.put(name, object, lockNow())) === 'exists') {
+        await compareHead(name, head);
+        await objects.keep(name, lockNow());
+      } else options.onWritten?.('head', object.length);
       heads = head.size;
     }
     return { ...mark, heads };

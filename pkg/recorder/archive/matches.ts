@@ -24,12 +24,18 @@ export function matches(query: SessionQuery, session: SessionSummary): boolean {
     session.at < until &&
     (group === undefined || session.groups.includes(group)) &&
     tags.every((tag) => end?.tags.includes(tag) === true) &&
-    isLarge(query, end)
+    (query.open !== true || end === undefined) &&
+    (query.label === undefined ||
+      end?.tags.some((tag) => tag.startsWith('rule:') && tag.endsWith(`/${query.label}`)) === true) &&
+    isSized(query, end)
   );
 }
 
-/** A session that has not ended is neither long nor large. */
-function isLarge({ minDurationMs, minBytes }: SessionQuery, end: SessionSummary['end']): boolean {
-  if (end === undefined) return minDurationMs === undefined && minBytes === undefined;
-  return end.durationMs >= (minDurationMs ?? 0) && end.bytesIn + end.bytesOut >= (minBytes ?? 0);
+/** A session that has not ended is neither long nor large, nor short nor small. */
+function isSized(query: SessionQuery, end: SessionSummary['end']): boolean {
+  const { minDurationMs = 0, maxDurationMs = Infinity, minBytes = 0, maxBytes = Infinity } = query;
+  if (end === undefined)
+    return [query.minDurationMs, query.maxDurationMs, query.minBytes, query.maxBytes].every((one) => one === undefined);
+  const bytes = end.bytesIn + end.bytesOut;
+  return end.durationMs >= minDurationMs && end.durationMs <= maxDurationMs && bytes >= minBytes && bytes <= maxBytes;
 }

@@ -4,10 +4,16 @@ export interface ObjectStore {
    * Writes an object, which nobody may change or delete before the lock ends. Resolves when the store itself has said that it is there: whole,
    * and locked at least so long.
    *
-   * @returns `exists`: there is one of that name, which stays as it is, whatever is in it; locked so long too, or at most a day less
+   * @returns `exists`: there is one of that name, which stays as it is, whatever is in it and however it is locked
    * @throws ObjectStoreError not_kept: it is not there as it was written, or not locked
    */
   put(key: string, body: Uint8Array, lock: ObjectLock): Promise<'written' | 'exists'>;
+  /**
+   * Has an object that is there locked so long: where it is locked shorter by more than a day, or not so strictly, its lock is made so.
+   *
+   * @throws ObjectStoreError not_kept: the store says that it is not so locked all the same
+   */
+  keep(key: string, lock: ObjectLock): Promise<void>;
   /** Undefined: there is none. @throws ObjectStoreError */
   get(key: string): Promise<Uint8Array | undefined>;
   /** Names that begin with a prefix, ascending. @throws ObjectStoreError */

@@ -70,19 +70,38 @@ describe('an object', () => {
   });
 
   test.each([
-    ['without a lock', undefined, 0],
-    ['that may be unlocked', 'GOVERNANCE', 0],
-    ['whose lock ends two days earlier', 'COMPLIANCE', -2 * 86_400_000],
-  ] as const)('that is there %s is not taken for kept', async (_, mode, less) => {
+    ['without a lock', undefined, 0, lock],
+    ['that may be unlocked', 'GOVERNANCE', 0, lock],
+    ['that may be unlocked, for longer', 'GOVERNANCE', 86_400_000, lock],
+    ['whose lock ends two days earlier', 'COMPLIANCE', -2 * 86_400_000, lock],
+    [
+      'whose lock ends two days earlier and is stricter',
+      'COMPLIANCE',
+      -2 * 86_400_000,
+      { ...lock, mode: 'GOVERNANCE' },
+    ],
+  ] as const)('that is there %s is locked as long as it is to be', async (_, mode, less, to) => {
     const until = mode === undefined ? undefined : lock.until + less;
     server.objects.set('of/ml/a/b', { body: Buffer.from('one'), mode, until, checksum: undefined });
-    await expect(store.put('a/b', bytes('one'), lock)).rejects.toMatchObject({ code: 'not_kept' });
+    expect(await store.put('a/b', bytes('one'), to)).toBe('exists');
+    server.fault = 'no_lock';
+    await expect(store.keep('a/b', to)).rejects.toMatchObject({ code: 'not_kept' });
+    server.fault = undefined;
+    await store.keep('a/b', to);
+    const kept = server.objects.get('of/ml/a/b');
+    expect([kept?.mode, kept?.body.toString()]).toEqual(['COMPLIANCE', 'one']);
+    expect((kept?.until ?? 0) - Math.max(lock.until, until ?? 0)).toBeGreaterThan(-1_000);
   });
 
-  test('that is there under a stricter lock, or since some hours, is', async () => {
+  test('that is there under a stricter lock, or since some hours, stays as it is', async () => {
     const until = lock.until - 3_600_000;
     server.objects.set('of/ml/a/b', { body: Buffer.from('one'), mode: 'COMPLIANCE', until, checksum: undefined });
-    expect(await store.put('a/b', bytes('one'), { ...lock, mode: 'GOVERNANCE' })).toBe('exists');
+    await store.keep('a/b', { ...lock, mode: 'GOVERNANCE' });
+    expect(server.objects.get('of/ml/a/b')).toMatchObject({ mode: 'COMPLIANCE', until });
+  });
+
+  test('that is not there is not kept', async () => {
+    await expect(store.keep('a/b', lock)).rejects.toMatchObject({ code: 'refused' });
   });
 
   test('is compared by its bytes where the server keeps no checksum', async () => {

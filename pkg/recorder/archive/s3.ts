@@ -8,6 +8,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  PutObjectRetentionCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
@@ -120,16 +121,34 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
           }),
         );
       } catch (error) {
-        if (statusOf(error) !== 412) throw problem(error);
-        // It may be what a try before this one has left there without its lock.
-        if (isLocked(await headOf(key), lock, existsSlackMs)) return 'exists';
+        if (statusOf(error) === 412) return 'exists';
+        throw problem(error);
+      }
+      await confirm(key, body, checksum, lock);
+      return 'written';
+    },
+    async keep(key, lock) {
+      const before = await headOf(key);
+      if (isLocked(before, lock, existsSlackMs)) return;
+      // No server lets a lock become shorter, or less strict.
+      const Mode = before.ObjectLockMode === 'COMPLIANCE' ? 'COMPLIANCE' : lock.mode;
+      const RetainUntilDate = new Date(Math.max(lock.until, before.ObjectLockRetainUntilDate?.getTime() ?? 0));
+      await client
+        .send(
+          new PutObjectRetentionCommand({
+            Bucket,
+            Key: prefix + key,
+            Retention: { Mode, RetainUntilDate },
+          }),
+        )
+        .catch((error: unknown) => {
+          throw problem(error);
+        });
+      if (!isLocked(await headOf(key), lock, lockSlackMs))
         throw new ObjectStoreError(
           'not_kept',
           'an object that is there already is not locked, or not so long: lock it, or delete it',
         );
-      }
-      await confirm(key, body, checksum, lock);
-      return 'written';
     },
     get,
     async *list(from) {

@@ -15,7 +15,7 @@ import type { Account } from './accounts.ts';
 import { createBegunLogins } from './begun-logins.ts';
 import { cookieLine, cookieOf } from './cookies.ts';
 import { createDecisions, readReason } from './decisions.ts';
-import type { Decisions } from './decisions.ts';
+import type { Decider, Decisions } from './decisions.ts';
 import { createExchange } from './fetch.ts';
 import { guardAnswer, refuseForeign } from './headers.ts';
 import { createLoginClient } from './login-client.ts';
@@ -167,14 +167,17 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     const text = await readBody(request, longestBody);
     if (text === undefined) throw new Refusal(413, 'bad_question', 'the reason is too long');
     const choice = { decision: verb === 'approve' ? 'Approve' : 'Deny', comment: readReason(text) } as const;
-    // The endpoint sees this console's one address: what one person sends too often must not reach it in the place of others' decisions.
+    // All of the console goes to the endpoint by a few connections: what one person sends too often takes none of them.
     if (!turns.take(JSON.stringify([session.issuer, session.subject])))
       throw new Refusal(429, 'too_many', 'too many decisions at once: try again in some seconds');
-    const by = { token: session.tokens.token, from: clientAddress(request, proxies) };
-    const done = await to.decide({ namespace, name: approval }, choice, by);
+    const done = await to.decide({ namespace, name: approval }, choice, deciderOf(session, request));
     logger.info('a decision was forwarded', { namespace, approval, decision: choice.decision });
     return done;
   };
+  const deciderOf = ({ tokens }: Account['session'], request: IncomingMessage): Decider => ({
+    token: tokens.token,
+    from: clientAddress(request, proxies),
+  });
   const routeOf = (path: string): SessionRoute | undefined => {
     if (path === '/session') return { method: 'GET', answer: sessionInfo };
     if (path === '/policies') return { method: 'GET', answer: ({ person }) => policies.of(person) };
@@ -183,7 +186,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       return {
         method: 'GET',
         forwards: true,
-        answer: ({ session }) => forward(() => decisions.list(session.tokens.token)),
+        answer: ({ session }, request) => forward(() => decisions.list(deciderOf(session, request))),
       };
     const named = decisionPath.exec(path);
     return named === null

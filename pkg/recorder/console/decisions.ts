@@ -11,14 +11,14 @@ import type { Answer, Exchange } from './fetch.ts';
  */
 export interface Decisions {
   /** What the person may decide. @throws Refusal */
-  list(token: Secret): Promise<JsonValue>;
+  list(by: Decider): Promise<JsonValue>;
   /** @throws Refusal */
   decide(place: Place, choice: Choice, by: Decider): Promise<JsonValue>;
 }
 
 export interface Decider {
   readonly token: Secret;
-  /** Address of the person, as the console has seen it: it goes on record. */
+  /** Address of the person, as the console has seen it: it goes on record, and limits count by it. */
   readonly from: string;
 }
 
@@ -45,6 +45,10 @@ const words: Readonly<Record<string, readonly [number, string]>> = {
     403,
     'it may be your own request: the provider does not say who you are to Kubernetes, or you may act as the service account that asks',
   ],
+  unusable_name: [
+    403,
+    'your name, or your issuer’s, is longer than can be kept: log in as somebody with a shorter one',
+  ],
   voted: [409, 'you have decided it already'],
   decided: [409, 'it is decided'],
   expired: [409, 'nobody decided in time'],
@@ -54,12 +58,7 @@ const words: Readonly<Record<string, readonly [number, string]>> = {
 };
 
 export function createDecisions(endpoint: string, exchange: Exchange): Decisions {
-  const ask = async (
-    method: string,
-    path: string,
-    { token, from }: { readonly token: Secret; readonly from?: string },
-    body?: string,
-  ): Promise<Fields> => {
+  const ask = async (method: string, path: string, { token, from }: Decider, body?: string): Promise<Fields> => {
     let answer: Answer;
     try {
       answer = await exchange({
@@ -69,7 +68,7 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
           authorization: `Bearer ${token.reveal()}`,
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(from !== undefined && { [consoleAddressHeader]: from }),
+          [consoleAddressHeader]: from,
         },
         body,
       });
@@ -85,8 +84,8 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
     throw new Refusal(status, code, message);
   };
   return {
-    async list(token) {
-      const { approvals, complete } = await ask('GET', '/v1/approvals', { token });
+    async list(by) {
+      const { approvals, complete } = await ask('GET', '/v1/approvals', by);
       const found = (Array.isArray(approvals) ? approvals : []).map(approvalOf);
       return { approvals: found, complete: complete === true };
     },

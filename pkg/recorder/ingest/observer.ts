@@ -2,7 +2,8 @@ import type { ConflictKind } from '../../record/index.ts';
 import type { RecordGoodbyeReason } from '../../wire/index.ts';
 
 /** Why a connection did not become a stream, or a stream was cut. */
-export type IngestRefusal = 'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains';
+export type IngestRefusal =
+  'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains' | 'signer';
 
 /** What ingest tells of itself, for metrics. */
 export interface IngestObserver {

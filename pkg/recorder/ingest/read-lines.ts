@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { countedLoss, gapOf, lineType, listOf } from '../../record/index.ts';
+import { countedLoss, createTimeOrder, gapOf, lineType, listOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
@@ -22,9 +22,23 @@ export interface ReadLines {
   /** Events that the sidecar says it could not record: of its `gap` lines, a million of each at most. */
   readonly gap: number;
   /** `signature` lines, for whoever checks them. */
-  readonly signatures: readonly JsonNode[];
+  readonly signatures: readonly SignedLine[];
   /** Hash of one of these lines, or of the one before them; undefined: of an earlier one, or none. */
   hashOf(sequence: number): string | undefined;
+}
+
+export interface SignedLine {
+  readonly root: JsonNode;
+  readonly sequence: number;
+  /** What it says of its time, epoch milliseconds. */
+  readonly at: number;
+  /** As it came. */
+  readonly line: Uint8Array;
+}
+
+/** Where a chain stands, and the latest time of its lines since its clock last began anew; undefined: not known, and none is before it. */
+export interface LinePoint extends ChainPoint {
+  readonly newest?: number | undefined;
 }
 
 export class LineConflict extends Error {
@@ -53,7 +67,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
 
 /**
- * Reads a batch against a point of its chain, every line of it: number, link, own hash, JSON.
+ * Reads a batch against a point of its chain, every line of it: number, link, own hash, JSON; and, where they have just come, that their times go on.
  *
  * @param lines Each with its line feed.
  * @param at The line before the first.
@@ -61,7 +75,7 @@ const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
  * decided what. Default: what a store has already.
  * @throws LineConflict at the first line that is not what it must be
  */
-export function readLines(lines: Buffer, at: ChainPoint, from?: 'controller' | 'sidecar'): ReadLines {
+export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 'sidecar'): ReadLines {
   // Of each session the first: what is proven of it (pkg/record/verify-session.ts) is what it is found by.
   const starts = new Map<string, StartFacts>();
   const ends = new Map<string, EndFacts>();
@@ -73,7 +87,8 @@ export function readLines(lines: Buffer, at: ChainPoint, from?: 'controller' | '
     if (start !== undefined && !starts.has(session)) starts.set(session, start);
     if (end !== undefined && !ends.has(session)) ends.set(session, end);
   };
-  const signatures: JsonNode[] = [];
+  const signatures: SignedLine[] = [];
+  const order = createTimeOrder(at.newest);
   let gap = 0;
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
@@ -96,9 +111,11 @@ export function readLines(lines: Buffer, at: ChainPoint, from?: 'controller' | '
     const type = root.get('type')?.text;
     if (from !== undefined && type !== lineType(text)) throw conflict('changed');
     if (from === 'sidecar' && isControllers(root)) throw conflict('foreign_change');
+    const spoken = timeOf(time);
+    if (order.isBack(root, spoken) && from !== undefined) throw conflict('back_dated');
     const session = root.get('session')?.string;
-    if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
-    if (type === 'signature') signatures.push(root);
+    if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: spoken });
+    if (type === 'signature') signatures.push({ root, sequence, at: spoken, line });
     written = time;
     gap += countedLoss(gapOf(root));
     prev = own;
@@ -112,6 +129,7 @@ export function readLines(lines: Buffer, at: ChainPoint, from?: 'controller' | '
       starts: [...starts.values()],
       ends: [...ends.values()],
       sessions: [...sessions],
+      newest: order.newest,
     },
     first: at.sequence + 1,
     last: sequence,

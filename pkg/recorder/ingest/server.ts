@@ -24,6 +24,7 @@ import type { Committer } from './committer.ts';
 import { createEvidenceBook } from './evidence.ts';
 import { createNewChains } from './new-chains.ts';
 import type { IngestObserver, IngestRefusal } from './observer.ts';
+import { createSigners } from './signers.ts';
 import { createSidecarStream } from './sidecar-stream.ts';
 import type { SidecarStream } from './sidecar-stream.ts';
 
@@ -42,7 +43,10 @@ export interface IngestServerOptions {
   readonly trustDomain: string;
   /** Of Sidegate itself: its controller's certificate alone may report pods, and say who decided what. */
   readonly namespace: string;
-  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest'>;
+  readonly store: Pick<
+    RecordStore,
+    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'authorities'
+  >;
   readonly committer: Committer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -66,6 +70,8 @@ export interface IngestLimits {
   readonly newChains: number;
   /** Holes of one sidecar that are an entry each at once; each minute there is one more. */
   readonly holes: number;
+  /** Small batches of one sidecar (less than 16 KiB) that are an entry each, a second, and ten times as many at once: those beyond wait. */
+  readonly smallBatches: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -78,6 +84,7 @@ export const ingestLimits: IngestLimits = {
   perSource: 4,
   newChains: 256,
   holes: 256,
+  smallBatches: 10,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -114,6 +121,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const sources = new Map<string, number>();
   const newChains = createNewChains(clock, limits.newChains);
   const holes = createKeyedBuckets(clock, 1 / 60, limits.holes, limits.streams);
+  const smallBatches = createKeyedBuckets(clock, limits.smallBatches, 10 * limits.smallBatches, limits.streams);
+  const signers = createSigners({ store: options.store, committer, bundle: options.bundle, clock });
   const evidence = createEvidenceBook({ committer, clock, logger });
   let handshakes = 0;
   let closing = false;
@@ -226,6 +235,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       isOwn: (certificate) => namesSource(certificate, source),
       mayBegin: (chain) => newChains.mayBegin(source, chain),
       mayHole: () => holes.take(source),
+      maySmall: () => smallBatches.take(source),
+      signers,
       keepEvidence: evidence.take,
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
       async onHello() {

@@ -43,6 +43,8 @@ async function told(pieces: readonly { readonly afterMs: number; readonly offMs:
     isController: false,
     mayBegin: () => true,
     mayHole: () => true,
+    maySmall: () => true,
+    signers: { judge: () => Promise.resolve('good') },
     keepEvidence: () => Promise.resolve(),
     onHello: () => Promise.resolve(),
     onClosed: () => undefined,

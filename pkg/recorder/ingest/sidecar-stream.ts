@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../base/index.ts';
-import type { Clock, JsonNode, Logger } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
 import { countedLoss, namedStart, placeOf, readSignature } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import { WireError, createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
@@ -19,7 +19,8 @@ import type { Conflict } from './evidence.ts';
 import { createHoles } from './holes.ts';
 import type { IngestObserver } from './observer.ts';
 import { LineConflict, readLines } from './read-lines.ts';
-import type { ReadLines } from './read-lines.ts';
+import type { LinePoint, ReadLines, SignedLine } from './read-lines.ts';
+import type { Signers } from './signers.ts';
 
 /**
  * One sidecar's stream. What comes is checked against the point where its chain stands, goes into the store in order, and is
@@ -55,10 +56,14 @@ export interface SidecarStreamOptions {
     readonly maxAgeMs: number;
     readonly handshakeMs: number;
   };
+  /** Whether its certificate counts. */
+  readonly signers: Signers;
   /** Whether it may begin this chain, of which nothing is stored. */
   readonly mayBegin: (chain: string) => boolean;
   /** Takes one of its entries of holes in this time; false: it has had them. */
   readonly mayHole: () => boolean;
+  /** Takes its turn for a batch of few bytes; false: it has had them. */
+  readonly maySmall: () => boolean;
   /** Resolves when it is on the disk, or counted. */
   readonly keepEvidence: (conflict: Conflict) => Promise<void>;
   /** Resolves when an older stream of the same pod has settled. */
@@ -68,6 +73,8 @@ export interface SidecarStreamOptions {
 
 /** A sidecar that sent nothing for so long had nothing to send: what comes then was written just before. */
 const idleMs = 5_000;
+/** An entry stays in the log for ever, however few lines it is of: batches below so many bytes have turns, and are looked at again so often. */
+const small = { bytes: 16 * 1024, lookMs: 50 } as const;
 
 export function createSidecarStream(options: SidecarStreamOptions): SidecarStream {
   const { socket, source, store, committer, clock, observer, limits } = options;
@@ -77,7 +84,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   let pod: { readonly namespace: string; readonly name: string } | undefined;
   let chain: string | undefined;
   /** The last line that was checked; those up to it are stored or on their way. */
-  let at: ChainPoint = { sequence: 0, hash: '' };
+  let at: LinePoint = { sequence: 0, hash: '' };
   let heardAt = openedAt;
   let beatAt = openedAt;
   /** When the last lines of the chain came. */
@@ -121,7 +128,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     at = stored ?? { sequence: start.seq, hash: start.hash };
     chain = name;
     linesAt = undefined;
-    write({ type: 'position', chain: name, ...at });
+    write({ type: 'position', chain: name, sequence: at.sequence, hash: at.hash });
   };
 
   /** What stands in front of the chain's next line was sent before: it must be what was stored then. @returns what is new */
@@ -158,14 +165,29 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     clockTold = true;
   };
 
-  /** That a signature in the chain is this sidecar's, and over the line that it names. */
-  const isTrue = async (line: JsonNode, name: string, { hashOf }: ReadLines): Promise<boolean> => {
-    const signature = readSignature(line);
-    if (signature?.chain !== name || !options.isOwn(signature.certificate)) return false;
+  /** What is wrong with a signature in the chain: it is this sidecar's, over the line that it names, by a certificate that counts. */
+  const faultOf = async (
+    line: SignedLine,
+    name: string,
+    { hashOf }: ReadLines,
+  ): Promise<'signature' | 'signer' | 'later' | undefined> => {
+    const signature = readSignature(line.root);
+    if (signature?.chain !== name || !options.isOwn(signature.certificate)) return 'signature';
     const { sequence, over } = signature;
     const signed = hashOf(sequence) ?? (await store.lineHash(source, name, sequence));
     // What was deleted, or never came, cannot be compared.
-    return signed === undefined || signed === over;
+    if (signed !== undefined && signed !== over) return 'signature';
+    const judged = await options.signers.judge(line, source, name);
+    return judged === 'false' ? 'signer' : judged === 'later' ? 'later' : undefined;
+  };
+
+  /** Waits for the sidecar's turn; it is not read meanwhile. False: the stream ended before. */
+  const turn = async (bytes: number): Promise<boolean> => {
+    while (bytes < small.bytes && !options.maySmall()) {
+      await new Promise<void>((resolve) => void clock.after(small.lookMs, resolve));
+      if (closing !== undefined) return false;
+    }
+    return true;
   };
 
   const onEvents = async (first: number, count: number, given: Buffer): Promise<void> => {
@@ -175,15 +197,23 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     const lines = first <= at.sequence ? await withoutKnown(first, given) : given;
     if (lines === undefined) return;
     const name = chain;
-    if (lines.length === 0) return write({ type: 'ack', chain: name, ...at });
+    if (lines.length === 0) return write({ type: 'ack', chain: name, sequence: at.sequence, hash: at.hash });
+    if (!(await turn(lines.length))) return;
     try {
       const read = readLines(lines, at, options.isController ? 'controller' : 'sidecar');
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
       for (const line of read.signatures) {
-        if (!(await isTrue(line, name, read)))
-          return await conflict('signature', read.last, Buffer.from(line.get('value')?.text ?? ''));
+        const fault = await faultOf(line, name, read);
+        if (fault === 'later') {
+          observer.refused('signer');
+          logger.error('a sidecar signs with a certificate from a time that the recorder’s clock has not reached', {
+            chain,
+          });
+          return end('unavailable');
+        }
+        if (fault !== undefined) return await conflict(fault, line.sequence, line.line);
       }
-      at = { sequence: read.last, hash: read.hash };
+      at = { sequence: read.last, hash: read.hash, newest: read.block.newest };
       observer.received(read.block.count, lines.length);
       checkClock(read.written);
       if (read.gap > 0) {
@@ -202,7 +232,10 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
         hash: read.hash,
         list,
       } as const;
-      acknowledge(committer.add({ entry, block: { ...read.block, pod } }), name, at);
+      acknowledge(committer.add({ entry, block: { ...read.block, pod } }), name, {
+        sequence: read.last,
+        hash: read.hash,
+      });
     } catch (error) {
       if (!(error instanceof LineConflict)) throw error;
       await conflict(error.kind, error.sequence, error.line);
@@ -212,6 +245,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   const onSkip = ({ from, to, why, hash: last }: RecordSkip): void => {
     if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'a skip before begin');
     if (from !== at.sequence + 1 || to < from) throw new WireError('message_shape', 'a skip that does not follow');
+    // One of them may have said that the clock stepped.
     at = { sequence: to, hash: last };
     holes.add({ from, to, hash: last, why });
   };

@@ -146,6 +146,39 @@ describe.each(kinds)('what is kept in $name', ({ open, dead }) => {
   });
 });
 
+test('a cursor of another log, as a store has that was brought back and has grown since, ships this one from its beginning', async () => {
+  const path = join(folder, 'older');
+  writeFileSync(`${path}.cursor`, JSON.stringify({ entry: 3, events: 0, last: '0'.repeat(64) }));
+  const got: string[] = [];
+  const { counts, done } = ship(fileBook(path), into(got));
+  await until(() => got.length === ids.length, 'the log');
+  await done();
+  expect([got, counts.rewinds]).toEqual([ids, 1]);
+});
+
+test('a cursor of this log goes on where it was, also one that does not say of which it is', async () => {
+  const path = join(folder, 'same');
+  const got: string[] = [];
+  const first = ship(fileBook(path), into(got));
+  await first.done();
+  await first.shipper.close();
+  const cursor = JSON.parse(readFileSync(`${path}.cursor`, 'utf8')) as {
+    readonly entry: number;
+    readonly last: string;
+  };
+  expect(cursor).toEqual({ entry: 9, events: 0, last: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  const behind = async (kept: object): Promise<readonly [number, number]> => {
+    writeFileSync(`${path}.cursor`, JSON.stringify(kept));
+    const more: string[] = [];
+    const { counts, done, shipper } = ship(fileBook(path), into(more));
+    await done();
+    await shipper.close();
+    return [more.length, counts.rewinds];
+  };
+  expect(await behind(cursor)).toEqual([0, 0]);
+  expect(await behind({ entry: 8, events: 10 })).toEqual([40, 0]);
+});
+
 test('a cursor that is none is not guessed', async () => {
   writeFileSync(join(folder, 'broken.cursor'), '{"entry":3}\n');
   await expect(fileBook(join(folder, 'broken')).take()).rejects.toThrow('is no cursor');

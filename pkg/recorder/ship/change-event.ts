@@ -37,6 +37,7 @@ export function changeEvent(change: JsonNode, source: string, entry: number): Sh
         'sidegate.name': name,
         'sidegate.until': textAt(change, 'until'),
         'sidegate.requested_by': textAt(change, 'requestedBy'),
+        'sidegate.taken_back_by': textAt(change, 'by'),
         'sidegate.decisions': decisions,
       }),
     },

@@ -27,13 +27,14 @@ export function fileBook(path: string): ShipBook {
     const root = parseJson(text);
     const [entry, events] = [root.get('entry')?.number, root.get('events')?.number];
     if (entry === undefined || events === undefined) throw new Error(`${cursor} is no cursor`);
-    return { entry, events };
+    const last = root.get('last')?.string;
+    return { entry, events, ...(last !== undefined && { last }) };
   };
-  const write = ({ entry, events }: Position): void => {
+  const write = (position: Position): void => {
     const temporary = `${cursor}.new`;
     const file = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(file, `${JSON.stringify({ entry, events })}\n`);
+      writeSync(file, `${JSON.stringify(position)}\n`);
       fsyncSync(file);
     } finally {
       closeSync(file);

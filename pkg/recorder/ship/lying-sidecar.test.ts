@@ -70,6 +70,7 @@ describe.each(Object.entries(lists))('texts of 2 MB, and lists that are %s', (_,
       rules: list,
       until: long,
       requestedBy: long,
+      by: long,
       decisions: list.map((who) => ({ who, [who]: list.slice(0, 3) })),
     };
     expect(size(eventText(changeEvent(node(change), source, 1)))).toBeLessThan(mostBytes);

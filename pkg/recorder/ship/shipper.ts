@@ -31,7 +31,7 @@ export interface ShipperOptions {
   readonly onDead?: (events: number) => void;
   readonly onSent?: (events: number) => void;
   readonly onFailure?: () => void;
-  /** The log is shorter than where the receiver stood: it goes back to the first entry. */
+  /** The log is not the one that was shipped, or shorter: the receiver goes back to the first entry. */
   readonly onRewind?: () => void;
   /** How often it looks where nothing came; default 1 s. A fifth as often where another recorder ships. */
   readonly lookMs?: number;
@@ -54,6 +54,8 @@ export function startShipper(options: ShipperOptions): Shipper {
   let wake: (() => void) | undefined;
   let size: number | undefined;
   let position: Position | undefined;
+  /** The log was found to be the one that was shipped. */
+  let known = false;
   let most = batchSize;
 
   const pause = (ms: number): Promise<void> =>
@@ -97,7 +99,7 @@ export function startShipper(options: ShipperOptions): Shipper {
 
   /** The store was restored or is new: what it has now may never have been sent, and twice is better than never. */
   const rewind = async (entries: number, shipped: number): Promise<Step> => {
-    logger.error('the log is shorter than what was shipped of it: it is shipped from its beginning', {
+    logger.error('the log is not the one that was shipped, or shorter: it is shipped from its beginning', {
       receiver: receiver.name,
       entries,
       shipped,
@@ -110,7 +112,9 @@ export function startShipper(options: ShipperOptions): Shipper {
     position = await book.take();
     if (position === undefined) return 'other';
     size = await source.size();
-    if (size < position.entry) return rewind(size, position.entry);
+    // Of a store that was brought back while nobody shipped: it may have grown since.
+    if (size < position.entry || (!known && !(await source.has(position)))) return rewind(size, position.entry);
+    known = true;
     const { events, next } = await source.read(position, most);
     const taken = receiver.takes === undefined ? events : events.filter((event) => receiver.takes?.(event));
     if (!(await deliver(taken))) return 'other';

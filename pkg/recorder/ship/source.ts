@@ -1,7 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { RecordStore, SessionChain } from '../store/index.ts';
-import { lineType } from '../../record/index.ts';
+import { entryLeaf, lineType } from '../../record/index.ts';
 import { changeEvent } from './change-event.ts';
 import { processEvent } from './process-event.ts';
 import { entryEvent, sessionEvent, shippedStart } from './event.ts';
@@ -11,6 +11,8 @@ import type { ShippedEvent, ShippedStart } from './event.ts';
 export interface Position {
   readonly entry: number;
   readonly events: number;
+  /** Hash of the entry before it, hex, by which it is known whether the log is the one that was shipped. Absent: not known. */
+  readonly last?: string;
 }
 
 export interface Batch {
@@ -25,6 +27,8 @@ export interface EventSource {
   read(from: Position, atMost: number): Promise<Batch>;
   /** Entries of the log. */
   size(): Promise<number>;
+  /** Whether the log is the one that this position is of, as far as it says. */
+  has(position: Position): Promise<boolean>;
 }
 
 export type ShippedStore = Pick<RecordStore, 'entries' | 'blockLines' | 'sessionLines' | 'log'>;
@@ -39,6 +43,7 @@ const mostLookedUp = 64;
 /** Types of lines that say something to a receiver. */
 const shipped = new Set(['start', 'end', 'change', 'process']);
 
+const hashOf = (text: string): string => entryLeaf(text).toString('hex');
 const lengthOf = ({ groups, ...texts }: ShippedStart): number =>
   [...groups, ...Object.values(texts)].reduce((sum, text) => sum + (text?.length ?? 0), 0);
 
@@ -111,20 +116,26 @@ export function createEventSource(store: ShippedStore, isController: (source: st
   };
 
   return {
-    async read({ entry, events: taken }, atMost) {
+    async read(from, atMost) {
+      const { entry, events: taken } = from;
       const events: ShippedEvent[] = [];
-      let next: Position = { entry, events: taken };
+      let next = from;
       for (const { index, text } of await store.entries(entry, mostEntries)) {
         const all = await eventsOf(text, index);
         const skipped = index === entry ? taken : 0;
         const room = atMost - events.length;
         events.push(...all.slice(skipped, skipped + room));
-        if (all.length - skipped > room) return { events, next: { entry: index, events: skipped + room } };
-        next = { entry: index + 1, events: 0 };
+        if (all.length - skipped > room) return { events, next: { ...next, entry: index, events: skipped + room } };
+        next = { entry: index + 1, events: 0, last: hashOf(text) };
         if (events.length === atMost) break;
       }
       return { events, next };
     },
     size: async () => (await store.log()).size,
+    async has({ entry, last }) {
+      if (entry === 0 || last === undefined) return true;
+      const [before] = await store.entries(entry - 1, 1);
+      return before?.index === entry - 1 && hashOf(before.text) === last;
+    },
   };
 }

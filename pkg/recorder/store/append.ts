@@ -34,7 +34,7 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     addChain: db.prepare(
       'INSERT INTO chain (source, name, namespace, pod, sequence, hash) VALUES (?, ?, ?, ?, 0, ?) RETURNING id',
     ),
-    moveChain: db.prepare('UPDATE chain SET sequence = ?, hash = ? WHERE id = ? AND sequence = ?'),
+    moveChain: db.prepare('UPDATE chain SET sequence = ?, hash = ?, newest = ? WHERE id = ? AND sequence = ?'),
     block: db.prepare(
       'INSERT INTO block (id, chain, first, last, received, count, size, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
@@ -99,8 +99,8 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     return id;
   };
 
-  const moveChain = (id: number, first: number, last: number, hash: string): void => {
-    if (sql.moveChain.run(last, hash, id, first - 1).changes === 1) return;
+  const moveChain = (id: number, first: number, last: number, hash: string, newest: number | null): void => {
+    if (sql.moveChain.run(last, hash, newest, id, first - 1).changes === 1) return;
     throw new StoreError('moved', 'lines that do not follow on what is stored of their chain');
   };
 
@@ -136,7 +136,7 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     const id = addEntry(entry, text);
     const chain = chainOf(entry.source, entry.chain, entry.prev, block.pod);
     const { count, lines } = block;
-    moveChain(chain, entry.first, entry.last, entry.hash);
+    moveChain(chain, entry.first, entry.last, entry.hash, block.newest ?? null);
     sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, compress(lines));
     const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
     const endings = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
@@ -191,7 +191,8 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
   const skip = ({ entry, pod }: Extract<Addition, { readonly pod: Block['pod'] }>): void => {
     const { source, chain, hash } = entry;
     const [first, last] = entry.type === 'block' ? [entry.first, entry.last] : [entry.from, entry.to];
-    moveChain(chainOf(source, chain, hash, pod), first, last, hash);
+    // One of them may have said that the clock stepped.
+    moveChain(chainOf(source, chain, hash, pod), first, last, hash, null);
   };
 
   return {

@@ -45,6 +45,8 @@ export interface RecordStore {
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** The last entry of this type, of those before an index; default: of all. Undefined: there is none. */
   lastOf(type: 'authorities' | 'retention', before?: number): Promise<StoredEntry | undefined>;
+  /** Entries of type `authorities` from an index on, at most so many. */
+  authorities(from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
@@ -153,15 +155,17 @@ export interface SessionChain {
 export interface ChainPosition {
   readonly sequence: number;
   readonly hash: string;
+  /** The latest time that lines of it say, since their clock last began anew, epoch milliseconds; absent: not known, or lines before it are lost. */
+  readonly newest?: number;
 }
 
 export interface DepartedChain {
   readonly source: string;
   readonly chain: string;
   /** The last line that is stored. */
-  readonly stored: ChainPosition;
+  readonly stored: Omit<ChainPosition, 'newest'>;
   /** The last line that the controller heard of; undefined: of none that was not stored then. */
-  readonly known: ChainPosition | undefined;
+  readonly known: Omit<ChainPosition, 'newest'> | undefined;
   /** When the pod was gone: the controller's clock, epoch milliseconds. */
   readonly gone: number;
   /** The last lines of the last block that is stored, 4 KiB at most; undefined: there is none, or it was deleted. */
@@ -228,6 +232,8 @@ export interface Block {
   readonly ends: readonly EndFacts[];
   /** Every session of which there is a line in it, once. */
   readonly sessions: readonly string[];
+  /** The latest time that its lines say, since their clock last began anew: what {@link ChainPosition.newest} is behind it. Absent: not known. */
+  readonly newest?: number;
 }
 
 export interface StartFacts {
@@ -289,7 +295,13 @@ export interface SessionQuery {
   /** Words that all occur in the session's texts, in any order. */
   readonly text?: string;
   readonly minDurationMs?: number;
+  readonly maxDurationMs?: number;
   readonly minBytes?: number;
+  readonly maxBytes?: number;
+  /** Only such as have not ended, or whose end has not come. */
+  readonly open?: boolean;
+  /** Of a label or a guard: that a rule acted whose name ends with this, whatever its policy. */
+  readonly label?: string;
   /** Of the page before. */
   readonly cursor?: string;
   /** 1 to 1,000. */
@@ -305,6 +317,11 @@ export interface SessionPage {
   readonly cursor: string | undefined;
   /** Of a search by text: blocks, the newest, whose words are not in the index yet. Undefined: none. */
   readonly unsearched?: number;
+  /**
+   * Of the first page of a search by text: the newest sessions, 100 at most, that meet its other conditions and have more words than the index
+   * takes, so that it may not find them. Undefined: none is known.
+   */
+  readonly partly?: readonly string[];
 }
 
 export interface SessionSummary extends Omit<StartFacts, 'sequence'> {

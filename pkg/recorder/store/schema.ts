@@ -129,6 +129,10 @@ const steps: readonly string[] = [
   -- Sessions that were deleted since names were swept, and how often that has removed some; the time that deletion by age has reached.
   INSERT INTO counter VALUES ('unswept', 1), ('sweeps', 0), ('retentionReached', 0);
   `,
+  `
+  -- The latest time that lines of a chain say, since their clock last began anew. NULL: not known.
+  ALTER TABLE chain ADD COLUMN newest INTEGER;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

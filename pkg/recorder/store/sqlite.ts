@@ -88,7 +88,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   const retention = createRetention(db, names, appender);
   const archive = createArchiveTable(db, names);
   const sql = {
-    position: db.prepare('SELECT sequence, hash FROM chain WHERE source = ? AND name = ?'),
+    position: db.prepare('SELECT sequence, hash, newest FROM chain WHERE source = ? AND name = ?'),
     blockOf: db.prepare(
       `SELECT b.first, b.size, b.data FROM block b JOIN chain c ON c.id = b.chain
        WHERE c.source = ? AND c.name = ? AND b.first <= ? AND b.last >= ? ORDER BY b.first DESC LIMIT 1`,
@@ -97,6 +97,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     // As the indexes say it.
     authorities: db.prepare(
       `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' AND id < ? ORDER BY id DESC LIMIT 1`,
+    ),
+    allAuthorities: db.prepare(
+      `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' AND id >= ? ORDER BY id LIMIT ?`,
     ),
     retention: db.prepare(
       `SELECT id, text FROM entry WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"' AND id < ? ORDER BY id DESC LIMIT 1`,
@@ -155,7 +158,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       return guarded(() => {
         const number = names.find(source);
         const row = number === undefined ? undefined : sql.position.get(number, chain);
-        return row === undefined ? undefined : { sequence: Number(row['sequence']), hash: String(row['hash']) };
+        if (row === undefined) return undefined;
+        const at = { sequence: Number(row['sequence']), hash: String(row['hash']) };
+        return row['newest'] === null ? at : { ...at, newest: Number(row['newest']) };
       });
     },
     async append(additions) {
@@ -227,6 +232,11 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         const row = sql[type].get(before);
         return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
       });
+    },
+    async authorities(from, atMost) {
+      return guarded(() =>
+        sql.allAuthorities.all(from, atMost).map((row) => ({ index: Number(row['id']), text: String(row['text']) })),
+      );
     },
     async node(level, idx) {
       const found = guarded(() => sql.node.get(level, idx)?.['hash']);

@@ -13,7 +13,7 @@ import { now } from './clock.js';
  * @property {readonly string[]} [choices]
  */
 
-const outcomes = ['completed', 'refused', 'aborted', 'failed', 'ended'];
+const outcomes = ['completed', 'refused', 'aborted', 'failed', 'ended', 'open'];
 const acts = ['allowed', 'denied', 'masked', 'blocked', 'flagged', 'held', 'approved', 'limited'];
 const operations = ['Chat', 'Completions', 'Embeddings', 'ListModels', 'Health', 'Metrics', 'Admin', 'Other'];
 operations.push('Approval', 'Grant', 'Token', 'Revocation', 'Process');
@@ -29,6 +29,9 @@ export const conditions = [
   { flag: 'outcome', label: 'Outcome', kind: 'text', choices: outcomes },
   { flag: 'act', label: 'What a rule did', kind: 'list', tag: 'act:', choices: acts },
   { flag: 'rule', label: 'Rule', kind: 'list', tag: 'rule:', hint: 'policy/rule' },
+  { flag: 'label', label: 'Label or guard', kind: 'text', hint: 'of any policy' },
+  { flag: 'observed', label: 'Rule that observes', kind: 'list', tag: 'observed:', hint: 'policy/rule' },
+  { flag: 'failed-open', label: 'Check that was skipped', kind: 'list', tag: 'open:', hint: 'analyzer' },
   { flag: 'detector', label: 'Detector', kind: 'list', tag: 'by:', hint: 'Email, Secrets' },
   { flag: 'code', label: 'Code', kind: 'text', hint: 'guard_blocked' },
   { flag: 'status', label: 'HTTP status', kind: 'whole', hint: '403' },
@@ -37,7 +40,9 @@ export const conditions = [
   { flag: 'group', label: 'Group', kind: 'text', hint: 'of the caller' },
   { flag: 'issuer', label: 'Issuer', kind: 'text', hint: 'https://…' },
   { flag: 'min-duration', label: 'At least, ms', kind: 'whole', key: 'minDurationMs' },
+  { flag: 'max-duration', label: 'At most, ms', kind: 'whole', key: 'maxDurationMs' },
   { flag: 'min-bytes', label: 'At least, bytes', kind: 'whole', key: 'minBytes' },
+  { flag: 'max-bytes', label: 'At most, bytes', kind: 'whole', key: 'maxBytes' },
   { flag: 'session', label: 'Session', kind: 'text', hint: '32 hex digits' },
 ];
 const byFlag = new Map(conditions.map((one) => [one.flag, one]));

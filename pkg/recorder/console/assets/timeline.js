@@ -101,6 +101,7 @@ function eventStep({ kind, line }) {
     const about = [
       textOf(subject) === '' ? '' : `for ${textOf(subject)}`,
       textOf(line['requestedBy']) === '' ? '' : `asked by ${textOf(line['requestedBy'])}`,
+      textOf(line['by']) === '' ? '' : `taken back by ${textOf(line['by'])}`,
       textOf(line['from']) === '' ? '' : `from ${textOf(line['from'])}`,
       textOf(line['until']) === '' ? '' : `until ${textOf(line['until'])}`,
       rules,

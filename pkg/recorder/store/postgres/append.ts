@@ -52,7 +52,7 @@ export function createAppender(names: Names, days: Partitions): Appender {
     };
     const addBlock = (addition: BlockAddition): void => {
       const { entry, block } = addition;
-      const chain = move(addition, { sequence: entry.last, hash: entry.hash });
+      const chain = move(addition, { sequence: entry.last, hash: entry.hash, newest: block.newest });
       const id = turn.addEntry(entry, addition.text);
       const received = turn.at();
       chains.set(chainKey(entry), { ...chain, received });
@@ -87,10 +87,14 @@ export function createAppender(names: Names, days: Partitions): Appender {
         addBlock(addition);
         continue;
       }
-      // What comes after lines that are not there refers to their last.
+      // What comes after lines that are not there refers to their last; one of them may have said that the clock stepped.
       if ('pod' in addition) {
         const { entry } = addition;
-        move(addition, { sequence: entry.type === 'block' ? entry.last : entry.to, hash: entry.hash });
+        move(addition, {
+          sequence: entry.type === 'block' ? entry.last : entry.to,
+          hash: entry.hash,
+          newest: undefined,
+        });
       }
       const id = turn.addEntry(addition.entry, addition.text);
       if ('evidence' in addition) evidence.push([id, addition.evidence]);

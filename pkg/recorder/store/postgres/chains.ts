@@ -15,6 +15,8 @@ export interface Chain {
   readonly hash: string | undefined;
   /** When its last block was received. */
   readonly received: number | null;
+  /** The latest time that its lines say, since their clock last began anew; undefined: not known. */
+  readonly newest: number | undefined;
 }
 
 /** What moves a chain. */
@@ -39,8 +41,9 @@ export async function readChains(
   const keep = (row: Row, hash: string | undefined): void => {
     const key = keys.get(`${String(row['source'])} ${String(row['name'])}`);
     const received = row['received'] === null ? null : Number(row['received']);
+    const newest = row['newest'] === null ? undefined : Number(row['newest']);
     if (key !== undefined)
-      chains.set(key, { id: Number(row['id']), sequence: Number(row['sequence']), hash, received });
+      chains.set(key, { id: Number(row['id']), sequence: Number(row['sequence']), hash, received, newest });
   };
   const found = await run(
     `SELECT c.* FROM unnest($1::integer[], $2::text[]) AS w (source, name) JOIN chain c USING (source, name)`,
@@ -70,7 +73,7 @@ export async function readChains(
 /** Keeps where chains were moved to. */
 export async function writeChains(run: Run, chains: Iterable<Chain>): Promise<void> {
   await run(
-    `UPDATE chain c SET sequence = n.sequence, hash = coalesce(n.hash, c.hash), received = n.received
+    `UPDATE chain c SET sequence = n.sequence, hash = coalesce(n.hash, c.hash), received = n.received, newest = n.newest
      FROM json_populate_recordset(NULL::chain, $1) n WHERE c.id = n.id`,
     [JSON.stringify([...chains])],
   );

@@ -5,7 +5,7 @@ import { startPostgres } from '../../../../test/support/postgres.ts';
 import type { PostgresServer } from '../../../../test/support/postgres.ts';
 import { until } from '../../../../test/support/wait.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../../pki/index.ts';
-import { sessionId, testChain } from '../../testing/chains.ts';
+import { sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { blockOf, source } from '../testing/store-suite.ts';
 import { targetsOf } from './address.ts';
 import { openPostgresStore } from './postgres.ts';
@@ -51,10 +51,44 @@ test('a standby that takes over has all that was acknowledged, and is found amon
   await expect(store.append([next])).rejects.toMatchObject({ code: 'unavailable' });
   await standby.query('SELECT pg_promote()');
   await until(() => store.position(source, chain.name).then((at) => at !== undefined), 'the other host');
-  expect(await store.position(source, chain.name)).toEqual(acknowledged);
+  expect(await store.position(source, chain.name)).toMatchObject(acknowledged);
   await store.append([next]);
-  expect(await store.position(source, chain.name)).toEqual(chain.point());
+  expect(await store.position(source, chain.name)).toMatchObject(chain.point());
   expect((await store.search({ limit: 10 })).sessions).toHaveLength(6);
+  await store.close();
+});
+
+test('a host that lacks what a recorder has seen is not written to, as long as that recorder runs', async () => {
+  const [, one] = servers;
+  if (one === undefined) throw new Error('two servers');
+  // As a standby would stand that was not waited for: with fewer entries, and then with others.
+  const schema = one.schema();
+  const store = await openPostgresStore({ dsn: one.dsn, clock: systemClock, schema });
+  const chain = testChain();
+  await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+  const tables = ['log', 'entry', 'node', 'chain', 'block', 'session', 'part', 'name'].map(
+    (table) => `${schema}.${table}`,
+  );
+  for (const table of tables) await one.query(`CREATE TABLE ${table}_then AS SELECT * FROM ${table}`);
+  const after = [blockOf(chain, [{ id: sessionId(2) }]), blockOf(chain, [{ id: sessionId(3) }])];
+  await store.append(after);
+  const next = blockOf(chain, [{ id: sessionId(4) }]);
+  await one.query(`UPDATE ${schema}.log SET (size, root) = (SELECT size, root FROM ${schema}.log_then)`);
+  const lacks = { code: 'unavailable', message: expect.stringContaining('lacks entries') };
+  await expect(store.append([next])).rejects.toMatchObject(lacks);
+  // Whatever it asks in between.
+  expect((await store.log()).size).toBe(1);
+  await expect(store.append([next])).rejects.toMatchObject(lacks);
+  await one.query(`DELETE FROM ${schema}.entry WHERE id > 0`);
+  await one.query(`DELETE FROM ${schema}.node WHERE (level, idx) NOT IN (SELECT level, idx FROM ${schema}.node_then)`);
+  // Another recorder, which has seen nothing of it, goes on there.
+  const other = await openPostgresStore({ dsn: one.dsn, clock: systemClock, schema });
+  const elsewhere = testChain('elsewhere');
+  for (let n = 0; n < 5; n++) await other.append([blockOf(elsewhere, [{ id: sessionId(10 + n) }], testTime + 1)]);
+  expect((await store.log()).size).toBe(6);
+  await expect(store.append([next])).rejects.toMatchObject(lacks);
+  await other.append([blockOf(elsewhere, [{ id: sessionId(20) }], testTime + 1)]);
+  await other.close();
   await store.close();
 });
 

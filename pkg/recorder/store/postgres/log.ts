@@ -43,6 +43,12 @@ const stateOf = (row: Row | undefined): LogState & { readonly root: Buffer } => 
   at: Number(row?.['at']),
 });
 
+const lacksEntries = (): StoreError =>
+  new StoreError(
+    'unavailable',
+    'the database lacks entries of the log that this recorder has seen there: nothing is written to it (docs/audit.md, Several recorders)',
+  );
+
 export interface LogOptions {
   /** @param row Of the log: a turn begins. */
   readonly onTurn: (row: Row | undefined) => void;
@@ -60,23 +66,33 @@ export function createLog(
   let frontier: Frontier = createFrontier();
   let last: Promise<unknown> = Promise.resolve();
 
-  const frontierAt = async (run: Run, size: number): Promise<Frontier> => {
-    const edge = edgeOf(size);
+  /** The trees of the first so many entries; of none that the log does not have. */
+  const frontiersAt = async (run: Run, ...sizes: readonly number[]): Promise<readonly Frontier[]> => {
+    const edge = sizes.flatMap(edgeOf);
     const rows = await run(
       `SELECT n.hash FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY AS e (level, idx, place)
        LEFT JOIN node n USING (level, idx) ORDER BY e.place`,
       [edge.map(({ level }) => level), edge.map(({ index }) => index)],
     );
-    return createFrontier(
-      size,
-      rows.map((row) => bytesOf(row['hash'])),
-    );
+    let at = 0;
+    return sizes.map((size) => {
+      const own = rows.slice(at, (at += edgeOf(size).length));
+      return createFrontier(
+        size,
+        own.map((row) => bytesOf(row['hash'])),
+      );
+    });
   };
   /** The tree's edge as the database has it: another recorder may have written since. */
   const catchUp = async (run: Run, { size, root }: LogState): Promise<void> => {
     if (frontier.size === size && frontier.root().equals(root)) return;
-    frontier = await frontierAt(run, size);
-    if (!frontier.root().equals(root)) throw new StoreError('corrupt', 'the tree of the log is not what the log says');
+    // A standby that took over without what its primary had committed: what is written there now could never be put together with that again.
+    if (size < seen.size) throw lacksEntries();
+    const [before, now] = await frontiersAt(run, seen.size, size);
+    if (now === undefined || !now.root().equals(root))
+      throw new StoreError('corrupt', 'the tree of the log is not what the log says');
+    if (before === undefined || !before.root().equals(seen.root)) throw lacksEntries();
+    frontier = now;
   };
   const see = (state: typeof seen): void => {
     if (state.size >= seen.size) seen = state;
@@ -158,7 +174,8 @@ export function createLog(
       const [row] = await database.read('SELECT size, root, at FROM log');
       const state = stateOf(row);
       latest = Math.max(latest, state.at);
-      see(state);
+      // Later ones are compared with what was seen before, in the next turn.
+      if (seen.size === 0) see(state);
       return state;
     },
     latest: () => latest,
@@ -170,7 +187,8 @@ export function createLog(
     async isIn(run) {
       const [row] = await run('SELECT size FROM log');
       if (Number(row?.['size']) < seen.size) return false;
-      return (await frontierAt(run, seen.size)).root().equals(seen.root);
+      const [before] = await frontiersAt(run, seen.size);
+      return before?.root().equals(seen.root) === true;
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
+import { mostNamed, notAllWords } from '../search/words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
@@ -90,8 +91,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async position(source, chain) {
       const number = await sourceNumber(source);
       if (number === undefined) return undefined;
-      const [row] = await write('SELECT sequence, hash FROM chain WHERE source = $1 AND name = $2', [number, chain]);
-      return row === undefined ? undefined : { sequence: Number(row['sequence']), hash: String(row['hash']) };
+      const [row] = await write('SELECT sequence, hash, newest FROM chain WHERE source = $1 AND name = $2', [
+        number,
+        chain,
+      ]);
+      if (row === undefined) return undefined;
+      const at = { sequence: Number(row['sequence']), hash: String(row['hash']) };
+      return row['newest'] === null ? at : { ...at, newest: Number(row['newest']) };
     },
     append: (additions) => log.turn((turn) => append(turn, additions)),
     async lineHash(source, chain, sequence) {
@@ -112,7 +118,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     index: async () => (await words.step(clock.now(), false)) === 'more',
     async search(query) {
       const unsearched = query.text === undefined ? 0 : await catchUp();
-      return { ...(await search(query)), ...(unsearched === 0 ? {} : { unsearched }) };
+      const partly =
+        query.text === undefined || query.cursor !== undefined
+          ? []
+          : (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions;
+      return {
+        ...(await search(query)),
+        ...(unsearched === 0 ? {} : { unsearched }),
+        ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+      };
     },
     async *sessionLines(id, { source, chain }, after = 0) {
       const number = (await names.find(read, [source]))(source);
@@ -134,6 +148,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         [before],
       );
       return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
+    },
+    async authorities(from, atMost) {
+      const rows = await read(
+        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"authorities"') AND id >= $1 ORDER BY id LIMIT $2`,
+        [from, atMost],
+      );
+      return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
     },
     node: createNodeReader(read),
     blockLines: (entry) => blockLines(read, entry),

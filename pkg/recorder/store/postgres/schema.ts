@@ -173,6 +173,10 @@ const steps: readonly string[] = [
   CREATE TABLE retention (reached bigint NOT NULL);
   INSERT INTO retention VALUES (0);
   `,
+  `
+  -- The latest time that lines of a chain say, since their clock last began anew. NULL: not known.
+  ALTER TABLE chain ADD COLUMN newest bigint;
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */

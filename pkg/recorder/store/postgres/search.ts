@@ -3,11 +3,12 @@ import { readCursor, writeCursor } from '../search/cursor.ts';
 import { createPageTime } from '../search/page-time.ts';
 import type { PageTimeOptions } from '../search/page-time.ts';
 import { pageOf } from '../search/page.ts';
-import { wordsOf } from '../search/words.ts';
+import { mostRulesNamed, tooManyRules, wordsOf } from '../search/words.ts';
 import { groupTag } from './append.ts';
 import { tookTooLong } from './connection.ts';
 import type { Row, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
+import { clean } from './names.ts';
 import type { Names } from './names.ts';
 import { sessionsWith } from './segments.ts';
 
@@ -104,7 +105,23 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
   add((place) => `s.at < ${place}`, query.until);
   add((place) => `s.status = ${place}`, query.status);
   add((place) => `s.duration >= ${place}`, query.minDurationMs);
+  add((place) => `s.duration <= ${place}`, query.maxDurationMs);
   add((place) => `s.bytes_in + s.bytes_out >= ${place}`, query.minBytes);
+  add((place) => `s.bytes_in + s.bytes_out <= ${place}`, query.maxBytes);
+  if (query.open === true) where.push('s.end_sequence IS NULL');
+  if (query.label !== undefined) {
+    const rules = await run(`SELECT id FROM name WHERE text LIKE 'rule:%' AND right(text, $2) = $1 LIMIT $3`, [
+      `/${clean(query.label)}`,
+      [...`/${clean(query.label)}`].length,
+      mostRulesNamed + 1,
+    ]);
+    if (rules.length > mostRulesNamed) throw tooManyRules();
+    impossible ||= rules.length === 0;
+    add(
+      (place) => `s.tags && ${place}::integer[]`,
+      rules.map(({ id }) => Number(id)),
+    );
+  }
   for (const { column, text } of columns) addName((place) => `${column} = ${place}`, text);
   for (const tag of tags) addName((place) => `s.tags @> ARRAY[${place}::integer]`, tag);
   for (const group of groups) addName((place) => `s.groups @> ARRAY[${place}::integer]`, group);
@@ -170,8 +187,22 @@ const wholeMs = 1_000;
 
 /** That no index has all of its conditions: then it may read on for long. */
 function isUnindexed(query: SessionQuery): boolean {
-  const { status, minDurationMs, minBytes, issuer, source, chain, tags = [], group } = query;
-  if ([status, minDurationMs, minBytes, issuer, source, chain].some((one) => one !== undefined)) return true;
+  const {
+    status,
+    minDurationMs,
+    maxDurationMs,
+    minBytes,
+    maxBytes,
+    open,
+    label,
+    issuer,
+    source,
+    chain,
+    tags = [],
+    group,
+  } = query;
+  const ofSize = [minDurationMs, maxDurationMs, minBytes, maxBytes];
+  if ([status, ...ofSize, open, label, issuer, source, chain].some((one) => one !== undefined)) return true;
   const { namespace, pod, user, model, operation, outcome, code } = query;
   const named = [namespace, pod, user, model, operation, outcome, code, group, ...tags].filter(
     (one) => one !== undefined,

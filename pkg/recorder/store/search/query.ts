@@ -7,7 +7,7 @@ import { isByTag, notOne, readCursor, writeCursor } from './cursor.ts';
 import { createPageTime } from './page-time.ts';
 import type { PageTimeOptions } from './page-time.ts';
 import { pageOf } from './page.ts';
-import { wordsOf } from './words.ts';
+import { mostRulesNamed, tooManyRules, wordsOf } from './words.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 type Place = readonly [at: number, id: number];
@@ -28,6 +28,20 @@ export function createSearch(
 ): (query: SessionQuery) => SessionPage {
   const lastSession = db.prepare('SELECT max(id) AS id FROM session');
   const groupLists = db.prepare(`SELECT id FROM name WHERE ${hasGroup('text')} LIMIT ?`);
+  const rulesNamed = db.prepare(
+    `SELECT id FROM name WHERE substr(text, 1, 5) = 'rule:' AND substr(text, -length(?1)) = ?1 LIMIT ?2`,
+  );
+  /** Tags of the rules that have the name of a label. */
+  const rulesOf = (label: string): readonly number[] => {
+    const rules = rulesNamed.all(`/${label}`, mostRulesNamed + 1).map(({ id }) => Number(id));
+    if (rules.length > mostRulesNamed) throw tooManyRules();
+    return rules;
+  };
+  const ofLabel = ({ label }: SessionQuery, where: Where): void => {
+    if (label === undefined) return;
+    const rules = rulesOf(label);
+    where(actedOneOf(rules), ...rules);
+  };
   const choose = createChoice(db, names);
   const tagsOf = db.prepare('SELECT n.text FROM tag t JOIN name n ON n.id = t.tag WHERE t.session = ?');
   /** By which tags a session is found, where these are not its own. */
@@ -114,16 +128,10 @@ export function createSearch(
       else where(`${column} = ?`, number);
     };
     const byText = query.text !== undefined;
-    if (query.text !== undefined) {
-      // Each word is a quoted string of the index's language: nothing in it is an operator.
-      where(
-        'words MATCH ?',
-        wordsOf(query.text)
-          .map((word) => `"${word}"`)
-          .join(' AND '),
-      );
-    }
+    // Each word is a quoted string of the index's language: nothing in it is an operator.
+    if (query.text !== undefined) where('words MATCH ?', allOf(wordsOf(query.text)));
     fields(query, where, named);
+    ofLabel(query, where);
     const lists = query.group === undefined ? undefined : listsWith(query.group);
     if (query.group !== undefined) where(...ofGroup(query.group, lists));
     const tags = (query.tags ?? []).map((tag) => names.find(tag));
@@ -201,6 +209,13 @@ export function createSearch(
   };
 }
 
+type Where = (condition: string, ...bound: readonly SQLInputValue[]) => void;
+
+const allOf = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(' AND ');
+
+const actedOneOf = (rules: readonly number[]): string =>
+  `EXISTS (SELECT 1 FROM tag t WHERE t.session = s.id AND t.tag IN (${rules.map(() => '?').join()}))`;
+
 /** Conditions on columns of the session itself, and of its chain. */
 function fields(
   query: SessionQuery,
@@ -223,7 +238,10 @@ function fields(
   named('s.code', query.code);
   if (query.status !== undefined) where('s.status = ?', query.status);
   if (query.minDurationMs !== undefined) where('s.duration >= ?', query.minDurationMs);
+  if (query.maxDurationMs !== undefined) where('s.duration <= ?', query.maxDurationMs);
   if (query.minBytes !== undefined) where('s.bytesIn + s.bytesOut >= ?', query.minBytes);
+  if (query.maxBytes !== undefined) where('s.bytesIn + s.bytesOut <= ?', query.maxBytes);
+  if (query.open === true) where('s.endSequence IS NULL');
 }
 
 interface Tables {

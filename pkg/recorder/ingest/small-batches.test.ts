@@ -1,0 +1,102 @@
+import { expect, test } from '@jest/globals';
+import { duplexPair } from 'node:stream';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { until } from '../../../test/support/wait.ts';
+import { silentLogger } from '../../base/index.ts';
+import { encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
+import type { Addition } from '../store/index.ts';
+import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
+import type { Committer } from './committer.ts';
+import { silentObserver } from './observer.ts';
+import { createSidecarStream } from './sidecar-stream.ts';
+
+// Each batch is an entry of the log for ever: small ones have turns, and what has to wait is not lost.
+
+function stream(maySmall: () => boolean) {
+  const clock = fakeClock();
+  const [socket, peer] = duplexPair();
+  const added: Addition[] = [];
+  const committer: Committer = {
+    add: (addition) => Promise.resolve(void added.push(addition)),
+    waiting: 0,
+    full: false,
+    whenRoom: () => Promise.resolve(),
+    settled: () => Promise.resolve(),
+  };
+  const one = createSidecarStream({
+    socket,
+    source: 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1',
+    namespace: 'ml',
+    uid: 'uid-1',
+    store: { position: () => Promise.resolve(undefined), lineHash: () => Promise.resolve(undefined) },
+    committer,
+    clock,
+    logger: silentLogger,
+    observer: silentObserver,
+    isOwn: () => true,
+    limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000 },
+    isController: false,
+    mayBegin: () => true,
+    mayHole: () => true,
+    maySmall,
+    signers: { judge: () => Promise.resolve('good') },
+    keepEvidence: () => Promise.resolve(),
+    onHello: () => Promise.resolve(),
+    onClosed: () => undefined,
+  });
+  peer.resume();
+  const pod = { namespace: 'ml', name: 'llama-0', uid: 'uid-1' };
+  peer.write(encodeRecordFrame({ type: 'hello', version: recordProtocolVersion, pod, software: 'test' }));
+  const chain = testChain();
+  peer.write(encodeRecordFrame({ type: 'begin', chain: chain.name }));
+  return {
+    clock,
+    one,
+    socket,
+    peer,
+    /** First and last line of each entry. */
+    entries: () => added.map(({ entry }) => (entry.type === 'block' ? `${entry.first}-${entry.last}` : entry.type)),
+    send(id: number, ask?: string) {
+      const first = chain.point().sequence + 1;
+      const lines = chain.lines(sessionEvents({ id: sessionId(id), ...(ask !== undefined && { ask }) }), clock.now());
+      peer.write(encodeRecordFrame({ type: 'events', first, count: 3 }, lines));
+    },
+  };
+}
+const settled = async (): Promise<void> => {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test('a small batch waits for its turn, and so does what is behind it; nothing is lost', async () => {
+  let turns = 2;
+  const { clock, entries, send, peer } = stream(() => turns-- > 0);
+  for (let id = 1; id <= 4; id++) send(id);
+  send(5, 'x'.repeat(20_000));
+  await until(() => entries().length === 2);
+  await clock.advanceAsync(10_000);
+  await settled();
+  expect(entries()).toEqual(['1-3', '4-6']);
+  turns = 1;
+  await clock.advanceAsync(50);
+  await until(() => entries().length === 3);
+  turns = 1;
+  await clock.advanceAsync(50);
+  // Large ones take no turn.
+  await until(() => entries().length === 5);
+  expect(entries()).toEqual(['1-3', '4-6', '7-9', '10-12', '13-15']);
+  peer.destroy();
+});
+
+test('a stream that ends while a batch waits stores nothing more, and is done', async () => {
+  let turns = 1;
+  const { clock, one, entries, send, socket } = stream(() => turns-- > 0);
+  for (let id = 1; id <= 3; id++) send(id);
+  await until(() => entries().length === 1);
+  one.end('shutdown');
+  turns = 10;
+  await clock.advanceAsync(50);
+  await settled();
+  socket.destroy();
+  await one.done;
+  expect(entries()).toEqual(['1-3']);
+});
