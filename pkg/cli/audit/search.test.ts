@@ -30,6 +30,19 @@ test('other cells stay as they are', () => {
   expect(['ana', 'a=b', 'say "hi"', ''].map(csvCell)).toEqual(['"ana"', '"a=b"', '"say ""hi"""', '""']);
 });
 
+test('sessions that a search by text may not find are named', async () => {
+  const client = {
+    create: () => Promise.resolve({ status: { token: 't' } }),
+    request: () => Promise.resolve({ sessions: [], cursor: null, unsearched: 0, partly: ['a1', 'b2'] }),
+    close: () => undefined,
+  } as unknown as Cluster['client'];
+  const { code, out, err } = await sidegateCommand(['audit', 'search', '--text', 'falcon'], {
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+  });
+  expect([code, out]).toEqual([0, 'no session\n']);
+  expect(err).toContain('2 sessions have more words than the index takes, and may hold these all the same: a1 b2');
+});
+
 test('all that a session can be found by has a flag', async () => {
   const asked: unknown[] = [];
   const client = {

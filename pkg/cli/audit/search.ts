@@ -26,7 +26,8 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --detector NAME        that found something          --session ID          request id of a receipt
   --text WORDS           words that were asked or answered, all of them
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
-  --min-duration MS      --max-duration MS;  --min-bytes NUMBER, --max-bytes NUMBER
+  --min-duration MS      --max-duration MS
+  --min-bytes NUMBER     --max-bytes NUMBER
   --limit NUMBER         default 100; --all: every page
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
@@ -138,12 +139,16 @@ function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** @param onUnsearched Told of blocks whose words the recorder could not look at. */
+/**
+ * @param onUnsearched Told of blocks whose words the recorder could not look at.
+ * @param onPartly Told of sessions that have more words than its index takes.
+ */
 async function ask(
   audit: AuditClient,
   question: Record<string, JsonValue>,
   all: boolean,
   onUnsearched: (blocks: number) => void,
+  onPartly: (sessions: readonly string[]) => void,
 ): Promise<Session[]> {
   const found: Session[] = [];
   const wanted = Number(question['limit']);
@@ -159,6 +164,8 @@ async function ask(
     found.push(...(Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : []));
     cursor = answer['cursor'] ?? null;
     if (Number(answer['unsearched'] ?? 0) > 0) onUnsearched(Number(answer['unsearched']));
+    const partly = Array.isArray(answer['partly']) ? answer['partly'].map(cell) : [];
+    if (partly.length > 0) onPartly(partly);
   } while (cursor !== null && (all || found.length < wanted));
   return found;
 }
@@ -254,8 +261,15 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const archive = flags.text('archive');
   if (archive !== undefined) return searchInArchive(archive, flags, question, io);
   return withCluster(flags, io, async ({ client }) => {
-    const found = await ask(await openAudit(client, flags, io), question, flags.on('all'), (blocks) =>
-      io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+    const found = await ask(
+      await openAudit(client, flags, io),
+      question,
+      flags.on('all'),
+      (blocks) => io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+      (sessions) =>
+        io.stderr(
+          `${sessions.length} sessions have more words than the index takes, and may hold these all the same: ${printable(sessions.join(' '))}\n`,
+        ),
     );
     print(found, flags.text('output') ?? 'table', io);
     return 0;

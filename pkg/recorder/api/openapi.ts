@@ -127,6 +127,12 @@ interface Operation {
   readonly lines?: true;
 }
 
+const partly: Schema = {
+  ...list(text),
+  description:
+    'Of the first page of a search by text: sessions, the newest 100, that meet the other conditions and have more words than the index takes: it may not find them.',
+};
+
 const operations: Readonly<Record<string, Operation>> = {
   'POST /v1/search': {
     summary: 'Sessions, newest first; by text or rule alone: newest to arrive first.',
@@ -138,6 +144,7 @@ const operations: Readonly<Record<string, Operation>> = {
         description: 'For the next page, also where this one is short or empty; null: this was the last.',
       },
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
+      partly,
     }),
   },
   'POST /v1/sessions': {
@@ -147,13 +154,19 @@ const operations: Readonly<Record<string, Operation>> = {
       sessions: list(object({ session: ref('Session'), lines })),
       cursor: textOrNull,
       unsearched: whole,
+      partly,
     }),
   },
   'POST /v1/export': {
     summary:
-      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: a line with their number, `unsearched`.',
+      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: or does not have all words of some sessions: a line with their number and with these, `unsearched` and `partly`.',
     body: ref('Question'),
-    answer: object({ session: ref('Session'), lines, unsearched: whole }, ['session', 'lines', 'unsearched']),
+    answer: object({ session: ref('Session'), lines, unsearched: whole, partly }, [
+      'session',
+      'lines',
+      'unsearched',
+      'partly',
+    ]),
     lines: true,
   },
   'GET /v1/sessions/{session}': {

@@ -92,12 +92,12 @@ export async function* sessionsPage(store: Lines, page: SessionPage): AsyncItera
     }
     yield `,${text}`;
   }
-  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${page.unsearched ?? 0}}\n`;
+  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${page.unsearched ?? 0},"partly":${JSON.stringify(page.partly ?? [])}}\n`;
 }
 
 /**
  * Every session that is found, with its lines, as JSON lines. Of a question by text that the index could not answer whole, a last line says so:
- * `{"unsearched":BLOCKS}`.
+ * `{"unsearched":BLOCKS,"partly":[SESSION]}`.
  */
 export async function* exported(
   store: Lines & Pick<RecordStore, 'search'>,
@@ -105,6 +105,7 @@ export async function* exported(
 ): AsyncIterable<string> {
   let { cursor } = query;
   let unsearched = 0;
+  let partly: readonly string[] = [];
   do {
     const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
     for (const session of page.sessions) {
@@ -112,9 +113,10 @@ export async function* exported(
       yield '\n';
     }
     unsearched = Math.max(unsearched, page.unsearched ?? 0);
+    if (page.partly !== undefined) ({ partly } = page);
     ({ cursor } = page);
   } while (cursor !== undefined);
-  if (unsearched > 0) yield `${JSON.stringify({ unsearched })}\n`;
+  if (unsearched > 0 || partly.length > 0) yield `${JSON.stringify({ unsearched, partly })}\n`;
 }
 
 /**

@@ -33,8 +33,8 @@ export function sessionRoutes(
         const query = readQuery(body);
         await allow(query.namespace);
         await note('search', JSON.stringify(body));
-        const { sessions, cursor, unsearched = 0 } = await store.search(query);
-        return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched };
+        const { sessions, cursor, unsearched = 0, partly = [] } = await store.search(query);
+        return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched, partly: [...partly] };
       },
     },
     {

@@ -317,6 +317,11 @@ export interface SessionPage {
   readonly cursor: string | undefined;
   /** Of a search by text: blocks, the newest, whose words are not in the index yet. Undefined: none. */
   readonly unsearched?: number;
+  /**
+   * Of the first page of a search by text: the newest sessions, 100 at most, that meet its other conditions and have more words than the index
+   * takes, so that it may not find them. Undefined: none is known.
+   */
+  readonly partly?: readonly string[];
 }
 
 export interface SessionSummary extends Omit<StartFacts, 'sequence'> {

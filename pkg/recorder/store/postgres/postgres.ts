@@ -1,6 +1,7 @@
 import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
+import { mostNamed, notAllWords } from '../search/words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
@@ -117,7 +118,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     index: async () => (await words.step(clock.now(), false)) === 'more',
     async search(query) {
       const unsearched = query.text === undefined ? 0 : await catchUp();
-      return { ...(await search(query)), ...(unsearched === 0 ? {} : { unsearched }) };
+      const partly =
+        query.text === undefined || query.cursor !== undefined
+          ? []
+          : (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions;
+      return {
+        ...(await search(query)),
+        ...(unsearched === 0 ? {} : { unsearched }),
+        ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+      };
     },
     async *sessionLines(id, { source, chain }, after = 0) {
       const number = (await names.find(read, [source]))(source);

@@ -10,6 +10,7 @@ import type { SessionChain, SessionPage, SessionQuery } from '../port.ts';
 import { createSearch } from './query.ts';
 import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
+import { mostNamed, notAllWords } from './words.ts';
 import type { WordIndex } from './word-index.ts';
 
 /** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */
@@ -125,7 +126,13 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         while (words.step(now) && performance.now() < until);
         words.flush();
         const unsearched = words.behind();
-        return { ...findNow(query), ...(unsearched === 0 ? {} : { unsearched }) };
+        const partly =
+          query.cursor === undefined ? findNow({ ...query, text: notAllWords, limit: mostNamed }).sessions : [];
+        return {
+          ...findNow(query),
+          ...(unsearched === 0 ? {} : { unsearched }),
+          ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+        };
       });
     },
     sessionLines(id, of, after, block) {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { decompress } from '../compress.ts';
 import { holdsTexts, readSessionLine } from './session-lines.ts';
+import { notAllWords } from './words.ts';
 
 /**
  * The words of sessions' texts, in a file of its own beside the store: it follows the store's blocks, and can be made again from them at
@@ -105,7 +106,7 @@ export function createWordIndex(
     // Not `run`: it reads the last row's id, which after a deletion from the index is one of the index's own, beyond 2^53.
     if (sql.has.get(row) !== undefined) sql.remove.all(row);
     // Also without any text: then it is known to have none.
-    sql.insert.all(row, text.slice(0, mostText));
+    sql.insert.all(row, text.length < mostText ? text : `${text.slice(0, mostText)} ${notAllWords}`);
   };
   const wholeText = (row: number): string => {
     let text = '';

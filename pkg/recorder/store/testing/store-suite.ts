@@ -323,6 +323,24 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ operation: 'Chat', issuer: 'https://idp.test' })).toEqual(ids(2, 1));
     });
 
+    test('are named where a search by text may not find them: they have more words than the index takes', async () => {
+      const chain = testChain();
+      const many = Array.from({ length: 200_000 }, (_, n) => `w${n}`).join(' ');
+      await store.append([
+        blockOf(chain, [
+          { id: sessionId(1), ask: `${many} falcon`, user: 'eve' },
+          { id: sessionId(2), ask: 'a falcon' },
+        ]),
+      ]);
+      const byText = (more: object) => store.search({ text: 'falcon', limit: 10, ...more });
+      const page = await byText({});
+      expect([page.sessions.map(({ session }) => session), page.partly]).toEqual([[sessionId(2)], [sessionId(1)]]);
+      expect((await byText({ user: 'eve' })).partly).toEqual([sessionId(1)]);
+      expect((await byText({ user: 'ana' })).partly).toBeUndefined();
+      expect((await store.search({ user: 'eve', limit: 10 })).partly).toBeUndefined();
+      expect((await byText({ text: 'w7' })).sessions.map(({ session }) => session)).toEqual([sessionId(1)]);
+    });
+
     test('are found by words of what was asked and answered, also before they are indexed', async () => {
       const chain = testChain();
       await store.append([
