@@ -190,7 +190,6 @@ test.each([
     events: { record: () => undefined },
     replica: 'r',
     onStep: () => undefined,
-    changes: { made: () => undefined },
     onFact: () => undefined,
     onGone: () => undefined,
   });
