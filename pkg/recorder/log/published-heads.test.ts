@@ -130,7 +130,8 @@ describe('by the keys of the log', () => {
   const frontier = createFrontier();
   const heads = Array.from({ length: 8 }, (_, at): StoredHead => {
     const head = { size: at, root: frontier.root().toString('hex'), at: today };
-    for (const { level, index, hash } of frontier.append(entryLeaf(`entry ${at}`))) nodes.set(`${level} ${index}`, hash);
+    for (const { level, index, hash } of frontier.append(entryLeaf(`entry ${at}`)))
+      nodes.set(`${level} ${index}`, hash);
     return { ...head, text: signHead(head, privateKey) };
   });
   const node = (level: number, index: number): Promise<Buffer> => {
