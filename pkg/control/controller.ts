@@ -19,7 +19,7 @@ import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createPkcs12Opener } from '../pki/index.ts';
 import type { TlsMaterial, WorkloadId } from '../pki/index.ts';
 import type { AuditHead } from '../wire/index.ts';
-import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
+import { createApprovalCache, createApprovalDesk, recordApprovals, sealWith } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
@@ -37,7 +37,7 @@ import {
   listRates,
 } from './decisions/index.ts';
 import type { DecisionServer } from './decisions/index.ts';
-import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
+import { createGrantCache, createGrantFeed, recordGrants, startGrantKeeper } from './grants/index.ts';
 import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
 import type { Leader } from './leader/leader.ts';
@@ -320,10 +320,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
     seal: sealWith(() => authority.authority()),
     leading: () => lease.leading(),
     onStep: metrics.approval,
-    changes,
     onProblem: metrics.approvalProblem,
     ...(options.keepApprovalsMs !== undefined && { limits: { keepMs: options.keepApprovalsMs } }),
   });
+  const stopApprovalRecord = recordApprovals({ cache: approvals, changes, now: clocks.earliest });
   const grants = createGrantCache({
     client,
     clock,
@@ -333,6 +333,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onMissed: metrics.watchMissed,
   });
   const changers = createChangers({ client, namespace, clock, serverTime: () => client.serverTime() });
+  const stopGrantRecord = recordGrants({ cache: grants, changes, now: clocks.earliest, changers, logger });
   const granting = startGrantKeeper({
     client,
     cache: grants,
@@ -348,8 +349,6 @@ export async function startController(options: ControllerOptions): Promise<Contr
       return sets.every((set) => set !== undefined) ? sets : undefined;
     },
     onStep: metrics.grant,
-    changes,
-    changers,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
   const notifier =
@@ -700,6 +699,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await Promise.all([server?.drain(spreadMs), endpoint?.server.close()]);
       await Promise.all([desk.close(), granting.close(), notifier?.close()]);
       await publisher.close();
+      stopApprovalRecord();
+      stopGrantRecord();
       mark('stop');
       await record?.finish(lastRecordMs);
       await reporter?.close();

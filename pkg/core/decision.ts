@@ -148,6 +148,21 @@ export function phaseAt({ phase, votes, required, expiresAt, asker }: Undecided,
   return required !== undefined && peopleWho(votes, asker) >= required ? 'Approved' : phase;
 }
 
+/**
+ * When the last of the votes came that were not there before, where with them enough had approved; milliseconds. Undefined: no vote came,
+ * or they did not approve it. For whoever sees that something ended, and did not see whether it was approved first.
+ *
+ * @param before undefined: nothing is known of then
+ */
+export function approvedMeanwhile(
+  { votes, required, asker }: Pick<Undecided, 'votes' | 'required' | 'asker'>,
+  before: readonly Vote[] | undefined,
+): number | undefined {
+  if (votes.length <= (before?.length ?? 0)) return undefined;
+  const approved = phaseAt({ phase: 'Pending', votes, required, expiresAt: Infinity, asker }, 0) === 'Approved';
+  return approved ? Date.parse(votes.at(-1)?.at ?? '') : undefined;
+}
+
 /** As those see it who decide as well: not from where it came. */
 export const decisionOf = ({ decision, at, user, caller, breakGlass }: Vote): ApprovalDecision => ({
   decision,

@@ -38,6 +38,7 @@ export {
   isTellable,
   peopleWho,
   phaseAt,
+  approvedMeanwhile,
   changedDecision,
   recordedDecision,
   workloadsOf,

@@ -10,6 +10,15 @@ export interface ObjectMeta {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly OwnerReference[];
+  /** Who wrote what of it, as the API server keeps account. */
+  readonly managedFields?: readonly ManagedFields[];
+}
+
+export interface ManagedFields {
+  /** `status`; undefined: the object itself. */
+  readonly subresource?: string;
+  /** When that manager last changed something there, RFC 3339, by the API server's clock. */
+  readonly time?: string;
 }
 
 export interface OwnerReference {

@@ -60,9 +60,15 @@ test('a line revokes a subject or a token, from the next look on, until its end;
   expect([revoked(ana), revoked(bob)]).toEqual([false, false]);
   clock.step(-left);
   expect(revoked(ana)).toBe(true);
+  // An editor empties the file before it writes it.
   writeFileSync(file, '');
   await source?.check();
-  expect(revoked(ana)).toBe(false);
+  expect([revoked(ana), revoked(bob)]).toEqual([true, true]);
+  writeFileSync(file, `${ofAna}\n`);
+  await source?.check();
+  expect([revoked(ana), revoked(bob)]).toEqual([true, true]);
+  await source?.check();
+  expect([revoked(ana), revoked(bob)]).toEqual([true, false]);
 });
 
 test.each<[string, () => void]>([

@@ -13,7 +13,8 @@ import { settledFolder } from './settled-folder.ts';
  * an entry of a cluster's list is written. Empty lines, and those that begin with `#`, say nothing.
  *
  * Promise: a file that is gone, may be written by others, or has a line that is not understood leaves nobody in: what it revoked cannot be
- * known. It has two looks for that, since an editor may be writing it.
+ * known. It has two looks for that, since an editor may be writing it; for the same reason a line that is taken away holds until the second
+ * look that finds the file as it is.
  */
 export interface FileRevocationSource extends RevocationSource {
   /** Looks now instead of at the next poll. Never rejects. */
@@ -44,6 +45,9 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
   let looking: Promise<void> | undefined;
   let closed = false;
 
+  /** What the file is like that lacks lines of before, until it was seen so twice. */
+  let shorter = '';
+
   /** Undefined: as it was. */
   const read = async (): Promise<readonly Revocation[] | undefined> => {
     // Who may put another folder in place of its own writes the file.
@@ -64,6 +68,12 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
           throw new Error(`line ${at + 1} is no {"issuer": …, "subject" or "tokenId": …, "until": RFC 3339}`);
         return [one];
       });
+      const kept = new Set(found.map((one) => JSON.stringify(one)));
+      const gone = (revocations ?? []).filter((one) => !kept.has(JSON.stringify(one)));
+      if (gone.length > 0 && shorter !== now) {
+        shorter = now;
+        return [...found, ...gone];
+      }
       signature = now;
       return found;
     } finally {
@@ -91,8 +101,9 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
       put(next);
     } catch (error) {
       failed++;
-      if (closed || failed < 2) return;
+      if (closed) return;
       const why = describeError(error);
+      if (failed < 2) return logger.warn('the revocations cannot be read: looked at once more', { file, why });
       if (why !== problem) logger.error('the revocations cannot be read: everybody counts as revoked', { file, why });
       problem = why;
       if (revocations !== undefined) put(undefined);

@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import { createApprovalCache, createApprovalDesk } from '../../pkg/control/approvals/index.ts';
+import { createApprovalCache, createApprovalDesk, recordApprovals } from '../../pkg/control/approvals/index.ts';
 import type { ApprovalFact, ApprovalKeeper, ApprovalLimits, ApprovalStep } from '../../pkg/control/approvals/index.ts';
 import type { PodSnapshot } from '../../pkg/control/stream/index.ts';
 import type { Change } from '../../pkg/control/record/index.ts';
@@ -70,7 +70,7 @@ export interface Replica {
   readonly cache: Cache<ApprovalFact>;
   readonly steps: ApprovalStep[];
   readonly notes: EventNote[];
-  /** What it had recorded. */
+  /** What it saw, and would have recorded if it led. */
   readonly changes: Change[];
   leads: boolean;
   /** As a kill does: nothing is said to anybody, nothing is written any more. */
@@ -102,7 +102,13 @@ export const ana = {
 export interface ApprovalWorld {
   readonly clock: FakeClock;
   readonly client: KubeClient;
-  replica(more?: { limits?: Partial<ApprovalLimits>; client?: KubeClient; leads?: boolean }): Promise<Replica>;
+  /** @param more.startedLaterMs so long after what is there was written */
+  replica(more?: {
+    limits?: Partial<ApprovalLimits>;
+    client?: KubeClient;
+    leads?: boolean;
+    startedLaterMs?: number;
+  }): Promise<Replica>;
   stream(replica: Replica, pod: string, namespace: string, snapshot?: PodSnapshot): Stream;
   get(namespace: string, name: string): Promise<ApprovalObject>;
   list(namespace: string): Promise<readonly ApprovalObject[]>;
@@ -129,6 +135,11 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
       const changes: Change[] = [];
       const by = more.client ?? client;
       const cache = createApprovalCache({ client: by, clock: systemClock, logger: silentLogger });
+      const stopRecord = recordApprovals({
+        cache,
+        now: () => Date.now() + (more.startedLaterMs ?? 0),
+        changes: { seen: (change) => void changes.push(change) },
+      });
       await cache.whenSynced();
       const desk = createApprovalDesk({
         seal: (digest) => `hmac-${digest}`,
@@ -140,7 +151,6 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
         replica: `replica-${++count}`,
         leading: () => replica.leads,
         onStep: (step) => void steps.push(step),
-        changes: { made: (change) => void changes.push(change) },
         ...(more.limits !== undefined && { limits: more.limits }),
       });
       const replica: Replica = {
@@ -152,6 +162,7 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
         leads: more.leads ?? false,
         async stop() {
           replicas.delete(replica);
+          stopRecord();
           await Promise.all([desk.close(), cache.stop()]);
         },
       };

@@ -267,7 +267,7 @@ describe('where one person has several subjects at an issuer', () => {
     others = [{ ...named, id: 'ml/p/console', oidc: console, kubernetesUser: undefined }];
     const own = await approval({ approvers: both });
     const said2 = await said(own, { token: await token('ana', { aud: 'console' }), body: approve });
-    expect(said2).toBe('403 cannot_exclude_self_approval');
+    expect(said2).toBe('403 self_approval');
     const requester = { provider: 'p/corp', issuer: issuer.url, subject: 'eve', naming };
     const name = await approval({ approvers: both, requester });
     expect(await said(name, { token: await token('bob'), body: approve })).toBe('200 Pending');

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import { createGrantCache, createGrantFeed, startGrantKeeper } from '../../pkg/control/grants/index.ts';
+import { createGrantCache, createGrantFeed, recordGrants, startGrantKeeper } from '../../pkg/control/grants/index.ts';
 import type { GrantFact, GrantKeeper, GrantStep } from '../../pkg/control/grants/index.ts';
 import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
 import type { GrantFeed } from '../../pkg/control/stream/index.ts';
@@ -46,6 +46,7 @@ let count = 0;
 let clock: FakeClock;
 let cache: Cache<GrantFact>;
 let keeper: GrantKeeper;
+let stopRecord: () => void;
 let steps: GrantStep[];
 let changes: Change[];
 /** Reasons of the Events. */
@@ -86,6 +87,11 @@ beforeEach(async () => {
         ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
         : undefined,
     onStep: (step) => void steps.push(step),
+  });
+  stopRecord = recordGrants({
+    cache,
+    now: () => Date.now(),
+    logger: silentLogger,
     changers: {
       gone:
         ({ uid }) =>
@@ -93,13 +99,13 @@ beforeEach(async () => {
           uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy),
     },
     changes: {
-      made: (change) => void changes.push(change),
       seen: (change, more) =>
         void (more?.() ?? Promise.resolve({})).then((found) => changes.push({ ...change, ...found })),
     },
   });
 });
 afterEach(async () => {
+  stopRecord();
   await keeper.close();
   await cache.stop();
 });

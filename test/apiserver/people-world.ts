@@ -75,7 +75,7 @@ export interface PeopleWorld {
   grant(sidecar: SidecarProcess, subject: string, until: number): Promise<string>;
   /** As kim, who asked for it. */
   takeBack(name: string): Promise<KubeAnswer>;
-  /** What the controllers recorded of this approval or grant, in order. */
+  /** What the controllers recorded of this approval or grant, in order, each step as it was told first. */
   changes(name: string): readonly Recorded[];
   close(): Promise<void>;
 }
@@ -517,8 +517,15 @@ async function open(approvals: string, closers: (() => unknown)[], close: () => 
       return name;
     },
     takeBack: async (name) => (await as('kim')).request('DELETE', `${base}/inferencegrants/${name}`),
-    changes: (name) =>
-      linesOf(spool).flatMap((line) => (line['name'] === `${namespace}/${name}` ? [line as unknown as Recorded] : [])),
+    changes(name) {
+      const steps = new Map<string, Recorded>();
+      for (const line of linesOf(spool)) {
+        const at = `${String(line['uid'])} ${String(line['step'])}`;
+        // A controller that begins may tell again what the one before it told.
+        if (line['name'] === `${namespace}/${name}` && !steps.has(at)) steps.set(at, line as unknown as Recorded);
+      }
+      return [...steps.values()];
+    },
     close,
   };
 }

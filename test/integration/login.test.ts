@@ -289,7 +289,7 @@ describe('SAML', () => {
 
   /** One request of a browser. */
   const visit = (target: string, more: { readonly cookie?: string; readonly form?: string } = {}) =>
-    new Promise<{ status: number; headers: IncomingHttpHeaders }>((resolve, reject) => {
+    new Promise<{ status: number; headers: IncomingHttpHeaders; text: string }>((resolve, reject) => {
       const sent = request(
         new URL(target),
         {
@@ -302,8 +302,9 @@ describe('SAML', () => {
           },
         },
         (response) => {
-          response.resume();
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
+          let text = '';
+          response.setEncoding('utf8').on('data', (part: string) => (text += part));
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
         },
       );
       sent.on('error', reject);
@@ -323,7 +324,27 @@ describe('SAML', () => {
     const inResponseTo = / ID="([^"]*)"/.exec(asked)?.[1] ?? '';
     const response = responseXml(world.okta, signedFor({ recipient: `${url}/v1/saml/acs`, inResponseTo }));
     const form = new URLSearchParams({ SAMLResponse: Buffer.from(response).toString('base64') }).toString();
-    const back = await visit(`${at()}/v1/saml/acs`, { cookie: cookie.split(';')[0] ?? '', form });
+    const question = await visit(`${at()}/v1/saml/acs`, { cookie: cookie.split(';')[0] ?? '', form });
+    const program = new URL(new URL(shown[0] ?? '').searchParams.get('redirect_uri') ?? '').origin;
+    expect([question.status, question.headers.location]).toEqual([200, undefined]);
+    expect(question.headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': `default-src 'none'; form-action 'self' ${program}; frame-ancestors 'none'; base-uri 'none'`,
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+    });
+    const [next = ''] = question.headers['set-cookie'] ?? [];
+    expect(next).toMatch(/^__Host-sidegate-login=[\w-]+; Max-Age=600; Path=\/; Secure; HttpOnly; SameSite=Strict$/);
+    expect(question.text).toContain(program);
+    expect(question.text).toContain('<b>ana</b>');
+    expect(question.text).not.toMatch(/<script|code=/i);
+    const value = / name="value" value="([\w-]{43})"/.exec(question.text)?.[1] ?? '';
+    expect(question.text).toContain('<form method="post" action="/v1/saml/continue">');
+    const back = await visit(`${at()}/v1/saml/continue`, {
+      cookie: next.split(';')[0] ?? '',
+      form: new URLSearchParams({ value }).toString(),
+    });
     expect([back.status, back.headers['set-cookie']?.[0]]).toEqual([303, expect.stringContaining('Max-Age=0')]);
     const page = await fetch(back.headers.location ?? '', { headers: { connection: 'close' } });
     expect(await page.text()).toContain('You may close this window');

@@ -46,8 +46,9 @@ beforeEach(() => {
 });
 
 /** A replica of the controller: all of them share the API server. */
-const replica = () => {
+const replica = (aheadMs = 0) => {
   const { clock, verifier } = world;
+  const latest = (): number => clock.now() + aheadMs;
   const used = createUsedAssertions({ client: objects, clock, logger: silentLogger, namespace: 'sidegate-system' });
   const giver = createTokenGiver({
     used,
@@ -59,6 +60,7 @@ const replica = () => {
       ['other', ['inference']],
     ]),
     clock,
+    clocks: { latest },
     logger: silentLogger,
     onGiven: (note) => void given.push(note),
   });
@@ -250,6 +252,12 @@ describe('an assertion is exchanged once', () => {
     expect(await exchanged(form(xml), by)).toBe('invalid_grant');
   });
 
+  test('by the API server’s clock it is over at a replica that is behind: others may have forgotten that it was used', async () => {
+    const form60 = form(assertion());
+    expect(await exchanged(form60, replica(86_400_000))).toBe('invalid_grant');
+    expect(await exchanged(form60, replica())).toMatch(/^ey/);
+  });
+
   test('an API server that cannot be asked: nobody gets a token, and the assertion is not used up', async () => {
     const xml = assertion();
     objects.down = true;
@@ -341,6 +349,7 @@ describe('a login by browser', () => {
   const begun = (more: Readonly<Record<string, string>> = {}, idp = 'okta') => {
     const step = replica().browser.begin(idp, asked(more));
     if (step.kind === 'fault') return { fault: step.fault, cookie: '', id: '', xml: '', location: '' };
+    if (step.kind === 'question') throw new Error('nobody is asked before');
     const url = new URL(step.location);
     const xml = inflateRawSync(Buffer.from(url.searchParams.get('SAMLRequest') ?? '', 'base64')).toString();
     return { cookie: step.cookie, id: / ID="([^"]*)"/.exec(xml)?.[1] ?? '', xml, location: step.location };
@@ -349,10 +358,23 @@ describe('a login by browser', () => {
     const xml = responseXml(idp, assertion({ recipient: `${url}/v1/saml/acs`, inResponseTo, ...words }, idp));
     return new URLSearchParams({ SAMLResponse: Buffer.from(xml).toString('base64'), RelayState: '' });
   };
-  /** Where the browser goes, or the error. */
+  /** What the person is asked, with the cookie that belongs to it. */
+  const questioned = async (more: Readonly<Record<string, string>> = {}) => {
+    const { cookie, id } = begun(more);
+    const step = await replica().browser.consume(answered(id), cookie, '127.0.0.9');
+    if (step.kind !== 'question') throw new Error(step.kind);
+    return { ...step.question, cookie: step.cookie, begun: cookie };
+  };
+  const confirmed = (value: string, cookie: string | undefined): string => {
+    const step = replica().browser.confirm(new URLSearchParams({ value }), cookie);
+    if (step.kind === 'question') throw new Error('nobody is asked twice');
+    return step.kind === 'fault' ? step.fault : step.location;
+  };
+  /** Where the browser goes once the person has said that they began it, or the error. */
   const consumed = async (answer: URLSearchParams, cookie: string | undefined): Promise<string> => {
     const step = await replica().browser.consume(answer, cookie, '127.0.0.9');
-    return step.kind === 'fault' ? step.fault : step.location;
+    if (step.kind === 'redirect') throw new Error('the person was not asked');
+    return step.kind === 'fault' ? step.fault : confirmed(step.question.value, step.cookie);
   };
   const redeemed = (code: string, more: Readonly<Record<string, string>> = {}): Promise<string> =>
     exchanged(
@@ -408,6 +430,38 @@ describe('a login by browser', () => {
     expect(await consumed(answered(late.id), late.cookie)).toBe('invalid_request');
   });
 
+  test('goes nowhere before the person has said that they began it: on that page, in that browser, in time', async () => {
+    const asked = await questioned();
+    expect([asked.person, asked.program, asked.value]).toEqual([
+      'ana',
+      'http://127.0.0.1:4711',
+      expect.stringMatching(/^[\w-]{43}$/),
+    ]);
+    const other = await questioned();
+    for (const [value, cookie] of [
+      [asked.value, undefined],
+      [asked.value, other.cookie],
+      [other.value, asked.cookie],
+      ['', asked.cookie],
+      [`${asked.value}A`, asked.cookie],
+      // The cookie of another step is none of this one.
+      [asked.value, asked.begun],
+      ['', asked.begun],
+    ] as const)
+      expect(confirmed(value, cookie)).toBe('invalid_request');
+    const twice = new URLSearchParams([
+      ['value', asked.value],
+      ['value', asked.value],
+    ]);
+    expect(replica().browser.confirm(twice, asked.cookie).kind).toBe('fault');
+    expect(await consumed(answered(begun().id), asked.cookie)).toBe('invalid_request');
+    expect(confirmed(asked.value, asked.cookie)).toMatch(/^http:\/\/127\.0\.0\.1:4711\/callback\?code=/);
+    world.clock.advance(300_000);
+    expect(confirmed(other.value, other.cookie)).toBe('invalid_request');
+    const six = await questioned({ redirect_uri: 'http://[::1]:4711/callback' });
+    expect(confirmed(six.value, six.cookie)).toMatch(/^http:\/\/\[::1\]:4711\/callback\?code=/);
+  });
+
   test('of another identity provider than was asked: refused', async () => {
     const { cookie, id } = begun();
     expect(await consumed(answered(id, {}, world.other), cookie)).toBe('invalid_grant');
@@ -437,7 +491,7 @@ describe('a login by browser', () => {
     const results = await Promise.all(Array.from({ length: 5 }, () => redeemed(raced)));
     expect(results.filter((one) => one.startsWith('ey'))).toHaveLength(1);
     const old = await fresh();
-    world.clock.advance(60_001);
+    world.clock.advance(300_001);
     expect(await redeemed(old)).toBe('invalid_grant');
     expect(await redeemed(await fresh(), { code: '' })).toBe('invalid_grant');
   });
@@ -447,6 +501,7 @@ describe('a login by browser', () => {
     ['a host that looks like it', { redirect_uri: 'http://127.0.0.1.evil.example.com:80/callback' }],
     ['a name before it', { redirect_uri: 'http://evil@127.0.0.1:80/callback' }],
     ['another path', { redirect_uri: 'http://127.0.0.1:80/callback/../x' }],
+    ['a name, which may be another machine', { redirect_uri: 'http://localhost:4711/callback' }],
     ['no challenge', { code_challenge: '' }],
     ['a plain challenge', { code_challenge_method: 'plain' }],
     ['a state that is none', { state: 'a b' }],

@@ -5,6 +5,7 @@ import type { ApprovalSpecResource, ApprovalStatusResource } from '../../crd/ind
 import { createCache, objectKey, resources } from '../../kube/index.ts';
 import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
+import { changedAt } from '../record/index.ts';
 
 export interface ApprovalObject extends KubeObject {
   readonly spec: ApprovalSpecResource;
@@ -32,6 +33,8 @@ export interface ApprovalFact {
   /** By the API server's clock, to the second; milliseconds. */
   readonly createdAt: number;
   readonly expiresAt: number;
+  /** When it last changed, by the API server's clock, to the second; milliseconds. */
+  readonly changedAt: number;
   readonly phase: ApprovalPhase;
   readonly votes: readonly Vote[];
   readonly usedBy: { readonly pod: string; readonly session: string } | undefined;
@@ -69,6 +72,16 @@ const nameDigits = 16;
 
 export const approvalName = (binding: string, number: number): string => `${binding.slice(0, nameDigits)}-${number}`;
 
+const lastChange = ({ metadata, spec, status }: ApprovalObject): number =>
+  changedAt(
+    metadata,
+    metadata.creationTimestamp,
+    metadata.deletionTimestamp,
+    status?.decisions?.at(-1)?.at,
+    status?.usedAt,
+    status?.phase === 'Expired' ? spec.expiresAt : undefined,
+  );
+
 export function approvalFact(raw: KubeObject): ApprovalFact {
   const { metadata, spec, status } = raw as ApprovalObject;
   const { namespace = '', name, uid = '', resourceVersion = '' } = metadata;
@@ -94,6 +107,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     required: spec.required,
     createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,
     expiresAt: Date.parse(spec.expiresAt),
+    changedAt: lastChange(raw as ApprovalObject),
     phase: withdrawn ? 'Cancelled' : phase,
     votes: status?.decisions ?? [],
     usedBy: status?.usedBy,

@@ -1,19 +1,15 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import { annotations } from '../../contract/index.ts';
-import { changedDecision } from '../../core/index.ts';
 import type { ApprovalPhase } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import { isConflict, isNotFound, refOfKey, resources } from '../../kube/index.ts';
 import type { EventRecorder, KubeClient, KubeObject } from '../../kube/index.ts';
-import type { ChangeLog } from '../record/index.ts';
 import { phaseByBoth } from '../two-clocks.ts';
 import type { TwoClocks } from '../two-clocks.ts';
 import { approvalFact, isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
-
-/** What became of approvals, for a metric. A closed set. */
-export const approvalSteps = ['created', 'approved', 'denied', 'expired', 'used', 'cancelled', 'removed'] as const;
-export type ApprovalStep = (typeof approvalSteps)[number];
+import { stepOf } from './approval-step.ts';
+import type { ApprovalStep } from './approval-step.ts';
 
 export interface ApprovalWriterOptions {
   readonly client: KubeClient;
@@ -25,8 +21,6 @@ export interface ApprovalWriterOptions {
   /** This replica. */
   readonly replica: string;
   readonly onStep: (step: ApprovalStep) => void;
-  /** Where changes go on record. */
-  readonly changes: Pick<ChangeLog, 'made'>;
   /** What was read or written, at once: the watch tells of it later. */
   readonly onFact: (fact: ApprovalFact) => void;
   readonly onGone: (key: string) => void;
@@ -59,15 +53,6 @@ const resource = resources.inferenceApprovals;
 /** Others write the same object at the same time at most as often as people and replicas do. */
 const mostConflicts = 12;
 
-const stepOf: Readonly<Record<ApprovalPhase, ApprovalStep>> = {
-  Pending: 'created',
-  Approved: 'approved',
-  Denied: 'denied',
-  Expired: 'expired',
-  Used: 'used',
-  Cancelled: 'cancelled',
-};
-
 export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWriter {
   const { client, clock, clocks, logger, events, onFact } = options;
 
@@ -82,21 +67,10 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
     options.onGone(key);
     return undefined;
   };
+  /** A metric, a line of the log, an Event: whoever is killed before this tells none. The record comes of the watch. */
   const tell = (fact: ApprovalFact): void => {
     const step = stepOf[fact.phase];
     options.onStep(step);
-    const { issuer, subject } = fact.asker;
-    options.changes.made({
-      what: 'approval',
-      step,
-      name: fact.key,
-      uid: fact.uid,
-      caller: { provider: fact.provider, issuer, subject },
-      rules: fact.rules,
-      decisions: fact.votes.map(changedDecision),
-      ...(fact.usedBy !== undefined && { usedBy: fact.usedBy.session }),
-      until: new Date(fact.expiresAt).toISOString(),
-    });
     logger.info(`approval ${step}`, {
       approval: fact.key,
       uid: fact.uid,

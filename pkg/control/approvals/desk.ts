@@ -4,8 +4,6 @@ import type { ApprovalProblem } from '../../core/index.ts';
 import { backoffMs, createQueue, isKubeError, objectKey, systemRandom } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { ApprovalAskMessage, ApprovalWatchMessage } from '../../wire/index.ts';
-import { noChangeLog } from '../record/index.ts';
-import type { ChangeLog } from '../record/index.ts';
 import type { ApprovalDesk, PodSnapshot } from '../stream/index.ts';
 import { createTwoClocks, phaseByBoth } from '../two-clocks.ts';
 import type { TwoClocks } from '../two-clocks.ts';
@@ -13,8 +11,8 @@ import { createApprovalBook } from './approval-book.ts';
 import { isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
 import { approvalSpec, termsOf } from './approval-spec.ts';
+import type { ApprovalStep } from './approval-step.ts';
 import { createApprovalWriter } from './approval-writer.ts';
-import type { ApprovalStep } from './approval-writer.ts';
 import { approvalLimits } from './limits.ts';
 import type { ApprovalLimits } from './limits.ts';
 import { createOpener } from './opener.ts';
@@ -49,8 +47,6 @@ export interface ApprovalDeskOptions {
   readonly seal: Seal;
   readonly leading: () => boolean;
   readonly onStep?: (step: ApprovalStep) => void;
-  /** Where changes go on record; default nowhere. */
-  readonly changes?: Pick<ChangeLog, 'made'>;
   readonly onProblem?: (problem: ApprovalProblem) => void;
   readonly limits?: Partial<ApprovalLimits>;
 }
@@ -84,14 +80,13 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     events: options.events,
     replica,
     onStep: (step) => options.onStep?.(step),
-    changes: options.changes ?? noChangeLog,
     onFact(fact) {
       if (book.put(fact)) spread(fact.key);
     },
     onGone: (key) => book.drop(key),
   });
 
-  const opener = createOpener({ book, writer, clock, limits });
+  const opener = createOpener({ book, writer, clock, clocks, limits });
   const trimmer = startTrimmer({ cache, writer, clock, clocks, logger, leading: options.leading, limits });
 
   /** Tells all who wait for it, and has it settled where votes or time decide it. */
@@ -231,7 +226,8 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     if (key === undefined || session === undefined) return refuse(waiter, 'unavailable');
     if (snapshot === undefined || termsOf(snapshot).terms !== waiter.terms) return refuse(waiter, 'policy_changed');
     const got = await patiently(waiter, () => writer.use(key, { pod: pod.uid, session }));
-    if (got === undefined) return refuse(waiter, 'unavailable');
+    // Still open: the clocks do not agree whether it is over, and nobody would be answered.
+    if (got === undefined || isOpen(got)) return refuse(waiter, 'unavailable');
     tellState(waiter, got, clock, true);
   };
 

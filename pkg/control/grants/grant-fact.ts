@@ -1,9 +1,10 @@
 import type { Clock, Logger } from '../../base/index.ts';
-import type { ApprovalPhase, Grant, LabelSelector, Operation, Vote } from '../../core/index.ts';
+import type { ApprovalPhase, Asker, Grant, LabelSelector, Operation, Vote } from '../../core/index.ts';
 import { grantName } from '../../crd/index.ts';
 import type { GrantSpecResource, GrantStatusResource } from '../../crd/index.ts';
 import { createCache, objectKey, resources } from '../../kube/index.ts';
 import { encodeFrame, isTaken } from '../../wire/index.ts';
+import { changedAt } from '../record/index.ts';
 import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
 
 export interface GrantObject extends KubeObject {
@@ -26,6 +27,8 @@ export interface GrantFact {
   readonly requestedBy: string;
   /** Wall clock, milliseconds. */
   readonly createdAt: number;
+  /** When it last changed, by the API server's clock, to the second; milliseconds. */
+  readonly changedAt: number;
   /** Its name is made of its spec. Not so: it was asked for before names were, and nobody can tell that it is what they read. */
   readonly bound: boolean;
   readonly phase: ApprovalPhase;
@@ -66,6 +69,15 @@ function bytesOf(grant: Grant): number | undefined {
   return isTaken(frame) ? frame.length : undefined;
 }
 
+const lastChange = ({ metadata, spec, status }: GrantObject): number =>
+  changedAt(
+    metadata,
+    metadata.creationTimestamp,
+    metadata.deletionTimestamp,
+    status?.decisions?.at(-1)?.at,
+    status?.phase === 'Expired' ? spec.expiresAt : undefined,
+  );
+
 export function grantFact(raw: KubeObject): GrantFact {
   const { metadata, spec, status } = raw as GrantObject;
   const { namespace = '', name, uid = '', resourceVersion = '', generation = 0 } = metadata;
@@ -94,6 +106,7 @@ export function grantFact(raw: KubeObject): GrantFact {
     bytes: bytesOf(grant),
     requestedBy: spec.requestedBy,
     createdAt: Date.parse(metadata.creationTimestamp ?? ''),
+    changedAt: lastChange(raw as GrantObject),
     bound: name === grantName(spec),
     phase: withdrawn ? 'Cancelled' : phase,
     withdrawn,
@@ -105,6 +118,15 @@ export function grantFact(raw: KubeObject): GrantFact {
     conditions: status?.conditions ?? [],
   };
 }
+
+/** Whom nobody may be who approves it. */
+export const askerOf = ({ grant, kubernetesUser, naming, requestedBy }: GrantFact): Asker => ({
+  issuer: grant.issuer,
+  subject: grant.subject,
+  kubernetesUser,
+  naming,
+  requestedBy,
+});
 
 export const isOver = ({ phase }: Pick<GrantFact, 'phase'>): boolean => phase !== 'Pending' && phase !== 'Approved';
 

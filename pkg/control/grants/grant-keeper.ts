@@ -1,25 +1,21 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { changedDecision } from '../../core/index.ts';
+import type { ApprovalPhase } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 import { createTwoClocks, mostApartMs, phaseByBoth } from '../two-clocks.ts';
 import type { TwoClocks } from '../two-clocks.ts';
-import { noChangeLog } from '../record/index.ts';
-import type { Change, ChangeLog, Changers } from '../record/index.ts';
-import { finishedIndex, isOver, openIndex, ownIndex, ownKey } from './grant-fact.ts';
+import { askerOf, finishedIndex, isOver, openIndex, ownIndex, ownKey } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
 import { grantLimits } from './grant-limits.ts';
 import type { GrantLimits } from './grant-limits.ts';
 import { grantReach, holds, notTaken } from './grant-reach.ts';
+import { stepOf } from './grant-step.ts';
+import type { GrantStep } from './grant-step.ts';
 import { decidable, grantTerms, lasts } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
-
-/** What became of grants, for a metric. A closed set. */
-export const grantSteps = ['opened', 'approved', 'denied', 'expired', 'cancelled', 'removed'] as const;
-export type GrantStep = (typeof grantSteps)[number];
 
 /**
  * The leader's part of grants: says who decides, and brings each to the phase that votes and time make of it. Every write names the
@@ -43,10 +39,6 @@ export interface GrantKeeperOptions {
   /** Of the governed pods that it selects; undefined: that cannot be said yet. */
   readonly setsOf: (fact: GrantFact) => readonly PolicySet[] | undefined;
   readonly onStep?: (step: GrantStep) => void;
-  /** Where changes go on record; default nowhere. */
-  readonly changes?: Pick<ChangeLog, 'made' | 'seen'>;
-  /** Who took a grant back; default nobody knows. */
-  readonly changers?: Pick<Changers, 'gone'>;
   /** Those that are over are kept so long after they ended; default a day. */
   readonly keepMs?: number;
   /** Default {@link grantLimits}. */
@@ -64,25 +56,6 @@ const mostRestMs = 600_000;
 
 const clocksDiffer =
   'whether it would last too long cannot be said: the clock of the controller’s node is not that of the API server. Run NTP there';
-
-const stepOf: Readonly<Record<string, GrantStep>> = {
-  Pending: 'opened',
-  Approved: 'approved',
-  Denied: 'denied',
-  Expired: 'expired',
-  Cancelled: 'cancelled',
-};
-
-const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: string): Change => ({
-  what: 'grant',
-  step,
-  name: key,
-  uid,
-  caller: { provider: null, issuer: grant.issuer, subject: grant.subject },
-  requestedBy,
-  decisions: votes.map(changedDecision),
-  until: new Date(grant.until).toISOString(),
-});
 
 const objectOf = ({ namespace, name, uid }: GrantFact) => ({
   apiVersion: 'sidegate.dev/v1alpha1',
@@ -120,13 +93,13 @@ function overSince({ grant, phase, votes, conditions }: GrantFact): number {
 }
 
 export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
-  const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog, limits = grantLimits } = options;
+  const { cache, client, clock, logger, keepMs = 86_400_000, limits = grantLimits } = options;
   const { clocks = createTwoClocks(clock) } = options;
 
-  const tell = (fact: GrantFact, phase: string, why: string, more: Partial<Change> = {}): void => {
-    options.onStep?.(stepOf[phase] ?? 'opened');
-    changes.made({ ...changeOf(fact, stepOf[phase] ?? phase), ...more });
-    logger.info(`grant ${stepOf[phase] ?? phase}`, { grant: fact.key, uid: fact.uid, why });
+  /** A metric, a line of the log, an Event: whoever is killed before this tells none. The record comes of the watch. */
+  const tell = (fact: GrantFact, phase: ApprovalPhase, why: string): void => {
+    options.onStep?.(stepOf[phase]);
+    logger.info(`grant ${stepOf[phase]}`, { grant: fact.key, uid: fact.uid, why });
     options.events.record(objectOf(fact), {
       type: phase === 'Denied' || phase === 'Cancelled' ? 'Warning' : 'Normal',
       reason: `Grant${phase === 'Pending' ? 'Opened' : phase}`,
@@ -176,20 +149,6 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     return ahead(openIndex, fact.namespace) >= limits.perNamespace
       ? `there are ${limits.perNamespace} grants in the namespace that are undecided or hold: take some back, then ask again`
       : undefined;
-  };
-  /** By key, of those that were deleted and are still there: who did it, as asked for then. */
-  const leaving = new Map<string, ReturnType<Changers['gone']>>();
-  const changerOf = async (
-    { key }: GrantFact,
-    takenBackBy: ReturnType<Changers['gone']> | undefined,
-  ): Promise<Partial<Change>> => {
-    try {
-      const who = await takenBackBy?.();
-      return who === undefined ? {} : { by: who };
-    } catch (error) {
-      logger.warn('who took a grant back could not be found out', { grant: key, error: describeError(error) });
-      return {};
-    }
   };
   /** By key: those that are being removed. */
   const removing = new Set<string>();
@@ -244,7 +203,8 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       required,
       ...(kubernetesUser !== undefined && { kubernetesUser }),
       ...(naming !== undefined && { naming }),
-      conditions: withCondition(fact, said, clock.now()) ?? fact.conditions,
+      // By the clock that says more: how long it lasts counts from here wherever it is looked at.
+      conditions: withCondition(fact, said, clocks.latest()) ?? fact.conditions,
     });
     if (written) tell(fact, 'Pending', `${required} must approve`);
     return undefined;
@@ -277,10 +237,9 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     const fact = cache.get(key);
     if (fact === undefined || !options.leading()) return undefined;
     const now = clocks.earliest();
-    const { until, issuer, subject } = fact.grant;
+    const { until } = fact.grant;
     if (fact.withdrawn) {
-      if (!(await write(fact, { phase: 'Cancelled' }))) return undefined;
-      tell(fact, 'Cancelled', 'deleted', await changerOf(fact, leaving.get(key)));
+      if (await write(fact, { phase: 'Cancelled' })) tell(fact, 'Cancelled', 'deleted');
       return undefined;
     }
     if (isOver(fact)) {
@@ -304,10 +263,8 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       await cancel(fact, 'NotTaken', notTaken);
       return undefined;
     }
-    const { kubernetesUser, naming, requestedBy } = fact;
-    const asker = { issuer, subject, kubernetesUser, naming, requestedBy };
     const phase = phaseByBoth(
-      { phase: fact.phase, votes: fact.votes, required: fact.required, expiresAt: until, asker },
+      { phase: fact.phase, votes: fact.votes, required: fact.required, expiresAt: until, asker: askerOf(fact) },
       clocks,
     );
     if (phase !== fact.phase) {
@@ -326,30 +283,15 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     if (fact.phase === 'Approved') await sayReach(fact);
     return Math.min(mostSleepMs, Math.max(leastSleepMs, until - now));
   };
-  /** On record also where nobody can be asked who it was; asked by the replica that tells of it alone. */
-  const tellWithdrawn = (fact: GrantFact): void => {
-    const takenBackBy = options.changers?.gone(fact);
-    changes.seen(
-      changeOf(fact, 'withdrawn'),
-      takenBackBy === undefined ? undefined : () => changerOf(fact, takenBackBy),
-    );
-  };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
     if (after === undefined) {
       asked.delete(key);
       removing.delete(key);
-      leaving.delete(key);
     }
-    // What keeps its object for a while (a deletion in the foreground) is taken back when that is asked for.
-    if (after?.withdrawn === true && before !== undefined && !isOver(before) && options.changers !== undefined)
-      leaving.set(key, options.changers.gone(before));
-    if (after === undefined && before !== undefined && !isOver(before)) {
-      tellWithdrawn(before);
-      if (options.leading()) {
-        logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
-        options.onStep?.('cancelled');
-      }
+    if (after === undefined && before !== undefined && !isOver(before) && options.leading()) {
+      logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
+      options.onStep?.('cancelled');
     }
     queue.add(key);
   });

@@ -2,5 +2,8 @@
 export { createGrantCache } from './grant-fact.ts';
 export type { GrantFact } from './grant-fact.ts';
 export { createGrantFeed } from './grant-feed.ts';
-export { grantSteps, startGrantKeeper } from './grant-keeper.ts';
-export type { GrantKeeper, GrantStep } from './grant-keeper.ts';
+export { startGrantKeeper } from './grant-keeper.ts';
+export type { GrantKeeper } from './grant-keeper.ts';
+export { recordGrants } from './grant-record.ts';
+export { grantSteps } from './grant-step.ts';
+export type { GrantStep } from './grant-step.ts';

@@ -11,6 +11,7 @@ import { governedSet } from '../../../test/support/governed-set.ts';
 import { grantFact, grantIndices } from './grant-fact.ts';
 import { createGrantFeed } from './grant-feed.ts';
 import { startGrantKeeper } from './grant-keeper.ts';
+import { recordGrants } from './grant-record.ts';
 
 const spec = {
   issuer: 'https://idp.example',
@@ -50,14 +51,23 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
     leading: () => true,
     setsOf: () => [],
     onStep: (step) => steps.push(step),
+  });
+  const stopRecord = recordGrants({
+    cache,
+    now: () => clock.now(),
+    logger: silentLogger,
     changers: {
       gone:
         ({ uid, resourceVersion }) =>
         () =>
           Promise.resolve(`who took ${uid}@${resourceVersion}`),
     },
-    changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
+    changes: {
+      seen: (change, more) =>
+        void (more?.() ?? Promise.resolve({})).then((found) => changes.push({ ...change, ...found })),
+    },
   });
+  await clock.advanceAsync(10);
   const feed = createGrantFeed({ cache, clock, podOf: () => ({ labels: {}, set: governedSet('ml', {}) }) });
   const told: string[] = [];
   feed.subscribe((namespace) => told.push(namespace));
@@ -79,7 +89,12 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
   cache.remove('ml/g');
   await clock.advanceAsync(10);
   expect([steps, writes.length]).toEqual([['cancelled'], 1]);
-  expect(changes).toEqual([
+  expect(changes.map(({ step, decisions = [] }) => [step, decisions.length])).toEqual([
+    ['opened', 0],
+    ['approved', 2],
+    ['cancelled', 2],
+  ]);
+  expect(changes.slice(2)).toEqual([
     {
       what: 'grant',
       step: 'cancelled',
@@ -102,6 +117,7 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
       until: '2026-01-01T08:00:00.000Z',
     },
   ]);
+  stopRecord();
   await keeper.close();
 });
 

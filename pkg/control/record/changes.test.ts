@@ -71,12 +71,26 @@ test('what has to be asked for first is asked for by who tells of it alone', asy
   ]);
 });
 
-test('who does not lead keeps no more than a thousand', () => {
-  const { log, state, names } = replica();
-  for (let at = 0; at < 1_100; at++) log.seen(change(String(at)));
+test('who does not lead keeps no more than ten thousand of half a minute, and counts what may be on no record', () => {
+  const { clock, log, state, names, results } = replica();
+  log.seen(change('long ago'));
+  clock.advance(30_000);
+  for (let at = 0; at < 10_002; at++) log.seen(change(String(at)));
   state.leads = true;
   log.lead();
-  expect([names().length, names()[0], names().at(-1)]).toEqual([1_000, '100', '1099']);
+  expect([names().length, names()[0], names().at(-1)]).toEqual([10_000, '2', '10001']);
+  expect(results.filter((result) => result === 'grant lost')).toHaveLength(2);
+  log.lead();
+  expect(results).toHaveLength(10_002);
+});
+
+test('what was not kept is not counted once the last leader had its time', () => {
+  const { clock, log, state, results } = replica();
+  for (let at = 0; at < 10_001; at++) log.seen(change(String(at)));
+  clock.advance(30_000);
+  state.leads = true;
+  log.lead();
+  expect(results).toEqual([]);
 });
 
 test('a record that takes nothing keeps nothing from being decided, and the loss is counted', () => {

@@ -25,12 +25,17 @@ export interface ChangeLogOptions {
 
 /** Longer than it takes until another leads. */
 const keptMs = 30_000;
-const mostKept = 1_000;
+/** Changes are told by the leader within moments: more than these in half a minute are kept by nobody but the leader. */
+const mostKept = 10_000;
 
 /** A record that does not take it (its spool is full, its disk fails) keeps nothing from being decided: it is counted, and in the log. */
 export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   const { sink, clock, logger, leading, onResult } = options;
-  let kept: { readonly at: number; readonly tell: () => void }[] = [];
+  /** In the order in which they were seen. */
+  const kept = new Set<{ readonly at: number; readonly what: ChangedThing; readonly tell: () => void }>();
+  /** How many were not kept, of each thing, and when the last was. */
+  const missed = new Map<ChangedThing, number>();
+  let missedAt = -Infinity;
 
   const made = (change: Change): void => {
     try {
@@ -51,13 +56,27 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
       };
       if (leading()) return tell();
       const now = clock.monotonic();
-      kept = kept.filter(({ at }) => now - at < keptMs).slice(1 - mostKept);
-      kept.push({ at: now, tell });
+      for (const one of kept) {
+        if (now - one.at < keptMs && kept.size < mostKept) break;
+        kept.delete(one);
+        if (now - one.at >= keptMs) continue;
+        if (now - missedAt >= keptMs) missed.clear();
+        missed.set(one.what, (missed.get(one.what) ?? 0) + 1);
+        missedAt = now;
+      }
+      kept.add({ at: now, what: change.what, tell });
     },
     lead() {
       const now = clock.monotonic();
-      const left = kept.filter(({ at }) => now - at < keptMs);
-      kept = [];
+      if (now - missedAt < keptMs) {
+        for (const [what, count] of missed) {
+          logger.error('changes are on no record, unless the last leader told of them', { what, count });
+          for (let at = 0; at < count; at++) onResult(what, 'lost');
+        }
+      }
+      missed.clear();
+      const left = [...kept].filter(({ at }) => now - at < keptMs);
+      kept.clear();
       for (const { tell } of left) tell();
     },
   };

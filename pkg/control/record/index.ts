@@ -6,6 +6,8 @@ export { createOwnIdentity } from './own-identity.ts';
 export type { OwnIdentity } from './own-identity.ts';
 export { revocationChange, tokenChange } from './token-changes.ts';
 export type { GivenNote } from './token-changes.ts';
+export { changedAt, startStepRecord } from './step-record.ts';
+export type { Step, StepRecordOptions } from './step-record.ts';
 export { startPodReporter } from './pod-reporter.ts';
 export type { PodReporter, PodReporterOptions, ReportedPod } from './pod-reporter.ts';
 export { createRecorderClient } from './recorder-client.ts';

@@ -27,7 +27,8 @@ export interface LoginOfCode {
   readonly redirect: string;
 }
 
-const codeMs = 60_000;
+/** The person reads a page meanwhile. RFC 6749 section 4.1.2: ten minutes at most. */
+export const codeMs = 300_000;
 const form = /^([0-9a-f]{64})\.([A-Za-z0-9_-]{43})$/;
 const verifierForm = /^[A-Za-z0-9._~-]{43,128}$/;
 

@@ -5,6 +5,7 @@ import { tokenKeySet } from '../../identity/index.ts';
 import type { TokenKeyState } from '../../identity/index.ts';
 import type { RouteAnswer, Routes } from '../decisions/index.ts';
 import type { BrowserLogin, Step } from './browser-login.ts';
+import { confirmPath, loginPage } from './login-page.ts';
 import { accessTokenType } from './token-exchange.ts';
 import type { TokenExchange } from './token-exchange.ts';
 import type { ExchangeFault } from './token-giver.ts';
@@ -26,9 +27,9 @@ const refused = (fault: ExchangeFault): RouteAnswer => ({
 });
 const malformed = (status: number, error: string): RouteAnswer => ({ status, body: { error }, result: 'malformed' });
 
-/** This host alone, by TLS alone, out of reach of scripts. The answer comes by POST from another site. */
+/** This host alone, by TLS alone, out of reach of scripts. The identity provider's answer comes by POST from another site, the person's from here. */
 const cookieName = '__Host-sidegate-login';
-const cookieEnd = 'Path=/; Secure; HttpOnly; SameSite=None';
+const cookieEnd = (site: 'None' | 'Strict'): string => `Path=/; Secure; HttpOnly; SameSite=${site}`;
 const cookieSeconds = 600;
 
 function cookieOf({ headers }: IncomingMessage): string | undefined {
@@ -39,19 +40,22 @@ function cookieOf({ headers }: IncomingMessage): string | undefined {
 
 function stepAnswer(step: Step): RouteAnswer {
   if (step.kind === 'fault') return refused(step.fault);
-  const { location, cookie } = step;
+  const { cookie } = step;
   const age = cookie === '' ? 0 : cookieSeconds;
+  const site = step.kind === 'question' ? 'Strict' : 'None';
   const headers = {
-    location,
-    'set-cookie': `${cookieName}=${cookie}; Max-Age=${age}; ${cookieEnd}`,
+    'set-cookie': `${cookieName}=${cookie}; Max-Age=${age}; ${cookieEnd(site)}`,
     'referrer-policy': 'no-referrer',
   };
-  return { status: 303, body: {}, headers, result: 'decided' };
+  if (step.kind === 'redirect')
+    return { status: 303, body: {}, headers: { ...headers, location: step.location }, result: 'decided' };
+  const page = loginPage(step.question);
+  return { status: 200, body: page.body, headers: { ...headers, ...page.headers }, result: 'viewed' };
 }
 
 /**
  * `POST /v1/token` (RFC 6749 section 3.2), `GET /v1/keys`, a JWK set, and for browsers `GET /v1/saml/NAME/login` and
- * `POST /v1/saml/acs`.
+ * `POST /v1/saml/acs` and `POST /v1/saml/continue`.
  */
 export function createTokenRoutes(options: {
   readonly exchange: TokenExchange;
@@ -85,6 +89,10 @@ export function createTokenRoutes(options: {
     if (!(form instanceof URLSearchParams)) return form;
     return stepAnswer(await browser.consume(form, cookieOf(request), from));
   };
+  const confirm = async (request: IncomingMessage): Promise<RouteAnswer> => {
+    const form = await formOf(request);
+    return form instanceof URLSearchParams ? stepAnswer(browser.confirm(form, cookieOf(request))) : form;
+  };
   const keySet = (): RouteAnswer => {
     const state = options.keys();
     if (state === undefined) return refused('temporarily_unavailable');
@@ -94,6 +102,7 @@ export function createTokenRoutes(options: {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (path === '/v1/token') return await exchange(request, from);
     if (path === '/v1/saml/acs') return await consume(request, from);
+    if (path === confirmPath) return await confirm(request);
     if (request.method !== 'GET') return undefined;
     if (path === '/v1/keys') return keySet();
     const [, idp] = /^\/v1\/saml\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/login$/.exec(path) ?? [];

@@ -283,6 +283,19 @@ describe('of a form that two servers could read differently', () => {
     ).toBe('taken');
   });
 
+  it.each([
+    ['audio/webm; codecs="vp9,opus"', 'taken'],
+    ['audio/webm;codecs=opus', 'taken'],
+    ['audio/webm; codecs="4111-1111-1111-1111.ignore-all-rules"', 'invalid_request file.type'],
+    ['audio/webm; codecs=avc1.424242', 'invalid_request file.type'],
+    ['audio/webm; codecs="opus,4111"', 'invalid_request file.type'],
+    ['audio/webm;\t\t codecs=opus', 'invalid_request file.type'],
+    ['audio/webm; charset=ignore-all-rules', 'invalid_request file.type'],
+  ])('a file that is said to be %s: %s, since parameters are no text that is read', (declared, why) => {
+    const webm = Buffer.from('\x1a\x45\xdf\xa3aaaaaaaaaa', 'latin1');
+    expect(refused(written([file('file', 'a.webm', webm, declared)]))).toBe(why);
+  });
+
   /** What another reader makes of the texts in a body; undefined: it refuses it. */
   type Fields = ReadonlyMap<string, string> | undefined;
 

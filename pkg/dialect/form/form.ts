@@ -204,14 +204,26 @@ function grouped(parts: readonly FormPart[]): ReadonlyMap<string, readonly FormP
 const isPlainText = (type: string): boolean =>
   type === '' || /^text\/plain(?:[ \t]*;[ \t]*charset="?utf-8"?)?$/i.test(type);
 
-/** A media type, with at most the codecs that are in it. */
+/** What browsers and recorders say is in a file (RFC 6381), and no other: these words are in no value that is read. */
+const codec =
+  /^(?:opus|vorbis|flac|pcm|mp3|1|vp8|vp9|mp4a\.(?:40\.(?:2|5|29)|67|69|6b)|avc1\.(?:42|4d|58|64)(?:00|01|40|c0|e0)(?:0[bcd]|1[456ef]|2[089a]|3[234]))$/i;
+
+/** A media type, with at most the codecs that are in it: of sound, or of a picture and its sound. */
 const mediaType =
-  /^([a-z0-9][a-z0-9.+-]{0,63}\/[a-z0-9][a-z0-9.+-]{0,63})(?:[ \t]*;[ \t]*codecs="?[a-z0-9.,-]{1,64}"?)?$/i;
+  /^([a-z0-9][a-z0-9.+-]{0,63}\/[a-z0-9][a-z0-9.+-]{0,63})(?: ?; ?codecs=(?:([a-z0-9.]{1,16})|"([a-z0-9.]{1,16})(?:, ?([a-z0-9.]{1,16}))?"))?$/i;
+
+/** In lower case; undefined: it is none, or says more. */
+function declaredType(type: string): string | undefined {
+  const [, declared, ...codecs] = mediaType.exec(type) ?? [];
+  return codecs.every((one: string | undefined) => one === undefined || codec.test(one))
+    ? declared?.toLowerCase()
+    : undefined;
+}
 
 /** @throws RefusedError where its bytes are not of the type that it says, or of one that may not stand there */
 function fileOf({ name, filename, type, content }: FormPart, families: readonly string[], id: string): FormFile {
   if (filename === undefined) refuse(name);
-  const declared = type === '' ? '' : mediaType.exec(type)?.[1]?.toLowerCase();
+  const declared = type === '' ? '' : declaredType(type);
   if (declared === undefined) refuse(`${name}.type`);
   const found = fileType(content.subarray(0, headBytes), declared, filename);
   if (found === undefined || !families.some((family) => found.startsWith(family))) refuse(`${name}.type`);

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../../test/support/fake-clock.ts';
@@ -104,4 +104,58 @@ test('an API server that does not answer keeps nobody from taking records in for
   expect(await start([logOf(7).store], new Error('away'))).toBe(30_000);
   expect(told).toHaveLength(2);
   expect(told[1]).toContain('goes on without');
+});
+
+describe('once the API server has said what was published', () => {
+  type Store = ReturnType<typeof logOf>['store'];
+  const away = () => Promise.reject(new Error('away'));
+  const gone: Store = { log: away, node: away };
+  const published = { metadata: {}, data: { '2026-11-26': headOf(7) } };
+
+  /** Starts with what each of the two says from a time on, in seconds. */
+  async function over(says: Readonly<Record<number, unknown>>, stores: Readonly<Record<number, Store>>) {
+    const began = clock.monotonic();
+    const last = <T>(of: Readonly<Record<number, T>>): T => {
+      const past = Object.entries(of).filter(([at]) => Number(at) * 1_000 <= clock.monotonic() - began);
+      const found = past.at(-1)?.[1];
+      if (found === undefined) throw new Error('nothing is said');
+      return found;
+    };
+    const find = (): Promise<never> => {
+      const said = last(says);
+      return said instanceof Error ? Promise.reject(said) : Promise.resolve(said as never);
+    };
+    await needPublished({
+      client: { find },
+      store: { log: () => last(stores).log(), node: (level, index) => last(stores).node(level, index) },
+      namespace: 's',
+      keys: publicKey,
+      clock,
+      logger: logger(),
+      sleep: (ms) => {
+        clock.advance(ms);
+        return Promise.resolve();
+      },
+    });
+    return clock.monotonic() - began;
+  }
+
+  test.each<[string, Readonly<Record<number, unknown>>, Readonly<Record<number, Store>>, RegExp]>([
+    ['the API server', { 0: published, 40: new Error('away') }, { 0: logOf(6).store }, /cannot be compared/],
+    ['the database', { 0: published }, { 0: logOf(6).store, 40: gone }, /cannot be compared/],
+    ['the database, from the start', { 0: published }, { 0: gone }, /cannot be compared/],
+  ])('%s may go away, and the log is not written to', async (_, says, stores, why) => {
+    await expect(over(says, stores)).rejects.toThrow(why);
+    expect(clock.monotonic()).toBe(1_000 + 600_000);
+    expect(told.filter((line) => line.includes('goes on without'))).toEqual([]);
+  });
+
+  test('it goes on when the object is made anew, which whoever has lost the entries for good does', async () => {
+    expect(await over({ 0: published, 40: { metadata: {} } }, { 0: logOf(6).store })).toBe(40_000);
+  });
+
+  test('it goes on when both answer again, and the log has them', async () => {
+    const says = { 0: published, 40: new Error('away'), 50: published };
+    expect(await over(says, { 0: logOf(6).store, 45: gone, 90: logOf(7).store })).toBe(90_000);
+  });
 });

@@ -13,9 +13,10 @@ import type { HeadMap } from './published-heads.ts';
  * Waits until the log has what was published of it (published-heads.ts), before a recorder writes anything: the host of a database that answers may be a
  * standby that took over without entries which are known of, and a log that goes on from there can never be put together with that one again.
  *
- * Where the API server does not say within half a minute what was published, the recorder goes on, and says so: the publisher compares later.
+ * Where the API server has not once said within half a minute what was published, the recorder goes on, and says so: the publisher compares later. Once it
+ * has named a head, no error of it or of the database lets the recorder go on: a failover has such errors.
  *
- * @throws when it still lacks some after `waitMs`
+ * @throws when it still lacks some after `waitMs`, or cannot be compared
  */
 export async function needPublished(options: {
   readonly client: Pick<KubeClient, 'find'>;
@@ -40,26 +41,24 @@ export async function needPublished(options: {
     return Buffer.from(await treeRoot(size, (level, index) => store.node(level, index))).toString('hex') === root;
   };
   const began = clock.monotonic();
+  let known: SignedHead | undefined;
   for (let told = ''; ;) {
     const waited = clock.monotonic() - began;
     let why: string;
     try {
-      const head = await ask();
-      if (head === undefined || (await has(head))) return;
-      why = `the database lacks entries of the log of which a head over ${head.size} is published in ConfigMap ${ref.name}: another host has them, or they are lost (docs/audit.md, Several recorders)`;
-      if (waited >= waitMs) throw new LacksEntries(why);
+      known = await ask();
+      if (known === undefined || (await has(known))) return;
+      why = `the database lacks entries of the log of which a head over ${known.size} is published in ConfigMap ${ref.name}: another host has them, or they are lost (docs/audit.md, Several recorders)`;
     } catch (error) {
-      if (error instanceof LacksEntries) throw error;
       why = `what was published of the log cannot be compared with it: ${describeError(error)}`;
-      if (waited >= askMs) return logger.error(`${why}: the recorder goes on without`);
+      if (known === undefined && waited >= askMs) return logger.error(`${why}: the recorder goes on without`);
     }
+    if (waited >= waitMs) throw new Error(why);
     if (why !== told) logger.error(`${why}: nothing is written to it`);
     told = why;
     await sleep(againMs);
   }
 }
-
-class LacksEntries extends Error {}
 
 const askMs = 30_000;
 const againMs = 5_000;
