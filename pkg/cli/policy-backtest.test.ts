@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
 import type { AuditEvent, ReasonCode, RuleAct } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
@@ -344,6 +344,54 @@ test.each<[string, string, Row, string, Partial<BacktestReport['changes']>, read
   expect(changes).toEqual({ ...none, ...expected });
   expect(counted.map((one) => one.rule).sort()).toEqual(named);
   expect([code, unchanged]).toEqual(named.length === 0 ? [0, 1] : [1, 0]);
+});
+
+describe('a rule that is dropped, whose detector another rule has', () => {
+  const ask = { name: 'ask', direction: 'Request', match: { detectors: ['Email'] }, action: 'Mask' };
+  const answers = { ...ask, name: 'answers', direction: 'Response' };
+  const guards = (...all: readonly object[]): string => `guards: ${JSON.stringify(all)}`;
+  const by = { act: 'masked', by: ['Email'], count: 1 } as const;
+  const bothSides: Row = {
+    ask: 'write to ann@corp.test',
+    answer: 'sent to [answers]',
+    said: 'sent to bob@corp.test',
+    acts: [
+      { rule: 'new/ask', ...by },
+      { rule: 'new/answers', ...by },
+    ],
+  };
+  const was = guards(ask, answers);
+  const decide = async (rules: string, row: Row, more = ''): Promise<unknown> => {
+    const { code, out } = await backtest(rules, [row], `-o json --unseal key.pem ${more}`, 'ml', was);
+    const { changes, rules: named } = JSON.parse(out) as BacktestReport;
+    return { code, changes, named: named.map(({ rule }) => rule) };
+  };
+
+  test('is missed where the other acts on the other side alone', async () => {
+    expect(await decide(was, bothSides)).toEqual({ code: 0, changes: none, named: [] });
+    const changed = { code: 1, named: ['new/ask'] };
+    expect(await decide(guards(answers), bothSides, '--was was.yaml')).toEqual({
+      ...changed,
+      changes: { ...none, unmasked: 1 },
+    });
+    expect(await decide(guards(answers), bothSides)).toEqual({ ...changed, changes: { ...none, unknown: 1 } });
+  });
+
+  test('is not where the other acts on the same side, or on each that has text', async () => {
+    const merged = guards({ ...ask, name: 'mail' }, answers);
+    const expected = { code: 0, changes: none, named: [] };
+    expect(await decide(merged, bothSides, '--was was.yaml')).toEqual(expected);
+    expect(await decide(merged, bothSides)).toEqual(expected);
+  });
+
+  test('is where the other lets this caller be', async () => {
+    const elsewhere = { ...ask, name: 'mail', subjects: [{ group: 'nobody' }] };
+    expect(await decide(guards(elsewhere, answers), bothSides, '--was was.yaml')).toEqual({
+      code: 1,
+      changes: { ...none, unmasked: 1 },
+      named: ['new/ask'],
+    });
+  });
 });
 
 test('text that was recorded in full is decided on as it was, and shown to nobody', async () => {
