@@ -9,7 +9,7 @@ import {
 import fc from 'fast-check';
 import { taleBytes, tales } from '../../../test/support/grpc-stories.ts';
 import { parseJson } from '../../base/index.ts';
-import { RefusedError } from '../../core/index.ts';
+import { RefusedError, serviceFaults } from '../../core/index.ts';
 import type { MethodSpec, Operation } from '../../core/index.ts';
 import { describedServices, recogniseRpc } from '../index.ts';
 import type { AnswerView, RequestView, Route, StreamFrame } from '../index.ts';
@@ -237,6 +237,19 @@ describe('numbers', () => {
     expect(answered(route, { tokenId: 7 }).integerArrays).toHaveLength(1);
     expect(answered(route, { numbers: some(7) }).integerArrays).toEqual([]);
   });
+});
+
+test('a method whose callers stream is described only where no text goes on from message to message', () => {
+  const routeWith = (messages: 'Joined' | 'Separate'): Route => routeOf('Talk', { texts: ['prompt'] }, { messages });
+  expect([routeWith('Joined').rpc, routeWith('Separate').rpc?.clientStreams]).toEqual([undefined, true]);
+  const faults = (['Joined', 'Separate'] as const).map((messages) =>
+    serviceFaults({
+      service: 'tales.v1.Tales',
+      descriptorSet: tales,
+      methods: [method('Talk', {}, { messages }), method('Tell', {}, {})],
+    }).map(({ path }) => path.join('.')),
+  );
+  expect(faults).toEqual([['methods.0.response.messages'], []]);
 });
 
 describe('a stream', () => {
