@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
 import type { AuditEvent, ReasonCode, RuleAct } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
@@ -118,7 +118,8 @@ async function backtest(rules: string, rows: readonly Row[], more = '', namespac
       return Promise.resolve({
         sessions: page.map((some, at) => ({ session: { session: sessionId(from + at), namespace }, lines: some })),
         cursor: from + 2 < lines.length ? String(from + 2) : null,
-        unsearched: more.includes('text=') ? 7 : 0,
+        unsearched: more.includes('text=kite') ? 7 : 0,
+        partly: more.includes('text=hawk') ? ['a1', 'b2'] : [],
       });
     },
     close: () => undefined,
@@ -346,6 +347,54 @@ test.each<[string, string, Row, string, Partial<BacktestReport['changes']>, read
   expect([code, unchanged]).toEqual(named.length === 0 ? [0, 1] : [1, 0]);
 });
 
+describe('a rule that is dropped, whose detector another rule has', () => {
+  const ask = { name: 'ask', direction: 'Request', match: { detectors: ['Email'] }, action: 'Mask' };
+  const answers = { ...ask, name: 'answers', direction: 'Response' };
+  const guards = (...all: readonly object[]): string => `guards: ${JSON.stringify(all)}`;
+  const by = { act: 'masked', by: ['Email'], count: 1 } as const;
+  const bothSides: Row = {
+    ask: 'write to ann@corp.test',
+    answer: 'sent to [answers]',
+    said: 'sent to bob@corp.test',
+    acts: [
+      { rule: 'new/ask', ...by },
+      { rule: 'new/answers', ...by },
+    ],
+  };
+  const was = guards(ask, answers);
+  const decide = async (rules: string, row: Row, more = ''): Promise<unknown> => {
+    const { code, out } = await backtest(rules, [row], `-o json --unseal key.pem ${more}`, 'ml', was);
+    const { changes, rules: named } = JSON.parse(out) as BacktestReport;
+    return { code, changes, named: named.map(({ rule }) => rule) };
+  };
+
+  test('is missed where the other acts on the other side alone', async () => {
+    expect(await decide(was, bothSides)).toEqual({ code: 0, changes: none, named: [] });
+    const changed = { code: 1, named: ['new/ask'] };
+    expect(await decide(guards(answers), bothSides, '--was was.yaml')).toEqual({
+      ...changed,
+      changes: { ...none, unmasked: 1 },
+    });
+    expect(await decide(guards(answers), bothSides)).toEqual({ ...changed, changes: { ...none, unknown: 1 } });
+  });
+
+  test('is not where the other acts on the same side, or on each that has text', async () => {
+    const merged = guards({ ...ask, name: 'mail' }, answers);
+    const expected = { code: 0, changes: none, named: [] };
+    expect(await decide(merged, bothSides, '--was was.yaml')).toEqual(expected);
+    expect(await decide(merged, bothSides)).toEqual(expected);
+  });
+
+  test('is where the other lets this caller be', async () => {
+    const elsewhere = { ...ask, name: 'mail', subjects: [{ group: 'nobody' }] };
+    expect(await decide(guards(elsewhere, answers), bothSides, '--was was.yaml')).toEqual({
+      code: 1,
+      changes: { ...none, unmasked: 1 },
+      named: ['new/ask'],
+    });
+  });
+});
+
 test('text that was recorded in full is decided on as it was, and shown to nobody', async () => {
   const row = { answer: 'to [personal]', said: 'to bob@corp.test, about falcon', acts: [masked] };
   const closed = await reportOf(guard('Block'), [row]);
@@ -409,7 +458,7 @@ test('all sessions are looked at, past a thousand; where a bound keeps some out,
   for (const source of ['--against log.jsonl', '--against since=7d']) {
     const all = await reportOf(guard('Block'), rows, source);
     expect(all).toMatchObject({ code: 1, sessions: 1_006, changes: { blocked: 1 } });
-    expect(all.looked).toEqual({ sessions: 1_006, more: false, unsearched: 0 });
+    expect(all.looked).toEqual({ sessions: 1_006, more: false, unsearched: 0, partly: [] });
     const some = await reportOf(guard('Block'), few, `${source} --limit 4`);
     expect(some).toMatchObject({ code: 1, unchanged: 4, looked: { sessions: 4, more: true } });
     expect((await reportOf(guard('Block'), few, `${source} --limit 4 --accept partial`)).code).toBe(0);
@@ -421,7 +470,12 @@ test('all sessions are looked at, past a thousand; where a bound keeps some out,
 
 test('a question by text that the index could not answer whole is a failure, and so is one that finds nothing', async () => {
   const partial = await reportOf(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=kite');
-  expect(partial).toMatchObject({ code: 1, unchanged: 1, looked: { unsearched: 7 } });
+  expect(partial).toMatchObject({ code: 1, unchanged: 1, looked: { unsearched: 7, partly: [] } });
+  const long = await reportOf(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=hawk');
+  expect(long).toMatchObject({ code: 1, unchanged: 1, looked: { unsearched: 0, partly: ['a1', 'b2'] } });
+  const told = await backtest(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=hawk --accept partial');
+  expect(told.code).toBe(0);
+  expect(told.out).toContain('NOT ALL: 2 sessions have more words than the index takes');
   const { code, out, err } = await backtest(guard('Block'), [], '--against since=7d,user=nobody --accept partial');
   expect(code).toBe(1);
   expect(out).toContain('0 sessions decided again');

@@ -7,7 +7,7 @@ import { Backtest } from './backtest/compare.ts';
 import { changes } from './backtest/compare.ts';
 import type { Change } from './backtest/compare.ts';
 import { recordedSession } from './backtest/recorded-session.ts';
-import { Tally, reportText } from './backtest/report.ts';
+import { Tally, isPartial, reportText } from './backtest/report.ts';
 import { questionOf, sessionsOfFile, sessionsOfRecorder } from './backtest/sources.ts';
 import type { SourceSession } from './backtest/sources.ts';
 import { withCluster } from './cluster-command.ts';
@@ -132,7 +132,7 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
       );
       return 1;
     }
-    const partial = (report.looked.more || report.looked.unsearched > 0) && !accepted.has('partial');
+    const partial = isPartial(report.looked) && !accepted.has('partial');
     return partial || counts.some(([change, number]) => number > 0 && !accepted.has(change)) ? 1 : 0;
   };
   if (question === undefined) {
@@ -152,9 +152,12 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   const onUnsearched = (blocks: number): void => {
     run.tally.looked.unsearched = Math.max(run.tally.looked.unsearched, blocks);
   };
+  const onPartly = (sessions: readonly string[]): void => {
+    run.tally.looked.partly = [...new Set([...run.tally.looked.partly, ...sessions])];
+  };
   return withCluster(flags, io, async ({ client }) => {
     try {
-      await judgeAll(sessionsOfRecorder(await openAudit(client, flags, io), asked, onUnsearched), run);
+      await judgeAll(sessionsOfRecorder(await openAudit(client, flags, io), asked, onUnsearched, onPartly), run);
     } catch (error) {
       if (error instanceof KubeError) throw error;
       io.stderr(`the record cannot be decided on: ${describeError(error)}\n`);

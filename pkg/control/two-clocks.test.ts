@@ -75,7 +75,8 @@ function keeping(more: object, status: object) {
   keeper.lead();
   return { phases, removed, keeper };
 }
-const last = (phases: readonly unknown[]) => phases.at(-1) as { phase?: string; conditions?: { reason: string }[] };
+const last = (phases: readonly unknown[]) =>
+  phases.at(-1) as { phase?: string; conditions?: { reason: string; lastTransitionTime: string }[] };
 
 test.each(['Pending', 'Approved'])('a clock that is ahead ends no grant that is %s; both end it', async (phase) => {
   const { phases, keeper } = keeping({ expiresAt: from(hour) }, { phase, approvers, required: 1 });
@@ -117,7 +118,10 @@ test('a grant is too long by both clocks or by none', async () => {
   clock.step(-hour - 2_000);
   const close = keeping({ expiresAt: from(2 * hour) }, { phase: 'Pending' });
   await clock.advanceAsync(10);
+  // What it lasts is counted from the later of both, so that one of just maxGrant holds when it was approved.
   expect(last(close.phases)).toMatchObject({ phase: 'Pending', conditions: [{ reason: 'Asked' }] });
+  const [said] = last(close.phases)?.conditions ?? [];
+  expect(Date.parse(said?.lastTransitionTime ?? '')).toBeGreaterThan(clock.now());
   await close.keeper.close();
 });
 

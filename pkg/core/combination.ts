@@ -73,6 +73,8 @@ export function exposure(replacement: Replacement): number {
 }
 
 const noOrder = "has no order: the cluster policy's value, else the oldest policy's";
+const described =
+  'A namespace’s does not count on a pod that a cluster policy with access rules, guards, classification or a record of content selects';
 
 export const combination = {
   profile: row<Profile>(
@@ -213,8 +215,8 @@ export const combination = {
   'responseLimits.minDurationMs': row<number>('responseLimits.minDuration', 'the larger', larger),
   'responseLimits.padToMultipleOf': row<number>('responseLimits.padToMultipleOf', 'the larger', larger),
   'responseLimits.cadenceMs': row<number>('responseLimits.cadence', 'the longer', larger),
-  grpcServices: row<ServiceSpec>('grpcServices', `add up by service; one service ${noOrder}`, keepFirst),
-  routes: row<RouteSpec>('routes', `add up by path; one path ${noOrder}`, keepFirst),
+  grpcServices: row<ServiceSpec>('grpcServices', `add up by service; one service ${noOrder}. ${described}`, keepFirst),
+  routes: row<RouteSpec>('routes', `add up by path; one path ${noOrder}. ${described}`, keepFirst),
   analyzers: row<readonly AnalyzerSpec[]>('analyzers', 'add up by name', addUp),
   'analyzers.url': row<string>('analyzers.url', `of one name: ${noOrder}`, keepFirst),
   'analyzers.timeoutMs': row<number>('analyzers.timeout', 'of one name: the smaller', smaller),

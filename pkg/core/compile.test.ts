@@ -663,6 +663,28 @@ describe('what policies describe of services and routes', () => {
     expect(JSON.stringify(lost)).not.toContain('descriptorSet');
   });
 
+  const told = { routes: [route('/a', 'Chat')], grpcServices: [service('x.Y', 'own')] };
+  test.each<[string, Partial<PolicySpec>]>([
+    ['access rules', { access: [allow('a', { subjects: [anyone] })] }],
+    ['guards', { guards: [guard('g', {})] }],
+    ['a label', { classification: [label('l', {})] }],
+    ['a record of content', { audit: { content: 'Masked', onFailure: undefined } as never }],
+  ])('beside a cluster policy with %s a namespace describes nothing, and is told so', (_, spec) => {
+    const own = compile(clusterPolicy('base', spec), policy('team', told));
+    expect([own.routes, own.grpcServices]).toEqual([[], []]);
+    expect(own.notices.filter(({ message }) => message.startsWith('does not count: cluster/base'))).toMatchObject([
+      { policy: 'team', field: 'grpcServices[x.Y]', by: 'cluster/base' },
+      { policy: 'team', field: 'routes[/a]', by: 'cluster/base' },
+    ]);
+    const both = compile(
+      clusterPolicy('base', { ...spec, ...told }),
+      policy('team', { routes: [route('/b', 'Chat')] }),
+    );
+    expect(both.routes.map(({ path }) => path)).toEqual(['/a']);
+    expect(both.grpcServices).toHaveLength(1);
+    expect(compile(clusterPolicy('describes', told), clusterPolicy('base', spec)).routes).toHaveLength(1);
+  });
+
   test('an observing policy describes nothing beside one that enforces', () => {
     const beside = policy('watch', { mode: 'Observe', routes: [route('/a', 'Chat')] });
     expect(compile(policy('p'), beside).routes).toEqual([]);

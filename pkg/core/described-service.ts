@@ -74,12 +74,22 @@ function methodFaults(set: DescriptorSet, described: DescribedMethod, method: Me
         message: `"${method.model}" is no string of ${described.input} that stands there once`,
       });
   }
+  if (!areRead(described, method))
+    faults.push({
+      path: ['response', 'messages'],
+      message:
+        'its callers stream, and no text is read over several of their messages: Separate says that none goes on in the next, in either direction',
+    });
   return [
     ...faults,
     ...pathFaults(set, described.input, 'request', method.request),
     ...pathFaults(set, described.output, 'response', method.response),
   ];
 }
+
+/** Whether what is read of a call is all that its two sides take for a text: messages of a caller are read each by itself. */
+export const areRead = ({ clientStreams }: DescribedMethod, { response }: Pick<MethodSpec, 'response'>): boolean =>
+  !clientStreams || response.messages === 'Separate';
 
 /** Faults that are told of one service: the first. */
 const mostFaults = 32;

@@ -48,7 +48,7 @@ export { decisionStatuses, longestVoter, readChoice, tokenVote, voteFault } from
 export type { Choice, DecisionFault, TokenVote } from './decide.ts';
 export { DescriptorError } from './descriptor-set.ts';
 export type { DescribedField, DescribedMethod, DescriptorSet } from './descriptor-set.ts';
-export { descriptorsOf, serviceFaults } from './described-service.ts';
+export { areRead, descriptorsOf, serviceFaults } from './described-service.ts';
 export type { ServiceFault } from './described-service.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';

@@ -163,15 +163,26 @@ interface WholeList<T> {
   readonly shown: (one: T) => unknown;
 }
 
+/** Whether it decides by what a call is, or by what stands in it, or records that. */
+const judges = ({ access, guards, classification, audit }: PolicySpec): boolean =>
+  access.length + guards.length + classification.length > 0 || (audit?.content ?? 'None') !== 'None';
+
 function combineWhole<T>(
   combiner: Combiner,
   entries: readonly PolicyEntry[],
   { row, read, nameOf, shown }: WholeList<T>,
 ): readonly T[] {
   const won = new Map<string, { readonly value: T; readonly from: string }>();
-  for (const { label, policy } of entries) {
+  // What a namespace says of a route must not undo what the platform refuses on it, or reads in it.
+  const judge = entries.find(({ cluster, policy }) => cluster && judges(policy.spec));
+  for (const { label, cluster, policy } of entries) {
     for (const value of read(policy.spec) ?? []) {
       const field = `${row.field}[${nameOf(value)}]`;
+      if (judge !== undefined && !cluster) {
+        const message = `does not count: ${judge.label} has rules of its own, so only a ClusterInferencePolicy may describe it here`;
+        combiner.notices.push({ policy: label, field, message, by: judge.label });
+        continue;
+      }
       const first = won.get(nameOf(value));
       if (first === undefined) {
         won.set(nameOf(value), { value, from: label });

@@ -174,6 +174,36 @@ test('where the body names the model, the query may not', () => {
   for (const query of ['', 'stream=true', 'a=model']) expect([query, ask(query)]).toEqual([query, undefined]);
 });
 
+test('what names another model or server is refused, unless the policy lists it by its name', () => {
+  const lists = [body(), body({ texts: ['$.prompt'] }), body({ values: ['$.user'] }), body({ texts: ['$[*].prompt'] })];
+  const bodies: JsonValue[] = [
+    { fallbacks: [{ model: 'big' }] },
+    { models: ['big'] },
+    { extra_body: { model: 'big' } },
+    { lora_path: '/x' },
+    { api_base: 'http://evil' },
+    { chat_template: '{{x}}' },
+    { kv_transfer_params: { a: 'b' } },
+    { FallBacks: ['big'] },
+    { my_endpoint: 'http://evil' },
+  ];
+  for (const request of lists)
+    for (const webSocket of [false, true])
+      for (const value of bodies) {
+        const described = describedRoutes([spec({ request, webSocket })]);
+        const route = webSocket
+          ? recogniseSocket('/v1/stories', described)
+          : recognise('POST', '/v1/stories', described);
+        const one = { prompt: 'p', ...(value as object) } as JsonValue;
+        expect([value, refusal(() => asked(route, one))]).toEqual([value, 'invalid_request']);
+      }
+  for (const request of lists)
+    expect(refusal(() => asked(routeOf({ request }), [{ prompt: 'p', models: ['big'] }]))).toBe('invalid_request');
+  const listed = routeOf({ request: body({ texts: ['$.tags[*]'], values: ['$.lora_path'] }) });
+  expect(refusal(() => asked(listed, { tags: ['a'], lora_path: 'b', models: [], fallbacks: null }))).toBeUndefined();
+  expect(refusal(() => asked(listed, { Tags: ['a'] }))).toBe('invalid_request');
+});
+
 describe('what is known stays what it is', () => {
   const paths = ['/v1/chat/completions', '/v1/load_lora_adapter', '/api/pull', '/v1/responses', '/slots'];
   test.each(paths)('%s', (path) => {
@@ -224,6 +254,13 @@ describe('answers', () => {
     expect(lone(route.dialect.answer(route, parseJson('{"error":"none"}'), 500))).toEqual(['none']);
     expect(route.streams[0]).toBe(plainText);
   });
+});
+
+test('chunks of text are joined, whatever is said of events', () => {
+  const route = routeOf({ response: { ...body({ format: 'Text' }), messages: 'Separate' } });
+  const wholeOf = (data: string): unknown =>
+    route.dialect.frame(route, undefined, data, parseJson(data)).lanes[0]?.whole;
+  expect([wholeOf('"pay 4111 1111 "'), wholeOf('{"piece":"a"}')]).toEqual([undefined, 'cut']);
 });
 
 test('a body of text is one text', () => {

@@ -10,6 +10,7 @@ import { describedSocket } from './generic-socket.ts';
 import type { DescribedSockets } from './generic-socket.ts';
 import { Place } from './place.ts';
 import { Reader } from './reader.ts';
+import { refusedFields } from './refused-fields.ts';
 import { free, object, text } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 import { areIds, asksByIds, tellsByIds } from './token-ids.ts';
@@ -136,8 +137,10 @@ class Described {
     // Its end marker.
     if (root === undefined) return generic.frame(undefined as never, event, data, root);
     const view = this.#read(root);
+    // Chunks of plain text are no messages: wherever they are cut, every client joins them.
+    const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
     const lanes =
-      this.#spec.response.messages === 'Separate'
+      this.#spec.response.messages === 'Separate' && !isText
         ? view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const }))
         : view.lanes;
     return { ...view, lanes, kind: event === 'error' ? 'error' : 'data' };
@@ -170,8 +173,17 @@ function shapeOf(side: Side, { texts, values, others }: BodySpec, named: readonl
   for (const path of [...named, ...values]) add(path, 'lone');
   for (const path of texts) add(path, 'text');
   const rest = others === 'Refused' ? closed : free;
-  return shapeFor({ side, tree: root, rest, name: '' });
+  const shape = shapeFor({ side, tree: root, rest, name: '' });
+  if (side === 'answer') return shape;
+  // Servers that take a list of bodies read each as a body.
+  return asBody({ ...shape, items: asBody(shape.items ?? rest) });
 }
+
+/** Whatever the policy says of a body, what names another model or server is refused where the policy does not list it by its name. */
+const asBody = (shape: Shape): Shape => ({
+  ...shape,
+  fields: new Map([...Object.entries(refusedFields), ...(shape.fields ?? [])]),
+});
 
 interface Spot {
   readonly side: Side;

@@ -101,8 +101,9 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
       put(next);
     } catch (error) {
       failed++;
-      if (closed || failed < 2) return;
+      if (closed) return;
       const why = describeError(error);
+      if (failed < 2) return logger.warn('the revocations cannot be read: looked at once more', { file, why });
       if (why !== problem) logger.error('the revocations cannot be read: everybody counts as revoked', { file, why });
       problem = why;
       if (revocations !== undefined) put(undefined);

@@ -142,6 +142,7 @@ export function connectController(options: RemoteOptions): Remote {
     onEvent('connected');
     answered = false;
     copiesAt = undefined;
+    policy.dated(0);
     grants.begin();
     // What came with the answer is read as what comes after it.
     if (head.length > 0) socket.unshift(head);

@@ -107,6 +107,16 @@ describe('what is kept over a restart', () => {
     expect([inForce(again), again.remote.expired(), again.events]).toEqual(['p', false, []]);
   });
 
+  test('is in force again where a controller that hears of nothing newer knows more than what was kept says', () => {
+    const { pass } = ((one) => (one.take('p'), one))(world(cramped()));
+    pass(60_000);
+    rmSync(join(folder, 'confirmed.json'));
+    const again = world(cramped());
+    expect(again.remote.expired()).toBe(true);
+    again.remote.heard(600_000);
+    expect(again.remote.expired()).toBe(false);
+  });
+
   test.each([true, false])(
     'is none where the last one could not be written: never the one before it (removable: %j)',
     (removable) => {

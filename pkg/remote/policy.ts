@@ -118,9 +118,8 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   };
   /** A stale replica takes nothing from what a fresh one has said. */
   const confirm = (now: number): void => {
-    const monotonic = now - heardOldMs;
-    if (heardOldMs === 0 || confirmed === undefined || monotonic > confirmed.monotonic)
-      confirmed = { wall: clock.now() - heardOldMs, monotonic };
+    if (confirmed === undefined || heardOldMs === 0 || heardOldMs < age())
+      confirmed = { wall: clock.now() - heardOldMs, monotonic: now - heardOldMs };
   };
   const stale = (hash: string): Nack => {
     onEvent('policy_stale');

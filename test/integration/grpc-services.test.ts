@@ -16,7 +16,7 @@ const loaded = grpc.loadPackageDefinition(loadFileDescriptorSetFromBuffer(talesS
 };
 const { Tales } = loaded.tales.v1;
 
-const services = (messages = 'Joined'): string => `
+const services = (): string => `
   grpcServices:
   - service: tales.v1.Tales
     descriptorSet: ${tales}
@@ -33,7 +33,7 @@ const services = (messages = 'Joined'): string => `
     - name: Talk
       operation: Completions
       request: { texts: [prompt] }
-      response: { texts: [piece], messages: ${messages} }
+      response: { texts: [piece], messages: Separate }
 `;
 const rules = `
   - { name: narrow, effect: Allow, subjects: [{ group: narrow }], operations: [Chat], models: [small] }
@@ -198,7 +198,6 @@ test('a stream ends at what is not listed', async () => {
 });
 
 test('many requests on one call: each is looked at, and texts that are each message’s own are answered at once', async () => {
-  await world.setPolicy(basePolicy(world.issuer.url, rules + services('Separate')));
   answers = [{ piece: 'what is falcon' }];
   const call = client['Talk']?.(metadataOf(token) as Metadata) as ClientDuplexStream<Message, Message>;
   const heard: string[] = [];
@@ -213,7 +212,6 @@ test('many requests on one call: each is looked at, and texts that are each mess
   expect(await over).toBe('guard_blocked');
   expect(heard).toEqual(['what is falcon', 'pay [card]']);
   expect(asked.map(({ prompt }) => prompt)).toEqual(['one', expect.not.stringContaining('ana@')]);
-  await world.setPolicy(basePolicy(world.issuer.url, rules + services()));
 });
 
 test('a policy that describes it no more closes it', async () => {

@@ -46,8 +46,9 @@ beforeEach(() => {
 });
 
 /** A replica of the controller: all of them share the API server. */
-const replica = () => {
+const replica = (aheadMs = 0) => {
   const { clock, verifier } = world;
+  const latest = (): number => clock.now() + aheadMs;
   const used = createUsedAssertions({ client: objects, clock, logger: silentLogger, namespace: 'sidegate-system' });
   const giver = createTokenGiver({
     used,
@@ -59,6 +60,7 @@ const replica = () => {
       ['other', ['inference']],
     ]),
     clock,
+    clocks: { latest },
     logger: silentLogger,
     onGiven: (note) => void given.push(note),
   });
@@ -248,6 +250,12 @@ describe('an assertion is exchanged once', () => {
     await by.used.sweep();
     expect(objects.objects.size).toBe(0);
     expect(await exchanged(form(xml), by)).toBe('invalid_grant');
+  });
+
+  test('by the API server’s clock it is over at a replica that is behind: others may have forgotten that it was used', async () => {
+    const form60 = form(assertion());
+    expect(await exchanged(form60, replica(86_400_000))).toBe('invalid_grant');
+    expect(await exchanged(form60, replica())).toMatch(/^ey/);
   });
 
   test('an API server that cannot be asked: nobody gets a token, and the assertion is not used up', async () => {

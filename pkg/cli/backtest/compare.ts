@@ -7,7 +7,7 @@ import type { Judge, Judgement } from '../../proxy/index.ts';
 import { findingsOf, missingFrom } from './findings.ts';
 import type { Finding } from './findings.ts';
 import type { RecordedSession } from './recorded-session.ts';
-import { stands } from './standing.ts';
+import { hidden, stands } from './standing.ts';
 
 /** What policies came to for a session, from the mildest on. */
 export const fates = ['allowed', 'masked', 'held', 'blocked'] as const;
@@ -16,7 +16,8 @@ export type Fate = (typeof fates)[number];
 /**
  * How a session would go otherwise; one may in several ways. `masked`, `unmasked`: a rule would mask something of it, or would not any more;
  * `allowed`: it was refused or held and would go on; `otherwise`: it would be refused or held as it was, by other rules; `unknown`: it would
- * be treated more mildly as far as its recorded text says, and not all of that is there.
+ * be treated more mildly as far as its recorded text says, and not all of that is there, or a rule that is gone masked its request or its answer, and
+ * only one of them would be masked.
  */
 export const changes = ['blocked', 'held', 'masked', 'allowed', 'unmasked', 'otherwise', 'unknown'] as const;
 export type Change = (typeof changes)[number];
@@ -133,13 +134,20 @@ export class Backtest {
 
   #masking(session: RecordedSession, was: Verdict, would: Verdict): readonly Changed[] {
     const compared = { policies: this.#policies, counted: !session.masked };
-    const lost = missingFrom(would.masks, was.masks, compared);
+    const caller = this.#callerOf(session);
+    const policies = { next: this.snapshot, was: this.#was };
+    const lostWhere = (...enough: readonly ReturnType<typeof hidden>[]): readonly Finding[] =>
+      missingFrom(would.masks, was.masks, {
+        ...compared,
+        standsIn: (rule, by) => caller !== 'stranger' && enough.includes(hidden(rule, by, session, caller, policies)),
+      });
+    const lost = lostWhere('all');
+    const gone = lostWhere('all', 'some');
+    const doubtful = lost.filter((one) => !gone.includes(one));
     const gained = missingFrom(was.masks, would.masks, compared);
     return [
-      ...(gained.length === 0 ? [] : [{ change: 'masked', rules: namesOf(gained) } as const]),
-      ...(lost.length === 0
-        ? []
-        : (this.#unsure(session, lost, 'masked') ?? [{ change: 'unmasked', rules: namesOf(lost) } as const])),
+      ...changedBy('masked', gained),
+      ...(this.#unsure(session, lost, 'masked') ?? [...changedBy('unmasked', gone), ...changedBy('unknown', doubtful)]),
     ];
   }
 
@@ -218,6 +226,9 @@ const actOf: Readonly<Record<Fate, string>> = {
 };
 
 const isRule = (name: string): boolean => name === 'default' || name.includes('/');
+
+const changedBy = (change: Change, rules: readonly Finding[]): readonly Changed[] =>
+  rules.length === 0 ? [] : [{ change, rules: namesOf(rules) }];
 
 /** One for each change. */
 function merged(all: readonly Changed[]): readonly Changed[] {

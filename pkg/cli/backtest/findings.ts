@@ -33,22 +33,33 @@ const nameless: ReadonlySet<string> = new Set(['pattern', 'word', 'field', 'size
 
 /**
  * The rules whose findings others do not have. A rule is known by its name; one of a policy that is not there under its name, by the rule's own.
- * What one detector found, another rule with that detector finds.
+ * What one detector found, another rule with that detector finds, where `standsIn` says that it reaches that.
  *
  * @param counted both looked at the same text: then a rule that finds something less often has lost something
+ * @param standsIn whether others can find what the rule found by a detector; default: they can
  */
 export function missingFrom(
   others: readonly Finding[],
   ones: readonly Finding[],
-  { policies, counted }: { readonly policies: ReadonlySet<string>; readonly counted: boolean },
+  {
+    policies,
+    counted,
+    standsIn = () => true,
+  }: {
+    readonly policies: ReadonlySet<string>;
+    readonly counted: boolean;
+    readonly standsIn?: (rule: string, by: string) => boolean;
+  },
 ): readonly Finding[] {
   const alike = (a: string, b: string): boolean => a === b || (renamed(a, b, policies) && nameOf(a) === nameOf(b));
   return ones.filter((one) => {
     const same = others.find((other) => alike(one.rule, other.rule));
     if (counted && same?.count !== undefined && one.count !== undefined && same.count < one.count) return true;
     if (one.by.length === 0) return same === undefined;
-    return !one.by.every((by) =>
-      nameless.has(by) ? same?.by.includes(by) : others.some((other) => other.by.includes(by)),
+    return !one.by.every(
+      (by) =>
+        same?.by.includes(by) === true ||
+        (!nameless.has(by) && others.some((other) => other.by.includes(by)) && standsIn(one.rule, by)),
     );
   });
 }

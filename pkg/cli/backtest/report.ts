@@ -36,7 +36,12 @@ export interface Looked {
   readonly more: boolean;
   /** Blocks of the record that its index of words has yet to see: sessions in them were not found by text. */
   readonly unsearched: number;
+  /** Sessions that have more words than the index takes: a question by text did not find those by the others. */
+  readonly partly: readonly string[];
 }
+
+/** Whether something that was asked for was not looked at. */
+export const isPartial = ({ more, unsearched, partly }: Looked): boolean => more || unsearched > 0 || partly.length > 0;
 
 /** Sessions of which the record does not say enough. */
 export interface CannotKnow {
@@ -65,7 +70,12 @@ export class Tally {
   readonly #perChange: number;
   readonly #withText: boolean;
   /** Filled by whoever reads the sessions. */
-  readonly looked = { sessions: 0, more: false, unsearched: 0 };
+  readonly looked: { -readonly [K in keyof Looked]: Looked[K] } = {
+    sessions: 0,
+    more: false,
+    unsearched: 0,
+    partly: [],
+  };
   readonly cannotKnow = { masked: 0, withoutText: 0, limited: 0, open: 0, elsewhere: 0 };
 
   /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
@@ -161,6 +171,10 @@ export function reportText(report: BacktestReport): string {
   if (looked.more) lines.push(`NOT ALL: ${looked.sessions} sessions were looked at, and there are more (--limit)`);
   if (looked.unsearched > 0)
     lines.push(`NOT ALL: the index of words has yet to see ${looked.unsearched} blocks of the record; ask again later`);
+  if (looked.partly.length > 0)
+    lines.push(
+      `NOT ALL: ${looked.partly.length} sessions have more words than the index takes, and may hold these all the same: ${plain(looked.partly.slice(0, 10).join(' '))}`,
+    );
   for (const change of changes) {
     if (report.changes[change] === 0) continue;
     lines.push('', `${report.changes[change]} ${meaning[change]}`);

@@ -31,11 +31,13 @@ export function questionOf(text: string, now: number): Record<string, JsonValue>
  * What the recorder finds, newest first.
  *
  * @param onUnsearched Told of blocks of the record that a question by text did not reach.
+ * @param onPartly Told of sessions that have more words than the index takes.
  */
 export async function* sessionsOfRecorder(
   audit: AuditClient,
   question: Record<string, JsonValue>,
   onUnsearched: (blocks: number) => void,
+  onPartly: (sessions: readonly string[]) => void,
 ): AsyncGenerator<SourceSession> {
   let cursor: JsonValue = null;
   do {
@@ -44,6 +46,8 @@ export async function* sessionsOfRecorder(
     const page = await audit.post('/v1/sessions', asked);
     const unsearched = page['unsearched'];
     if (typeof unsearched === 'number' && unsearched > 0) onUnsearched(unsearched);
+    const partly = Array.isArray(page['partly']) ? page['partly'] : [];
+    if (partly.length > 0) onPartly(partly.map(String));
     for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {
       const { session, lines } = one as unknown as {
         readonly session: { readonly session: string; readonly namespace: string };

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { expandDetector } from '../../core/index.ts';
 import type { Identity, ScanRule, Snapshot } from '../../core/index.ts';
 import { actName } from '../../proxy/index.ts';
 import type { RecordedAct, RecordedSession } from './recorded-session.ts';
@@ -57,4 +58,35 @@ export function stands(
   const sure = act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by));
   const { request, answer } = session.maskedIn;
   return sure && (!request || reach.request === act.act) && (!answer || reach.answer === act.act);
+}
+
+/**
+ * Whether what a detector found for a rule that masked it would be hidden by whichever rule has that detector: `all` of it, as far as it is asked where
+ * these rules act; `some`: where one acts that reaches only a request or only its answer, and the other rule may have masked either; `none`.
+ *
+ * The record does not say where a rule acted: what was in force then does, and else each side that has text counts.
+ *
+ * @param was what was in force; undefined: nobody gave it
+ */
+export function hidden(
+  rule: string,
+  by: string,
+  session: Pick<RecordedSession, 'request' | 'answer'>,
+  caller: Identity | undefined,
+  { next, was }: { readonly next: Snapshot; readonly was: Snapshot | undefined },
+): 'all' | 'some' | 'none' {
+  const old = was === undefined ? undefined : ruleOf(was, rule);
+  const acted = old === undefined || was === undefined ? undefined : reachOf(old, was, caller);
+  const sides = (['request', 'answer'] as const).filter((side) =>
+    acted === undefined ? session[side].length > 0 : acted[side] === 'masked',
+  );
+  const reaches = next.scanRules
+    .filter(
+      (one) => one.enforce && one.match.detectors.some((name) => expandDetector(name)?.some((each) => each === by)),
+    )
+    .map((one) => reachOf(one, next, caller));
+  const covered = sides.filter((side) =>
+    reaches.some(({ [side]: act }) => act === 'masked' || act === 'held' || act === 'blocked'),
+  );
+  return covered.length === 0 ? 'none' : covered.length === sides.length ? 'all' : 'some';
 }

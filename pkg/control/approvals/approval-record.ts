@@ -28,7 +28,8 @@ function changeOf(fact: ApprovalFact, step: string): Change {
     rules: fact.rules,
     decisions: step === stepOf.Pending ? [] : fact.votes.map(changedDecision),
     ...(step === stepOf.Used && fact.usedBy !== undefined && { usedBy: fact.usedBy.session }),
-    until: new Date(fact.expiresAt).toISOString(),
+    // An end that is no time is none: the step is told all the same.
+    ...(Number.isFinite(fact.expiresAt) && { until: new Date(fact.expiresAt).toISOString() }),
   };
 }
 

@@ -86,7 +86,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     onGone: (key) => book.drop(key),
   });
 
-  const opener = createOpener({ book, writer, clock, limits });
+  const opener = createOpener({ book, writer, clock, clocks, limits });
   const trimmer = startTrimmer({ cache, writer, clock, clocks, logger, leading: options.leading, limits });
 
   /** Tells all who wait for it, and has it settled where votes or time decide it. */
@@ -226,7 +226,8 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     if (key === undefined || session === undefined) return refuse(waiter, 'unavailable');
     if (snapshot === undefined || termsOf(snapshot).terms !== waiter.terms) return refuse(waiter, 'policy_changed');
     const got = await patiently(waiter, () => writer.use(key, { pod: pod.uid, session }));
-    if (got === undefined) return refuse(waiter, 'unavailable');
+    // Still open: the clocks do not agree whether it is over, and nobody would be answered.
+    if (got === undefined || isOpen(got)) return refuse(waiter, 'unavailable');
     tellState(waiter, got, clock, true);
   };
 

@@ -58,6 +58,7 @@ test('what a caller asked and nobody answered counts against them for ten minute
   const opener = createOpener({
     book: createApprovalBook(cache),
     clock,
+    clocks: createTwoClocks(clock),
     limits: { ...approvalLimits, perRequester: 3 },
     writer: {
       create: (_namespace, name, spec) => {

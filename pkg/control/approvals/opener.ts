@@ -3,6 +3,7 @@ import type { ApprovalProblem } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import { objectKey } from '../../kube/index.ts';
 import type { PodName } from '../../wire/index.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 import type { ApprovalBook } from './approval-book.ts';
 import { approvalName, bindingHash, isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
@@ -23,20 +24,20 @@ export interface OpenerOptions {
   readonly book: ApprovalBook;
   readonly writer: Pick<ApprovalWriter, 'create' | 'read'>;
   readonly clock: Clock;
+  readonly clocks: Pick<TwoClocks, 'earliest' | 'latest'>;
   readonly limits: ApprovalLimits;
 }
 
-export function createOpener({ book, writer, clock, limits }: OpenerOptions): Opener {
+export function createOpener({ book, writer, clock, clocks, limits }: OpenerOptions): Opener {
   /** Of one binding one is opened at a time, so that the second joins. */
   const opening = new Map<string, Promise<unknown>>();
   /** Creations under way, by namespace and by caller. */
   const creating = new Map<string, number>();
   const turns = createTurns(limits.opening);
 
-  const isJoinable = (fact: ApprovalFact): boolean => {
-    if (clock.now() >= fact.expiresAt) return false;
-    return isOpen(fact) || fact.phase === 'Denied';
-  };
+  /** A denial stands until both clocks say that it is over, and what is open is of use until either does. */
+  const isJoinable = (fact: ApprovalFact): boolean =>
+    isOpen(fact) ? clocks.latest() < fact.expiresAt : fact.phase === 'Denied' && clocks.earliest() < fact.expiresAt;
   /** It has spent it, and asks again because the answer was lost on the way. */
   const isIts = ({ usedBy }: ApprovalFact, pod: PodName, { session }: ApprovalSpecResource): boolean =>
     usedBy !== undefined && usedBy.pod === pod.uid && usedBy.session === session;

@@ -203,7 +203,8 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       required,
       ...(kubernetesUser !== undefined && { kubernetesUser }),
       ...(naming !== undefined && { naming }),
-      conditions: withCondition(fact, said, clock.now()) ?? fact.conditions,
+      // By the clock that says more: how long it lasts counts from here wherever it is looked at.
+      conditions: withCondition(fact, said, clocks.latest()) ?? fact.conditions,
     });
     if (written) tell(fact, 'Pending', `${required} must approve`);
     return undefined;

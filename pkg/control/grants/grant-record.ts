@@ -37,7 +37,8 @@ const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: stri
   caller: { provider: null, issuer: grant.issuer, subject: grant.subject },
   requestedBy,
   decisions: step === stepOf.Pending ? [] : votes.map(changedDecision),
-  until: new Date(grant.until).toISOString(),
+  // An end that is no time is none: the step is told all the same.
+  ...(Number.isFinite(grant.until) && { until: new Date(grant.until).toISOString() }),
 });
 
 /**

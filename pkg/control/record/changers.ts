@@ -66,8 +66,8 @@ export function createChangers(options: {
   const { client, namespace, clock, serverTime } = options;
   const now = (): number => serverTime?.() ?? clock.now();
   const ref = { namespace, name: controlPlane.changers };
-  // Written so that what is no time is not.
-  const isRecent = (entry: Entry | undefined): boolean => now() - (entry?.at ?? NaN) < keptMs;
+  // Written so that what is no time is not, nor what a clock that is ahead has noted.
+  const isRecent = (entry: Entry | undefined): boolean => Math.abs(now() - (entry?.at ?? NaN)) < keptMs;
   let next: Promise<Book | undefined> | undefined;
   let begun = -Infinity;
   const read = (): Promise<Book | undefined> => {

@@ -6,6 +6,8 @@ import type { GivenNote } from '../record/index.ts';
 import type { Revocations } from './revocations.ts';
 import { issuerOf } from './token-issuer.ts';
 import type { UsedAssertions } from './used-assertions.ts';
+import { createTwoClocks } from '../two-clocks.ts';
+import type { TwoClocks } from '../two-clocks.ts';
 
 /** Errors of RFC 6749 section 5.2 and RFC 8693 section 2.2.2: all that whoever asks learns. */
 export type ExchangeFault =
@@ -49,12 +51,15 @@ export interface TokenGiverOptions {
   /** Longest life of a token, milliseconds; default 15 min. */
   readonly lifeMs?: number;
   readonly clock: Clock;
+  /** An assertion proves nothing once it is over by either. Default: `clock` alone. */
+  readonly clocks?: Pick<TwoClocks, 'latest'> | undefined;
   readonly logger: Logger;
   readonly onGiven?: (note: GivenNote) => void;
 }
 
 export function createTokenGiver(options: TokenGiverOptions): TokenGiver {
   const { used, revocations, keys, url, audiences, clock, logger, lifeMs = 900_000 } = options;
+  const { clocks = createTwoClocks(clock) } = options;
 
   return {
     async give(person, wanted, { from, keep }) {
@@ -78,6 +83,8 @@ export function createTokenGiver(options: TokenGiverOptions): TokenGiver {
       const given: GivenToken = { kind: 'token', token, expiresAt };
       // Last, so that what failed for another reason can be tried again.
       const { entityId, assertionId, usableUntil } = person;
+      // Used ones are forgotten by both clocks: one that this machine alone takes for good may be among them.
+      if (clocks.latest() >= usableUntil) return exchangeFault('invalid_grant');
       const record = { entityId, id: assertionId, until: usableUntil, ...(keep && { kept: keep(given) }) };
       if (!(await used.use(record))) {
         logger.warn('an assertion was brought again', { idp: person.idp });

@@ -39,7 +39,7 @@ export interface TokenServiceOptions {
   readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch' | 'page' | 'delete'>;
   readonly clock: Clock;
   /** By which a used assertion proves nothing any more; default this machine's alone. */
-  readonly clocks?: Pick<TwoClocks, 'earliest'>;
+  readonly clocks?: Pick<TwoClocks, 'earliest' | 'latest'>;
   readonly logger: Logger;
   /** Of Sidegate itself. */
   readonly namespace: string;
@@ -94,6 +94,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     audiences: new Map(idps.map(({ name, audiences }) => [name, audiences])),
     lifeMs,
     clock,
+    clocks,
     logger,
     onGiven: options.onGiven,
   });

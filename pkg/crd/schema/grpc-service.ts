@@ -72,7 +72,7 @@ const method = {
           type: 'string',
           enum: ['Joined', 'Separate'],
           description:
-            'Joined: texts go on from message to message, so that the end of one may wait for the next. Separate: each message has texts of its own; a server that does join them could let a value through that is split over two.',
+            'Joined: texts go on from message to message, so that the end of one may wait for the next. Separate: each message has texts of its own; a server that does join them could let a value through that is split over two. A method whose callers stream must say Separate, which holds for their messages too.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },

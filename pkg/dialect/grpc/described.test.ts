@@ -1,8 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  FieldDescriptorProto_Label,
+  FieldDescriptorProto_Type,
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { taleBytes, tales } from '../../../test/support/grpc-stories.ts';
 import { parseJson } from '../../base/index.ts';
-import { RefusedError } from '../../core/index.ts';
+import { RefusedError, serviceFaults } from '../../core/index.ts';
 import type { MethodSpec, Operation } from '../../core/index.ts';
 import { describedServices, recogniseRpc } from '../index.ts';
 import type { AnswerView, RequestView, Route, StreamFrame } from '../index.ts';
@@ -94,6 +101,58 @@ test('texts and values are what the policy says, wherever they stand', () => {
   ]);
 });
 
+test.each([
+  ['inference', 'ModelInferRequest', 'ModelInferResponse', 7, 6],
+  ['grpc.reflection.v1', 'FileDescriptorResponse', 'FileDescriptorResponse', 1, 1],
+])('a message that is named as one of %s is not read as that', (pack, input, output, asks, answers) => {
+  const { OPTIONAL, REPEATED } = FieldDescriptorProto_Label;
+  const { BYTES, MESSAGE, STRING } = FieldDescriptorProto_Type;
+  const tensors = { name: 't', number: 5, label: REPEATED, type: MESSAGE, typeName: `.${pack}.T` };
+  const file = create(FileDescriptorProtoSchema, {
+    name: 'x.proto',
+    package: pack,
+    syntax: 'proto3',
+    messageType: [
+      { name: 'T', field: [{ name: 'datatype', number: 2, label: OPTIONAL, type: STRING }] },
+      ...[...new Set([input, output])].map((name) => ({
+        name,
+        field: [tensors, { name: 'body', number: name === input ? asks : answers, label: REPEATED, type: BYTES }],
+      })),
+    ],
+    service: [
+      { name: 'Own', method: [{ name: 'Do', inputType: `.${pack}.${input}`, outputType: `.${pack}.${output}` }] },
+    ],
+  });
+  const set = Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: [file] })));
+  const named = (values: readonly string[], texts: readonly string[] = []): Route =>
+    recogniseRpc(
+      'POST',
+      `/${pack}.Own/Do`,
+      describedServices([
+        {
+          service: `${pack}.Own`,
+          descriptorSet: set.toString('base64'),
+          methods: [method('Do', { values, texts }, { values, texts })],
+        },
+      ]),
+    );
+  const part = (number: number, value: string): Buffer =>
+    Buffer.concat([Buffer.from([number * 8 + 2, value.length]), Buffer.from(value)]);
+  const of = (number: number): Buffer => Buffer.concat([part(5, part(2, 'FP32').toString()), part(number, 'a secret')]);
+  const shut = named(['t.datatype']);
+  const request = parseJson(shut.rpc?.request(of(asks)).text ?? '');
+  const answer = parseJson(shut.rpc?.answer(of(answers)).text ?? '');
+  expect(refusal(() => shut.dialect.request(shut, request))).toEqual(['invalid_request', expect.anything()]);
+  expect(refusal(() => shut.dialect.answer(shut, answer, 200))).toEqual(['response_uninspectable', expect.anything()]);
+  const open = named(['t.datatype'], ['body']);
+  expect(lanes(open.dialect.request(open, request))).toEqual([['body[0]', 'a secret']]);
+  expect(lanes(open.dialect.answer(open, answer, 200))).toEqual([['body[0]', 'a secret']]);
+  // What is no UTF-8 is no text, in whatever list.
+  const bytes = Buffer.from([asks * 8 + 2, 1, 0xff]);
+  const unread = parseJson(open.rpc?.request(bytes).text ?? '');
+  expect(open.dialect.request(open, unread).tokenInput).toBe(true);
+});
+
 /** Each string of an Ask: its path, and a message that has nothing but it. */
 const asks: readonly (readonly [string, (text: string) => object])[] = [
   ['model', (model) => ({ model })],
@@ -178,6 +237,19 @@ describe('numbers', () => {
     expect(answered(route, { tokenId: 7 }).integerArrays).toHaveLength(1);
     expect(answered(route, { numbers: some(7) }).integerArrays).toEqual([]);
   });
+});
+
+test('a method whose callers stream is described only where no text goes on from message to message', () => {
+  const routeWith = (messages: 'Joined' | 'Separate'): Route => routeOf('Talk', { texts: ['prompt'] }, { messages });
+  expect([routeWith('Joined').rpc, routeWith('Separate').rpc?.clientStreams]).toEqual([undefined, true]);
+  const faults = (['Joined', 'Separate'] as const).map((messages) =>
+    serviceFaults({
+      service: 'tales.v1.Tales',
+      descriptorSet: tales,
+      methods: [method('Talk', {}, { messages }), method('Tell', {}, {})],
+    }).map(({ path }) => path.join('.')),
+  );
+  expect(faults).toEqual([['methods.0.response.messages'], []]);
 });
 
 describe('a stream', () => {

@@ -1,4 +1,4 @@
-import { DescriptorError, descriptorsOf } from '../../core/index.ts';
+import { DescriptorError, areRead, descriptorsOf } from '../../core/index.ts';
 import type { DescribedField, DescriptorSet, MethodSpec, ServiceSpec } from '../../core/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import { either, list, lone, number, object, text } from '../shape.ts';
@@ -20,7 +20,7 @@ export interface DescribedMessages {
   readonly answer: Shape;
 }
 
-/** Undefined: the descriptor set has no such method, or is none. */
+/** Undefined: the descriptor set has no such method, or is none; or its callers' messages are not read as its server takes them. */
 export function describedMethod(
   spec: ServiceSpec,
   { name, model, request, response }: MethodSpec,
@@ -33,7 +33,7 @@ export function describedMethod(
     throw error;
   }
   const method = set.services.get(spec.service)?.get(name);
-  if (method === undefined) return undefined;
+  if (method === undefined || !areRead(method, { response })) return undefined;
   const { clientStreams, serverStreams } = method;
   const types = new Map<string, MessageType>();
   const typeOf = (typeName: string): MessageType => {

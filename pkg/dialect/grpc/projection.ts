@@ -30,25 +30,8 @@ export const unread = '[0,0,0,0,0,0,0,0]';
 /** Whole numbers in a body from which on they may be a text: as in JSON. */
 export const tokenRun = 8;
 
-/** Messages whose tensors' contents stand in a list of their own, by number of the fields. */
-const rawContents: Readonly<Record<string, { readonly tensors: number; readonly raw: number }>> = {
-  'inference.ModelInferRequest': { tensors: 5, raw: 7 },
-  'inference.ModelInferResponse': { tensors: 5, raw: 6 },
-};
-/** Messages that are one. */
-const tensors: ReadonlySet<string> = new Set([
-  'inference.ModelInferRequest.InferInputTensor',
-  'inference.ModelInferResponse.InferOutputTensor',
-]);
-/** Messages whose lists of bytes are files of descriptors. */
-const fileLists: ReadonlySet<string> = new Set([
-  'grpc.reflection.v1.FileDescriptorResponse',
-  'grpc.reflection.v1alpha.FileDescriptorResponse',
-]);
 /** Highest field of google.protobuf.FileDescriptorProto. */
 const lastFileField = 14;
-/** Lists of tokens' ids whose name does not say so. */
-const idLists: ReadonlySet<string> = new Set(['generate.v3.Tokens.ids']);
 /** Of a tensor. */
 const nameField = 1;
 const datatypeField = 2;
@@ -122,7 +105,7 @@ class Projector {
   message(type: MessageType, from: number, to: number, region: Region | undefined, raw?: () => void): void {
     const occurrences = readFields(this.#bytes, from, to, this.#count);
     const contents = this.#rawContents(type, occurrences, region);
-    if (tensors.has(type.typeName)) this.#tensorName = this.#nameOf(occurrences);
+    if (type.special?.is === 'tensor') this.#tensorName = this.#nameOf(occurrences);
     let comma = '{';
     for (const [number, values] of occurrences) {
       const field = type.fields.get(number);
@@ -158,9 +141,9 @@ class Projector {
         this.#inner(holds, one, parent, raw === undefined ? undefined : () => raw(at)),
       );
     }
-    if (fileLists.has(type.typeName)) return this.#list(values, (one) => this.#file(one));
+    if (type.special?.is === 'files') return this.#list(values, (one) => this.#file(one));
     if (isText(holds)) return this.#list(values, (one) => this.#string(holds, one, parent));
-    const ids = namesIds(name) || namesPrompt(name) || idLists.has(`${type.typeName}.${name}`);
+    const ids = namesIds(name) || namesPrompt(name) || (type.special?.is === 'ids' && name === 'ids');
     this.#numbers(holds, values, !type.gathers, ids);
   }
 
@@ -328,9 +311,9 @@ class Projector {
     occurrences: ReadonlyMap<number, readonly Occurrence[]>,
     region: Region | undefined,
   ): { readonly number: number; readonly tensors: number; readonly write: (at: number) => void } | undefined {
-    const place = rawContents[type.typeName];
-    const raw = place === undefined ? undefined : occurrences.get(place.raw);
-    if (place === undefined || raw === undefined) return undefined;
+    const place = type.special;
+    const raw = place?.is === 'tensors' ? occurrences.get(place.raw) : undefined;
+    if (place?.is !== 'tensors' || raw === undefined) return undefined;
     const tensors = occurrences.get(place.tensors) ?? [];
     // Which contents are whose, both sides must read alike.
     if (tensors.length !== raw.length) throw new WireError('contents of other tensors');

@@ -37,7 +37,22 @@ export interface MessageType {
   readonly fields: ReadonlyMap<number, FieldType>;
   /** Whole numbers of its lists are counted with those of all other such messages of a body, since they may be one text; otherwise list by list. */
   readonly gathers: boolean;
+  /**
+   * What its numbers and bytes are to KServe, TGI or server reflection. A message that a policy describes has none of these, whatever it is
+   * called: else its bytes would be read as another's.
+   */
+  readonly special?: Special;
 }
+
+/** What a message of these services is beyond its fields. */
+export type Special =
+  /** The contents of its tensors stand in a list of their own: numbers of the two fields. */
+  | { readonly is: 'tensors'; readonly tensors: number; readonly raw: number }
+  | { readonly is: 'tensor' }
+  /** Its lists of bytes are files of descriptors. */
+  | { readonly is: 'files' }
+  /** Its lists of numbers are tokens' ids, though no name says so. */
+  | { readonly is: 'ids' };
 
 export interface MethodType {
   readonly methodKind: MethodKind;
@@ -59,13 +74,24 @@ export const methodPaths = (): readonly string[] => Object.keys(methodRows);
 /** What holds numbers of the caller's or of the model's; elsewhere numbers are sizes, counts and places of memory. */
 const gathering: ReadonlySet<string> = new Set(['inference.InferTensorContents', 'generate.v3.Tokens']);
 
+const specials: ReadonlyMap<string, Special> = new Map<string, Special>([
+  ['inference.ModelInferRequest', { is: 'tensors', tensors: 5, raw: 7 }],
+  ['inference.ModelInferResponse', { is: 'tensors', tensors: 5, raw: 6 }],
+  ['inference.ModelInferRequest.InferInputTensor', { is: 'tensor' }],
+  ['inference.ModelInferResponse.InferOutputTensor', { is: 'tensor' }],
+  ['grpc.reflection.v1.FileDescriptorResponse', { is: 'files' }],
+  ['grpc.reflection.v1alpha.FileDescriptorResponse', { is: 'files' }],
+  ['generate.v3.Tokens', { is: 'ids' }],
+]);
+
 const messages = new Map<string, MessageType>();
 
 function messageOf(typeName: string): MessageType {
   const known = messages.get(typeName);
   if (known !== undefined) return known;
   const fields = new Map<number, FieldType>();
-  const made: MessageType = { typeName, fields, gathers: gathering.has(typeName) };
+  const special = specials.get(typeName);
+  const made: MessageType = { typeName, fields, gathers: gathering.has(typeName), ...(special && { special }) };
   messages.set(typeName, made);
   for (const [number, name, kind, holds, keys = 0] of messageRows[typeName] ?? []) {
     fields.set(number, {

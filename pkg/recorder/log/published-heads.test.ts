@@ -6,7 +6,7 @@ import type { MemoryObjects } from '../../../test/support/memory-config-maps.ts'
 import { createLogger, silentLogger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { resources } from '../../kube/index.ts';
-import { signHead } from '../../record/index.ts';
+import { createFrontier, entryLeaf, signHead } from '../../record/index.ts';
 import type { StoredHead } from '../store/index.ts';
 import { mostHeadDays, publishHeads } from './published-heads.ts';
 import type { HeadMap } from './published-heads.ts';
@@ -24,6 +24,8 @@ async function world(data: Record<string, string> = {}) {
   return cluster;
 }
 
+const noNode = (): Promise<never> => Promise.reject(new Error('no entries'));
+
 /** What one recorder does with each of these as its newest head, on its day by the API server's clock. */
 async function publishAll(cluster: MemoryObjects, ...heads: readonly (StoredHead | undefined)[]) {
   return publishAs({}, cluster, ...heads);
@@ -35,7 +37,7 @@ async function publishAs(
 ) {
   const results: string[] = [];
   const state: { head: StoredHead | undefined } = { head: heads[0] };
-  const store = { lastHead: () => Promise.resolve(state.head) };
+  const store = { lastHead: () => Promise.resolve(state.head), node: noNode };
   const serverTime = (): number => state.head?.at ?? today;
   const options = {
     client: cluster,
@@ -122,17 +124,40 @@ test('where the API server does not say what time it is, the recorder’s clock 
   expect(Object.keys(data)).toEqual([new Date(clock.now()).toISOString().slice(0, 10)]);
 });
 
-test('a head that no key of the log has signed does not count, and is told', async () => {
+describe('by the keys of the log', () => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const signed = (size: number): StoredHead => {
-    const head = { size, root: 'a'.repeat(64), at: today };
+  const nodes = new Map<string, Buffer>();
+  const frontier = createFrontier();
+  const heads = Array.from({ length: 8 }, (_, at): StoredHead => {
+    const head = { size: at, root: frontier.root().toString('hex'), at: today };
+    for (const { level, index, hash } of frontier.append(entryLeaf(`entry ${at}`)))
+      nodes.set(`${level} ${index}`, hash);
     return { ...head, text: signHead(head, privateKey) };
+  });
+  const node = (level: number, index: number): Promise<Buffer> => {
+    const found = nodes.get(`${level} ${index}`);
+    return found === undefined ? Promise.reject(new Error('not full')) : Promise.resolve(found);
   };
-  const forged = signed(9).text.replace('"size":9', '"size":9000');
-  const before = { [day(25)]: forged, [day(26)]: signed(5).text };
-  const { results, data } = await publishAs({ keys: publicKey }, await world(before), signed(7));
-  expect(data).toEqual({ ...before, [day(26)]: signed(7).text });
-  expect(new Set(results)).toEqual(new Set(['done', 'foreign']));
+  const [five, seven] = [heads[5], heads[7]];
+  if (five === undefined || seven === undefined) throw new Error('no heads');
+  const publishOf = (before: Record<string, string>) =>
+    world(before).then((cluster) =>
+      publishAs({ keys: publicKey, store: { lastHead: () => Promise.resolve(seven), node } }, cluster, seven),
+    );
+
+  test('a head that none of them has signed does not count, and is told', async () => {
+    const before = { [day(25)]: five.text.replace('"size":5', '"size":9000'), [day(26)]: five.text };
+    const { results, data } = await publishOf(before);
+    expect(data).toEqual({ ...before, [day(26)]: seven.text });
+    expect(new Set(results)).toEqual(new Set(['done', 'foreign']));
+  });
+
+  test.each([5, 7])('one over %i other entries is never followed by a head of this log', async (size) => {
+    const before = { [day(25)]: signHead({ size, root: 'a'.repeat(64), at: today }, privateKey) };
+    const { results, data } = await publishOf(before);
+    expect(data).toEqual(before);
+    expect(new Set(results)).toEqual(new Set(['failed']));
+  });
 });
 
 test('the oldest day goes when there are too many, no other', async () => {
@@ -163,7 +188,7 @@ test('what the API server did not take is tried again', async () => {
       return Promise.reject(new Error('409'));
     },
   };
-  const store = { lastHead: () => Promise.resolve(headOf(7)) };
+  const store = { lastHead: () => Promise.resolve(headOf(7)), node: noNode };
   const publisher = publishHeads({
     ...{ client, store, namespace: 's', clock, logger: silentLogger },
     onResult: (result) => (result === 'done' ? done : refused).resolve(result),

@@ -3,7 +3,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
-import { readHead } from '../../record/index.ts';
+import { readHead, treeRoot } from '../../record/index.ts';
 import type { LogKeys } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 
@@ -32,14 +32,17 @@ const sizeOf = (head: string | undefined): number => Number(/"size":([0-9]+)/.ex
  *
  * The day that is written is today, or that of the longest head where it is a later one. What stands under a day to come, and what no key of
  * the log has signed, somebody else has put there: it is told, and keeps no head from being published, as far as that policy lets it.
+ *
+ * A log that has not the entries under the longest head, whatever it has in their place, publishes nothing: the longer of two that have gone apart
+ * would hide that there was another.
  */
 export function publishHeads(options: {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
-  readonly store: Pick<RecordStore, 'lastHead'>;
+  readonly store: Pick<RecordStore, 'lastHead' | 'node'>;
   readonly namespace: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Of the log, a private one for its public half; undefined: whoever signed them, heads count. */
+  /** Of the log, a private one for its public half; undefined: whoever signed them, heads count, and their entries are not compared. */
   readonly keys?: LogKeys | undefined;
   /** The API server's clock, epoch milliseconds; where it is not known, the recorder's own counts. */
   readonly serverTime?: () => number | undefined;
@@ -76,6 +79,17 @@ export function publishHeads(options: {
     return longest;
   };
 
+  /** The last published head that the log was seen to go on from. */
+  let followed = '';
+  const needToFollow = async (text: string): Promise<void> => {
+    const head = keys === undefined ? undefined : readHead(text, keys);
+    if (head === undefined || text === followed) return;
+    const root = Buffer.from(await treeRoot(head.size, (level, index) => store.node(level, index))).toString('hex');
+    if (root !== head.root)
+      throw new Error(`a head over ${head.size} entries is published, and this log has others in their place`);
+    followed = text;
+  };
+
   const publish = async (): Promise<boolean> => {
     const map = await client.find<HeadMap>(resources.configMaps, ref);
     if (map === undefined) throw new Error(`there is no ConfigMap ${ref.name}`);
@@ -90,7 +104,9 @@ export function publishHeads(options: {
       throw new Error(
         `a head over ${there} entries is published, and the newest of this log is over ${head?.size ?? 0}`,
       );
-    if (head === undefined || head.size === there) return false;
+    if (head === undefined) return false;
+    if (longest !== undefined) await needToFollow(data[longest] ?? '');
+    if (head.size === there) return false;
     const day = longest !== undefined && longest > today ? longest : today;
     const [oldest = ''] = days;
     const full = days.length >= mostHeadDays && data[day] === undefined;
