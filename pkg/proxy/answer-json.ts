@@ -9,7 +9,8 @@ import { fileText } from './file-record.ts';
 import { maskJoined } from './joined-text.ts';
 import type { JoinedText } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
-import { joinLanes, laneEdits } from './joined-lanes.ts';
+import { joinLanes } from './joined-lanes.ts';
+import type { LaneText } from './joined-lanes.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
 import { pushTokens, renderTokens } from './tokens.ts';
@@ -159,25 +160,26 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
 
   let textBytes = 0;
-  for (const lane of joinLanes(answer.lanes)) {
-    const source = lane.text;
-    textBytes += Buffer.byteLength(source);
-    const end = endOf(answer, lane.id, options.stops);
-    const look = maskForBoth(views, source, lane.kind, end, turn);
-    const { caller, record: kept } = look instanceof Promise ? await look : look;
-    if (caller.hits.length > 0) hits.push(...caller.hits);
-    stopped ??= caller.stopped?.rule;
-    if (caller.edits.length > 0) edits.push(...laneEdits(lane, caller));
-    const sealed = views.sealed && (await maskLong(views.sealed, source, lane.kind, end, turn));
-    record.push({ lane: lane.id, text: kept.text, raw: sealed?.text, hits: caller.hits, edits: kept.edits });
+  const take = (look: Look): void => {
+    edits.push(...look.edits);
+    for (const one of look.record) hits.push(...one.hits);
+    stopped ??= look.stopped;
+    record.push(...look.record);
+    textBytes += look.textBytes;
+  };
+  for (const { id, kind, nodes } of joinLanes(answer.lanes)) {
+    const [node] = nodes;
+    const end = endOf(answer, id, options.stops);
+    take(
+      nodes.length > 1 || node === undefined
+        ? await lookAtPieces({ id, kind, nodes }, 'close', end, options)
+        : await lookAtOne({ id, kind, node }, end, options),
+    );
   }
   if (hasMore(answer)) {
-    const more = await lookAtMore(answer, options);
-    edits.push(...more.edits);
-    hits.push(...more.record.flatMap((one) => one.hits));
-    stopped ??= more.stopped;
-    record.push(...more.record);
-    textBytes += more.textBytes;
+    record.push(...(await filesOf(answer.files ?? [], options)));
+    for (const { id, nodes } of answer.joined ?? [])
+      take(await lookAtPieces({ id, kind: 'text', nodes }, 'spaced', endOf(answer, id, options.stops), options));
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));
@@ -206,35 +208,53 @@ async function filesOf(files: readonly FilePart[], { mayPass, turn }: JsonAnswer
   return record;
 }
 
-/** Files, and texts in pieces. */
+/** What is left of a text in pieces. */
 interface Look {
-  edits: JsonEdit[];
-  record: RecordedLane[];
-  stopped: number | undefined;
-  textBytes: number;
+  readonly edits: readonly JsonEdit[];
+  readonly record: readonly RecordedLane[];
+  readonly stopped: number | undefined;
+  readonly textBytes: number;
 }
 
-async function lookAtMore(answer: AnswerView, options: JsonAnswerOptions): Promise<Look> {
-  const { views, turn } = options;
-  const record = await filesOf(answer.files ?? [], options);
-  const look: Look = { edits: [], record, stopped: undefined, textBytes: 0 };
-  for (const { id, nodes } of answer.joined ?? []) {
-    const end = endOf(answer, id, options.stops);
-    const source = nodes.map(({ text }) => text);
-    const maskBy = (view: View): Promise<JoinedText> =>
-      maskJoined(source, (text) => maskLong(view, text, 'text', end, turn));
-    const act = await maskBy(views.act);
-    const kept = await maskBy(views.record);
-    const sealed = views.sealed && (await maskBy(views.sealed));
-    nodes.forEach((node, at) => {
-      const text = act.pieces[at] ?? '';
-      if (text !== node.text) look.edits.push({ start: node.start, end: node.end, text: JSON.stringify(text) });
-      look.textBytes += Buffer.byteLength(node.text);
-    });
-    look.record.push({ lane: id, text: kept.text, raw: sealed?.text, hits: act.hits, edits: [] });
-    look.stopped ??= act.stopped?.rule;
-  }
-  return look;
+/** A text in one value. */
+async function lookAtOne(
+  { id, kind, node }: Omit<LaneText, 'nodes'> & { readonly node: JsonNode },
+  end: LaneEnd,
+  { views, turn }: JsonAnswerOptions,
+): Promise<Look> {
+  const source = node.text;
+  const look = maskForBoth(views, source, kind, end, turn);
+  const { caller, record: kept } = look instanceof Promise ? await look : look;
+  const sealed = views.sealed && (await maskLong(views.sealed, source, kind, end, turn));
+  return {
+    edits: caller.edits.length === 0 ? [] : [{ start: node.start, end: node.end, text: JSON.stringify(caller.text) }],
+    record: [{ lane: id, text: kept.text, raw: sealed?.text, hits: caller.hits, edits: kept.edits }],
+    stopped: caller.stopped?.rule,
+    textBytes: Buffer.byteLength(source),
+  };
+}
+
+/** @param as how it is recorded. */
+async function lookAtPieces(
+  { id, kind, nodes }: LaneText,
+  as: 'spaced' | 'close',
+  end: LaneEnd,
+  { views, turn }: JsonAnswerOptions,
+): Promise<Look> {
+  const source = nodes.map(({ text }) => text);
+  const maskBy = (view: View): Promise<JoinedText> =>
+    maskJoined(source, (text) => maskLong(view, text, kind, end, turn), as);
+  const act = await maskBy(views.act);
+  const kept = await maskBy(views.record);
+  const sealed = views.sealed && (await maskBy(views.sealed));
+  let textBytes = 0;
+  const edits = nodes.flatMap((node, at): readonly JsonEdit[] => {
+    const text = act.pieces[at] ?? '';
+    textBytes += Buffer.byteLength(node.text);
+    return text === node.text ? [] : [{ start: node.start, end: node.end, text: JSON.stringify(text) }];
+  });
+  const record = [{ lane: id, text: kept.text, raw: sealed?.text, hits: act.hits, edits: [] }];
+  return { edits, record, stopped: act.stopped?.rule, textBytes };
 }
 
 async function parseAnswer(text: string, turn: () => Promise<void>): Promise<JsonNode> {

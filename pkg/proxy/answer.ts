@@ -239,6 +239,8 @@ export class Answer implements LiveRequest {
     const framing = route.streams.find((one) => one.mediaTypes.has(media));
     if (framing !== undefined && promised !== undefined && framing !== promised)
       throw new RefusedError('response_uninspectable', { detail: 'content-type' });
+    // Bare text in other letters is refused in chunks as it is in one.
+    if (framing?.mediaTypes.has('text/plain') === true) typeRead(type);
     return framing;
   }
 

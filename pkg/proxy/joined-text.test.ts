@@ -38,6 +38,13 @@ describe('a text in pieces', () => {
     expect(pieces).toEqual(['[hidden] and [hidden]', 'or [hidden]', ', [hidden]']);
   });
 
+  it('is told without spaces where clients join it so, with each finding in its place there', async () => {
+    const close = await maskJoined(['x', 'project falcon, of pro', 'ject falcon'], mask, 'close');
+    expect(close.pieces).toEqual(['x', '[hidden], of [hidden]', '']);
+    expect(close.text).toBe('x[hidden], of [hidden]');
+    expect(close.hits.map(({ start }) => start)).toEqual([1, 20]);
+  });
+
   it('costs what its length does, however many pieces and findings it has', async () => {
     const pieces = (count: number): string[] =>
       Array.from({ length: count }, (_, at) => (at % 5 === 0 ? 'a@example.com' : 'word'));

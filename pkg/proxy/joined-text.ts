@@ -1,14 +1,14 @@
 import type { Edit, Hit, MaskResult } from '../detect/index.ts';
 
 /**
- * A text that an answer spells in pieces: words, segments, cues. Read twice: with a space where two pieces meet without one, as people read them,
+ * A text that an answer spells in pieces: words, segments, cues, parts of a content. Read twice: with a space where two pieces meet without one, as people read them,
  * and without, since some are parts of a word.
  *
  * Promise: what a rule hides in either reading is in no piece; what stands for it is in the first piece that it was in.
  */
 export interface JoinedText {
   readonly pieces: readonly string[];
-  /** As people read what is left. */
+  /** What is left, with spaces as people read it; where `close` was asked for, without. */
   readonly text: string;
   /** Where things stood in the text as it came. */
   readonly hits: readonly Hit[];
@@ -73,8 +73,8 @@ function spread(pieces: readonly string[], starts: readonly number[], edits: rea
   return made;
 }
 
-/** Where the same stands in the text that people read: where its first piece begins there. */
-function moved(hit: Hit, from: readonly number[], to: readonly number[]): Hit {
+/** Where the same stands in another reading: at the same place of its first piece, or where that begins. */
+function moved(hit: Hit, from: readonly number[], to: readonly number[], exact: boolean): Hit {
   let low = 0;
   let high = from.length - 1;
   while (low < high) {
@@ -82,14 +82,19 @@ function moved(hit: Hit, from: readonly number[], to: readonly number[]): Hit {
     if ((from[middle] ?? 0) <= hit.start) low = middle;
     else high = middle - 1;
   }
-  const start = to[low] ?? 0;
+  const start = (to[low] ?? 0) + (exact ? Math.min(hit.start, (from[low + 1] ?? Infinity) - 1) - (from[low] ?? 0) : 0);
   return { ...hit, start, end: start + (hit.end - hit.start) };
 }
 
-/** @param mask one text for one reader. @throws what that does */
+/**
+ * @param mask one text for one reader.
+ * @param as how `text` is joined, and where `hits` are told.
+ * @throws what `mask` does
+ */
 export async function maskJoined(
   source: readonly string[],
   mask: (text: string) => MaskResult | Promise<MaskResult>,
+  as: 'spaced' | 'close' = 'spaced',
 ): Promise<JoinedText> {
   const first = join(source, true);
   const spaced = await mask(first.text);
@@ -97,10 +102,15 @@ export async function maskJoined(
   const second = join(between, false);
   const close = await mask(second.text);
   const pieces = spread(between, second.starts, close.edits);
+  const more = added(close.hits, spaced.hits);
+  const { starts } = as === 'spaced' ? first : join(source, false);
   return {
     pieces,
-    text: joinedText(pieces),
-    hits: [...spaced.hits, ...added(close.hits, spaced.hits).map((hit) => moved(hit, second.starts, first.starts))],
+    text: as === 'spaced' ? joinedText(pieces) : pieces.join(''),
+    hits: [
+      ...(as === 'spaced' ? spaced.hits : spaced.hits.map((hit) => moved(hit, first.starts, starts, true))),
+      ...more.map((hit) => moved(hit, second.starts, starts, false)),
+    ],
     stopped: spaced.stopped ?? close.stopped,
   };
 }

@@ -207,6 +207,13 @@ describe('plain text', () => {
     expect((await world.call('POST', '/v1/plain', { ...plain, body: 'a' })).text).toContain('response_uninspectable');
   });
 
+  test('text in other letters than UTF-8 is refused', async () => {
+    stream('text/plain; charset=utf-16le', [text]);
+    const answer = await world.call('POST', '/v1/plain', { ...plain, body: 'a' });
+    expect(answer.text).toContain('response_uninspectable');
+    expect(answer.text).not.toContain('4111');
+  });
+
   test('is nothing of a route that is not described', async () => {
     stream('text/plain', ['hello']);
     expect((await world.call('POST', '/v1/other', { ...plain, body: 'a' })).status).toBe(403);

@@ -267,6 +267,10 @@ describe('of a form that two servers could read differently', () => {
   ];
   it.each(types)('the type %j is refused', (one, why) => expect(refused(written(usual), one)).toBe(why));
 
+  it('a line that some readers end at another character is refused', () => {
+    expect(refused(written([file('file', 'a\u2028b.mp3', mp3)]))).toBe('invalid_request part');
+  });
+
   it('what clients write is taken', () => {
     expect(refused(written(usual), `Multipart/Form-Data;boundary="${boundary}"`)).toBe('taken');
     expect(refused(latin(body.slice(0, -2)))).toBe('taken'); // without the last line end (undici before 6.20, curl has it)
@@ -372,6 +376,17 @@ describe('the cost of a form', () => {
       const from = threadCpuMs();
       read(body);
       expect(threadCpuMs() - from).toBeLessThan(250);
+    }
+  });
+
+  it('is no more where a head is all blanks', () => {
+    const blanks = ' '.repeat(2_000);
+    const heads = [`Content-Type:${blanks}\u0001`, `Content-Type:${blanks}x${blanks.slice(100)}\u0001`.slice(0, 2_040)];
+    for (const head of heads) {
+      const body = written([{ head, content: 'x' }]);
+      const from = threadCpuMs();
+      expect(refused(body)).toBe('invalid_request part');
+      expect(threadCpuMs() - from).toBeLessThan(100);
     }
   });
 });

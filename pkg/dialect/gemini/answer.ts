@@ -44,6 +44,12 @@ const candidatesOf = (root: JsonNode): readonly JsonNode[] => {
 };
 const prefixOf = (candidate: JsonNode, at: number): string => `candidates[${candidate.get('index')?.number ?? at}].`;
 
+/** Two of one index are one to some clients and two to others. */
+function checkCandidates(root: JsonNode): void {
+  const all = candidatesOf(root);
+  if (new Set(all.map(prefixOf)).size < all.length) refuse('candidates');
+}
+
 /** What each text of a part is called. */
 function joined(root: JsonNode, names: Map<JsonNode, string>): void {
   candidatesOf(root).forEach((candidate, at) => {
@@ -98,6 +104,7 @@ const signs = ['candidates', 'promptFeedback', 'usageMetadata'];
 
 function checkGenerated(root: JsonNode): void {
   if (root.kind !== 'object') refuse('body');
+  checkCandidates(root);
   if (!isError(root) && !signs.some((name) => isThere(root.get(name)))) refuse('candidates');
 }
 
