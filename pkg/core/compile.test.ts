@@ -673,8 +673,8 @@ describe('what policies describe of services and routes', () => {
     const own = compile(clusterPolicy('base', spec), policy('team', told));
     expect([own.routes, own.grpcServices]).toEqual([[], []]);
     expect(own.notices.filter(({ message }) => message.startsWith('does not count: cluster/base'))).toMatchObject([
-      { policy: 'team', field: 'grpcServices[x.Y]', by: 'cluster/base' },
-      { policy: 'team', field: 'routes[/a]', by: 'cluster/base' },
+      { policy: 'team', field: 'grpcServices[x.Y]' },
+      { policy: 'team', field: 'routes[/a]' },
     ]);
     const both = compile(
       clusterPolicy('base', { ...spec, ...told }),

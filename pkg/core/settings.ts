@@ -180,7 +180,7 @@ function combineWhole<T>(
       const field = `${row.field}[${nameOf(value)}]`;
       if (judge !== undefined && !cluster) {
         const message = `does not count: ${judge.label} has rules of its own, so only a ClusterInferencePolicy may describe it here`;
-        combiner.notices.push({ policy: label, field, message, by: judge.label });
+        combiner.notices.push({ policy: label, field, message });
         continue;
       }
       const first = won.get(nameOf(value));

@@ -202,7 +202,10 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     try {
       const read = readLines(lines, at, options.isController ? 'controller' : 'sidecar');
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
-      for (const line of read.signatures) {
+      for (const [index, line] of read.signatures.entries()) {
+        // A millisecond each, and as many as a frame holds: others have their turns between two of them.
+        if (index > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+        if (closing !== undefined) return;
         const fault = await faultOf(line, name, read);
         if (fault === 'later') {
           observer.refused('signer');

@@ -1,8 +1,12 @@
 import { expect, test } from '@jest/globals';
+import { createPrivateKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { duplexPair } from 'node:stream';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { until } from '../../../test/support/wait.ts';
-import { silentLogger } from '../../base/index.ts';
+import { silentLogger, systemClock } from '../../base/index.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest } from '../../pki/index.ts';
+import { signPoint } from '../../record/index.ts';
 import { encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type { Addition } from '../store/index.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
@@ -12,7 +16,7 @@ import { createSidecarStream } from './sidecar-stream.ts';
 
 // Each batch is an entry of the log for ever: small ones have turns, and what has to wait is not lost.
 
-function stream(maySmall: () => boolean) {
+function stream(maySmall: () => boolean, judged: () => void = () => undefined) {
   const clock = fakeClock();
   const [socket, peer] = duplexPair();
   const added: Addition[] = [];
@@ -39,7 +43,12 @@ function stream(maySmall: () => boolean) {
     mayBegin: () => true,
     mayHole: () => true,
     maySmall,
-    signers: { judge: () => Promise.resolve('good') },
+    signers: {
+      judge: () => {
+        judged();
+        return Promise.resolve('good');
+      },
+    },
     keepEvidence: () => Promise.resolve(),
     onHello: () => Promise.resolve(),
     onClosed: () => undefined,
@@ -56,6 +65,14 @@ function stream(maySmall: () => boolean) {
     peer,
     /** First and last line of each entry. */
     entries: () => added.map(({ entry }) => (entry.type === 'block' ? `${entry.first}-${entry.last}` : entry.type)),
+    /** That many signatures, each over the line before it, in one batch. */
+    sign(count: number, key: KeyObject, certificate: string) {
+      const first = chain.point().sequence + 1;
+      const lines = Array.from({ length: count }, () =>
+        chain.lines([signPoint(chain.name, chain.point(), key, certificate)], clock.now()),
+      );
+      peer.write(encodeRecordFrame({ type: 'events', first, count }, Buffer.concat(lines)));
+    },
     send(id: number, ask?: string) {
       const first = chain.point().sequence + 1;
       const lines = chain.lines(sessionEvents({ id: sessionId(id), ...(ask !== undefined && { ask }) }), clock.now());
@@ -99,4 +116,50 @@ test('a stream that ends while a batch waits stores nothing more, and is done', 
   socket.destroy();
   await one.done;
   expect(entries()).toEqual(['1-3']);
+});
+
+test('of many signatures in one batch each has a turn of the event loop, and none is judged once the stream has ended', async () => {
+  const clock = systemClock;
+  const authority = createAuthority({
+    state: { current: await createAuthorityPair(clock), since: clock.now() },
+    clock,
+  });
+  const { key, csr } = createKeyRequest();
+  const cert = await authority.sign({
+    purpose: 'client',
+    csr,
+    uri: 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1',
+  });
+  let turn = 0;
+  let counting = true;
+  const count = (): void => {
+    turn++;
+    if (counting) setImmediate(count);
+  };
+  setImmediate(count);
+  const judgedAt: number[] = [];
+  const whole = stream(
+    () => true,
+    () => void judgedAt.push(turn),
+  );
+  whole.sign(20, createPrivateKey(key), cert);
+  await until(() => whole.entries().length === 1);
+  counting = false;
+  expect(judgedAt).toHaveLength(20);
+  expect(new Set(judgedAt).size).toBe(20);
+  whole.peer.destroy();
+
+  let judged = 0;
+  const ended = stream(
+    () => true,
+    () => {
+      if (++judged === 3) ended.one.end('shutdown');
+    },
+  );
+  ended.sign(20, createPrivateKey(key), cert);
+  await until(() => judged === 3);
+  await settled();
+  ended.socket.destroy();
+  await ended.one.done;
+  expect([judged, ended.entries()]).toEqual([3, []]);
 });
