@@ -199,7 +199,7 @@ test('of access that does not hold on all pods, list and show say so', async () 
 });
 
 test('watching prints a line for what there is, and ends', async () => {
-  const { code, out } = await sidegate('max', 'approvals', 'watch', '--for', '0.2');
+  const { code, out } = await sidegate('max', 'approvals', 'watch', '--for', '3');
   expect(code).toBe(0);
   expect(out).toMatch(/^\S+Z ml a-2 Pending 1\/1 ana Chat p\/risky$/m);
   expect(out.match(/ a-2 /g)).toHaveLength(1);
