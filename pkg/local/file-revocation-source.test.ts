@@ -63,7 +63,20 @@ test('a line revokes a subject or a token, from the next look on, until its end;
   // An editor empties the file before it writes it.
   writeFileSync(file, '');
   await source?.check();
-  expect([revoked(ana), revoked(bob)]).toEqual([true, true]);
+  expect([revoked(ana), revoked(bob), revoked({ issuer: 'https://idp', subject: 'cleo' })]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  await source?.check();
+  expect(revoked({ issuer: 'https://idp', subject: 'cleo' })).toBe(true); // it takes long
+  writeFileSync(file, '# nobody\n');
+  await source?.check();
+  expect([revoked(ana), revoked({ issuer: 'https://idp', subject: 'cleo' })]).toEqual([true, false]);
+  await source?.check();
+  expect(revoked(ana)).toBe(false);
+  writeFileSync(file, `${ofAna}\n${ofToken}\n`);
+  await source?.check();
   writeFileSync(file, `${ofAna}\n`);
   await source?.check();
   expect([revoked(ana), revoked(bob)]).toEqual([true, true]);

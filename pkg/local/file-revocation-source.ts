@@ -45,6 +45,8 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
   let looking: Promise<void> | undefined;
   let closed = false;
 
+  /** As they were read last, whatever has become of the file. */
+  let known: readonly Revocation[] = [];
   /** What the file is like that lacks lines of before, until it was seen so twice. */
   let shorter = '';
 
@@ -57,6 +59,9 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
       const { dev, ino, size, mtimeNs, ctimeNs, mode, uid } = await handle.stat({ bigint: true });
       const now = `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
       if (now === signature && revocations !== undefined) return undefined;
+      // Whoever writes it in place empties it first, for as long as that takes.
+      if (size === 0n && known.length > 0)
+        throw new Error('it is empty: write a remark (#) where nobody is revoked any more');
       if ((mode & 0o170000n) !== 0o100000n) throw new Error('it is no file');
       if (!isOurs(uid, mode)) throw new Error('others may write it (chmod go-w)');
       if (size > mostBytes) throw new Error('it is larger than 1 MiB');
@@ -69,12 +74,13 @@ export async function fileRevocationSource(options: FileRevocationOptions): Prom
         return [one];
       });
       const kept = new Set(found.map((one) => JSON.stringify(one)));
-      const gone = (revocations ?? []).filter((one) => !kept.has(JSON.stringify(one)));
+      const gone = known.filter((one) => !kept.has(JSON.stringify(one)));
       if (gone.length > 0 && shorter !== now) {
         shorter = now;
         return [...found, ...gone];
       }
       signature = now;
+      known = found;
       return found;
     } finally {
       await handle.close();

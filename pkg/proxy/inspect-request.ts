@@ -287,7 +287,10 @@ class Inspection {
     // Keys are the caller's words, too.
     const name = nameForRecord(views.record, views.cleanRecord, id);
     this.#place(hits, () => ({ id: name, text: kept, edits: hidden ? undefined : edits }));
-    if (more.elsewhere !== true) this.#heldTexts.push({ id: name, text: kept });
+    if (more.elsewhere === true) return;
+    // Two texts may be one with a space between them and without.
+    const last = this.#heldTexts.at(-1);
+    if (last?.id !== name || last.text !== kept) this.#heldTexts.push({ id: name, text: kept });
   }
 
   /** The same of targets and headers, in the readings in which it was found. */
@@ -322,7 +325,8 @@ class Inspection {
 
   async seams(view: RequestView): Promise<void> {
     const { views, turn } = this.#options;
-    for (const texts of neighbours(view)) {
+    for (const nodes of neighbours(view)) {
+      const texts = nodes.map((node) => node.text);
       for (const glue of glues) {
         // Hardly ever does anything live on from one text into the next, and that is told by a few characters.
         if (!(await this.#mayCross(texts, glue))) continue;
@@ -335,11 +339,39 @@ class Inspection {
           const all = [...hits, ...(disguised?.hits ?? [])];
           const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
           this.#judge(across, true);
+          const split = this.#withhold(view, nodes, seam, across, glue.length);
           if (across.some((hit) => this.#holds(hit)))
-            await this.#placeAside('texts that are read as one', seam.text, across, { elsewhere: true });
+            await this.#placeAside('texts that are read as one', seam.text, across, { elsewhere: !split });
         }
       }
     }
+  }
+
+  /**
+   * Parts of what nobody may see say it as well as the whole: the texts that hold them are withheld, from the record and from who approves.
+   *
+   * @returns whether any was
+   */
+  #withhold(view: RequestView, nodes: readonly JsonNode[], seam: Seam, across: readonly Hit[], glue: number): boolean {
+    const { record, sealed } = this.#options.views;
+    const hidden = across.filter(({ rule }) => record.spec.replace[rule] === 1);
+    if (hidden.length === 0) return false;
+    const touched = new Set<JsonNode | undefined>();
+    for (const [at, member] of seam.members.entries()) {
+      const from = at === 0 ? 0 : (seam.borders[at - 1] ?? 0) + glue;
+      const to = seam.borders[at] ?? seam.text.length;
+      if (hidden.some((hit) => hit.start < to && hit.end > from)) touched.add(nodes[member]);
+    }
+    for (const [at, { node }] of view.lanes.entries()) {
+      const kept = this.#record[at];
+      if (kept !== undefined && touched.has(node))
+        this.#record[at] = { id: kept.id, text: withheld, raw: sealed === undefined ? withheld : kept.raw };
+    }
+    if (view.loneValues.some(({ node, key }) => key && touched.has(node))) {
+      this.#keysText = withheld;
+      if (sealed === undefined) this.#keysRaw = withheld;
+    }
+    return true;
   }
 
   /** Whether there may be a finding with characters of two neighbours. False is certain. */
@@ -525,7 +557,7 @@ const nearTexts = 2;
  * Names, numbers and keys with the texts beside them, in the order in which the body has them: a template writes them into one
  * prompt. What stands on the top level is about the request, but for its unknown keys.
  */
-function* withValues(view: RequestView): Generator<readonly string[], void, void> {
+function* withValues(view: RequestView): Generator<readonly JsonNode[], void, void> {
   const values = view.loneValues.filter(
     ({ path, key }) => key || (path.length > 1 && !apiWords.has(String(path.at(-1)))),
   );
@@ -537,17 +569,17 @@ function* withValues(view: RequestView): Generator<readonly string[], void, void
   for (const [at, node] of nodes.entries()) {
     if (!alone.has(node)) continue;
     if (at - nearTexts > to + 1) {
-      if (to >= from) yield nodes.slice(from, to + 1).map((one) => one.text);
+      if (to >= from) yield nodes.slice(from, to + 1);
       from = Math.max(0, at - nearTexts);
     }
     to = at + nearTexts;
   }
-  yield nodes.slice(from, to + 1).map((one) => one.text);
+  yield nodes.slice(from, to + 1);
 }
 
 /** Texts that are read as one: all lanes, and names, numbers and keys with what is beside them. */
-function* neighbours(view: RequestView): Generator<readonly string[], void, void> {
-  if (view.lanes.length > 1) yield view.lanes.map((lane) => lane.node.text);
+function* neighbours(view: RequestView): Generator<readonly JsonNode[], void, void> {
+  if (view.lanes.length > 1) yield view.lanes.map((lane) => lane.node);
   yield* withValues(view);
 }
 
@@ -558,6 +590,8 @@ interface Seam {
   readonly text: string;
   /** Where one lane ends, in order; what joins it to the next follows. */
   readonly borders: readonly number[];
+  /** Of what stands between the borders, which of the texts it is. */
+  readonly members: readonly number[];
 }
 
 /**
@@ -568,29 +602,32 @@ interface Seam {
 function* seams(texts: readonly string[], glue: string, reach: number): Generator<Seam, void, void> {
   let pieces: string[] = [];
   let borders: number[] = [];
+  let members: number[] = [];
   let length = 0;
   const add = (piece: string): void => {
     pieces.push(piece);
     length += piece.length;
   };
-  for (const text of texts) {
+  for (const [at, text] of texts.entries()) {
     if (text === '') continue;
     if (length > 0) {
       borders.push(length);
       add(glue);
     }
+    members.push(at);
     if (text.length <= 2 * reach) {
       add(text);
       continue;
     }
     add(text.slice(0, reach));
-    if (borders.length > 0) yield { text: pieces.join(''), borders };
+    if (borders.length > 0) yield { text: pieces.join(''), borders, members };
     pieces = [];
     borders = [];
+    members = [at];
     length = 0;
     add(text.slice(-reach));
   }
-  if (borders.length > 0) yield { text: pieces.join(''), borders };
+  if (borders.length > 0) yield { text: pieces.join(''), borders, members };
 }
 
 /** A finding has characters on both sides of a border: of the first one behind its start, or of none. */

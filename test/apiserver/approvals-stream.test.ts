@@ -115,7 +115,7 @@ test('another policy than the one that asks is refused, and so is one that nobod
   expect((await approvals.get(namespace, before.name())).status?.phase).toBe('Approved');
 });
 
-test('1,000 at once from one sidecar are no break of the protocol', async () => {
+test('1,000 at once from one sidecar are no break of the protocol: 100 wait, and the others are told that they are too many', async () => {
   const one = await sidecar();
   const all = Array.from({ length: 300 }, () => held(one));
   const more = Array.from({ length: 700 }, () => held(one));

@@ -573,7 +573,7 @@ describe('limits', () => {
     expect(again.said('a0')).toBe(stream.said('a0') === 'too_many' ? 'too_many' : 'Pending');
   });
 
-  test('1,000 asks at once: each has its approval, and all are decided and spent', async () => {
+  test('1,000 asks at once: each has its approval, and those that are decided are spent', async () => {
     const snapshot = snapshotOf(askingPolicy(namespace, { required: 1 }));
     const replica = await world.replica();
     const stream = world.stream(replica, 'a', namespace, snapshot);

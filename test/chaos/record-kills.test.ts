@@ -73,5 +73,5 @@ test(
       expect(found.length - sent.length).toBeLessThanOrEqual(kills + 1);
     }
   },
-  120_000 + kills * 6_000,
+  300_000 + kills * 12_000,
 );

@@ -418,6 +418,45 @@ describe('what a guard finds by detectors', () => {
     expect(JSON.stringify(await world.record())).not.toMatch(/ghp_|4111/);
   });
 
+  test.each<[string, Record<string, unknown>]>([
+    [
+      'two messages',
+      {
+        messages: [
+          { role: 'user', content: 'my card is 4111 1111' },
+          { role: 'user', content: '1111 1111 thanks' },
+        ],
+      },
+    ],
+    [
+      'two parts of one',
+      {
+        messages: [
+          {
+            role: 'user',
+            content: [
+              { type: 'text', text: 'my card is 4111 1111 ' },
+              { type: 'text', text: '1111 1111 thanks' },
+            ],
+          },
+        ],
+      },
+    ],
+  ])('is told to nobody by halves, of %s', async (_what, body) => {
+    await start({ more });
+    const answer = ask({ model: 'llama-3-8b', ...body });
+    await waits();
+    const excerpt = desk.asks[0]?.excerpt ?? '';
+    expect(excerpt).toMatch(/texts that are read as one: my card is \[risky\] +thanks|my card is \[risky\] thanks/);
+    expect(excerpt).not.toMatch(/4111|1111/);
+    desk.decide('Approve');
+    expect((await answer).status).toBe(200);
+    // The model gets what was asked.
+    expect(world.model.seen[0]?.body).toContain('1111 1111 thanks');
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    expect(JSON.stringify(await world.record())).not.toMatch(/4111 1111|1111 1111/);
+  });
+
   test('another model whose name reads the same is another question', async () => {
     await start({ more });
     const answers = [card, '4012 8888 8888 1881'].map((model) => ask(chat('the same', { model })));

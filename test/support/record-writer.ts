@@ -26,7 +26,7 @@ const sender = record.sendBy(createIngestClientRemote(folder, Number(port)));
 if (mode === 'flush') {
   // While it waits to connect again nothing else keeps the process.
   setInterval(() => undefined, 1_000);
-  process.stdout.write((await sender.flush(60_000)) ? 'flushed\n' : 'not flushed\n');
+  process.stdout.write((await sender.flush(240_000)) ? 'flushed\n' : 'not flushed\n');
   process.exit(0);
 }
 if (mode === 'stop') {

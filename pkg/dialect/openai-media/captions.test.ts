@@ -31,7 +31,7 @@ describe('captions', () => {
     expect(read(srt)).toEqual({ cues: ['Hello\nthere.', 'Ana.'], notes: [], text: undefined });
     expect(read(vtt)).toEqual({
       cues: ['Hello', 'Ana.'],
-      notes: ['WEBVTT - a title', 'NOTE by ana', 'STYLE', '::cue { color: red }', 'first', ' align:start'],
+      notes: ['WEBVTT - a title', 'NOTE by ana', 'STYLE\n::cue { color: red }', 'first', ' align:start'],
       text: undefined,
     });
     expect(read(srt.replaceAll('\n', '\r\n')).cues).toEqual(['Hello\r\nthere.', 'Ana.']);

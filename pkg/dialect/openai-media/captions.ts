@@ -70,6 +70,13 @@ function blocksOf(lines: readonly Line[]): readonly (readonly Line[])[] {
 
 const noteOf = ({ start, end }: Line): Piece => ({ start, end, isCue: false });
 
+/** One text over its lines, as people read it. */
+const blockOf = (block: readonly Line[]): Piece => ({
+  start: block[0]?.start ?? 0,
+  end: block.at(-1)?.end ?? 0,
+  isCue: false,
+});
+
 /** What a cue says, and what stands around it. Undefined: it is no cue. */
 function cueOf(block: readonly Line[]): readonly Piece[] | undefined {
   const [head, next] = block;
@@ -103,7 +110,7 @@ function cuesOf(source: string): readonly Piece[] | undefined {
     if (cue !== undefined) cues++;
     else if (!isWebVtt || arrows(block) > 0) return undefined;
     // A comment, a style, a region, the header.
-    pieces.push(...(cue ?? block.map(noteOf)));
+    pieces.push(...(cue ?? [blockOf(block)]));
   }
   return cues === 0 ? undefined : pieces;
 }
