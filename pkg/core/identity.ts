@@ -13,7 +13,10 @@ export interface Identity {
   readonly issuer: string;
   /** `sub` of a token, the SPIFFE URI or the subject of a certificate. */
   readonly subject: string;
-  /** `sub` of the token where the policy names people by another claim: an issuer that takes somebody back knows them by it. */
+  /**
+   * `sub` of the token where the policy names people by another claim: an issuer that takes somebody back knows them by it. Of a SAML
+   * assertion whose subject is an attribute, the NameID.
+   */
   readonly sub?: string;
   readonly groups: readonly string[];
   readonly scopes: readonly string[];

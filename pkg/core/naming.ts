@@ -86,7 +86,7 @@ export interface Named {
   readonly issuer: string;
   /** As the policy names people. */
   readonly subject: string;
-  /** `sub` of their token, where the policy names people by another claim: that one may change, an address for one. */
+  /** As `Identity.sub`: the claim or attribute that names people may change, an address for one. */
   readonly sub?: string | undefined;
 }
 

@@ -3,6 +3,12 @@ import type { Claims } from './compact-token.ts';
 import { TokenFault } from './token-fault.ts';
 
 /**
+ * The NameID of the assertion, in tokens of Sidegate whose subject is an attribute: an attribute may change, an address for one, and the
+ * NameID says that it is the same person.
+ */
+export const nameIdClaim = 'saml_name_id';
+
+/**
  * Finds a claim by its path: names joined by dots, where a claim whose own name has dots (`https://example.com/groups`,
  * `cognito:groups.v2`) is tried before the path is split. Longer names win over shorter ones at each level.
  */

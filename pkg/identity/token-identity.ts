@@ -8,7 +8,10 @@ import { TokenFault } from './token-fault.ts';
 /** Who a token of an OIDC provider, or of Sidegate, speaks of. The token must be verified already. @throws TokenFault */
 export function oidcIdentity(
   provider: CompiledProvider,
-  spec: Pick<OidcSpec, 'issuer' | 'groupsClaim' | 'scopesClaim' | 'subjectClaim'>,
+  spec: Pick<OidcSpec, 'issuer' | 'groupsClaim' | 'scopesClaim' | 'subjectClaim'> & {
+    /** Claim by which the issuer knows people beside the subject; default `sub`, where that is not the subject. */
+    readonly knownBy?: string;
+  },
   claims: Claims,
   expiresAt: number,
 ): Identity {
@@ -17,7 +20,7 @@ export function oidcIdentity(
     provider: provider.id,
     issuer: spec.issuer,
     subject: nameOf(provenClaim(claims, spec.subjectClaim)),
-    ...subOf(claims, spec.subjectClaim),
+    ...subOf(claims, spec),
     groups: namesOf(claimAt(claims, spec.groupsClaim)),
     scopes: scopesOf(claims, spec.scopesClaim),
     expiresAt,
@@ -63,8 +66,12 @@ function refuseOverage(claims: Claims, groupsClaim: string): void {
   if (Object.hasOwn(elsewhere, groupsClaim)) throw new TokenFault('claims');
 }
 
-function subOf({ sub }: Claims, subjectClaim: string): { readonly sub?: string } {
-  return subjectClaim !== 'sub' && typeof sub === 'string' && isName(sub) ? { sub } : {};
+function subOf(
+  claims: Claims,
+  { subjectClaim, knownBy = 'sub' }: Pick<OidcSpec, 'subjectClaim'> & { readonly knownBy?: string },
+): { readonly sub?: string } {
+  const sub = claims[knownBy];
+  return subjectClaim !== knownBy && typeof sub === 'string' && isName(sub) ? { sub } : {};
 }
 
 /** What cannot be named cannot be revoked alone; its subject can. */

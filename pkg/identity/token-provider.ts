@@ -1,6 +1,7 @@
 import type { Logger } from '../base/index.ts';
 import type { CompiledProvider, Identity, SecretRef, SidegateSpec } from '../core/index.ts';
 import { sidegateAlgorithm, signatureAlgorithm, signatureAlgorithms } from './algorithms.ts';
+import { nameIdClaim } from './claims.ts';
 import type { Claims } from './compact-token.ts';
 import type { KeyFinder, KeySetHolder } from './key-set-pool.ts';
 import type { KeySourceSpec } from './key-source.ts';
@@ -99,7 +100,7 @@ function sidegateProvider(
     identityOf: (claims, expiresAt) =>
       oidcIdentity(
         provider,
-        { issuer, groupsClaim: 'groups', scopesClaim: undefined, subjectClaim: 'sub' },
+        { issuer, groupsClaim: 'groups', scopesClaim: undefined, subjectClaim: 'sub', knownBy: nameIdClaim },
         claims,
         expiresAt,
       ),

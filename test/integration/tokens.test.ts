@@ -15,8 +15,8 @@ import {
 } from '../../pkg/control/tokens/index.ts';
 import { assertionRates } from '../../pkg/control/tokens/token-service.ts';
 import type { GivenNote } from '../../pkg/control/record/index.ts';
-import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { IdentityResult, IdentityVerifier } from '../../pkg/core/index.ts';
+import { compileSnapshot, peopleWho, requesterOf, tokenVote, voteFault } from '../../pkg/core/index.ts';
+import type { Identity, IdentityResult, IdentityVerifier, Vote } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
 import { afterTokenKeyStep, createIdentityVerifier, signToken, tokenKeySet } from '../../pkg/identity/index.ts';
 import type { TokenKeyState } from '../../pkg/identity/index.ts';
@@ -52,7 +52,7 @@ const replica = (aheadMs = 0) => {
   const used = createUsedAssertions({ client: objects, clock, logger: silentLogger, namespace: 'sidegate-system' });
   const giver = createTokenGiver({
     used,
-    revocations: { revokes: ({ subject }) => subject === revoked },
+    revocations: { revokes: ({ subject, sub }) => revoked !== undefined && [subject, sub].includes(revoked) },
     keys: () => keys,
     url,
     audiences: new Map([
@@ -516,6 +516,76 @@ describe('a login by browser', () => {
     const { cookie, id } = begun();
     expect(await consumed(answered(id), cookie)).toBe('invalid_grant');
     expect(objects.objects.size).toBe(0);
+  });
+});
+
+describe('whom an attribute names, that they may change', () => {
+  let usual: SamlWorld;
+  beforeAll(async () => {
+    usual = world;
+    world = await startSamlWorld({ subjectAttribute: 'upn', claims: { email: 'upn' } });
+  });
+  afterAll(() => {
+    world.close();
+    world = usual;
+  });
+
+  const login = (upn: string, subject: string, words: AssertionWords = {}): string =>
+    assertion({
+      subject,
+      attributes: `<saml:Attribute Name="upn"><saml:AttributeValue>${upn}</saml:AttributeValue></saml:Attribute>`,
+      ...words,
+    });
+  const proven = async (token: string): Promise<Identity> => {
+    const result = await judged(token);
+    if (result.kind !== 'proven') throw new Error(result.kind);
+    return result.identity;
+  };
+  const who = async (...words: Parameters<typeof login>): Promise<Identity> =>
+    await proven(await exchanged(form(login(...words))));
+  const asked = (by: Identity, votes: readonly Vote[] = []) => ({
+    phase: 'Pending' as const,
+    votes,
+    expiresAt: 1,
+    asker: requesterOf(by),
+  });
+  const voteOf = (by: Identity): Vote =>
+    tokenVote(by, { token: 't', from: 'here', now: 0 }, { decision: 'Approve', comment: undefined });
+
+  test('is known by the NameID beside it: does not approve their own request, and counts once', async () => {
+    const ana = await who('ana@example.com', 'P-1');
+    expect(ana).toMatchObject({ subject: 'ana@example.com', sub: 'P-1', kubernetesUser: 'oidc:ana@example.com' });
+    const renamed = await who('ana.smith@example.com', 'P-1');
+    expect(voteFault(renamed, asked(ana), 0)).toBe('self_approval');
+    expect(peopleWho([voteOf(renamed)], requesterOf(ana))).toBe(0);
+    const bob = await who('bob@example.com', 'P-2');
+    expect(voteFault(bob, asked(ana), 0)).toBeUndefined();
+    expect(voteFault(renamed, asked(bob, [voteOf(ana)]), 0)).toBe('voted');
+    expect(peopleWho([voteOf(ana), voteOf(renamed)], requesterOf(bob))).toBe(1);
+    expect(peopleWho([voteOf(ana), voteOf(await who('cleo@example.com', 'P-3'))], requesterOf(bob))).toBe(2);
+  });
+
+  test('is given no token after their NameID was revoked', async () => {
+    revoked = 'P-1';
+    expect(await exchanged(form(login('ana.smith@example.com', 'P-1')))).toBe('invalid_grant');
+    expect(await exchanged(form(login('bob@example.com', 'P-2')))).toMatch(/^ey/);
+  });
+
+  test('is known by the attribute alone with a transient NameID, and by a token of a controller that told none', async () => {
+    const nameIdFormat = 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient';
+    expect(await who('ana@example.com', '_7f3a', { nameIdFormat })).not.toHaveProperty('sub');
+    if (keys === undefined) throw new Error('no keys');
+    const now = world.clock.now();
+    const content = { issuer: issuerOf(url, 'okta'), audience: 'inference', groups: [], claims: {}, id: 'x' };
+    const earlier = await signToken(keys.current, {
+      ...content,
+      subject: 'ana@example.com',
+      issuedAt: now,
+      expiresAt: now + 60_000,
+    });
+    const identity = await proven(earlier);
+    expect(identity).toMatchObject({ subject: 'ana@example.com', naming: 'assertion' });
+    expect(identity).not.toHaveProperty('sub');
   });
 });
 

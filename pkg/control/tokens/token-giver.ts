@@ -67,15 +67,26 @@ export function createTokenGiver(options: TokenGiverOptions): TokenGiver {
       const audience = wanted ?? allowed[0];
       if (audience === undefined || !allowed.includes(audience)) return exchangeFault('invalid_target');
       const issuer = issuerOf(url, person.idp);
-      if (revocations.revokes({ issuer, subject: person.subject })) return exchangeFault('invalid_grant');
+      const { subject, nameId, groups, claims } = person;
+      if (revocations.revokes({ issuer, subject, ...(nameId !== undefined && { sub: nameId }) }))
+        return exchangeFault('invalid_grant');
       const key = keys()?.current;
       if (key === undefined) return exchangeFault('temporarily_unavailable');
       const issuedAt = clock.now();
       const expiresAt = Math.min(issuedAt + lifeMs, person.sessionEnds ?? Number.POSITIVE_INFINITY);
       if (expiresAt - issuedAt < 1_000) return exchangeFault('invalid_grant');
-      const { subject, groups, claims } = person;
       const id = randomId();
-      const token = await signToken(key, { issuer, audience, subject, groups, claims, id, issuedAt, expiresAt });
+      const token = await signToken(key, {
+        issuer,
+        audience,
+        subject,
+        nameId,
+        groups,
+        claims,
+        id,
+        issuedAt,
+        expiresAt,
+      });
       if (token.length > maxTokenLength) {
         logger.warn('somebody has more groups than a token holds', { idp: person.idp, groups: groups.length });
         return exchangeFault('invalid_grant');

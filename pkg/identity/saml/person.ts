@@ -1,5 +1,6 @@
+import { nameIdClaim } from '../claims.ts';
 import type { Assertion } from './assertion.ts';
-import { defaultNameIdFormat, nameIdFormats } from './names.ts';
+import { defaultNameIdFormat, nameIdFormats, transientFormat } from './names.ts';
 import type { NameIdFormat } from './names.ts';
 import { SamlFault } from './saml-fault.ts';
 
@@ -20,13 +21,15 @@ export interface PersonMapping {
 
 export interface Person {
   readonly subject: string;
+  /** Where the subject is an attribute, the NameID, unless it is transient. */
+  readonly nameId?: string;
   readonly groups: readonly string[];
   readonly claims: Readonly<Record<string, string>>;
 }
 
 /** Claims that a token has by itself. */
 export const ownClaims: ReadonlySet<string> = new Set([
-  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'groups', 'cnf', 'scope', 'scp', 'act'],
+  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'groups', 'cnf', 'scope', 'scp', 'act', nameIdClaim],
   ...['email_verified', '_claim_names', '_claim_sources', '__proto__'],
 ]);
 
@@ -44,6 +47,14 @@ function subjectOf({ nameId, issuer }: Assertion, format: NameIdFormat, audience
   if (spQualifier !== undefined && spQualifier !== audience) throw new SamlFault('subject');
   if (qualifier !== undefined && qualifier !== issuer) throw new SamlFault('subject');
   return nameId.name;
+}
+
+/**
+ * By the bare name, of whatever kind and namespace: an identity provider that writes one name in two ways means one person. Two whose names
+ * are equal count as one, which refuses.
+ */
+function nameBeside({ nameId }: Assertion, { subjectAttribute }: PersonMapping): { readonly nameId?: string } {
+  return subjectAttribute === undefined || nameId.format === transientFormat ? {} : { nameId: nameId.name };
 }
 
 /** @param audience our entity id: an assertion may have other audiences, and the name that those know somebody by. @throws SamlFault subject, attributes */
@@ -66,5 +77,10 @@ export function personOf(assertion: Assertion, mapping: PersonMapping, audience:
     const value = one(attribute);
     if (value !== undefined) claims[claim] = value;
   }
-  return { subject, groups: [...new Set(groups)].filter((group) => group !== ''), claims };
+  return {
+    subject,
+    ...nameBeside(assertion, mapping),
+    groups: [...new Set(groups)].filter((group) => group !== ''),
+    claims,
+  };
 }
