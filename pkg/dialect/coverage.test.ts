@@ -1077,6 +1077,7 @@ const transcriptPiece = fc.record(
     word: fc.oneof({ weight: 4, arbitrary: fc.constant('hi') }, tree),
     speaker: fc.constant('Ana'),
     tokens: fc.oneof(fc.array(fc.nat(), { maxLength: 3 }), tree),
+    words: fc.oneof(fc.array(fc.record({ word: fc.constant('hi'), text: tree }), { maxLength: 3 }), tree),
     ZZpiece: tree,
   },
   { requiredKeys: [] },

@@ -45,6 +45,27 @@ const kinds: readonly Kind[] = [
   { types: ['image/webp'], extensions: ['webp'], matches: both(spells('RIFF'), spells('WEBP', 8)) },
   { types: ['image/avif'], extensions: ['avif'], matches: isAvif },
   {
+    types: ['image/heic', 'image/heif'],
+    extensions: ['heic', 'heif'],
+    matches: both(isBox, either(spells('heic', 8), spells('heix', 8), spells('mif1', 8))),
+  },
+  {
+    types: ['audio/aiff', 'audio/x-aiff'],
+    extensions: ['aiff', 'aif'],
+    matches: both(spells('FORM'), spells('AIFF', 8)),
+  },
+  {
+    types: ['video/avi', 'video/x-msvideo'],
+    extensions: ['avi'],
+    matches: both(spells('RIFF'), spells('AVI ', 8)),
+  },
+  { types: ['video/x-flv'], extensions: ['flv'], matches: spells('FLV\x01') },
+  {
+    types: ['video/wmv', 'video/x-ms-wmv'],
+    extensions: ['wmv'],
+    matches: spells('\x30\x26\xb2\x75\x8e\x66\xcf\x11'),
+  },
+  {
     types: ['audio/wav', 'audio/x-wav', 'audio/wave', 'audio/vnd.wave'],
     extensions: ['wav'],
     matches: both(spells('RIFF'), spells('WAVE', 8)),
@@ -61,7 +82,7 @@ const kinds: readonly Kind[] = [
     matches: spells('\x1a\x45\xdf\xa3'),
   },
   {
-    types: ['video/mp4', 'audio/mp4', 'audio/m4a', 'audio/x-m4a', 'video/quicktime'],
+    types: ['video/mp4', 'audio/mp4', 'audio/m4a', 'audio/x-m4a', 'video/quicktime', 'video/mov', 'video/3gpp'],
     extensions: ['mp4', 'm4a', 'mov'],
     matches: isBox,
   },
@@ -72,7 +93,7 @@ const kinds: readonly Kind[] = [
     matches: either(spells('ID3'), isMpegAudio),
   },
   {
-    types: ['video/mpeg'],
+    types: ['video/mpeg', 'video/mpg'],
     extensions: ['mpeg', 'mpg'],
     matches: either(spells('\x00\x00\x01\xba'), spells('\x00\x00\x01\xb3')),
   },
@@ -98,6 +119,15 @@ export const sniffedType = (head: Uint8Array): string | undefined => kindOf(head
 
 /** Whether a file that begins so may be called this. */
 export const isOfType = (head: Uint8Array, type: string): boolean => kindOf(head)?.types.includes(type) === true;
+
+/** Whether a file that begins so may be called this where no whole media type is said: `png`, `x-aac`. */
+export function isOfFormat(head: Uint8Array, format: string): boolean {
+  const kind = kindOf(head);
+  return kind?.extensions.includes(format) === true || kind?.types.some((type) => type.endsWith(`/${format}`)) === true;
+}
+
+/** Whether the first bytes of such files are known here. */
+export const isKnownType = (type: string): boolean => kinds.some(({ types }) => types.includes(type));
 
 /**
  * The media type of a file that somebody sent: as it was declared where its first bytes are of that type, and by these where nothing was.

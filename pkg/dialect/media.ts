@@ -1,16 +1,18 @@
 import type { JsonNode } from '../base/index.ts';
+import { headBytes, isOfFormat, isOfType } from './file-type.ts';
 import type { ShapePlace, ShapeReader } from './shape.ts';
 
 /**
  * Strings that hold bytes. Promise: a string is opaque only when it is base64 by its alphabet and what it decodes to does
- * not look like text; everything else is scanned as it stands. Limit: text inside of an image, a sound or a PDF is not read.
+ * not look like text, and, where a type is declared, begins as a file of that type does; everything else is scanned as it stands. Limits: text inside
+ * of an image, a sound or a PDF is not read, nor is UTF-16 where no type is declared.
  */
 
 /** Media shorter than this is scanned like any other value: a picture is larger, and a sentence would fit. */
 const smallUnits = 4_096;
 const base64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 const mediaUrl =
-  /^data:(?:(?:image|audio|video)\/[a-z0-9.-]{1,64}|application\/pdf)(?:;[a-z0-9=._-]{1,64}){0,4};base64,/i;
+  /^data:((?:image|audio|video)\/[a-z0-9.-]{1,64}|application\/pdf)(?:;[a-z0-9=._-]{1,64}){0,4};base64,/i;
 
 /** Bytes that print, tab and line ends. */
 function printable(bytes: Uint8Array): number {
@@ -20,9 +22,25 @@ function printable(bytes: Uint8Array): number {
   return count;
 }
 
-/** Three quarters printable: binary data has two fifths. */
-function looksLikeText(bytes: Uint8Array): boolean {
-  return bytes.length > 0 && printable(bytes) * 4 >= bytes.length * 3;
+/** Bytes of well-formed UTF-8 that is no control character, of any script. */
+function written(bytes: Buffer): number {
+  let count = printable(bytes);
+  for (const letter of bytes.toString('utf8')) {
+    const code = letter.codePointAt(0) ?? 0;
+    if (code >= 0x80 && code !== 0xfffd) count += code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return count;
+}
+
+/** Three quarters are letters of some script: of binary data, fewer than a half. */
+function looksLikeText(bytes: Buffer): boolean {
+  return bytes.length > 0 && written(bytes) * 4 >= bytes.length * 3;
+}
+
+/** Whether a file begins so. A byte order mark could be MPEG audio by its bits, and is a text in UTF-16. */
+function begins(data: string, as: (head: Uint8Array) => boolean): boolean {
+  const head = Buffer.from(data.slice(0, 16), 'base64').subarray(0, headBytes);
+  return as(head) && !(head[0] === 0xff && head[1] === 0xfe);
 }
 
 export function isMedia(data: string, sample: boolean): boolean {
@@ -41,15 +59,36 @@ export function mediaUrlValue(reader: ShapeReader, node: JsonNode, place: ShapeP
   const url = node.text;
   if (!/^data:/i.test(url)) reader.lone(node, place);
   else {
-    const head = mediaUrl.exec(url.slice(0, 512))?.[0];
-    const pdf = head !== undefined && /^data:application\/pdf/i.test(head);
-    if (head !== undefined && url.length > smallUnits && isMedia(url.slice(head.length), !pdf)) reader.hide(node);
+    const [head = '', declared = ''] = mediaUrl.exec(url.slice(0, 512)) ?? [];
+    const data = url.slice(head.length);
+    const type = declared.toLowerCase();
+    const pdf = type === 'application/pdf';
+    const right = pdf ? data.startsWith(pdfHead) : begins(data, (first) => isOfType(first, type));
+    if (head !== '' && url.length > smallUnits && right && isMedia(data, !pdf)) reader.hide(node);
     else reader.lane(node, place, 'text');
   }
   return true;
 }
 
-/** Bare base64 of sound. */
+/** Bare base64 of a file that is declared to be something: it must begin so. */
+const declaredBytes =
+  (as: (head: Uint8Array) => boolean) =>
+  (reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean => {
+    if (node.kind !== 'string') return false;
+    if (node.text.length > smallUnits && begins(node.text, as) && isMedia(node.text, true)) reader.hide(node);
+    else reader.lane(node, place, 'text');
+    return true;
+  };
+
+/** @param type lower case, without parameters */
+export const bytesOfType = (type: string): ReturnType<typeof declaredBytes> =>
+  declaredBytes((head) => isOfType(head, type));
+
+/** @param format the end of a file's name, or a media type without what stands before its slash */
+export const bytesOfFormat = (format: string): ReturnType<typeof declaredBytes> =>
+  declaredBytes((head) => isOfFormat(head, format));
+
+/** Bare base64 of media of which nothing is declared. */
 export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
   if (node.text.length > smallUnits && isMedia(node.text, true)) reader.hide(node);

@@ -147,7 +147,10 @@ describe('a generation', () => {
   });
 
   test('has its media and its grounding go through', async () => {
-    const data = Buffer.from(Array.from({ length: 6_000 }, (_, at) => (at * 7 + (at >> 3)) % 251)).toString('base64');
+    const data = Buffer.from([
+      ...Buffer.from('89504e470d0a1a0a00', 'hex'),
+      ...Array.from({ length: 6_000 }, (_, at) => (at * 7 + (at >> 3)) % 251),
+    ]).toString('base64');
     const groundingMetadata = {
       webSearchQueries: ['weather'],
       groundingChunks: [{ web: { uri: 'https://example.org/', title: 'Weather' } }],

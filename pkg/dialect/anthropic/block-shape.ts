@@ -1,5 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
-import { mediaBytes, mediaUrlValue, pdfBytes } from '../media.ts';
+import { isKnownType } from '../file-type.ts';
+import { bytesOfType, mediaUrlValue, pdfBytes } from '../media.ts';
 import { boolean, either, free, list, lone, named, number, object, text } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
@@ -52,7 +53,7 @@ const source: Shape = {
 function mediaOf(node: JsonNode): Shape | undefined {
   const type = node.get('media_type')?.string?.toLowerCase() ?? '';
   if (type === 'application/pdf') return pdfSource;
-  return /^(?:image|audio|video)\//.test(type) ? mediaSource : undefined;
+  return isKnownType(type) ? object(sourceFields({ read: bytesOfType(type) })) : undefined;
 }
 
 /** Text, blocks, or the one block of a server's tool. */
@@ -101,5 +102,4 @@ export const blockFields: Record<string, Shape> = {
 export const block: Shape = object(blockFields);
 
 const textSource = object(sourceFields(text));
-const mediaSource = object(sourceFields({ read: mediaBytes }));
 const pdfSource = object(sourceFields({ read: pdfBytes }));

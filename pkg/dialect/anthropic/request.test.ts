@@ -25,7 +25,10 @@ function refused(more: object, query = ''): string | undefined {
 }
 
 const lanes = (view: RequestView): unknown[] => view.lanes.map((lane) => `${spelled(view, lane.id)}=${lane.node.text}`);
-const picture = Buffer.from(Array.from({ length: 6_000 }, (_, at) => (at * 7919) % 251)).toString('base64');
+const picture = Buffer.from([
+  ...Buffer.from('89504e470d0a1a0a00', 'hex'),
+  ...Array.from({ length: 6_000 }, (_, at) => (at * 7919) % 251),
+]).toString('base64');
 
 describe('the text of a Messages request', () => {
   it('is read from the system prompt, every block and every tool', () => {

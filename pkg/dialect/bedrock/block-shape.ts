@@ -1,4 +1,4 @@
-import { mediaBytes, pdfBytes } from '../media.ts';
+import { bytesOfFormat, pdfBytes } from '../media.ts';
 import { refused } from '../refused-fields.ts';
 import { boolean, either, free, json, list, lone, named, object, text } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -19,8 +19,18 @@ const cited = object({
 });
 
 /** @param kept where the server keeps something: a caller may not send it there */
-const media = (kept: Shape): Shape =>
-  object({ format: lone, source: object({ bytes: { read: mediaBytes }, s3Location: kept }) });
+const media = (kept: Shape): Shape => {
+  const of = (bytes: Shape): Shape => object({ format: lone, source: object({ bytes, s3Location: kept }) });
+  return {
+    fields: of(text).fields as ReadonlyMap<string, Shape>,
+    read(reader, node, place) {
+      const format = node.kind === 'object' ? node.get('format')?.string : undefined;
+      if (format === undefined) return false;
+      reader.read(node, place.as(of({ read: bytesOfFormat(format) })));
+      return true;
+    },
+  };
+};
 
 const document = (bytes: Shape, kept: Shape): Shape =>
   object({

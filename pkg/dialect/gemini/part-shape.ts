@@ -1,5 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
-import { mediaBytes, pdfBytes } from '../media.ts';
+import { isKnownType } from '../file-type.ts';
+import { bytesOfType, mediaBytes, pdfBytes } from '../media.ts';
 import { refused } from '../refused-fields.ts';
 import { boolean, free, list, lone, named, number, object, text } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -8,7 +9,7 @@ import { bothNames, some } from './spellings.ts';
 /** Parts of a content, the same in requests and answers (ai.google.dev/api/caching#Part). A field that is not here is unknown: its strings are lanes by their path. */
 
 const blobFields = (data: Shape): Record<string, Shape> => bothNames({ mimeType: lone, displayName: lone, data });
-const picture = object(blobFields({ read: mediaBytes }));
+const samples = object(blobFields({ read: mediaBytes }));
 const pdf = object(blobFields({ read: pdfBytes }));
 const other = object(blobFields(text));
 
@@ -19,7 +20,7 @@ const typeOf = (node: JsonNode): string =>
 function mediaOf(node: JsonNode): Shape | undefined {
   const type = typeOf(node);
   if (type === 'application/pdf') return pdf;
-  return /^(?:image|audio|video)\//.test(type) ? picture : undefined;
+  return isKnownType(type) ? object(blobFields({ read: bytesOfType(type) })) : undefined;
 }
 
 /** In a request, text in base64 is one that the model reads and no guard does. */
@@ -33,10 +34,13 @@ const sentBlob: Shape = {
   },
 };
 
+/** Speech without a head, as servers make it. */
+const isSamples = (type: string): boolean => type === 'audio/l16' || type === 'audio/pcm';
+
 const saidBlob: Shape = {
   fields: other.fields as ReadonlyMap<string, Shape>,
   read(reader, node, place) {
-    const media = node.kind === 'object' ? mediaOf(node) : undefined;
+    const media = node.kind === 'object' ? (isSamples(typeOf(node)) ? samples : mediaOf(node)) : undefined;
     if (media === undefined) return false;
     reader.read(node, place.as(media));
     return true;

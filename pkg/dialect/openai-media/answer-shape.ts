@@ -1,6 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { headBytes, sniffedType } from '../file-type.ts';
 import { isMedia, soundBytes } from '../media.ts';
+import { refused } from '../refused-fields.ts';
 import { error, usage } from '../openai/answer-shape.ts';
 import { readTokenEntries } from '../openai/logprobs.ts';
 import { either, free, list, lone, named, number, object, text } from '../shape.ts';
@@ -52,6 +53,16 @@ const tokens: Shape = {
   },
 };
 
+/** @param id what they are joined as: they tell the text once more. */
+const words = (id: string): Shape =>
+  list(
+    object({
+      word: piece(id),
+      text: piece(`${id}.text`),
+      ...named(['start', 'end', 'probability', 'score', 't_dtw'], number),
+    }),
+  );
+
 const segment = object({
   id: either(number, lone),
   ...named('seek start end temperature avg_logprob compression_ratio no_speech_prob'.split(' '), number),
@@ -59,6 +70,7 @@ const segment = object({
   speaker: lone,
   text: piece('segments'),
   tokens,
+  words: words('segments.words'),
 });
 
 const logprobs: Shape = { items: free, read: readTokenEntries };
@@ -93,7 +105,7 @@ export const transcript = object({
   languages: list(either(lone, object({ code: lone }))),
   duration,
   segments: list(segment),
-  words: list(object({ word: piece('words'), ...named(['start', 'end', 'probability'], number) })),
+  words: words('words'),
   notes: list(text),
   logprobs,
 });
@@ -120,9 +132,10 @@ export const pictures = object({
 /** Of what answers with sound: what it says where it has none. */
 export const failure = object(envelope);
 
-/** Events by their type. */
+/** Events by their type. They tell a text, not its words: nothing joins those over events. */
 export const transcriptEvent = object({
   ...envelope,
+  ...named(['segments', 'words'], refused),
   ...named(['delta', 'text'], text),
   segment_id: lone,
   obfuscation: lone,

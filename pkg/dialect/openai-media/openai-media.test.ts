@@ -148,8 +148,8 @@ describe('an answer', () => {
     const view = answer('/v1/audio/transcriptions', {
       text: 'a b',
       segments: [
-        { id: 0, text: ' a', tokens: [1] },
-        { id: 's1', text: ' b', speaker: 'Ana', type: 'transcript.text.segment' },
+        { id: 0, text: ' a', tokens: [1], words: [{ word: ' a', start: 0, t_dtw: -1 }] },
+        { id: 's1', text: ' b', speaker: 'Ana', type: 'transcript.text.segment', words: [{ word: ' b' }] },
       ],
       words: [{ word: 'a', start: 0 }, { word: 'b' }],
       logprobs: [{ token: 'a', logprob: -1, bytes: [97] }],
@@ -159,6 +159,7 @@ describe('an answer', () => {
     expect(lanes(view)).toEqual(['text=a b', '{}=c']);
     expect(view.joined?.map(({ id, nodes }) => [id, ...nodes.map((node) => node.text)])).toEqual([
       ['segments', ' a', ' b'],
+      ['segments.words', ' a', ' b'],
       ['words', 'a', 'b'],
     ]);
     expect(view.integerArrays.length).toBe(1);
@@ -207,6 +208,10 @@ describe('a stream', () => {
     expect(done.ends.map(({ prefix }) => prefix)).toContain('delta');
     const chunk = { object: 'transcription.chunk', choices: [{ index: 0, delta: { content: 'a' } }] };
     expect(lanes(frameOf(view, chunk))).toEqual(['choices[0].delta.content=a']);
+    for (const field of ['words', 'segments'])
+      expect(() =>
+        frameOf(view, { type: 'transcript.text.done', text: 'a', [field]: [{ words: [{ word: 'a' }] }] }),
+      ).toThrow(expect.objectContaining(unreadable(`done.${field}`)));
     for (const type of ['transcript.text.segment', 'speech.audio.delta', 'other'])
       expect(() => frameOf(view, { type, text: 'a' })).toThrow(expect.objectContaining(unreadable('type')));
   });
