@@ -101,16 +101,17 @@ describe('a definition that is served', () => {
     async (name) => {
       const fields = fieldsOf(name);
       expect(fields.length).toBeGreaterThan(30);
-      for (const field of fields) {
+      const lost = async (field: (typeof fields)[number]): Promise<void> => {
         const { status, message } = await without(name, field);
         expect({ field, status, message }).toEqual({
           field,
           status: 422,
           message: expect.stringMatching(/\[definition\] .* would lose fields of v1alpha1.*crds\.enabled=false/),
         });
-      }
+      };
+      for (let at = 0; at < fields.length; at += 8) await Promise.all(fields.slice(at, at + 8).map(lost));
     },
-    120_000,
+    300_000,
   );
 
   test('cannot cease to serve a version', async () => {

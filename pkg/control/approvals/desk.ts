@@ -226,8 +226,8 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     if (key === undefined || session === undefined) return refuse(waiter, 'unavailable');
     if (snapshot === undefined || termsOf(snapshot).terms !== waiter.terms) return refuse(waiter, 'policy_changed');
     const got = await patiently(waiter, () => writer.use(key, { pod: pod.uid, session }));
-    // Still open: the clocks do not agree whether it is over, and nobody would be answered.
-    if (got === undefined || isOpen(got)) return refuse(waiter, 'unavailable');
+    // Approved and not spent: the clocks do not agree whether it is over, and nobody would be answered.
+    if (got === undefined || got.phase === 'Approved') return refuse(waiter, 'unavailable');
     tellState(waiter, got, clock, true);
   };
 
