@@ -24,7 +24,8 @@ export async function sidegateCommand(args: readonly string[], more: Partial<Com
     login: noLogin,
     publicRoots: [],
     now: () => Date.now(),
-    sleep: () => Promise.resolve(),
+    // Never long, and never without a turn of the event loop.
+    sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, Math.min(ms, 20))),
     folder: noFolder,
     openCluster,
     ask: () => Promise.reject(new Error('nobody is there')),
