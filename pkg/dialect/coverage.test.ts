@@ -1078,6 +1078,7 @@ const transcriptPiece = fc.record(
     speaker: fc.constant('Ana'),
     tokens: fc.oneof(fc.array(fc.nat(), { maxLength: 3 }), tree),
     words: fc.oneof(fc.array(fc.record({ word: fc.constant('hi'), text: tree }), { maxLength: 3 }), tree),
+    chars: fc.oneof(fc.array(fc.record({ char: tree }), { maxLength: 3 }), tree),
     ZZpiece: tree,
   },
   { requiredKeys: [] },

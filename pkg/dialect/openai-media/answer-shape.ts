@@ -71,6 +71,8 @@ const segment = object({
   text: piece('segments'),
   tokens,
   words: words('segments.words'),
+  // WhisperX's.
+  chars: list(object({ char: piece('segments.chars'), ...named(['start', 'end', 'score'], number) })),
 });
 
 const logprobs: Shape = { items: free, read: readTokenEntries };
@@ -106,6 +108,7 @@ export const transcript = object({
   duration,
   segments: list(segment),
   words: words('words'),
+  word_segments: words('word_segments'), // WhisperX's
   notes: list(text),
   logprobs,
 });
@@ -135,7 +138,7 @@ export const failure = object(envelope);
 /** Events by their type. They tell a text, not its words: nothing joins those over events. */
 export const transcriptEvent = object({
   ...envelope,
-  ...named(['segments', 'words'], refused),
+  ...named(['segments', 'words', 'word_segments'], refused),
   ...named(['delta', 'text'], text),
   segment_id: lone,
   obfuscation: lone,

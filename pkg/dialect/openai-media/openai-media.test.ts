@@ -150,17 +150,21 @@ describe('an answer', () => {
       segments: [
         { id: 0, text: ' a', tokens: [1], words: [{ word: ' a', start: 0, t_dtw: -1 }] },
         { id: 's1', text: ' b', speaker: 'Ana', type: 'transcript.text.segment', words: [{ word: ' b' }] },
+        { text: ' c', chars: [{ char: ' ' }, { char: 'c', score: 0.9 }] },
       ],
       words: [{ word: 'a', start: 0 }, { word: 'b' }],
+      word_segments: [{ word: 'a', score: 0.9 }, { word: 'b' }],
       logprobs: [{ token: 'a', logprob: -1, bytes: [97] }],
       usage: { type: 'tokens', input_tokens: 3, output_tokens: 4, total_tokens: 7 },
       ZZ: 'c',
     });
     expect(lanes(view)).toEqual(['text=a b', '{}=c']);
     expect(view.joined?.map(({ id, nodes }) => [id, ...nodes.map((node) => node.text)])).toEqual([
-      ['segments', ' a', ' b'],
+      ['segments', ' a', ' b', ' c'],
       ['segments.words', ' a', ' b'],
+      ['segments.chars', ' ', 'c'],
       ['words', 'a', 'b'],
+      ['word_segments', 'a', 'b'],
     ]);
     expect(view.integerArrays.length).toBe(1);
     expect(view.tokenLanes.map(({ id }) => id)).toEqual(['logprobs']);
@@ -208,7 +212,7 @@ describe('a stream', () => {
     expect(done.ends.map(({ prefix }) => prefix)).toContain('delta');
     const chunk = { object: 'transcription.chunk', choices: [{ index: 0, delta: { content: 'a' } }] };
     expect(lanes(frameOf(view, chunk))).toEqual(['choices[0].delta.content=a']);
-    for (const field of ['words', 'segments'])
+    for (const field of ['words', 'segments', 'word_segments'])
       expect(() =>
         frameOf(view, { type: 'transcript.text.done', text: 'a', [field]: [{ words: [{ word: 'a' }] }] }),
       ).toThrow(expect.objectContaining(unreadable(`done.${field}`)));
