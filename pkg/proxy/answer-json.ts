@@ -9,6 +9,7 @@ import { fileText } from './file-record.ts';
 import { maskJoined } from './joined-text.ts';
 import type { JoinedText } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
+import { EndsByPrefix } from './lane-ends.ts';
 import { joinLanes } from './joined-lanes.ts';
 import type { LaneText } from './joined-lanes.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -167,9 +168,10 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     record.push(...look.record);
     textBytes += look.textBytes;
   };
+  const ends = new EndsByPrefix(answer.ends);
   for (const { id, kind, nodes } of joinLanes(answer.lanes)) {
     const [node] = nodes;
-    const end = endOf(answer, id, options.stops);
+    const end = endOf(ends, id, options.stops);
     take(
       nodes.length > 1 || node === undefined
         ? await lookAtPieces({ id, kind, nodes }, 'close', end, options)
@@ -179,9 +181,9 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   if (hasMore(answer)) {
     record.push(...(await filesOf(answer.files ?? [], options)));
     for (const { id, nodes } of answer.joined ?? [])
-      take(await lookAtPieces({ id, kind: 'text', nodes }, 'spaced', endOf(answer, id, options.stops), options));
+      take(await lookAtPieces({ id, kind: 'text', nodes }, 'spaced', endOf(ends, id, options.stops), options));
   }
-  if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
+  if (!views.act.idle) edits.push(...tokenEdits(answer, ends, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));
   const all = outermost(edits);
   return {
@@ -266,13 +268,18 @@ async function parseAnswer(text: string, turn: () => Promise<void>): Promise<Jso
   }
 }
 
-function endOf(answer: AnswerView, lane: string, stops: boolean): LaneEnd {
-  const end = answer.ends.find((one) => lane.startsWith(one.prefix))?.end;
+function endOf(ends: EndsByPrefix, lane: string, stops: boolean): LaneEnd {
+  const end = ends.of(lane);
   // A natural finish may be the caller's own `stop` string, put where it cuts a value short.
   return end === 'complete' && stops ? 'cut' : (end ?? 'complete');
 }
 
-function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptions): JsonEdit[] {
+function tokenEdits(
+  answer: AnswerView,
+  ends: EndsByPrefix,
+  source: string,
+  options: JsonAnswerOptions,
+): JsonEdit[] {
   const lanes = new Map<string, AnswerLane>();
   const open = (id: string): AnswerLane => {
     let lane = lanes.get(id);
@@ -283,7 +290,7 @@ function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptio
     return lane;
   };
   const pieces: TokenPiece[] = answer.tokenLanes.map((one) => pushTokens(one, open));
-  for (const lane of lanes.values()) lane.end(endOf(answer, lane.id, options.stops));
+  for (const lane of lanes.values()) lane.end(endOf(ends, lane.id, options.stops));
   // A rule that ends the answer has ended it through the text that these tokens spell; here its tokens just do not leave.
   return pieces.flatMap((piece) => [...renderTokens(piece, source, { force: true, exact: options.views.guarded })]);
 }
