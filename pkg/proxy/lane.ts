@@ -39,7 +39,14 @@ export class AnswerLane {
     this.#record = record;
   }
 
+  /** It has text, and no white space at its end. */
+  get endsInWord(): boolean {
+    return this.#last !== '' && !/\s/.test(this.#last);
+  }
+  #last = '';
+
   push(text: string): void {
+    if (text !== '') this.#last = text.charAt(text.length - 1);
     this.#caller.push(text);
     this.#record?.push(text);
     this.#sealed?.push(text);
