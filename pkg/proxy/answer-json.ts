@@ -288,7 +288,7 @@ function tokenEdits(answer: AnswerView, ends: EndsByPrefix, source: string, opti
   const open = (id: string): AnswerLane => {
     let lane = lanes.get(id);
     if (lane === undefined) {
-      lane = new AnswerLane(id, 'text', options.views, false);
+      lane = new AnswerLane(id, 'text', options.views, { waitForRecord: false });
       lanes.set(id, lane);
     }
     return lane;
