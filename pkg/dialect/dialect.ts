@@ -49,6 +49,11 @@ export interface SocketRoute {
   model(query: string): string | undefined;
   /** Of the subprotocols that a caller offers those that the model may be offered. */
   protocols(offered: readonly string[]): readonly string[];
+  /**
+   * Nothing says that a text of the model's is whole, and its caller may wait for it before it asks on: what is held of it is given out, as at a cut, once
+   * the model is silent.
+   */
+  readonly endless: boolean;
 }
 
 /** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */

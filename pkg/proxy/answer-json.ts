@@ -277,7 +277,7 @@ function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptio
   const open = (id: string): AnswerLane => {
     let lane = lanes.get(id);
     if (lane === undefined) {
-      lane = new AnswerLane(id, 'text', options.views, false);
+      lane = new AnswerLane(id, 'text', options.views, { waitForRecord: false });
       lanes.set(id, lane);
     }
     return lane;

@@ -27,7 +27,8 @@ import { ValueReader } from './values.ts';
 /**
  * The guarantee on streams (docs/security.md): what was sent of a lane is at all times a prefix of what masking the whole
  * text would give, whatever comes next, and at a complete end it equals that. Every frame is parsed, every lane of it is
- * read, and a frame that cannot be read ends the stream. Time alone never releases held text.
+ * read, and a frame that cannot be read ends the stream. Time alone never releases held text, but where nothing says that a text is whole and both
+ * sides may wait for each other (`settle`): there the model's silence ends what is held as a cut does.
  *
  * This class is pure of sockets and clocks: bytes of the model in, text for the caller and for the record out.
  */
@@ -94,7 +95,9 @@ export class StreamAnswer {
     this.#queue = new FrameQueue(options.views.guarded);
     this.#values = new ValueReader(options.views);
     this.#keys = new StrangeKeys(options.views, mostKeys);
+    this.#settles = options.route.socket?.endless === true && !options.observes;
   }
+  readonly #settles: boolean;
 
   get frames(): number {
     return this.#frames;
@@ -118,7 +121,28 @@ export class StreamAnswer {
 
   /** What of the model's frames is kept, about: in bytes of one that is not whole, in characters of the others. */
   get kept(): number {
-    return this.#splitter.pendingBytes + this.#queue.units;
+    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits;
+  }
+  /** Ends of texts that are kept to be read again. */
+  #tailUnits = 0;
+
+  /** Something is held until more comes. */
+  get waits(): boolean {
+    return this.#queue.waits;
+  }
+
+  /**
+   * The model is silent, and its caller may wait for what is held: all of that leaves, as it would at a cut, and what follows is read together with it.
+   *
+   * @throws RefusedError, StoppedError
+   */
+  settle(): void {
+    this.#closeRun();
+    const lanes = new Set([...this.#queue.lanes(), ...this.#queue.unfinished()]);
+    for (const lane of lanes) lane.settle();
+    for (const lane of lanes) this.#check(lane);
+    this.#flush();
+    this.#queue.flushRest([...lanes], this.#output);
   }
 
   /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
@@ -280,7 +304,7 @@ export class StreamAnswer {
     this.#runText = '';
     if (text === '') return;
     this.#bytes += Buffer.byteLength(text);
-    lane.push(text);
+    this.#pushText(lane, text);
     this.#check(lane);
   }
 
@@ -343,15 +367,22 @@ export class StreamAnswer {
 
   /** Feeds a piece of text into its lane. */
   #piece({ id, kind, node, whole }: Lane): Piece {
-    const lane = whole !== undefined ? this.#newLane(id, kind, true) : this.#openLane(id, kind);
+    const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
     const text = node.text;
     if (text !== '') {
       this.#mustBeOpen(lane);
-      lane.push(text);
+      this.#pushText(lane, text);
       this.#bytes += Buffer.byteLength(text);
     }
     if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
     return { lane, to: lane.received, node };
+  }
+
+  #pushText(lane: AnswerLane, text: string): void {
+    if (!this.#settles) return lane.push(text);
+    const before = lane.keptUnits;
+    lane.push(text);
+    this.#tailUnits += lane.keptUnits - before;
   }
 
   /** Also a lane that had no text before its choice finished has ended with it. @throws RefusedError upstream_protocol */
@@ -384,19 +415,23 @@ export class StreamAnswer {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = this.#newLane(id, kind, recorded);
+    const lane = this.#newLane(id, kind, recorded, this.#settles);
     this.#lanes.set(id, lane);
     return lane;
   }
 
-  #newLane(id: string, kind: LaneKind, recorded: boolean): AnswerLane {
-    return new AnswerLane(id, kind, this.#options.views, !this.#options.observes, recorded);
+  #newLane(id: string, kind: LaneKind, recorded: boolean, settles: boolean): AnswerLane {
+    return new AnswerLane(id, kind, this.#options.views, { waitForRecord: !this.#options.observes, recorded, settles });
   }
 
   #finish(prefix: string, end: 'complete' | 'cut', gone: boolean): void {
     this.#end(prefix, end);
     if (gone) {
-      for (const id of this.#lanes.keys()) if (id.startsWith(prefix)) this.#lanes.delete(id);
+      for (const [id, lane] of this.#lanes) {
+        if (!id.startsWith(prefix)) continue;
+        this.#tailUnits -= lane.keptUnits;
+        this.#lanes.delete(id);
+      }
       return;
     }
     if (this.#finishes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });

@@ -323,11 +323,48 @@ export class Answer implements LiveRequest {
       this.#maskMs += clock.monotonic() - from;
       this.#measureHeld(stream);
     }
-    if (!this.#beside) return this.#flush();
+    if (!this.#beside) {
+      this.#flush();
+      if (this.#endless && stream.waits) this.#settleLater(clock.monotonic());
+      return;
+    }
     this.#recordBeside();
     session.firstTextAt ??= clock.monotonic();
     this.#pass(chunk);
   }
+
+  /** Nothing of it says that a text is whole: see {@link SocketRoute}. */
+  get #endless(): boolean {
+    return this.#options.route.socket?.endless === true;
+  }
+
+  #settleLater(now: number): void {
+    this.#heardAt = now;
+    this.#quiet ??= this.#options.clock.after(quietMs, this.#settleNow);
+  }
+  /** When something of the model's came last of which some is held. */
+  #heardAt = 0;
+  #quiet: Timer | undefined;
+
+  readonly #settleNow = (): void => {
+    const stream = this.#stream;
+    this.#quiet = undefined;
+    if (this.#over || this.#raw || stream === undefined || !stream.waits) return;
+    const left = this.#heardAt + quietMs - this.#options.clock.monotonic();
+    if (left > 0) {
+      this.#quiet = this.#options.clock.after(left, this.#settleNow);
+      return;
+    }
+    this.#guard(() => {
+      try {
+        stream.settle();
+      } catch (error) {
+        this.#flush(); // what was decided before may leave
+        throw error;
+      }
+      this.#flush();
+    });
+  };
 
   /** The bytes leave as they came: what was read of them is for the record alone. */
   #recordBeside(): void {
@@ -812,6 +849,7 @@ export class Answer implements LiveRequest {
     const { live, metrics } = this.#options;
     this.#call?.abort();
     this.#deadline?.cancel();
+    this.#quiet?.cancel();
     if (!this.#leaving) live.remove(this);
     this.#recount(); // what has yet to leave counts until the exchange is over
     this.#chunks.length = 0;
@@ -857,6 +895,9 @@ const limitCodes: ReadonlySet<ReasonCode> = new Set([
 
 /** Headers in which a model server tells how long an answer took it, and how many tokens. */
 const tellsOfWork = /ratelimit|processing-ms/;
+
+/** How long a model is silent before what is held of an endless stream leaves as at a cut: longer than most models take between two pieces of a text. */
+const quietMs = 1_000;
 
 /** What each stream may keep without that it counts: 16 KiB, as its connection does. */
 const ordinaryKept = 16 * 1_024;

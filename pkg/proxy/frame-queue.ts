@@ -61,6 +61,16 @@ export class FrameQueue {
     return this.#frames.length;
   }
 
+  /** Some frame waits, or the rest of one that left before all of it was decided. */
+  get waits(): boolean {
+    return this.#frames.length > 0 || this.#templates.size > 0;
+  }
+
+  /** Lanes of frames that left before all text of these was decided. */
+  unfinished(): Iterable<AnswerLane> {
+    return this.#templates.keys();
+  }
+
   /** Characters of frames that are kept: of those that wait, and of those in whose form the rest of a lane will leave. */
   get units(): number {
     let units = this.#units;
@@ -150,7 +160,7 @@ export class FrameQueue {
     for (const one of bytes) output.bytes(one);
   }
 
-  /** Gives out the text of ended lanes that waits for a frame which will not come, behind the frames that may leave now. */
+  /** Gives out the text of lanes, which have ended or are all decided, that waits for a frame which may not come, behind the frames that may leave now. */
   flushRest(ended: readonly AnswerLane[], output: StreamOutput): void {
     const rest: AnswerLane[] = [];
     for (const lane of ended) {

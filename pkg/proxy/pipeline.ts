@@ -1218,7 +1218,7 @@ class GovernedRequest {
       this.#body = message;
       this.#added = false;
       await this.readBody();
-      if (this.#model !== model) throw new RefusedError('invalid_request', { detail: 'model_name' });
+      if (this.#model !== model) this.#refuseModel('model_name');
       this.authorise();
       this.#chargeBefore();
       await this.admit();
@@ -1250,8 +1250,7 @@ class GovernedRequest {
       this.#body = message.bytes;
       this.#added = false;
       if (!message.binary) await this.readBody();
-      if (this.#view?.model !== undefined && this.#view.model !== model)
-        throw new RefusedError('invalid_request', { detail: 'model' });
+      if (this.#view?.model !== undefined && this.#view.model !== model) this.#refuseModel('model');
       this.#nameModel(model);
       this.authorise();
       if (message.binary) this.#letPass([{ type: binaryType, bytes: message.bytes.length }]);
@@ -1268,6 +1267,16 @@ class GovernedRequest {
       await call.write(bytesOf(body), message.binary, frames);
       this.letGo();
     }
+  }
+
+  /**
+   * A further message names another model than the one that its connection was opened for. Where policies only observe, that is recorded.
+   *
+   * @throws RefusedError invalid_request
+   */
+  #refuseModel(detail: string): void {
+    if (this.#need(this.#runtime).snapshot.enforcing) throw new RefusedError('invalid_request', { detail });
+    this.#session.observe([{ reason: 'invalid_request', rule: 'default' }]);
   }
 
   /** What is said about why is text, too. */

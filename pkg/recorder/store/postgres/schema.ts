@@ -177,7 +177,14 @@ const steps: readonly string[] = [
   -- The latest time that lines of a chain say, since their clock last began anew. NULL: not known.
   ALTER TABLE chain ADD COLUMN newest bigint;
   `,
+  `
+  -- Under another name: recorders that seal some entries alone, and do not look at the version in their turns, fail in them.
+  ALTER TABLE log RENAME COLUMN root TO sealed_root;
+  `,
 ];
+
+/** Of a store that has been through all steps. */
+export const schemaVersion = steps.length;
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */
 const stepMs = 3_600_000;
@@ -194,6 +201,8 @@ export async function migrate({ transaction }: Database, schema: string): Promis
     const version = await versionOf(run, schema);
     if (version > steps.length)
       throw new StoreError('not_a_store', 'the store was written by a newer version of the recorder');
+    // A turn of another recorder has come to its end, or finds another version at it (log.ts).
+    if (version > 0 && version < steps.length) await run('LOCK TABLE log IN ACCESS EXCLUSIVE MODE');
     for (const step of steps.slice(version)) await run(step);
     await run('UPDATE store SET version = $1', [steps.length]);
   }, stepMs);
