@@ -187,7 +187,7 @@ export class StreamAnswer {
   }
 
   #frame(frame: StreamFrame): void {
-    const { data, file } = frame;
+    const { data, file, message } = frame;
     if (file !== undefined) return this.#file(frame, file);
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
     if (data === undefined) {
@@ -195,19 +195,19 @@ export class StreamAnswer {
       return this.#push({ frame: silence, data: '', pieces: [], tokens: [], edits: [], drop: false });
     }
     this.#frames += 1;
-    if (this.#failed && this.#followsError(frame.event, data)) return;
+    if (this.#failed && this.#followsError(frame, data)) return;
     if (this.#done && !this.#mayFollow(data)) {
       this.#closeRun();
       this.#flush(); // what was decided before may leave
       throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
     }
-    const same = this.#shape.match(frame.event, data);
+    const same = message === undefined ? this.#shape.match(frame.event, data) : undefined;
     if (same !== undefined) return this.#repeat(frame, data, same);
     this.#closeRun();
     const { dialect } = this.#options.route;
     const marker = dialect.endMarker(data);
     if (marker) this.#marked = true;
-    const root = marker ? undefined : parseFrame(data);
+    const root = marker ? undefined : rootOf(frame, data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
     if (view.files !== undefined) for (const one of view.files) this.#letPass(one);
     if (view.usage !== undefined) this.#count(view.usage);
@@ -259,10 +259,10 @@ export class StreamAnswer {
   #marked = false;
 
   /** What servers send behind their error, as behind any answer: an end marker, and before it usage. Neither leaves: the answer is not whole. */
-  #followsError(event: string | undefined, data: string): boolean {
+  #followsError(frame: StreamFrame, data: string): boolean {
     const { dialect } = this.#options.route;
     if (dialect.endMarker(data)) return true;
-    const view = dialect.frame(this.#options.route, event, data, parseFrame(data));
+    const view = dialect.frame(this.#options.route, frame.event, data, rootOf(frame, data));
     if (view.kind !== 'usage' && view.kind !== 'done') return false;
     if (view.usage !== undefined) this.#count(view.usage);
     return true;
@@ -342,7 +342,8 @@ export class StreamAnswer {
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, root, view);
+    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0)
+      this.#shape.keep(frame.event, data, root, view);
     else this.#shape.forget();
     const keys = this.#keys.take(view.loneValues);
     if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
@@ -508,6 +509,8 @@ export class StreamAnswer {
     this.#end('', 'cut');
   }
 }
+
+const rootOf = ({ message }: StreamFrame, data: string): JsonNode => message?.root ?? parseFrame(data);
 
 function parseFrame(data: string): JsonNode {
   try {

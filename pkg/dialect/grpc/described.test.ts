@@ -8,11 +8,12 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { taleBytes, tales } from '../../../test/support/grpc-stories.ts';
-import { parseJson } from '../../base/index.ts';
+import { ByteChain } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
 import { RefusedError, serviceFaults } from '../../core/index.ts';
 import type { MethodSpec, Operation } from '../../core/index.ts';
 import { describedServices, recogniseRpc } from '../index.ts';
-import type { AnswerView, RequestView, Route, StreamFrame } from '../index.ts';
+import type { AnswerView, Projected, RequestView, Route, StreamFrame } from '../index.ts';
 import { framed } from './framing.ts';
 import { trailerFrame } from './trailers.ts';
 
@@ -42,15 +43,20 @@ function routeOf(name: string, request: Said, response: Said, more: Partial<Meth
 }
 
 function asked(route: Route, value: object): RequestView {
-  const projected = route.rpc?.request(taleBytes('Ask', value));
+  const projected = route.rpc?.request(ByteChain.of(taleBytes('Ask', value)));
   if (projected === undefined) throw new Error('not described');
-  return route.dialect.request(route, parseJson(projected.text));
+  return route.dialect.request(route, projected.root);
 }
 
 function answered(route: Route, value: object): AnswerView {
-  const projected = route.rpc?.answer(taleBytes('Piece', value));
+  const projected = route.rpc?.answer(ByteChain.of(taleBytes('Piece', value)));
   if (projected === undefined) throw new Error('not described');
-  return route.dialect.answer(route, parseJson(projected.text), 200);
+  return route.dialect.answer(route, projected.root, 200);
+}
+
+function rootOf(projected: Projected | undefined): JsonNode {
+  if (projected === undefined) throw new Error('not described');
+  return projected.root;
 }
 
 const lanes = (view: RequestView | AnswerView): unknown => view.lanes.map(({ id, node }) => [id, node.text]);
@@ -136,18 +142,18 @@ test.each([
     );
   const part = (number: number, value: string): Buffer =>
     Buffer.concat([Buffer.from([number * 8 + 2, value.length]), Buffer.from(value)]);
-  const of = (number: number): Buffer => Buffer.concat([part(5, part(2, 'FP32').toString()), part(number, 'a secret')]);
+  const of = (number: number): ByteChain => ByteChain.of(part(5, part(2, 'FP32').toString()), part(number, 'a secret'));
   const shut = named(['t.datatype']);
-  const request = parseJson(shut.rpc?.request(of(asks)).text ?? '');
-  const answer = parseJson(shut.rpc?.answer(of(answers)).text ?? '');
+  const request = rootOf(shut.rpc?.request(of(asks)));
+  const answer = rootOf(shut.rpc?.answer(of(answers)));
   expect(refusal(() => shut.dialect.request(shut, request))).toEqual(['invalid_request', expect.anything()]);
   expect(refusal(() => shut.dialect.answer(shut, answer, 200))).toEqual(['response_uninspectable', expect.anything()]);
   const open = named(['t.datatype'], ['body']);
   expect(lanes(open.dialect.request(open, request))).toEqual([['body[0]', 'a secret']]);
   expect(pieces(open.dialect.answer(open, answer, 200))).toEqual([['body', ['a secret']]]);
   // What is no UTF-8 is no text, in whatever list.
-  const bytes = Buffer.from([asks * 8 + 2, 1, 0xff]);
-  const unread = parseJson(open.rpc?.request(bytes).text ?? '');
+  const bytes = ByteChain.of(Buffer.from([asks * 8 + 2, 1, 0xff]));
+  const unread = rootOf(open.rpc?.request(bytes));
   expect(open.dialect.request(open, unread).tokenInput).toBe(true);
 });
 
@@ -255,6 +261,8 @@ describe('a stream', () => {
     const splitter = route.streams[0]?.splitter();
     return chunks.flatMap((chunk) => [...(splitter?.push(chunk) ?? [])]);
   };
+  const bytesOfFrames = (found: readonly StreamFrame[]): Buffer =>
+    ByteChain.concat(found.map(({ message }) => message?.bytes ?? ByteChain.of())).bytes();
   const bytesOf = (values: readonly object[]): Buffer =>
     Buffer.concat([...values.map((value) => framed(taleBytes('Piece', value))), trailerFrame({ 'grpc-status': '0' })]);
 
@@ -267,10 +275,8 @@ describe('a stream', () => {
         let at = 0;
         const chunks = [...sizes.map((size) => bytes.subarray(at, (at += size))), bytes.subarray(at)];
         const found = frames(route, chunks);
-        expect(Buffer.from(found.map(({ raw }) => raw).join(''), 'latin1').equals(bytes)).toBe(true);
-        const views = found
-          .slice(0, -1)
-          .map(({ data }) => route.dialect.frame(route, undefined, data ?? '', parseJson(data ?? '')));
+        expect(bytesOfFrames(found).equals(bytes)).toBe(true);
+        const views = found.slice(0, -1).map(({ message }) => route.dialect.frame(route, undefined, '', message?.root));
         expect(views.flatMap((view) => view.lanes.map(({ node }) => node.text)).join('')).toBe(pieces.join(''));
         for (const { lanes: some } of views)
           for (const lane of some) expect([lane.id, lane.whole]).toEqual(['piece', undefined]);
@@ -282,14 +288,14 @@ describe('a stream', () => {
   test('of texts that are each message’s own has them whole', () => {
     const route = routeOf('Talk', {}, { texts: ['piece'], messages: 'Separate' });
     const [frame] = frames(route, [bytesOf([{ piece: 'a' }])]);
-    const view = route.dialect.frame(route, undefined, frame?.data ?? '', parseJson(frame?.data ?? ''));
+    const view = route.dialect.frame(route, undefined, '', frame?.message?.root);
     expect(view.lanes.map(({ whole }) => whole)).toEqual(['cut']);
   });
 
   test('tells token ids one by one no more than in one message', () => {
     const route = routeOf('Tell', {}, { texts: ['piece'] });
     const found = frames(route, [bytesOf(Array.from({ length: 8 }, (_, at) => ({ numbers: [at + 1] })))]);
-    const unread = found.slice(0, -1).map(({ data }) => data?.includes('[0,0,0,0,0,0,0,0]'));
+    const unread = found.slice(0, -1).map(({ message }) => message?.root.get('numbers')?.numberCount === 8);
     expect(unread).toEqual([false, false, false, false, false, false, false, true]);
   });
 });
