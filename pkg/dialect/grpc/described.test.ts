@@ -310,8 +310,8 @@ describe('elements of a list on the way to a text', () => {
     const said = { texts: ['turn.replies.content'], values: ['turn.replies.role'] };
     const route = routeOf(name, {}, { ...said, ...(elements !== undefined && { elements }) });
     const value = { turn: { replies: some } };
-    const text = route.rpc?.answer(taleBytes('Piece', value)).text ?? '';
-    const view = route.dialect.frame(route, undefined, text, parseJson(text));
+    const root = rootOf(route.rpc?.answer(ByteChain.of(taleBytes('Piece', value))));
+    const view = route.dialect.frame(route, undefined, '', root);
     const byId = new Map<string, string>();
     for (const { id, node } of view.lanes) byId.set(id, (byId.get(id) ?? '') + node.text);
     return [
