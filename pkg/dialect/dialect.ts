@@ -70,6 +70,8 @@ export interface Lane {
   readonly path?: readonly (string | number)[];
   /** In a stream, a text of its own, which ends so with its frame: clients do not join it with another of this id. */
   readonly whole?: 'complete' | 'cut';
+  /** In a stream, all of the text so far: what came of it before stands at its beginning. */
+  readonly grows?: true;
   /** In a stream, it may begin a new text as well as go on with the one before, since something else stands between: white space makes both the same. */
   readonly apart?: true;
 }

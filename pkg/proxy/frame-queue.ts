@@ -24,6 +24,8 @@ export interface Piece {
   readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
   /** In the lane a line's end stands before it. */
   readonly apart?: true;
+  /** The frame says all of the lane so far, up to `to`. */
+  readonly grows?: true;
 }
 
 export interface WaitingFrame {
@@ -76,6 +78,7 @@ export class FrameQueue {
   /** Characters of frames that are kept: of those that wait, and of those in whose form the rest of a lane will leave. */
   get units(): number {
     let units = this.#units;
+    for (const left of this.#left.values()) units += left.length;
     if (this.#templates.size === 0) return units;
     for (const { frame } of new Set(this.#templates.values())) units += sizeOf(frame);
     return units;
@@ -184,6 +187,15 @@ export class FrameQueue {
     return this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane));
   }
 
+  /** What has left of lanes of which each frame says all so far. */
+  readonly #left = new Map<AnswerLane, string>();
+
+  #grown(lane: AnswerLane, more: string): string {
+    const left = (this.#left.get(lane) ?? '') + more;
+    this.#left.set(lane, left);
+    return left;
+  }
+
   /** At a `stop` finding: gives out the head frames with what stands before the finding, then nothing more. */
   flushUpToStop(stopped: AnswerLane, output: StreamOutput): void {
     for (;;) {
@@ -203,8 +215,9 @@ export class FrameQueue {
     let edits: JsonEdit[] | undefined;
     for (const piece of pieces) {
       const { lane, node } = piece;
-      const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
-      recordOf(lane, text, output);
+      const taken = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
+      recordOf(lane, taken, output);
+      const text = piece.grows === true ? this.#grown(lane, taken) : taken;
       // Where nothing is hidden, nothing is changed either.
       const same = text === node.text || (piece.apart === true && !this.#exact && text === `\n${node.text}`);
       if (!same) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
@@ -238,7 +251,7 @@ function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
   if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
   if (waiting.tokens.length > 0 || waiting.edits.length > 0) return undefined;
   const [piece] = waiting.pieces;
-  return piece?.apart === true ? undefined : piece;
+  return piece?.apart === true || piece?.grows === true ? undefined : piece;
 }
 
 function decided(waiting: WaitingFrame): boolean {
