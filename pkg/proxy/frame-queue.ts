@@ -106,6 +106,7 @@ export class FrameQueue {
     this.#frames.length = 0;
     this.#units = 0;
     this.#templates.clear();
+    this.#left.clear();
   }
 
   /** Gives out all frames that may leave now. */
@@ -178,13 +179,32 @@ export class FrameQueue {
     for (const lane of rest) {
       const template = this.#templates.get(lane);
       this.#templates.delete(lane);
-      if (template !== undefined) renderRest(template, lane, output);
+      if (template !== undefined) this.#renderRest(template, lane, output);
     }
   }
 
   /** A frame of this lane waits. */
   #waits(lane: AnswerLane): boolean {
     return this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane));
+  }
+
+  /** The template with one lane's rest in it; its other texts were sent before, and are empty now or as they were. */
+  #renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
+    const rest = lane.take(lane.decided);
+    // A frame may have several pieces of one text: its rest is said once.
+    const into = template.pieces.findLast((piece) => piece.lane === lane);
+    const edits = template.pieces.map((piece) => {
+      const more = piece === into ? rest : '';
+      const text = piece.grows === true ? this.#grown(piece.lane, more) : more;
+      return { start: piece.node.start, end: piece.node.end, text: JSON.stringify(text) };
+    });
+    const tokens = template.tokens.map((one) => ({
+      start: one.node.start,
+      end: one.node.end,
+      text: one.shape === 'entries' ? '[]' : 'null',
+    }));
+    recordOf(lane, rest, output);
+    leave(template.frame, template.data, [...template.edits, ...edits, ...tokens], output);
   }
 
   /** What has left of lanes of which each frame says all so far. */
@@ -257,23 +277,4 @@ function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
 function decided(waiting: WaitingFrame): boolean {
   for (const piece of waiting.pieces) if (piece.lane.decided < piece.to) return false;
   return waiting.tokens.length === 0 || waiting.tokens.every(tokensDecided);
-}
-
-/** The template with one lane's rest in it; its other texts were sent before and are empty now. */
-function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
-  const rest = lane.take(lane.decided);
-  // A frame may have several pieces of one text: its rest is said once.
-  const into = template.pieces.findLast((piece) => piece.lane === lane);
-  const edits = template.pieces.map((piece) => ({
-    start: piece.node.start,
-    end: piece.node.end,
-    text: JSON.stringify(piece === into ? rest : ''),
-  }));
-  const tokens = template.tokens.map((one) => ({
-    start: one.node.start,
-    end: one.node.end,
-    text: one.shape === 'entries' ? '[]' : 'null',
-  }));
-  recordOf(lane, rest, output);
-  leave(template.frame, template.data, [...template.edits, ...edits, ...tokens], output);
 }
