@@ -3,7 +3,7 @@ import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView, Lane, LaneEnds, Usage } from '../dialect.ts';
 import { endMarker } from '../openai/answer.ts';
 import { Place } from '../place.ts';
-import { Reader } from '../reader.ts';
+import { Reader, maxIndex } from '../reader.ts';
 import { list } from '../shape.ts';
 import { event, generation, page, sglangAnswer, sglangEvent } from './answer-shape.ts';
 import type { TgiRoute } from './routes.ts';
@@ -146,8 +146,11 @@ const done: FrameView = {
   usage: undefined,
 };
 
-/** Highest number of an answer that a stream of several may give. */
-const mostAnswers = 4_095;
+/** Of several answers which it is. */
+function indexOf(root: JsonNode): number {
+  const index = root.get('index')?.number ?? 0;
+  return Number.isInteger(index) && index >= 0 && index <= maxIndex ? index : refuse('index');
+}
 
 /**
  * An event of SGLang's own stream: all of the text so far, of one of several answers by its `index`.
@@ -161,10 +164,8 @@ export function readGrowing(data: string, root: JsonNode | undefined): FrameView
   reader.read(root, growing);
   const failed = isError(root);
   if (!failed && root.get('text')?.kind !== 'string') refuse('text');
-  const index = root.get('index')?.number ?? 0;
-  if (!Number.isInteger(index) || index < 0 || index > mostAnswers) refuse('index');
   const finished = (root.get('meta_info')?.get('finish_reason')?.kind ?? 'null') !== 'null';
-  const prefix = `[${index}].`;
+  const prefix = `[${indexOf(root)}].`;
   const lanes = reader.lanes.map((lane): Lane => {
     const { id, grows } = lane;
     return grows === true ? { ...lane, id: prefix + id } : { ...lane, id: prefix + id, whole: 'cut' };
