@@ -37,6 +37,8 @@ export interface Route {
   readonly document?: DocumentBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
+  /** Lower case. By these headers a caller asks for what its body does not say, and they do not go on: a request that has one is refused. Absent: none. */
+  readonly refusedHeaders?: readonly string[];
   /** A policy describes it: whether its requests' bodies are JSON or text. */
   readonly described?: 'JSON' | 'Text';
   /** It is a WebSocket, and read message by message: the route is this connection's own, since what came before counts. */
