@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sayOnEveryApi } from '../support/every-api.ts';
 import { elements, saying, startGrpcModel, textsOf } from '../support/grpc-model.ts';
 import type { GrpcModel, Message } from '../support/grpc-model.ts';
-import { findPythonClients, runPythonClient } from '../support/python-clients.ts';
+import { findPython, runPythonClient } from '../support/python-environments.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 
@@ -27,8 +27,7 @@ test('each of them has one version, and comes from a registry', () => {
     expect(packages.filter((line) => line.startsWith(`${name}==`))).toHaveLength(1);
 });
 
-const [python] = [findPythonClients()].filter((one) => one !== undefined);
-describe.each(python === undefined ? [] : [python])('of %s', (interpreter) => {
+const throughTheSidecar = (interpreter: string): void => {
   let world: World;
   let rpc: GrpcModel;
   /** Prompts that were answered with 503 once. */
@@ -219,4 +218,7 @@ describe.each(python === undefined ? [] : [python])('of %s', (interpreter) => {
     },
     patience,
   );
-});
+};
+
+const python = findPython('clients');
+if (python !== undefined) describe('through the sidecar', () => throughTheSidecar(python));
