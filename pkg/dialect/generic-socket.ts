@@ -42,7 +42,7 @@ function socketRoute(operation: Operation, dialect: Dialect): Route {
     model: undefined,
     generates: false,
     streams: [socketMessages],
-    socket: { model: () => undefined, protocols: (offered) => offered.filter(isProtocol) },
+    socket: { model: () => undefined, protocols: (offered) => offered.filter(isProtocol), endless: true },
   };
 }
 

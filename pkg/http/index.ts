@@ -28,7 +28,7 @@ export type { AcceptOptions, UpgradeRequest } from './upgrade.ts';
 export { createWebSocketUpstream } from './websocket/upstream.ts';
 export type { WebSocketUpstream } from './websocket/upstream.ts';
 export { offeredProtocols } from './websocket/handshake.ts';
-export type { WebSocketFault } from './websocket/frame-reader.ts';
+export { WebSocketFault } from './websocket/frame-reader.ts';
 export type { WebSocket, WebSocketWatch } from './websocket/web-socket.ts';
 export { createHttp2Upstream } from './http2-upstream.ts';
 export type { ProxyAddress } from './client/tunnel.ts';

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { certificateFacts } from './certificate-facts.ts';
 import type { CertificateFacts } from './certificate-facts.ts';
+import { knownLeaf } from './known-leaf.ts';
+import type { KnownLeaf } from './known-leaf.ts';
 import { PkiError } from './pki-error.ts';
 
 const usages = { client: '1.3.6.1.5.5.7.3.2', server: '1.3.6.1.5.5.7.3.1' } as const;
@@ -33,25 +34,21 @@ export function readBundle(pem: string): readonly X509Certificate[] {
  * Whether a leaf was issued directly by one of these authorities, for this purpose and no other, and counts now. Judged
  * here and not taken from the handshake, so that a resumed session and an authority that was dropped are judged too.
  *
- * @throws PkiError certificate_untrusted
+ * @throws PkiError certificate_untrusted; certificate_invalid: it cannot be read
  */
 export function checkLeaf(
-  leaf: X509Certificate,
+  leaf: X509Certificate | KnownLeaf,
   authorities: readonly X509Certificate[],
   purpose: keyof typeof usages,
   now: number,
 ): CertificateFacts {
-  const facts = certificateFacts(leaf.raw);
+  const known = leaf instanceof X509Certificate ? knownLeaf(leaf.raw) : leaf;
+  const { facts, purposes } = known;
   if (facts.isAuthority) throw untrusted('it is an authority');
   if (now < facts.notBefore || now >= facts.notAfter) throw untrusted('its time is not now');
-  const granted = leaf.keyUsage as readonly string[] | undefined;
-  if (granted?.length !== 1 || granted[0] !== usages[purpose]) throw untrusted(`it is not for a ${purpose}`);
+  if (purposes.length !== 1 || purposes[0] !== usages[purpose]) throw untrusted(`it is not for a ${purpose}`);
   const issuer = authorities.find(
-    (one) =>
-      leaf.checkIssued(one) &&
-      leaf.verify(one.publicKey) &&
-      now >= one.validFromDate.getTime() &&
-      now < one.validToDate.getTime(),
+    (one) => now >= one.validFromDate.getTime() && now < one.validToDate.getTime() && known.isIssuedBy(one),
   );
   if (issuer === undefined) throw untrusted('no authority that counts has issued it');
   return facts;

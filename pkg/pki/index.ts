@@ -5,6 +5,8 @@ export type { AuthorityPair, AuthorityState, AuthorityStep, RotationTiming } fro
 export { certificateFacts } from './certificate-facts.ts';
 export type { CertificateFacts } from './certificate-facts.ts';
 export { checkLeaf, readBundle } from './check-leaf.ts';
+export { createLeafReader } from './known-leaf.ts';
+export type { KnownLeaf, LeafReader } from './known-leaf.ts';
 export { checkPair } from './check-pair.ts';
 export { PkiError } from './pki-error.ts';
 export type { PkiErrorCode } from './pki-error.ts';

@@ -5,6 +5,7 @@ import type {
   FilePart,
   FrameSplitter,
   FrameView,
+  JoinedLane,
   Lane,
   RepeatedText,
   Route,
@@ -12,9 +13,11 @@ import type {
   StreamFraming,
   Usage,
 } from '../dialect/index.ts';
-import type { Hit, LaneKind } from '../detect/index.ts';
+import type { Hit, LaneKind, View } from '../detect/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
 import { FileDigest } from './file-record.ts';
+import { maskJoinedNow } from './joined-text.ts';
+import type { JoinedText } from './joined-text.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
 import { AnswerLane } from './lane.ts';
@@ -27,7 +30,8 @@ import { ValueReader } from './values.ts';
 /**
  * The guarantee on streams (docs/security.md): what was sent of a lane is at all times a prefix of what masking the whole
  * text would give, whatever comes next, and at a complete end it equals that. Every frame is parsed, every lane of it is
- * read, and a frame that cannot be read ends the stream. Time alone never releases held text.
+ * read, and a frame that cannot be read ends the stream. Time alone never releases held text, but where nothing says that a text is whole and both
+ * sides may wait for each other (`settle`): there the model's silence ends what is held as a cut does.
  *
  * This class is pure of sockets and clocks: bytes of the model in, text for the caller and for the record out.
  */
@@ -94,7 +98,9 @@ export class StreamAnswer {
     this.#queue = new FrameQueue(options.views.guarded);
     this.#values = new ValueReader(options.views);
     this.#keys = new StrangeKeys(options.views, mostKeys);
+    this.#settles = options.route.socket?.endless === true && !options.observes;
   }
+  readonly #settles: boolean;
 
   get frames(): number {
     return this.#frames;
@@ -118,7 +124,28 @@ export class StreamAnswer {
 
   /** What of the model's frames is kept, about: in bytes of one that is not whole, in characters of the others. */
   get kept(): number {
-    return this.#splitter.pendingBytes + this.#queue.units;
+    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits;
+  }
+  /** Ends of texts that are kept to be read again. */
+  #tailUnits = 0;
+
+  /** Something is held until more comes. */
+  get waits(): boolean {
+    return this.#queue.waits;
+  }
+
+  /**
+   * The model is silent, and its caller may wait for what is held: all of that leaves, as it would at a cut, and what follows is read together with it.
+   *
+   * @throws RefusedError, StoppedError
+   */
+  settle(): void {
+    this.#closeRun();
+    const lanes = new Set([...this.#queue.lanes(), ...this.#queue.unfinished()]);
+    for (const lane of lanes) lane.settle();
+    for (const lane of lanes) this.#check(lane);
+    this.#flush();
+    this.#queue.flushRest([...lanes], this.#output);
   }
 
   /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
@@ -160,7 +187,7 @@ export class StreamAnswer {
   }
 
   #frame(frame: StreamFrame): void {
-    const { data, file } = frame;
+    const { data, file, message } = frame;
     if (file !== undefined) return this.#file(frame, file);
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
     if (data === undefined) {
@@ -168,19 +195,19 @@ export class StreamAnswer {
       return this.#push({ frame: silence, data: '', pieces: [], tokens: [], edits: [], drop: false });
     }
     this.#frames += 1;
-    if (this.#failed && this.#followsError(frame.event, data)) return;
+    if (this.#failed && this.#followsError(frame, data)) return;
     if (this.#done && !this.#mayFollow(data)) {
       this.#closeRun();
       this.#flush(); // what was decided before may leave
       throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
     }
-    const same = this.#shape.match(frame.event, data);
+    const same = message === undefined ? this.#shape.match(frame.event, data) : undefined;
     if (same !== undefined) return this.#repeat(frame, data, same);
     this.#closeRun();
     const { dialect } = this.#options.route;
     const marker = dialect.endMarker(data);
     if (marker) this.#marked = true;
-    const root = marker ? undefined : parseFrame(data);
+    const root = marker ? undefined : rootOf(frame, data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
     if (view.files !== undefined) for (const one of view.files) this.#letPass(one);
     if (view.usage !== undefined) this.#count(view.usage);
@@ -232,10 +259,10 @@ export class StreamAnswer {
   #marked = false;
 
   /** What servers send behind their error, as behind any answer: an end marker, and before it usage. Neither leaves: the answer is not whole. */
-  #followsError(event: string | undefined, data: string): boolean {
+  #followsError(frame: StreamFrame, data: string): boolean {
     const { dialect } = this.#options.route;
     if (dialect.endMarker(data)) return true;
-    const view = dialect.frame(this.#options.route, event, data, parseFrame(data));
+    const view = dialect.frame(this.#options.route, frame.event, data, rootOf(frame, data));
     if (view.kind !== 'usage' && view.kind !== 'done') return false;
     if (view.usage !== undefined) this.#count(view.usage);
     return true;
@@ -280,12 +307,11 @@ export class StreamAnswer {
     this.#runText = '';
     if (text === '') return;
     this.#bytes += Buffer.byteLength(text);
-    lane.push(text);
+    this.#pushText(lane, text);
     this.#check(lane);
   }
 
   #dataFrame(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): void {
-    const { views, onHits, dropUsage } = this.#options;
     // After an error nothing more of the answer is owed: what was decided leaves, what is held is dropped, and the error itself goes out inspected.
     const failed = view.kind === 'error';
     if (failed) {
@@ -294,27 +320,41 @@ export class StreamAnswer {
     }
     // The error's own text is whole; that of lanes which it breaks off is not.
     const begun = failed ? new Set(this.#lanes.values()) : noLanes;
-    const values = this.#values.read(view, root);
-    if (values.hits.length > 0) onHits(values.hits);
-    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, root, view);
-    else this.#shape.forget();
-    const keys = this.#keys.take(view.loneValues);
-    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
+    const edits = this.#readValues(frame, data, root, view);
     const pieces = view.lanes.map((lane) => this.#piece(lane));
-    const tokens: TokenPiece[] = [];
-    if (!views.act.idle || !views.record.idle)
-      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text', false)));
+    for (const id of view.gaps ?? []) if (this.#lanes.has(id)) this.#gaps.add(id);
+    const tokens = this.#readTokens(view);
     for (const { prefix, end, gone } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end, gone === true);
-    const drop = dropUsage && view.kind === 'usage';
-    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits: values.edits, drop });
+    const drop = this.#options.dropUsage && view.kind === 'usage';
+    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits, drop });
     if (failed) {
       this.#done = true;
       this.#failed = true;
       for (const { lane } of pieces) lane.end(begun.has(lane) ? 'cut' : 'complete');
     }
     this.#collect(pieces);
+  }
+
+  /** What of a frame is no text that goes on. @throws StoppedError, RefusedError response_uninspectable */
+  #readValues(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): readonly JsonEdit[] {
+    const { views, onHits } = this.#options;
+    const values = this.#values.read(view, root);
+    if (values.hits.length > 0) onHits(values.hits);
+    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
+    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0)
+      this.#shape.keep(frame.event, data, root, view);
+    else this.#shape.forget();
+    const keys = this.#keys.take(view.loneValues);
+    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
+    const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
+    return joined.length === 0 ? values.edits : [...values.edits, ...joined];
+  }
+
+  #readTokens({ tokenLanes }: FrameView): readonly TokenPiece[] {
+    const { act, record } = this.#options.views;
+    if (tokenLanes.length === 0 || (act.idle && record.idle)) return noTokens;
+    return tokenLanes.map((one) => pushTokens(one, (id) => this.#openLane(id, 'text', false)));
   }
 
   /** An event's name is text of the model's, too: one that is no plain word, or that a rule hides, does not leave. */
@@ -340,17 +380,59 @@ export class StreamAnswer {
     return passes;
   }
 
+  /** Lanes behind whose text something else came. */
+  readonly #gaps = new Set<string>();
+
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node, whole }: Lane): Piece {
-    const lane = whole !== undefined ? this.#newLane(id, kind, true) : this.#openLane(id, kind);
+  #piece({ id, kind, node, whole, apart }: Lane): Piece {
+    const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
     const text = node.text;
+    let divided = false;
     if (text !== '') {
       this.#mustBeOpen(lane);
-      lane.push(text);
+      divided = (apart === true || this.#gaps.has(id)) && lane.endsInWord && !isSpace.test(text[0] ?? '');
+      if (this.#gaps.size > 0) this.#gaps.delete(id);
+      this.#pushText(lane, divided ? `\n${text}` : text);
       this.#bytes += Buffer.byteLength(text);
     }
     if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
-    return { lane, to: lane.received, node };
+    const piece = { lane, to: lane.received, node };
+    return divided ? { ...piece, apart: true } : piece;
+  }
+
+  /** A text that is whole in this frame, in pieces. @throws StoppedError, RefusedError response_uninspectable */
+  #joined({ id, nodes, each = false }: JoinedLane): readonly JsonEdit[] {
+    const { views, onHits, stops } = this.#options;
+    const source = nodes.map(({ text }) => text);
+    const maskBy = (view: View): JoinedText =>
+      maskJoinedNow(
+        source,
+        ({ text, end, guessed }) => {
+          const result = view.mask(text, 'text', end);
+          if (result.failed && guessed) return view.mask(text, 'prose', end);
+          if (result.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
+          return result;
+        },
+        { end: stops ? 'cut' : 'complete', each },
+      );
+    const act = maskBy(views.act);
+    const kept = views.same ? act : maskBy(views.record);
+    const sealed = views.sealed && maskBy(views.sealed);
+    for (const text of source) this.#bytes += Buffer.byteLength(text);
+    if (act.hits.length > 0) onHits(act.hits);
+    if (act.stopped !== undefined) throw new StoppedError(act.stopped.rule);
+    this.#output.record(id, kept.text, sealed?.text);
+    return nodes.flatMap((node, at): readonly JsonEdit[] => {
+      const text = act.pieces[at] ?? '';
+      return text === node.text ? [] : [{ start: node.start, end: node.end, text: JSON.stringify(text) }];
+    });
+  }
+
+  #pushText(lane: AnswerLane, text: string): void {
+    if (!this.#settles) return lane.push(text);
+    const before = lane.keptUnits;
+    lane.push(text);
+    this.#tailUnits += lane.keptUnits - before;
   }
 
   /** Also a lane that had no text before its choice finished has ended with it. @throws RefusedError upstream_protocol */
@@ -383,19 +465,23 @@ export class StreamAnswer {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = this.#newLane(id, kind, recorded);
+    const lane = this.#newLane(id, kind, recorded, this.#settles);
     this.#lanes.set(id, lane);
     return lane;
   }
 
-  #newLane(id: string, kind: LaneKind, recorded: boolean): AnswerLane {
-    return new AnswerLane(id, kind, this.#options.views, !this.#options.observes, recorded);
+  #newLane(id: string, kind: LaneKind, recorded: boolean, settles: boolean): AnswerLane {
+    return new AnswerLane(id, kind, this.#options.views, { waitForRecord: !this.#options.observes, recorded, settles });
   }
 
   #finish(prefix: string, end: 'complete' | 'cut', gone: boolean): void {
     this.#end(prefix, end);
     if (gone) {
-      for (const id of this.#lanes.keys()) if (id.startsWith(prefix)) this.#lanes.delete(id);
+      for (const [id, lane] of this.#lanes) {
+        if (!id.startsWith(prefix)) continue;
+        this.#tailUnits -= lane.keptUnits;
+        this.#lanes.delete(id);
+      }
       return;
     }
     if (this.#finishes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
@@ -424,6 +510,8 @@ export class StreamAnswer {
   }
 }
 
+const rootOf = ({ message }: StreamFrame, data: string): JsonNode => message?.root ?? parseFrame(data);
+
 function parseFrame(data: string): JsonNode {
   try {
     return parseJson(data, { loneSurrogates: true });
@@ -432,6 +520,8 @@ function parseFrame(data: string): JsonNode {
     throw cause;
   }
 }
+
+const isSpace = /\s/;
 
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._-]{0,63}$/;

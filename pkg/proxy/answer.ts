@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import { describeError } from '../base/index.ts';
+import { ByteChain, describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
@@ -96,7 +96,7 @@ export class Answer implements LiveRequest {
   #call: UpstreamCall | undefined;
   #deadline: Timer | undefined;
   /** Of a stream that is reviewed: what would have left, in order. In memory alone, and gone with the request. */
-  readonly #kept: string[] = [];
+  readonly #kept: (string | ByteChain)[] = [];
   /** Rules that need an approval and found something. */
   readonly #asking = new Set<RuleId>();
   /** Of an answer that may have to wait. */
@@ -323,11 +323,48 @@ export class Answer implements LiveRequest {
       this.#maskMs += clock.monotonic() - from;
       this.#measureHeld(stream);
     }
-    if (!this.#beside) return this.#flush();
+    if (!this.#beside) {
+      this.#flush();
+      if (this.#endless && stream.waits) this.#settleLater(clock.monotonic());
+      return;
+    }
     this.#recordBeside();
     session.firstTextAt ??= clock.monotonic();
     this.#pass(chunk);
   }
+
+  /** Nothing of it says that a text is whole: see {@link SocketRoute}. */
+  get #endless(): boolean {
+    return this.#options.route.socket?.endless === true;
+  }
+
+  #settleLater(now: number): void {
+    this.#heardAt = now;
+    this.#quiet ??= this.#options.clock.after(quietMs, this.#settleNow);
+  }
+  /** When something of the model's came last of which some is held. */
+  #heardAt = 0;
+  #quiet: Timer | undefined;
+
+  readonly #settleNow = (): void => {
+    const stream = this.#stream;
+    this.#quiet = undefined;
+    if (this.#over || this.#raw || stream === undefined || !stream.waits) return;
+    const left = this.#heardAt + quietMs - this.#options.clock.monotonic();
+    if (left > 0) {
+      this.#quiet = this.#options.clock.after(left, this.#settleNow);
+      return;
+    }
+    this.#guard(() => {
+      try {
+        stream.settle();
+      } catch (error) {
+        this.#flush(); // what was decided before may leave
+        throw error;
+      }
+      this.#flush();
+    });
+  };
 
   /** The bytes leave as they came: what was read of them is for the record alone. */
   #recordBeside(): void {
@@ -415,7 +452,7 @@ export class Answer implements LiveRequest {
   #flush(): void {
     const { session, clock } = this.#options;
     const text = this.#depart();
-    if (text === '') return;
+    if (text.length === 0) return;
     session.commit(); // before the bytes that it covers leave
     if (!this.#left && this.#options.review === undefined) this.#begin();
     if (!this.#left) return this.#keep(text);
@@ -428,8 +465,9 @@ export class Answer implements LiveRequest {
   }
 
   /** What leaves now, its record's part queued. */
-  #depart(): string {
-    return this.#departure.take(this.#segment);
+  #depart(): string | ByteChain {
+    const text = this.#departure.take(this.#segment);
+    return this.#departure.takeBytes() ?? text;
   }
 
   readonly #segment = (lane: string, text: string, raw: string | undefined): void => this.#recorded(lane, text, raw);
@@ -443,18 +481,19 @@ export class Answer implements LiveRequest {
   }
 
   /** Waits with the rest of the answer until it is whole. */
-  #keep(text: string): void {
-    const fault = this.#take(Buffer.byteLength(text));
+  #keep(text: string | ByteChain): void {
+    const fault = this.#take(typeof text === 'string' ? Buffer.byteLength(text) : text.length);
     if (fault !== undefined) throw new RefusedError(fault);
     this.#kept.push(text);
   }
 
   /** Whoever must be asked whether it may leave. @throws RefusedError */
-  async #reviewed(pieces: readonly (string | Buffer)[]): Promise<void> {
+  async #reviewed(pieces: readonly (string | Buffer | ByteChain)[]): Promise<void> {
     const { review } = this.#options;
     if (review === undefined || this.#asking.size === 0) return;
     const digest = createHash('sha256');
-    for (const piece of pieces) digest.update(piece);
+    for (const piece of pieces)
+      for (const one of piece instanceof ByteChain ? piece.pieces : [piece]) digest.update(one);
     const rules = [...this.#asking];
     await review({
       rules,
@@ -810,6 +849,7 @@ export class Answer implements LiveRequest {
     const { live, metrics } = this.#options;
     this.#call?.abort();
     this.#deadline?.cancel();
+    this.#quiet?.cancel();
     if (!this.#leaving) live.remove(this);
     this.#recount(); // what has yet to leave counts until the exchange is over
     this.#chunks.length = 0;
@@ -855,6 +895,9 @@ const limitCodes: ReadonlySet<ReasonCode> = new Set([
 
 /** Headers in which a model server tells how long an answer took it, and how many tokens. */
 const tellsOfWork = /ratelimit|processing-ms/;
+
+/** How long a model is silent before what is held of an endless stream leaves as at a cut: longer than most models take between two pieces of a text. */
+const quietMs = 1_000;
 
 /** What each stream may keep without that it counts: 16 KiB, as its connection does. */
 const ordinaryKept = 16 * 1_024;

@@ -1,6 +1,19 @@
 import type { Hit, LaneEnd, LaneKind, LaneScanner } from '../detect/index.ts';
 import { placeIn } from './edits.ts';
 import type { ResponseViews } from './runtime.ts';
+import { SettlingScanner } from './settling-scanner.ts';
+
+/** Of a text that may have to be given out before it has ended, so much of its end is kept: more than twice what any finding spans, and what is read around it. */
+const keptTail = 16_384;
+
+export interface LaneOptions {
+  /** Text counts as decided only when what is recorded of it is, too. */
+  readonly waitForRecord: boolean;
+  /** Its text is recorded as its own; where texts are sealed, `takeSealed` says what, too. Default false. */
+  readonly recorded?: boolean;
+  /** What is held of it may have to be given out before it has ended; only where the record is waited for. Default false. */
+  readonly settles?: boolean;
+}
 
 /**
  * One lane of an answer while it streams: what the caller may receive of it, and what is recorded of it. Where both are the
@@ -19,27 +32,102 @@ export class AnswerLane {
   readonly #sealed: LaneScanner | undefined;
   #taken = 0;
   #ended = false;
+  readonly #kind: LaneKind;
+  readonly #views: ResponseViews;
+  /** Of a lane that settles: the end of what came. */
+  #tail: string | undefined;
+  /** It begins as JSON does, so that its end says nothing without its beginning. */
+  #json = false;
+  /** Some of it is no white space. */
+  #begun = false;
 
-  /** @param recorded where texts are sealed, `takeSealed` says what, too. */
-  constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean, recorded = false) {
+  constructor(id: string, kind: LaneKind, views: ResponseViews, options: LaneOptions) {
+    const { waitForRecord, recorded = false, settles = false } = options;
     this.id = id;
     this.recorded = recorded;
-    this.#sealed = recorded ? views.sealed?.open(kind) : undefined;
+    this.#kind = kind;
+    this.#views = views;
     this.#waitForRecord = waitForRecord;
-    if (views.same) {
-      this.#caller = views.act.open(kind);
-      this.#record = undefined;
-      return;
-    }
-    // One reading serves both where both must have decided anyhow.
-    const { caller, record } = waitForRecord
-      ? views.pair.open(kind)
-      : { caller: views.act.open(kind), record: views.record.open(kind) };
-    this.#caller = caller;
-    this.#record = record;
+    this.#tail = settles && waitForRecord && !(views.act.idle && views.record.idle) ? '' : undefined;
+    const scanners = this.#open();
+    const own = (scanner: LaneScanner): LaneScanner =>
+      this.#tail === undefined ? scanner : new SettlingScanner(scanner);
+    this.#caller = own(scanners.caller);
+    this.#record = scanners.record && own(scanners.record);
+    this.#sealed = scanners.sealed && own(scanners.sealed);
   }
 
+  #open(): { readonly caller: LaneScanner; readonly record?: LaneScanner; readonly sealed?: LaneScanner } {
+    const views = this.#views;
+    const kind = this.#kind;
+    const sealed = this.recorded ? views.sealed?.open(kind) : undefined;
+    if (views.same) return { caller: views.act.open(kind), ...(sealed && { sealed }) };
+    // One reading serves both where both must have decided anyhow.
+    const both = this.#waitForRecord
+      ? views.pair.open(kind)
+      : { caller: views.act.open(kind), record: views.record.open(kind) };
+    return { ...both, ...(sealed && { sealed }) };
+  }
+
+  /** Characters of it that are kept beside what is held. */
+  get keptUnits(): number {
+    return this.#tail?.length ?? 0;
+  }
+
+  /**
+   * Decides all that came as a cut would, and reads on: see {@link SettlingScanner}. Where that cannot be said of a part of it (JSON, or one long word,
+   * whose beginning is not kept any more), nothing changes.
+   */
+  settle(): void {
+    const tail = this.#tail;
+    const { received } = this;
+    if (tail === undefined || this.#ended || this.decided >= received || this.stopped !== undefined) return;
+    let from = 0;
+    if (tail.length < received) {
+      if (this.#json) return;
+      // Not within a word: what encodings hide is read from its beginning.
+      from = tail.search(/\s/u) + 1;
+      const reach = Math.max(this.#views.act.reach, this.#views.record.reach);
+      const held = received - Math.min(this.#caller.decided, this.#record?.decided ?? received);
+      if (from === 0 || tail.length - from < held + reach) return;
+    }
+    const base = received - (tail.length - from);
+    const text = tail.slice(from);
+    const pairs = this.#open();
+    // The caller's first: one reading may serve both.
+    const sides = [pairs.caller, pairs.record, pairs.sealed].filter((one) => one !== undefined);
+    for (const one of sides) one.push(text);
+    for (const one of sides) one.end('cut');
+    if (sides.some((one) => one.failed)) return;
+    for (const [own, side] of [
+      [this.#caller, pairs.caller],
+      [this.#record, pairs.record],
+      [this.#sealed, pairs.sealed],
+    ] as const)
+      if (own instanceof SettlingScanner && side !== undefined) own.settle(side, base);
+  }
+
+  #keepTail(text: string): void {
+    const before = this.#tail;
+    if (before === undefined) return;
+    if (!this.#begun) {
+      const first = /\S/u.exec(text)?.[0];
+      this.#begun = first !== undefined;
+      this.#json = first !== undefined && '{["'.includes(first);
+    }
+    const tail = before + text;
+    this.#tail = tail.length > 2 * keptTail ? tail.slice(-keptTail) : tail;
+  }
+
+  /** It has text, and no white space at its end. */
+  get endsInWord(): boolean {
+    return this.#last !== '' && !/\s/.test(this.#last);
+  }
+  #last = '';
+
   push(text: string): void {
+    if (text !== '') this.#last = text.charAt(text.length - 1);
+    this.#keepTail(text);
     this.#caller.push(text);
     this.#record?.push(text);
     this.#sealed?.push(text);

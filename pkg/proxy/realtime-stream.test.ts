@@ -160,6 +160,21 @@ test('usage of several answers is summed, and what is done is forgotten, however
   expect(stream.usage).toEqual({ input: 1_300, output: 2_600 });
 });
 
+test('of what was heard nothing is kept once it is complete, however many turns of speech there are', () => {
+  const stream = maskedStream(recogniseSocket('/v1/realtime'), socketMessages);
+  const heard = 'conversation.item.input_audio_transcription';
+  for (let turn = 0; turn < 1_300; turn++) {
+    const its = { item_id: `u${turn}`, content_index: 0 };
+    for (const one of [
+      event(`${heard}.segment`, { ...its, text: 'good day 4111' }),
+      event(`${heard}.delta`, { ...its, delta: 'good day' }),
+      event(`${heard}.completed`, { ...its, transcript: 'good day' }),
+    ])
+      stream.data(framesOf(JSON.stringify(one), []));
+  }
+  expect(readSocketRecords(Buffer.from(stream.left, 'latin1'))).toHaveLength(3 * 1_300);
+});
+
 const refused = (events: readonly object[]): (() => void) => {
   const stream = maskedStream(recogniseSocket('/v1/realtime'), socketMessages);
   return () => events.forEach((one) => stream.data(framesOf(JSON.stringify(one), [])));
@@ -181,6 +196,13 @@ test.each([
     [
       event('conversation.item.input_audio_transcription.completed', { item_id: 'u', transcript: 'a' }),
       eventOf({ kind: 'heard', text: 'b' }),
+    ],
+  ],
+  [
+    'a segment of what was heard after some of it was complete',
+    [
+      event('conversation.item.input_audio_transcription.completed', { item_id: 'u', transcript: 'a' }),
+      event('conversation.item.input_audio_transcription.segment', { item_id: 'u', content_index: 1, text: 'b' }),
     ],
   ],
   [

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { closePayload, socketHead, socketOpcodes, socketRecord, socketType } from '../dialect/index.ts';
+import { WebSocketFault } from '../http/index.ts';
 import type { Upstream, UpstreamHandler, WebSocket, WebSocketUpstream, WebSocketWatch } from '../http/index.ts';
 import { mostPingBacklog } from './socket-exchange.ts';
 import type { SocketEnd, SocketExchange, SocketPeer } from './socket-exchange.ts';
@@ -80,7 +81,12 @@ export class SocketCall implements SocketPeer {
         exchange.pong();
       },
       close: (code, reason) => this.#closed({ code, reason }),
-      fault: () => this.#fail(new RefusedError('upstream_protocol', { detail: 'websocket' })),
+      fault: (error) =>
+        this.#fail(
+          error instanceof WebSocketFault
+            ? new RefusedError('upstream_protocol', { detail: 'websocket' })
+            : new RefusedError('internal_error', { cause: error }),
+        ),
       room: () => this.#proceed(),
       gone: () => this.#gone(),
     });

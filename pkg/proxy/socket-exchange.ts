@@ -1,7 +1,8 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { RefusedError } from '../core/index.ts';
 import { SocketRecords, readSocketRecords, recordOf, socketOpcodes } from '../dialect/index.ts';
-import type { Exchange, UpgradeRequest, WebSocket, WebSocketFault, WebSocketWatch } from '../http/index.ts';
+import { WebSocketFault } from '../http/index.ts';
+import type { Exchange, UpgradeRequest, WebSocket, WebSocketWatch } from '../http/index.ts';
 
 /**
  * The exchange of a caller of a WebSocket: its answer are the model's messages, as records (pkg/dialect/framing/socket-messages.ts), and the last of them closes it. A refusal
@@ -272,7 +273,8 @@ export class SocketExchange implements Exchange {
     this.#settle();
   }
 
-  #broken(error: WebSocketFault): void {
+  #broken(error: unknown): void {
+    if (!(error instanceof WebSocketFault)) return this.#fail(new RefusedError('internal_error', { cause: error }));
     const code = error.code === 1009 ? 'body_too_large' : error.code === 1007 ? 'invalid_encoding' : 'malformed_http';
     this.#fail(new RefusedError(code, { detail: 'websocket' }));
   }

@@ -48,8 +48,8 @@ export {
 } from './merkle.ts';
 export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
 export { countedLoss, gapOf, isUnknownGap } from './gap.ts';
-export { readSignature, signPoint } from './signature.ts';
-export type { ReadSignature } from './signature.ts';
+export { createSignatureReader, signPoint } from './signature.ts';
+export type { ReadSignature, SignatureReader } from './signature.ts';
 export { createChainSigner } from './spool/signing.ts';
 export type { ChainSigner, ChainSignerOptions } from './spool/signing.ts';
 export { createRecordSender } from './spool/sender.ts';

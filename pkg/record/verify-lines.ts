@@ -1,6 +1,7 @@
 import { countedLoss, gapOf, isUnknownGap } from './gap.ts';
 import type { LogFinding, LogVerdict, RecordGap, UnsignedChain } from './log-verdict.ts';
 import { listOf } from './shown-block.ts';
+import { createSignatureReader } from './signature.ts';
 import { createTimeOrder } from './time-order.ts';
 import type { TimeOrder } from './time-order.ts';
 import { verifyBlock } from './verify-block.ts';
@@ -59,6 +60,7 @@ export function createLineCheck(
   find: (finding: LogFinding) => void,
   lie: (finding: LogFinding) => void,
 ): LineCheck {
+  const readSignature = createSignatureReader();
   const chains = new Map<string, Chain>();
   const gaps: RecordGap[] = [];
   const gapsOf = new Map<string, number>();
@@ -145,7 +147,8 @@ export function createLineCheck(
         if (root.get('type')?.text !== 'signature') continue;
         // One that is not good is told itself.
         of.signed = true;
-        const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
+        const signature = readSignature(root);
+        const fault = signers.fault({ signature, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {
           lie({ fault, entry: index, line: sequence, source, what: `the signature in line ${sequence} of ${source}` });
           continue;

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
-import type { JsonNode } from '../base/index.ts';
 import { checkLeaf, readBundle, sameWorkload } from '../pki/index.ts';
-import { readSignature } from './signature.ts';
+import type { KnownLeaf } from '../pki/index.ts';
+import type { ReadSignature } from './signature.ts';
 
 /**
  * Whether the signatures that sidecars put into their chains are theirs: made by the key of a certificate that names the sidecar, that an
@@ -20,8 +20,8 @@ export interface SignerCheck {
 export type SignerFault = 'signer_forged' | 'signature_forged';
 
 export interface SignatureLine {
-  /** Of type `signature`. */
-  readonly root: JsonNode;
+  /** Undefined: its certificate's key has not made it. */
+  readonly signature: ReadSignature | undefined;
   /** When the line says that it was written, and when the recorder took it in: epoch milliseconds. */
   readonly writtenAt: number;
   readonly receivedAt: number;
@@ -42,7 +42,7 @@ export function createSignerCheck(pinned: string | undefined): SignerCheck {
   };
   if (pinned !== undefined) add(pinned);
 
-  const counted = (leaf: X509Certificate, source: string, at: number): boolean => {
+  const counted = (leaf: KnownLeaf, source: string, at: number): boolean => {
     try {
       const { uris } = checkLeaf(leaf, [...authorities.values()], 'client', at);
       return uris.length === 1 && uris[0] !== undefined && sameWorkload(uris[0], source);
@@ -54,14 +54,13 @@ export function createSignerCheck(pinned: string | undefined): SignerCheck {
     learn(pem) {
       if (pinned === undefined) add(pem);
     },
-    fault({ root, writtenAt, receivedAt, source, chain, hashOf }) {
-      const signature = readSignature(root);
+    fault({ signature, writtenAt, receivedAt, source, chain, hashOf }) {
       if (signature?.chain !== chain) return 'signature_forged';
       const { certificate, sequence, over } = signature;
       const signed = hashOf(sequence);
       if (signed !== undefined && signed !== over) return 'signature_forged';
       // What was received before its certificate was made was not signed with it.
-      if (receivedAt < certificate.validFromDate.getTime() - skewMs) return 'signer_forged';
+      if (receivedAt < certificate.facts.notBefore - skewMs) return 'signer_forged';
       const good = counted(certificate, source, writtenAt) || counted(certificate, source, receivedAt);
       return good ? undefined : 'signer_forged';
     },

@@ -51,6 +51,11 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   const conflicts = meters.counter('sidegate_recorder_conflicts_total', 'Lines that do not go with their chain.', [
     { name: 'kind', values: Object.keys(conflictKinds) },
   ]);
+  const waits = meters.counter(
+    'sidegate_recorder_waits_total',
+    'Times that lines of a sidecar waited, since it had sent too many of a kind in a time.',
+    [{ name: 'why', values: ['small', 'signatures'] }],
+  );
   const clocks = meters.counter(
     'sidegate_recorder_clock_wrong_total',
     'Pieces of lines whose time was more than five minutes off.',
@@ -86,6 +91,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
       vanished.add([], lines);
     },
     conflict: (kind) => conflicts.add([kind]),
+    waited: (why) => waits.add([why]),
     clockWrong: () => clocks.add([]),
     committed({ ms }) {
       commits.add(['done']);

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { nodeTierFault, otherUsers, userFile } from '../cluster/node.ts';
+import { isKept, isLeft, nodeTierFault, otherUsers, startedByTests, userFile } from '../cluster/node.ts';
 
 // The build is planned on a copy of test/cluster and a cache of empty programs: nothing is built.
 
@@ -137,6 +137,19 @@ test('a cluster counts the runs that use it, and forgets those that died', () =>
   mkdirSync(dirname(userFile(state, 0)), { recursive: true });
   for (const run of [process.pid, process.ppid, beyondAnyPid]) writeFileSync(userFile(state, run), '');
   expect(otherUsers(state)).toEqual([process.ppid]);
+});
+
+test('a cluster is left where the run that brought it up is gone, and kept where a person did', () => {
+  const state = join(folder, 'left');
+  mkdirSync(state);
+  expect([isKept(state), isLeft(state, 1)]).toEqual([false, false]);
+  writeFileSync(join(state, 'settings'), '');
+  expect([isKept(state), isLeft(state, 1)]).toEqual([true, false]);
+  writeFileSync(startedByTests(state), '1');
+  expect([isKept(state), isLeft(state, 1), isLeft(state, 2)]).toEqual([false, false, true]);
+  mkdirSync(dirname(userFile(state, 0)), { recursive: true });
+  writeFileSync(userFile(state, process.pid), '');
+  expect(isLeft(state, 2)).toBe(false);
 });
 
 function edit(file: string, from: RegExp | string, to: string): void {

@@ -7,9 +7,9 @@ import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import { startIssuer } from '../support/issuer.ts';
 import type { Issuer } from '../support/issuer.ts';
 import type { Job, Results, Target } from './load/jobs.ts';
-import { startBare, startBareGrpc, startFloor, startNginx, startSidecar } from './peers/peers.ts';
+import { startBare, startBareGrpc, startBareSockets, startFloor, startNginx, startSidecar } from './peers/peers.ts';
 import type { Certificate, Peer, SidecarPeer } from './peers/peers.ts';
-import { benchPolicy, insiders } from './policy.ts';
+import { benchPolicy, insiders, socketRoute } from './policy.ts';
 import type { PatternCounts } from './policy.ts';
 import { otherCore, portOf, start, stopAll } from './process.ts';
 import type { Measured } from './process.ts';
@@ -36,6 +36,8 @@ export interface Bench {
   floor(): Promise<Peer>;
   /** A model that speaks gRPC, and two proxies before it. The caller stops all three. */
   rpc(): Promise<{ readonly model: Measured; readonly bare: Peer; readonly sidegate: SidecarPeer }>;
+  /** A model of WebSockets, and two proxies before it. The caller stops all three. */
+  sockets(): Promise<{ readonly model: Measured; readonly bare: Peer; readonly sidegate: SidecarPeer }>;
   /** A sidecar of its own, with this policy (default: the bench's). The caller stops it. */
   sidecar(name: string, policy?: string): Promise<SidecarPeer>;
   policy(patterns?: PatternCounts): string;
@@ -122,6 +124,15 @@ export async function setUp(short: boolean): Promise<Bench> {
         model,
         bare: await startBareGrpc(port, certificate),
         sidegate: await sidecar('sidegate-grpc', policy(), port),
+      };
+    },
+    async sockets() {
+      const model = node('test/bench/peers/socket-model.ts');
+      const port = await portOf(model);
+      return {
+        model,
+        bare: await startBareSockets(port, certificate),
+        sidegate: await sidecar('sidegate-sockets', policy() + socketRoute, port),
       };
     },
     sidecar,

@@ -17,6 +17,7 @@ import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figu
 import { spoolCost } from './figures/spool.ts';
 import { throughput } from './figures/throughput.ts';
 import { twoViews } from './figures/views.ts';
+import { websocket } from './figures/sockets.ts';
 import { mutations } from './figures/webhook.ts';
 import { report, verdict } from './report.ts';
 import { stopAll } from './process.ts';
@@ -24,6 +25,7 @@ import { stopAll } from './process.ts';
 const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   throughput,
   grpc,
+  websocket,
   latency,
   firstFrames,
   lagAndHold,

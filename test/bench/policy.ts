@@ -1,5 +1,16 @@
+import { echoPath } from './socket-messages.ts';
+
 /** What is masked in answers. */
 export const maskedDetectors = ['Pii', 'Secrets'];
+
+/** Of the bench's policy: a WebSocket whose messages have texts of their own. */
+export const socketRoute = `  routes:
+  - path: ${echoPath}
+    webSocket: true
+    operation: Chat
+    request: { texts: [$.say] }
+    response: { texts: [$.say], messages: Separate }
+`;
 
 /** A group whose members are shown what others get masked. */
 export const insiders = 'compliance';

@@ -11,7 +11,7 @@ export type { ClusterNode, ExecOptions } from './cluster-node.ts';
 
 const script = (name: string): string => join(import.meta.dirname, name);
 
-/** Says that tests brought the cluster up, and so have to take it down (node-teardown.ts). */
+/** Says that tests brought the cluster up, and so have to take it down (node-teardown.ts); holds the run's process. */
 export const startedByTests = (state: string): string => join(state, 'started-by-tests');
 
 /**
@@ -31,6 +31,16 @@ export function otherUsers(state: string, own: number = process.pid): number[] {
     .map(Number)
     .filter((pid) => pid !== own && existsSync(`/proc/${pid}`));
 }
+
+/** A cluster that somebody brought up by hand: theirs to look at, tests leave it there. */
+export const isKept = (state: string): boolean =>
+  existsSync(join(state, 'settings')) && !existsSync(startedByTests(state));
+
+/** What a run that was killed left: a new run would find its Sidegate installed, and its pods. */
+export const isLeft = (state: string, own: number = runOf()): boolean =>
+  existsSync(startedByTests(state)) &&
+  Number(readFileSync(startedByTests(state), 'utf8')) !== own &&
+  otherUsers(state, own).length === 0;
 
 export const stateFolder = (): string => process.env['KUBE_STATE'] ?? '/tmp/sidegate-cluster';
 
@@ -87,10 +97,14 @@ export async function startNode(): Promise<ClusterNode> {
   const state = stateFolder();
   mkdirSync(usersFolder(state), { recursive: true });
   writeFileSync(userFile(state, runOf()), '');
+  if (isLeft(state)) {
+    const down = await runCommand(script('down.sh'), [], { timeoutMs: 120_000 });
+    if (down.status !== 0) throw new Error(`what an earlier run left could not be taken down:\n${down.stderr}`);
+  }
   const ran = existsSync(join(state, 'settings'));
   const up = await runCommand(script('up.sh'), [], { timeoutMs: 300_000 });
   if (up.status !== 0) throw new Error(`the cluster did not start:\n${up.stderr}`);
-  if (!ran) writeFileSync(startedByTests(state), '');
+  if (!ran) writeFileSync(startedByTests(state), String(runOf()));
 
   const run: ClusterNode['run'] = (program, args, options) =>
     runCommand(script('netns.sh'), [program, ...args], options);

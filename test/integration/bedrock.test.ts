@@ -13,7 +13,7 @@ import type { BedrockRuntimeClientConfig, Message } from '@aws-sdk/client-bedroc
 import { recognise } from '../../pkg/dialect/index.ts';
 import type { SeenRequest } from '../support/scripted-model.ts';
 import type { World } from '../support/world.ts';
-import { basePolicy, startWorld } from '../support/world.ts';
+import { basePolicy, startWorld, withoutChance } from '../support/world.ts';
 
 // AWS's own client, unchanged but for the endpoint, its credential (a bearer token) and who it trusts, through the whole sidecar.
 
@@ -130,7 +130,7 @@ describe('Converse', () => {
     expect(decodeURIComponent(world.model.seen.at(-1)?.path ?? '')).toBe(`/model/${modelId}/converse`);
     expect(world.model.seen.at(-1)?.headers['authorization']).toBeUndefined();
     const record = await world.record();
-    expect(JSON.stringify(record)).not.toContain('4111');
+    expect(withoutChance(JSON.stringify(record))).not.toContain('4111');
     expect(record.find((one) => one['dialect'] === 'bedrock')).toMatchObject({ operation: 'Chat', model: modelId });
   });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** All but `controllerProcess`: it needs an API server, which a machine that runs this tier may not have. */
 const groups =
-  'throughput,grpc,latency,firstFrames,lagAndHold,costOfEvents,lateEvents,crowd,newConnections,large,manyPatterns,twoViews,footprint,mutations,' +
+  'throughput,grpc,websocket,latency,firstFrames,lagAndHold,costOfEvents,lateEvents,crowd,newConnections,large,manyPatterns,twoViews,footprint,mutations,' +
   'controlStreams,record,recordSearch,spoolCost';
 
 test('the bench works in its short form: every peer answers, what arrives is exact, and it ends by itself', () => {
@@ -15,7 +15,7 @@ test('the bench works in its short form: every peer answers, what arrives is exa
   });
   const said = `${run.stdout.toString()}${run.stderr.toString()}`;
   expect(said).not.toMatch(/^failed|\w+ failed: /m);
-  expect(said).toContain('45 figures');
+  expect(said).toContain('47 figures');
   for (const group of groups.split(',')) expect(said).toContain(`(${group}: `);
   expect(said.match(/streams not exact: 0/g)).toHaveLength(3);
   expect(said).toMatch(/Sidegate \d+, bare http-proxy \d+/);

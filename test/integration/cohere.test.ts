@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Cohere, CohereClientV2 } from 'cohere-ai';
 import { trustingFetch } from '../support/trusting-fetch.ts';
 import type { World } from '../support/world.ts';
-import { basePolicy, startWorld } from '../support/world.ts';
+import { basePolicy, startWorld, withoutChance } from '../support/world.ts';
 
 // Cohere's own client, unchanged but for the base URL and who it trusts, through the whole sidecar.
 
@@ -81,7 +81,7 @@ describe('a chat', () => {
     expect(answer.message.toolCalls?.[0]?.function?.arguments).toBe('{"card":"[confidential]"}');
     expect(JSON.parse(world.model.seen.at(-1)?.body ?? '')).toMatchObject({ max_tokens: 64 });
     const record = await world.record();
-    expect(JSON.stringify(record)).not.toContain('4111');
+    expect(withoutChance(JSON.stringify(record))).not.toContain('4111');
     expect(record.find((one) => one['dialect'] === 'cohere')).toMatchObject({ operation: 'Chat', model });
   });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import OpenAI, { toFile } from 'openai';
 import { trustingFetch } from '../support/trusting-fetch.ts';
 import type { World } from '../support/world.ts';
-import { basePolicy, startWorld } from '../support/world.ts';
+import { basePolicy, startWorld, withoutChance } from '../support/world.ts';
 
 // OpenAI's own client, unchanged but for the base URL and who it trusts, uses the audio and image routes through the whole sidecar.
 
@@ -99,7 +99,7 @@ describe('a transcription', () => {
     expect(sent().type).toMatch(/^multipart\/form-data; boundary=----sidegate-[0-9a-f]{32}$/);
     expect(Buffer.from(await (form.get('file') as File).arrayBuffer()).equals(mp3)).toBe(true);
     expect(Number(world.model.seen.at(-1)?.headers['content-length'])).toBe(world.model.seen.at(-1)?.bytes.length);
-    expect(JSON.stringify(await world.record())).not.toContain('4111');
+    expect(withoutChance(JSON.stringify(await world.record()))).not.toContain('4111');
   });
 
   test('is refused by a guard, wherever its words stand', async () => {
@@ -168,7 +168,7 @@ describe('a transcription', () => {
         .join(' '),
     ).toBe(masked);
     expect(answer.segments?.[0]?.tokens).toEqual([]);
-    expect(JSON.stringify(await world.record())).not.toMatch(/4111|example\.com/);
+    expect(withoutChance(JSON.stringify(await world.record()))).not.toMatch(/4111|example\.com/);
   });
 
   test.each([1, 4, 500])(
@@ -240,7 +240,7 @@ describe('speech', () => {
     const answer = await client.audio.speech.create({ ...ask, input: `Say ${card}`, instructions: 'Slowly.' });
     expect(answer.headers.get('content-type')).toBe('audio/mpeg');
     expect(Buffer.from(await answer.arrayBuffer()).equals(mp3)).toBe(true);
-    expect(sent().body).not.toContain('4111');
+    expect(withoutChance(sent().body)).not.toContain('4111');
     expect(JSON.stringify(await world.record())).toContain(`audio/mpeg, ${mp3.length} bytes, sha256:${sha(mp3)}`);
   });
 
@@ -307,7 +307,7 @@ describe('pictures', () => {
     });
     const answer = await client.images.generate({ prompt: `A card ${card}`, model: 'gpt-image-1' });
     expect(answer.data?.[0]).toEqual({ b64_json: png.toString('base64'), revised_prompt: masked });
-    expect(sent().body).not.toContain('4111');
+    expect(withoutChance(sent().body)).not.toContain('4111');
     expect(JSON.stringify(await world.record())).toContain(`image/png, ${png.length} bytes, sha256:${sha(png)}`);
   });
 

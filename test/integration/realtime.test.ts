@@ -491,9 +491,19 @@ test('a policy that observes lets all of it by as it comes, and records it', asy
   await until(() => caller.heard.length === 2, 'both');
   expect(caller.heard[0]).toBe(`said no json ${secret} 4111 1111 1111 1111`);
   expect(model.messages[0]).toBe(`no json ${secret}`);
+  // Another model than the handshake's.
+  const other = JSON.stringify({ type: 'session.update', session: { type: 'realtime', model: 'gpt-other' } });
+  caller.socket.send(other);
+  await until(() => model.messages.length === 3, 'the third');
+  expect(model.messages[2]).toBe(other);
   caller.socket.close(4_000, 'bye');
   await ended(caller);
   expect(caller.end?.code).toBe(4_000);
+  await until(
+    () => world.recordSoFar().findLast(({ type }) => type === 'end')?.['outcome'] !== undefined,
+    'the end on record',
+  );
+  expect(JSON.stringify(world.recordSoFar().findLast(({ type }) => type === 'end'))).toContain('invalid_request');
   await pause(0);
   await world.setPolicy(policy(world.issuer.url));
 });

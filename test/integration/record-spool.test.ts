@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { openPodRecord } from '../../pkg/remote/index.ts';
 import type { PodRecord } from '../../pkg/remote/index.ts';
 import { randomId, silentLogger } from '../../pkg/base/index.ts';
-import { namedStart, readSignature, verifyAuditLog } from '../../pkg/record/index.ts';
+import { createSignatureReader, namedStart, verifyAuditLog } from '../../pkg/record/index.ts';
 import { parseJson } from '../../pkg/base/index.ts';
 import { StoreError } from '../../pkg/recorder/index.ts';
 import { sessionEvents } from '../../pkg/recorder/testing/chains.ts';
@@ -128,9 +128,9 @@ describe('the record of a pod', () => {
     const { lines, texts } = await stored();
     expect(lines).toBe(150);
     const last = parseJson(texts[0]?.trim().split('\n').at(-1) ?? '');
-    const signature = readSignature(last);
+    const signature = createSignatureReader()(last);
     expect(signature).toMatchObject({ sequence: 150, chain: last.get('chain')?.string });
-    expect(signature?.certificate.subjectAltName).toContain(source);
+    expect(signature?.certificate.facts.uris).toEqual([source]);
   });
 
   test('waits while there is no recorder, and goes when there is one', async () => {

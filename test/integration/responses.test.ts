@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import OpenAI from 'openai';
 import { trustingFetch } from '../support/trusting-fetch.ts';
 import type { World } from '../support/world.ts';
-import { basePolicy, startWorld } from '../support/world.ts';
+import { basePolicy, startWorld, withoutChance } from '../support/world.ts';
 
 // OpenAI's own client, unchanged but for the base URL and who it trusts, asks for Responses through the whole sidecar.
 
@@ -97,7 +97,7 @@ describe('a Response', () => {
     expect(answer.output[1]).toMatchObject({ arguments: '{"card":"[confidential]"}' });
     expect(JSON.parse(world.model.seen.at(-1)?.body ?? '')).toMatchObject({ max_output_tokens: 64 });
     const record = await world.record();
-    expect(JSON.stringify(record)).not.toContain('4111');
+    expect(withoutChance(JSON.stringify(record))).not.toContain('4111');
     expect(record.find((one) => one['dialect'] === 'openai-responses')).toMatchObject({
       operation: 'Chat',
       model: 'm',
@@ -133,7 +133,7 @@ describe('a Response', () => {
       }),
     );
     const answer = await world.post('/v1/responses', { ...ask, stream: true });
-    expect(answer.text).not.toContain('4111');
+    expect(withoutChance(answer.text)).not.toContain('4111');
     // `*.done`, the part, the item and the Response; a delta has two letters.
     expect(answer.text.match(/Pay /g)).toHaveLength(4);
   });

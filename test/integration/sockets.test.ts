@@ -74,6 +74,23 @@ test('texts are masked both ways, in their place, over the pieces in which the m
   expect(JSON.stringify(record)).not.toMatch(/ana@example|4111 1111/);
 });
 
+test('who waits for an answer before they ask on gets it, and a value that is cut by silence does not pass', async () => {
+  model.onMessage = (text, socket) => socket.send(text.replace('ask', 'answer'));
+  const caller = await open();
+  for (const part of ['it is 4111 11', '11 1111 1111 and nothing else. ', 'good day']) {
+    const before = caller.heard.length;
+    caller.socket.send(JSON.stringify({ ask: part }));
+    await until(() => caller.heard.length > before, 'the answer, with nothing behind it');
+  }
+  const joined = caller.heard.map((text) => (JSON.parse(text) as { answer: string }).answer).join('');
+  expect(joined).toBe('it is 4111 11[card] and nothing else. good day');
+  caller.socket.close();
+  await ended(caller);
+  const said = (await world.record()).filter(({ type }) => type === 'segment').map((one) => one['text']);
+  expect(said.join('')).not.toContain('1111 1111');
+  expect(said).toContain('[card] and nothing else. ');
+});
+
 test.each([
   ['a secret', JSON.stringify({ deep: [{ er: secret }] }), 'guard_blocked', 1008],
   ['a secret for a name', JSON.stringify({ [secret]: 1 }), 'guard_blocked', 1008],

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   annotations,
@@ -13,7 +12,7 @@ import {
 } from '../../pkg/contract/index.ts';
 import { runCommand } from '../cluster/command.ts';
 import type { CommandResult } from '../cluster/command.ts';
-import { startNode, stateFolder } from '../cluster/node.ts';
+import { isKept, startNode, stateFolder } from '../cluster/node.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { planDay, system } from '../day/day.ts';
 import { breakGlassGroup, datagramPort, labelledPod, startGoverned, undeclaredPort } from './bypass.ts';
@@ -26,8 +25,7 @@ process.env['CLUSTER_NETNS'] = 'sidegate-bypass';
 process.env['KUBE_STATE'] = '/tmp/sidegate-bypass';
 process.env['CGROUP_NAME'] = 'sidegate-bypass';
 
-/** Then it is somebody's to look at, and stays. */
-const wasUp = existsSync(join(stateFolder(), 'settings'));
+const wasUp = isKept(stateFolder());
 
 const namespace = `round-${process.pid}`;
 let node: ClusterNode;

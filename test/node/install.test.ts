@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../cluster/command.ts';
-import { startNode, stateFolder } from '../cluster/node.ts';
+import { isKept, startNode, stateFolder } from '../cluster/node.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { startLoad } from '../day/load.ts';
 import { planDay, secrets, streamedText, system } from '../day/day.ts';
@@ -17,8 +16,7 @@ process.env['CLUSTER_NETNS'] = 'sidegate-install';
 process.env['KUBE_STATE'] = '/tmp/sidegate-install';
 process.env['CGROUP_NAME'] = 'sidegate-install';
 
-/** Then it is somebody's to look at, and stays. */
-const wasUp = existsSync(join(stateFolder(), 'settings'));
+const wasUp = isKept(stateFolder());
 
 const namespace = 'ml';
 let node: ClusterNode;

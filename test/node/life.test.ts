@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import { controlPlane } from '../../pkg/contract/index.ts';
@@ -8,7 +7,7 @@ import { createClusterAuthority } from '../cluster/certificates.ts';
 import type { Pair } from '../cluster/certificates.ts';
 import { runCommand } from '../cluster/command.ts';
 import { nextSidegateImage } from '../cluster/images.ts';
-import { startNode, stateFolder } from '../cluster/node.ts';
+import { isKept, startNode, stateFolder } from '../cluster/node.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { planDay, system } from '../day/day.ts';
 import type { Day } from '../day/day.ts';
@@ -23,8 +22,7 @@ process.env['CLUSTER_NETNS'] = 'sidegate-life';
 process.env['KUBE_STATE'] = '/tmp/sidegate-life';
 process.env['CGROUP_NAME'] = 'sidegate-life';
 
-/** Then it is somebody's to look at, and stays. */
-const wasUp = existsSync(join(stateFolder(), 'settings'));
+const wasUp = isKept(stateFolder());
 const namespace = 'ml';
 let node: ClusterNode;
 let day: Day;

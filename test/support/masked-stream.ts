@@ -34,6 +34,8 @@ export interface MaskedStream {
   readonly record: Readonly<Record<string, string>>;
   readonly usage: Usage | undefined;
   data(read: Buffer): void;
+  /** Its peer is silent. */
+  settle(): void;
   end(): void;
 }
 
@@ -61,6 +63,10 @@ export function maskedStream(route: Route, framing: StreamFraming): MaskedStream
     },
     data(read) {
       stream.data(read);
+      take();
+    },
+    settle() {
+      stream.settle();
       take();
     },
     end() {

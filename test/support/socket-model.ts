@@ -23,12 +23,12 @@ export interface Ws {
   on(event: 'unexpected-response', listener: (request: unknown, response: IncomingMessage) => void): this;
 }
 
-interface Server {
+export interface WsServer {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, done: (socket: Ws) => void): void;
 }
 
-const { WebSocketServer, WebSocket } = library as unknown as {
-  readonly WebSocketServer: new (options: object) => Server;
+export const { WebSocketServer, WebSocket } = library as unknown as {
+  readonly WebSocketServer: new (options: object) => WsServer;
   readonly WebSocket: new (url: string, protocols: readonly string[], options: object) => Ws;
 };
 

@@ -37,6 +37,9 @@ import type { ScriptedModel } from './scripted-model.ts';
 import { startScriptedModel } from './scripted-model.ts';
 import { until } from './wait.ts';
 
+/** Without what holds any digits by chance: hashes, ids and boundaries, and ports of this machine. */
+export const withoutChance = (text: string): string => text.replace(/[0-9a-f]{32,}|127\.0\.0\.1:\d+/g, '');
+
 /** The real sidecar between a scripted model server and the tests' own client, with a real issuer. */
 export interface World {
   readonly url: string;

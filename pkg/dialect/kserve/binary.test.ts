@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from '@jest/globals';
 import fc from 'fast-check';
+import { cpuMs } from '../../../test/support/cost.ts';
 import { parseJson } from '../../base/index.ts';
 import type { JsonEdit, JsonNode } from '../../base/index.ts';
 import { recognise } from '../index.ts';
@@ -249,6 +250,22 @@ describe('edits', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('take time as they are many, and not as they are many times the tensors', () => {
+    const cost = (count: number): number => {
+      const texts = Array.from({ length: count }, (_, at) => packed(`secret ${at}`));
+      const { body, length } = made({ id: 'i', outputs: texts.map((bytes) => tensor('BYTES', bytes)) }, ...texts);
+      const split = binaryTensors.answer(body, length);
+      const edits = replacing(parseJson(split.text), (text) =>
+        text.startsWith('secret') || text === 'x' ? 'm' : undefined,
+      );
+      expect(edits).toHaveLength(2 * count);
+      return cpuMs(() => split.edited(edits));
+    };
+    cost(1_000);
+    // Eight times as many: 64 times as long where each is held against each.
+    expect(cost(8_000)).toBeLessThan(24 * Math.max(1, cost(1_000)));
   });
 
   it('of anything but texts are refused', () => {

@@ -144,18 +144,19 @@ class Splitter {
     const elements = new Map(this.#elements.map((one) => [one.start, one]));
     const changes = new Map<Element, Buffer>();
     const head: JsonEdit[] = [];
+    const asItCame = this.#places();
     for (const edit of edits) {
       const element = elements.get(edit.start);
-      if (element === undefined) head.push(this.#ofHead(edit));
+      if (element === undefined) head.push(asItCame(edit));
       else changes.set(element, textOf(edit.text));
     }
     const parts: Buffer[] = [];
-    const sorted = [...changes].toSorted(([a], [b]) => a.from - b.from);
+    const byTensor = Map.groupBy(
+      [...changes].toSorted(([a], [b]) => a.from - b.from),
+      ([element]) => element.tensor,
+    );
     for (const tensor of this.#tensors) {
-      const written = this.#written(
-        tensor,
-        sorted.filter(([element]) => element.tensor === tensor),
-      );
+      const written = this.#written(tensor, byTensor.get(tensor) ?? []);
       const size = written.reduce((sum, part) => sum + part.length, 0);
       if (size !== tensor.to - tensor.from)
         head.push({ start: tensor.size.start, end: tensor.size.end, text: String(size) });
@@ -184,17 +185,38 @@ class Splitter {
     return parts;
   }
 
-  /** An edit of what stands in the JSON itself. */
-  #ofHead({ start, end, text }: JsonEdit): JsonEdit {
+  /** Where an edit of what stands in the JSON itself is, in the JSON as it came. It takes as long as the logarithm of how much shows as something else. */
+  #places(): (edit: JsonEdit) => JsonEdit {
+    /** Where each splice is shown, and how much longer what is shown is behind it. */
+    const begins: number[] = [];
+    const ends: number[] = [];
+    const shifts: number[] = [0];
     let shift = 0;
-    for (const { from, to, text: shown } of this.#splices) {
-      const begins = from + shift;
-      if (end <= begins) break;
-      if (start < begins + shown.length) throw new SplitError('an edit of what is only shown');
-      shift += shown.length - (to - from);
+    for (const { from, to, text } of this.#splices) {
+      begins.push(from + shift);
+      ends.push(from + shift + text.length);
+      shift += text.length - (to - from);
+      shifts.push(shift);
     }
-    return { start: start - shift, end: end - shift, text };
+    return ({ start, end, text }) => {
+      const before = countBelow(begins, end);
+      if (before > 0 && start < (ends[before - 1] ?? 0)) throw new SplitError('an edit of what is only shown');
+      const by = shifts[before] ?? 0;
+      return { start: start - by, end: end - by, text };
+    };
   }
+}
+
+/** How many of a rising list are less. */
+function countBelow(rising: readonly number[], than: number): number {
+  let low = 0;
+  let high = rising.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rising[middle] ?? 0) < than) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function textOf(json: string): Buffer {

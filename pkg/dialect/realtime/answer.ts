@@ -68,6 +68,8 @@ interface Item {
   over: boolean;
   /** Parts of which what was heard is complete. */
   readonly heard: Set<number>;
+  /** No more segments of it may come. */
+  segmented: boolean;
 }
 
 export class RealtimeAnswers {
@@ -117,8 +119,9 @@ export class RealtimeAnswers {
 
   #text(reader: Reader, type: string, root: JsonNode, { at, field, says }: Carried): FrameView {
     const item = this.#itemOf(root);
-    if (says === 'more' && (item.over || item.heard.has(indexOf(root, 'content_index'))))
-      throw new RefusedError('upstream_protocol', { detail: 'text after the finish' });
+    const ended =
+      item.over || item.heard.has(indexOf(root, 'content_index')) || (item.segmented && at[0] === 'segments');
+    if (says === 'more' && ended) throw new RefusedError('upstream_protocol', { detail: 'text after the finish' });
     // Said again once it is over, it is as whole as it will be.
     const late = says === 'again' && item.over;
     reader.read(root, around.get(type) ?? plain);
@@ -226,8 +229,9 @@ export class RealtimeAnswers {
       ? none
       : [
           { prefix: `${at.id}.`, end, gone: true },
-          { prefix: segments, end },
+          { prefix: segments, end, gone: true },
         ];
+    item.segmented = true;
     return { ...view, ends, usage: used === undefined ? undefined : { ...used, adds: true } };
   }
 
@@ -249,7 +253,7 @@ export class RealtimeAnswers {
     const known = this.#items.get(id);
     if (known !== undefined) return known;
     if (this.#items.size >= mostItems) refuse('items');
-    const made = { number: this.#items.size, begun: false, over: false, heard: new Set<number>() };
+    const made = { number: this.#items.size, begun: false, over: false, heard: new Set<number>(), segmented: false };
     this.#items.set(id, made);
     return made;
   }

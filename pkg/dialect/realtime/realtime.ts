@@ -44,7 +44,7 @@ export function realtimeRoute(path: string): Route | undefined {
     model: undefined,
     generates: true,
     streams: [socketMessages],
-    socket: { model: modelOf, protocols: (offered) => offered.filter((name) => protocols.has(name)) },
+    socket: { model: modelOf, protocols: (offered) => offered.filter((name) => protocols.has(name)), endless: false },
   };
 }
 

@@ -18,8 +18,8 @@ export interface WebSocketWatch {
   ping(payload: Buffer): void;
   pong(): void;
   close(code: number | undefined, reason: string): void;
-  /** The peer broke the protocol, and was told so. */
-  fault(error: WebSocketFault): void;
+  /** The peer broke the protocol, and was told so; or, where it is no {@link WebSocketFault}, whoever watches failed: the connection is cut. */
+  fault(error: unknown): void;
   /** What was written has been taken. */
   room(): void;
   /** The connection is over. @param closed both sides had said so. */
@@ -153,11 +153,8 @@ export class WebSocket {
       this.#reader.push(chunk);
     } catch (error) {
       this.#broken = true;
-      if (!(error instanceof WebSocketFault)) {
-        this.#socket.destroy();
-        throw error;
-      }
-      this.close(error.code);
+      if (error instanceof WebSocketFault) this.close(error.code);
+      else this.#socket.destroy();
       this.#watch.fault(error);
     }
   }

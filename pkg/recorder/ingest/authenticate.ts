@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
-import { certificateFacts, checkLeaf, readBundle, readWorkloadId, sameWorkload } from '../../pki/index.ts';
-import type { WorkloadId } from '../../pki/index.ts';
+import { checkLeaf, readBundle, readWorkloadId, sameWorkload } from '../../pki/index.ts';
+import type { KnownLeaf, WorkloadId } from '../../pki/index.ts';
 
 /** A sidecar, by its identity certificate alone. */
 export interface Sidecar extends WorkloadId {
@@ -17,12 +17,8 @@ export interface SidecarAuthenticator {
  * Whether a certificate in a sidecar's record names that sidecar, be it in the trust domain that was before. Who issued it, and when it counted, is for whoever verifies the
  * record: what was spooled yesterday is signed with yesterday's.
  */
-export function namesSource(certificate: X509Certificate, source: string): boolean {
-  try {
-    return sameWorkload(certificateFacts(certificate.raw).uris.join(), source);
-  } catch {
-    return false;
-  }
+export function namesSource({ facts }: KnownLeaf, source: string): boolean {
+  return sameWorkload(facts.uris.join(), source);
 }
 
 /**

@@ -5,6 +5,9 @@ import type { RecordGoodbyeReason } from '../../wire/index.ts';
 export type IngestRefusal =
   'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains' | 'signer';
 
+/** What a sidecar has had its turns of, so that its lines wait: small batches, or signatures that are verified. */
+export type IngestWait = 'small' | 'signatures';
+
 /** What ingest tells of itself, for metrics. */
 export interface IngestObserver {
   opened(): void;
@@ -17,6 +20,8 @@ export interface IngestObserver {
   /** Events that the sidecar could not record, a million of each line at most. */
   gap(events: number): void;
   conflict(kind: ConflictKind): void;
+  /** Lines of a sidecar wait for its turn. */
+  waited(why: IngestWait): void;
   /** Lines came whose time cannot be: of a sidecar whose clock is wrong. */
   clockWrong(): void;
   committed(commit: { readonly additions: number; readonly bytes: number; readonly ms: number }): void;
@@ -34,6 +39,7 @@ export const silentObserver: IngestObserver = {
   hole: nothing,
   gap: nothing,
   conflict: nothing,
+  waited: nothing,
   clockWrong: nothing,
   committed: nothing,
   commitFailed: nothing,

@@ -72,6 +72,13 @@ export interface IngestLimits {
   readonly holes: number;
   /** Small batches of one sidecar (less than 16 KiB) that are an entry each, a second, and ten times as many at once: those beyond wait. */
   readonly smallBatches: number;
+  /**
+   * Signatures of one sidecar that are verified in a second, and ten times as many at once: lines behind them wait. An honest one signs a thousand
+   * lines, or what a minute brought.
+   */
+  readonly signatures: number;
+  /** Of these, in a second and ten times as many at once, such as name a line that did not come with them: honest ones name the line before theirs. */
+  readonly lookUps: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -85,6 +92,8 @@ export const ingestLimits: IngestLimits = {
   newChains: 256,
   holes: 256,
   smallBatches: 10,
+  signatures: 50,
+  lookUps: 2,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -122,6 +131,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const newChains = createNewChains(clock, limits.newChains);
   const holes = createKeyedBuckets(clock, 1 / 60, limits.holes, limits.streams);
   const smallBatches = createKeyedBuckets(clock, limits.smallBatches, 10 * limits.smallBatches, limits.streams);
+  const signatures = createKeyedBuckets(clock, limits.signatures, 10 * limits.signatures, limits.streams);
+  const lookUps = createKeyedBuckets(clock, limits.lookUps, 10 * limits.lookUps, limits.streams);
   const signers = createSigners({ store: options.store, committer, bundle: options.bundle, clock });
   const evidence = createEvidenceBook({ committer, clock, logger });
   let handshakes = 0;
@@ -236,6 +247,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       mayBegin: (chain) => newChains.mayBegin(source, chain),
       mayHole: () => holes.take(source),
       maySmall: () => smallBatches.take(source),
+      mayVerify: () => signatures.take(source),
+      mayLookUp: () => lookUps.take(source),
       signers,
       keepEvidence: evidence.take,
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { duplexPair } from 'node:stream';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
+import { createSignatureReader } from '../../record/index.ts';
 import { encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
 import type { Committer } from './committer.ts';
@@ -44,7 +45,9 @@ async function told(pieces: readonly { readonly afterMs: number; readonly offMs:
     mayBegin: () => true,
     mayHole: () => true,
     maySmall: () => true,
-    signers: { judge: () => Promise.resolve('good') },
+    mayVerify: () => true,
+    mayLookUp: () => true,
+    signers: { read: createSignatureReader(), judge: () => Promise.resolve('good') },
     keepEvidence: () => Promise.resolve(),
     onHello: () => Promise.resolve(),
     onClosed: () => undefined,

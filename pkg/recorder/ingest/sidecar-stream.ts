@@ -1,9 +1,9 @@
-import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { countedLoss, namedStart, placeOf, readSignature } from '../../record/index.ts';
+import { countedLoss, namedStart, placeOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
+import type { KnownLeaf } from '../../pki/index.ts';
 import { WireError, createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type {
   ChainPoint,
@@ -17,7 +17,7 @@ import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
 import type { Conflict } from './evidence.ts';
 import { createHoles } from './holes.ts';
-import type { IngestObserver } from './observer.ts';
+import type { IngestObserver, IngestWait } from './observer.ts';
 import { LineConflict, readLines } from './read-lines.ts';
 import type { LinePoint, ReadLines, SignedLine } from './read-lines.ts';
 import type { Signers } from './signers.ts';
@@ -49,7 +49,7 @@ export interface SidecarStreamOptions {
   /** By its certificate: its lines alone may say who decided what. */
   readonly isController: boolean;
   /** Whether a certificate in the record is this sidecar's. */
-  readonly isOwn: (certificate: X509Certificate) => boolean;
+  readonly isOwn: (certificate: KnownLeaf) => boolean;
   readonly limits: {
     readonly heartbeatMs: number;
     readonly missedBeats: number;
@@ -64,6 +64,10 @@ export interface SidecarStreamOptions {
   readonly mayHole: () => boolean;
   /** Takes its turn for a batch of few bytes; false: it has had them. */
   readonly maySmall: () => boolean;
+  /** Takes its turn for a signature that is verified; false: it has had them. */
+  readonly mayVerify: () => boolean;
+  /** Takes its turn for a line that a signature names and that did not come with it: its block is read again; false: it has had them. */
+  readonly mayLookUp: () => boolean;
   /** Resolves when it is on the disk, or counted. */
   readonly keepEvidence: (conflict: Conflict) => Promise<void>;
   /** Resolves when an older stream of the same pod has settled. */
@@ -73,8 +77,10 @@ export interface SidecarStreamOptions {
 
 /** A sidecar that sent nothing for so long had nothing to send: what comes then was written just before. */
 const idleMs = 5_000;
-/** An entry stays in the log for ever, however few lines it is of: batches below so many bytes have turns, and are looked at again so often. */
-const small = { bytes: 16 * 1024, lookMs: 50 } as const;
+/** An entry stays in the log for ever, however few lines it is of: batches below so many bytes have turns. */
+const smallBytes = 16 * 1024;
+/** How often it is looked whether what waits for its turn may go on. */
+const lookMs = 50;
 
 export function createSidecarStream(options: SidecarStreamOptions): SidecarStream {
   const { socket, source, store, committer, clock, observer, limits } = options;
@@ -165,27 +171,50 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     clockTold = true;
   };
 
+  /** Waits for the sidecar's turn, which `take` takes; it is not read meanwhile. False: the stream ended before. */
+  const turn = async (take: () => boolean, why: IngestWait): Promise<boolean> => {
+    for (let waits = 0; !take(); waits++) {
+      if (waits === 0) observer.waited(why);
+      await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
+      if (closing !== undefined) return false;
+    }
+    return true;
+  };
+
   /** What is wrong with a signature in the chain: it is this sidecar's, over the line that it names, by a certificate that counts. */
   const faultOf = async (
     line: SignedLine,
     name: string,
     { hashOf }: ReadLines,
-  ): Promise<'signature' | 'signer' | 'later' | undefined> => {
-    const signature = readSignature(line.root);
+  ): Promise<'signature' | 'signer' | 'later' | 'ended' | undefined> => {
+    const signature = options.signers.read(line.root);
     if (signature?.chain !== name || !options.isOwn(signature.certificate)) return 'signature';
     const { sequence, over } = signature;
-    const signed = hashOf(sequence) ?? (await store.lineHash(source, name, sequence));
+    const here = hashOf(sequence);
+    if (here === undefined && !(await turn(options.mayLookUp, 'signatures'))) return 'ended';
+    const signed = here ?? (await store.lineHash(source, name, sequence));
     // What was deleted, or never came, cannot be compared.
     if (signed !== undefined && signed !== over) return 'signature';
-    const judged = await options.signers.judge(line, source, name);
+    const judged = await options.signers.judge(signature, line.at, source);
     return judged === 'false' ? 'signer' : judged === 'later' ? 'later' : undefined;
   };
 
-  /** Waits for the sidecar's turn; it is not read meanwhile. False: the stream ended before. */
-  const turn = async (bytes: number): Promise<boolean> => {
-    while (bytes < small.bytes && !options.maySmall()) {
-      await new Promise<void>((resolve) => void clock.after(small.lookMs, resolve));
-      if (closing !== undefined) return false;
+  /** False: the stream has ended, over one that is not good or otherwise. */
+  const areSigned = async (read: ReadLines, name: string): Promise<boolean> => {
+    for (const [index, line] of read.signatures.entries()) {
+      // A frame holds thousands: others have their turns between two of them.
+      if (index > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (closing !== undefined || !(await turn(options.mayVerify, 'signatures'))) return false;
+      const fault = await faultOf(line, name, read);
+      if (fault === undefined) continue;
+      if (fault === 'later') {
+        observer.refused('signer');
+        logger.error('a sidecar signs with a certificate from a time that the recorder’s clock has not reached', {
+          chain,
+        });
+        end('unavailable');
+      } else if (fault !== 'ended') await conflict(fault, line.sequence, line.line);
+      return false;
     }
     return true;
   };
@@ -198,24 +227,11 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     if (lines === undefined) return;
     const name = chain;
     if (lines.length === 0) return write({ type: 'ack', chain: name, sequence: at.sequence, hash: at.hash });
-    if (!(await turn(lines.length))) return;
+    if (lines.length < smallBytes && !(await turn(options.maySmall, 'small'))) return;
     try {
       const read = readLines(lines, at, options.isController ? 'controller' : 'sidecar');
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
-      for (const [index, line] of read.signatures.entries()) {
-        // A millisecond each, and as many as a frame holds: others have their turns between two of them.
-        if (index > 0) await new Promise<void>((resolve) => setImmediate(resolve));
-        if (closing !== undefined) return;
-        const fault = await faultOf(line, name, read);
-        if (fault === 'later') {
-          observer.refused('signer');
-          logger.error('a sidecar signs with a certificate from a time that the recorder’s clock has not reached', {
-            chain,
-          });
-          return end('unavailable');
-        }
-        if (fault !== undefined) return await conflict(fault, line.sequence, line.line);
-      }
+      if (!(await areSigned(read, name))) return;
       at = { sequence: read.last, hash: read.hash, newest: read.block.newest };
       observer.received(read.block.count, lines.length);
       checkClock(read.written);

@@ -1,23 +1,24 @@
 import { parseJson } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
-import { createSignerCheck, readSignature } from '../../record/index.ts';
-import type { SignerCheck } from '../../record/index.ts';
+import { createSignatureReader, createSignerCheck } from '../../record/index.ts';
+import type { ReadSignature, SignatureReader, SignerCheck } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
-import type { SignedLine } from './read-lines.ts';
 
 /**
  * Whether `audit verify` will find that a signature was made with a certificate of this sidecar (pkg/record/verify-signers.ts), so that one that it
  * would not take is not in the record either: of all who verify the whole log, none finds a fault that a sidecar has made.
  */
 export interface Signers {
+  /** Reads the signature of a line: its certificate is parsed, and its issuer found, once. */
+  readonly read: SignatureReader;
   /**
-   * Of a signature that its certificate's key has made. `later`: its authority is good, and its certificate counts from a time on that this
+   * Of a signature that its certificate's key has made, in a line that says this of its time (epoch milliseconds). `later`: its authority is good, and its certificate counts from a time on that this
    * recorder's clock has not reached: it is good when it comes again.
    *
    * @throws StoreError
    */
-  judge(line: SignedLine, source: string, chain: string): Promise<'good' | 'later' | 'false'>;
+  judge(signature: ReadSignature, writtenAt: number, source: string): Promise<'good' | 'later' | 'false'>;
 }
 
 /** A certificate that counts when lines come still counts when they are written. */
@@ -47,10 +48,12 @@ export function createSigners(options: {
       }
   };
   return {
-    async judge({ root, at }, source, chain) {
+    read: createSignatureReader(),
+    async judge(signature, writtenAt, source) {
+      const { chain } = signature;
       const receivedAt = Math.max(clock.now(), store.latest());
       const counts = (by: SignerCheck, time: number): boolean =>
-        by.fault({ root, writtenAt: at, receivedAt: time, source, chain, hashOf: () => undefined }) === undefined;
+        by.fault({ signature, writtenAt, receivedAt: time, source, chain, hashOf: () => undefined }) === undefined;
       const isGood = (by = check): boolean => counts(by, receivedAt) && counts(by, receivedAt + commitMs);
       if (isGood()) return 'good';
       await learn();
@@ -63,7 +66,7 @@ export function createSigners(options: {
         check.learn(now);
         return 'good';
       }
-      const begins = readSignature(root)?.certificate.validFromDate.getTime() ?? 0;
+      const begins = signature.certificate.facts.notBefore;
       return begins > receivedAt && (counts(check, begins) || counts(byBundle, begins)) ? 'later' : 'false';
     },
   };

@@ -6,7 +6,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { until } from '../../../test/support/wait.ts';
 import { silentLogger, systemClock } from '../../base/index.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../pki/index.ts';
-import { signPoint } from '../../record/index.ts';
+import { createSignatureReader, signPoint } from '../../record/index.ts';
 import { encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type { Addition } from '../store/index.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
@@ -16,10 +16,17 @@ import { createSidecarStream } from './sidecar-stream.ts';
 
 // Each batch is an entry of the log for ever: small ones have turns, and what has to wait is not lost.
 
-function stream(maySmall: () => boolean, judged: () => void = () => undefined) {
+function stream(
+  maySmall: () => boolean,
+  judged: () => void = () => undefined,
+  mayVerify: () => boolean = () => true,
+  mayLookUp: () => boolean = () => true,
+) {
   const clock = fakeClock();
   const [socket, peer] = duplexPair();
   const added: Addition[] = [];
+  const waits: string[] = [];
+  let lookedUp = 0;
   const committer: Committer = {
     add: (addition) => Promise.resolve(void added.push(addition)),
     waiting: 0,
@@ -32,18 +39,21 @@ function stream(maySmall: () => boolean, judged: () => void = () => undefined) {
     source: 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1',
     namespace: 'ml',
     uid: 'uid-1',
-    store: { position: () => Promise.resolve(undefined), lineHash: () => Promise.resolve(undefined) },
+    store: { position: () => Promise.resolve(undefined), lineHash: () => Promise.resolve(void lookedUp++) },
     committer,
     clock,
     logger: silentLogger,
-    observer: silentObserver,
+    observer: { ...silentObserver, waited: (why) => void waits.push(why) },
     isOwn: () => true,
     limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000 },
     isController: false,
     mayBegin: () => true,
     mayHole: () => true,
     maySmall,
+    mayVerify,
+    mayLookUp,
     signers: {
+      read: createSignatureReader(),
       judge: () => {
         judged();
         return Promise.resolve('good');
@@ -63,6 +73,8 @@ function stream(maySmall: () => boolean, judged: () => void = () => undefined) {
     one,
     socket,
     peer,
+    waits,
+    lookedUp: () => lookedUp,
     /** First and last line of each entry. */
     entries: () => added.map(({ entry }) => (entry.type === 'block' ? `${entry.first}-${entry.last}` : entry.type)),
     /** That many signatures, each over the line before it, in one batch. */
@@ -72,6 +84,13 @@ function stream(maySmall: () => boolean, judged: () => void = () => undefined) {
         chain.lines([signPoint(chain.name, chain.point(), key, certificate)], clock.now()),
       );
       peer.write(encodeRecordFrame({ type: 'events', first, count }, Buffer.concat(lines)));
+    },
+    /** That many signatures over the first line. */
+    signFirst(count: number, key: KeyObject, certificate: string) {
+      const first = chain.point().sequence + 1;
+      const over = { sequence: 1, hash: 'a'.repeat(64) };
+      const events = Array.from({ length: count }, () => signPoint(chain.name, over, key, certificate));
+      peer.write(encodeRecordFrame({ type: 'events', first, count }, chain.lines(events, clock.now())));
     },
     send(id: number, ask?: string) {
       const first = chain.point().sequence + 1;
@@ -83,6 +102,17 @@ function stream(maySmall: () => boolean, judged: () => void = () => undefined) {
 const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
+
+const uri = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
+async function signing(): Promise<{ readonly key: KeyObject; readonly cert: string }> {
+  const clock = systemClock;
+  const authority = createAuthority({
+    state: { current: await createAuthorityPair(clock), since: clock.now() },
+    clock,
+  });
+  const { key, csr } = createKeyRequest();
+  return { key: createPrivateKey(key), cert: await authority.sign({ purpose: 'client', csr, uri }) };
+}
 
 test('a small batch waits for its turn, and so does what is behind it; nothing is lost', async () => {
   let turns = 2;
@@ -119,17 +149,7 @@ test('a stream that ends while a batch waits stores nothing more, and is done', 
 });
 
 test('of many signatures in one batch each has a turn of the event loop, and none is judged once the stream has ended', async () => {
-  const clock = systemClock;
-  const authority = createAuthority({
-    state: { current: await createAuthorityPair(clock), since: clock.now() },
-    clock,
-  });
-  const { key, csr } = createKeyRequest();
-  const cert = await authority.sign({
-    purpose: 'client',
-    csr,
-    uri: 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1',
-  });
+  const { key, cert } = await signing();
   let turn = 0;
   let counting = true;
   const count = (): void => {
@@ -142,7 +162,7 @@ test('of many signatures in one batch each has a turn of the event loop, and non
     () => true,
     () => void judgedAt.push(turn),
   );
-  whole.sign(20, createPrivateKey(key), cert);
+  whole.sign(20, key, cert);
   await until(() => whole.entries().length === 1);
   counting = false;
   expect(judgedAt).toHaveLength(20);
@@ -156,10 +176,58 @@ test('of many signatures in one batch each has a turn of the event loop, and non
       if (++judged === 3) ended.one.end('shutdown');
     },
   );
-  ended.sign(20, createPrivateKey(key), cert);
+  ended.sign(20, key, cert);
   await until(() => judged === 3);
   await settled();
   ended.socket.destroy();
   await ended.one.done;
   expect([judged, ended.entries()]).toEqual([3, []]);
+});
+
+test('signatures beyond a sidecar’s turns wait, counted, and so does what is behind them; nothing is lost', async () => {
+  const { key, cert } = await signing();
+  let judged = 0;
+  let turns = 10;
+  const { clock, entries, peer, send, sign, waits } = stream(
+    () => true,
+    () => void judged++,
+    () => turns-- > 0,
+  );
+  sign(25, key, cert);
+  send(1);
+  await until(() => waits.length === 1);
+  await clock.advanceAsync(10_000);
+  await settled();
+  expect([judged, entries(), waits]).toEqual([10, [], ['signatures']]);
+  turns = 10;
+  await clock.advanceAsync(50);
+  await until(() => waits.length === 2);
+  expect([judged, entries()]).toEqual([20, []]);
+  turns = 10;
+  await clock.advanceAsync(50);
+  await until(() => entries().length === 2);
+  expect([judged, entries()]).toEqual([25, ['1-25', '26-28']]);
+  peer.destroy();
+});
+
+test('a line that a signature names and that did not come with it is looked for in turns', async () => {
+  const { key, cert } = await signing();
+  let turns = 2;
+  const { clock, entries, lookedUp, peer, send, sign, signFirst, waits } = stream(
+    () => true,
+    () => undefined,
+    () => true,
+    () => turns-- > 0,
+  );
+  send(1);
+  // Each over the line before it: none is looked for.
+  sign(5, key, cert);
+  signFirst(5, key, cert);
+  await until(() => waits.length === 1);
+  expect([entries(), lookedUp(), waits]).toEqual([['1-3', '4-8'], 2, ['signatures']]);
+  turns = 3;
+  await clock.advanceAsync(50);
+  await until(() => entries().length === 3);
+  expect([entries().at(-1), lookedUp()]).toEqual(['9-13', 5]);
+  peer.destroy();
 });

@@ -52,6 +52,23 @@ export interface CallsResult {
   readonly bytes: number;
 }
 
+/** Messages of WebSockets over so many connections, until there were so many or the time is up. All of the model's must be right. */
+export interface MessagesJob {
+  readonly kind: 'messages';
+  readonly target: Target;
+  /** Each message gets one back; or an answer of Realtime's in many. */
+  readonly what: 'echo' | 'answer';
+  readonly connections: number;
+  /** Messages of a caller that are not answered yet, of each connection. */
+  readonly window: number;
+  readonly messages: number;
+  readonly seconds: number;
+}
+export interface MessagesResult {
+  /** Both ways together. */
+  readonly messages: number;
+}
+
 /** Requests at a fixed rate to each target, taking turns, so that all see the same machine. */
 export interface PacedJob {
   readonly kind: 'paced';
@@ -140,11 +157,12 @@ export interface BesideResult {
   readonly small: Spread;
 }
 
-export type Job = CallsJob | ClosedJob | PacedJob | FirstsJob | StreamsJob | ConnectsJob | BesideJob;
+export type Job = CallsJob | ClosedJob | MessagesJob | PacedJob | FirstsJob | StreamsJob | ConnectsJob | BesideJob;
 
 export interface Results {
   readonly calls: CallsResult;
   readonly closed: ClosedResult;
+  readonly messages: MessagesResult;
   readonly paced: PacedResult;
   readonly firsts: FirstsResult;
   readonly streams: StreamsResult;

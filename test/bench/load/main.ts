@@ -2,6 +2,7 @@
 import { beside, connects, paced } from './paced.ts';
 import { calls } from './calls.ts';
 import { closed } from './closed.ts';
+import { messages } from './messages.ts';
 import { firsts, streams } from './streams.ts';
 import type { Job } from './jobs.ts';
 
@@ -11,6 +12,8 @@ function run(job: Job): Promise<unknown> {
       return closed(job);
     case 'calls':
       return calls(job);
+    case 'messages':
+      return messages(job);
     case 'paced':
       return paced(job);
     case 'firsts':

@@ -43,6 +43,9 @@ export const startBare = (upstreamPort: number, certificate: Certificate): Promi
 export const startBareGrpc = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
   startNode('bare', 'test/bench/peers/bare-grpc-proxy.ts', upstreamPort, certificate);
 
+export const startBareSockets = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
+  startNode('bare', 'test/bench/peers/bare-socket-proxy.ts', upstreamPort, certificate);
+
 export const startFloor = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
   startNode('floor', 'test/bench/peers/floor.ts', upstreamPort, certificate);
 

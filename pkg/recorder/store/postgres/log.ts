@@ -3,10 +3,12 @@ import type { Frontier, LogEntry, Seal } from '../../../record/index.ts';
 import type { LogState } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import type { Database, Row, Run } from './connection.ts';
+import { schemaVersion } from './schema.ts';
 
 /**
  * The log, and whose turn it is to write: a transaction that changes the store first locks the row that says what the log is. Of all
- * recorders one has it at a time; one that stalls loses it when the server ends its transaction, of which then nothing is there.
+ * recorders one has it at a time; one that stalls loses it when the server ends its transaction, of which then nothing is there. Nothing is there
+ * either of a recorder whose tables a newer one has brought to its own version.
  */
 export interface Log {
   turn<Result>(run: (turn: Turn) => Promise<Result>): Promise<Result>;
@@ -39,7 +41,7 @@ const bytesOf = (value: unknown): Buffer => {
 };
 const stateOf = (row: Row | undefined): LogState & { readonly root: Buffer } => ({
   size: Number(row?.['size']),
-  root: bytesOf(row?.['root']),
+  root: bytesOf(row?.['sealed_root']),
   at: Number(row?.['at']),
 });
 
@@ -48,6 +50,10 @@ const lacksEntries = (): StoreError =>
     'unavailable',
     'the database lacks entries of the log that this recorder has seen there: nothing is written to it (docs/audit.md, Several recorders)',
   );
+
+/** Recorders of two builds stand beside each other while one takes the other's place. */
+const replaced = (): StoreError =>
+  new StoreError('unavailable', 'a newer version of the recorder has the database: this one writes nothing there');
 
 export interface LogOptions {
   /** @param row Of the log: a turn begins. */
@@ -134,9 +140,10 @@ export function createLog(
       await run('INSERT INTO entry SELECT * FROM json_populate_recordset(NULL::entry, $1)', [JSON.stringify(entries)]);
       await run('INSERT INTO node SELECT * FROM json_populate_recordset(NULL::node, $1)', [JSON.stringify(nodes)]);
     }
-    await run(
-      `UPDATE log SET size = $1, root = $2, at = $3, next_session = $4,
-        blocks = blocks + $5, events = events + $6, sessions = sessions + $7, line_bytes = line_bytes + $8, unswept = unswept + $9`,
+    const written = await run(
+      `UPDATE log SET size = $1, sealed_root = $2, at = $3, next_session = $4,
+        blocks = blocks + $5, events = events + $6, sessions = sessions + $7, line_bytes = line_bytes + $8, unswept = unswept + $9
+       WHERE (SELECT version FROM store) = $10 RETURNING 1`,
       [
         frontier.size,
         frontier.root(),
@@ -147,8 +154,10 @@ export function createLog(
         counted.sessions,
         counted.line_bytes,
         counted.unswept,
+        schemaVersion,
       ],
     );
+    if (written.length === 0) throw replaced();
     latest = Math.max(latest, at);
     return result;
   };
@@ -171,7 +180,7 @@ export function createLog(
       return turn;
     },
     async state() {
-      const [row] = await database.read('SELECT size, root, at FROM log');
+      const [row] = await database.read('SELECT size, sealed_root, at FROM log');
       const state = stateOf(row);
       latest = Math.max(latest, state.at);
       // Later ones are compared with what was seen before, in the next turn.

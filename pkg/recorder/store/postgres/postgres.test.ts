@@ -476,7 +476,7 @@ describe('the database', () => {
     const { schema, open, remove } = place();
     const before = await open();
     const chain = testChain();
-    await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }])]);
+    await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon 東京都', rule: 'support/pii' }])]);
     expect((await before.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
     await before.close();
     await server.query(`
@@ -492,13 +492,94 @@ describe('the database', () => {
       CREATE INDEX words_words ON words USING gin (words);
       CREATE TABLE words_0 PARTITION OF words FOR VALUES FROM (0) TO (65536);
       INSERT INTO words VALUES (1, 'falcon');
+      ALTER TABLE log RENAME COLUMN sealed_root TO root;
+      ALTER TABLE log DROP COLUMN labelled;
+      UPDATE session SET tags = array_remove(tags, (SELECT id FROM name WHERE text = 'label:pii'));
+      ALTER TABLE words_read RENAME TO indexed;
       UPDATE store SET version = 2;
     `);
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
-    await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }])]);
+    await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon', rule: 'other/pii' }])]);
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(2);
+    expect((await store.search({ text: '京都', limit: 9 })).sessions).toHaveLength(1);
+    // Of sessions from before there are no tags of labels.
+    const labelled = async (label: string) =>
+      (await store.search({ label, limit: 9 })).sessions.map(({ session, end }) => [session, end?.tags]);
+    expect(await labelled('pii')).toEqual([
+      [sessionId(2), ['rule:other/pii', 'act:allowed']],
+      [sessionId(1), ['rule:support/pii', 'act:allowed']],
+    ]);
+    expect(await labelled('ii')).toEqual([]);
     expect(await store.shipping.take('r', '00000000-0000-4000-8000-000000000000', 1)).toEqual({ entry: 0, events: 0 });
+    await store.close();
+    await remove();
+  });
+
+  test('that a newer recorder has brought to its version takes nothing from an older one, however old', async () => {
+    const { schema, open, remove } = place();
+    const store = await open();
+    const chain = testChain();
+    await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+    // What a recorder does in its turn that does not seal all entries: it reads the root, and writes it.
+    const old = async (): Promise<string> => {
+      const [row] = await server.query(`SELECT * FROM ${schema}.log FOR UPDATE`);
+      expect(row).not.toHaveProperty('root');
+      return server
+        .query(`UPDATE ${schema}.log SET size = size + 1, root = '', at = 0, next_session = 2, blocks = blocks + 1`)
+        .then(
+          () => 'written',
+          (error: { code: string }) => error.code,
+        );
+    };
+    expect(await old()).toBe('42703');
+    // A later one, in the turn in which its successor comes.
+    await server.query(`UPDATE ${schema}.store SET version = version + 1`);
+    const before = await store.entries(0, 9);
+    await expect(store.append([blockOf(chain, [{ id: sessionId(2) }])])).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('a newer version of the recorder'),
+    });
+    await expect(
+      store.addHead(({ size, root, at }) => ({ size, at, root: Buffer.from(root).toString('hex'), text: 'head' })),
+    ).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await store.entries(0, 9)).toEqual(before);
+    expect((await store.search({ limit: 9 })).sessions).toHaveLength(1);
+    await server.query(`UPDATE ${schema}.store SET version = version - 1`);
+    await store.append([]);
+    await store.close();
+    await remove();
+  });
+
+  test('is brought to a newer version between two turns: who is in one ends it first', async () => {
+    const { schema, open, remove } = place();
+    const store = await open();
+    await server.query(
+      `UPDATE ${schema}.store SET version = version - 1; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
+      ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
+    );
+    const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
+    const ended = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const turn = other.transaction(async (run) => {
+      await run('SELECT * FROM log FOR UPDATE');
+      begun.resolve();
+      await ended.promise;
+      // Of the version that it has begun with.
+      await run(`UPDATE log SET root = root`);
+    });
+    await begun.promise;
+    let migrated = false;
+    const migrating = migrate(other, schema).then(() => void (migrated = true));
+    await until(async () => {
+      const rows = await server.query(`SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'`);
+      return rows.length > 0;
+    });
+    expect(migrated).toBe(false);
+    ended.resolve();
+    await turn;
+    await migrating;
+    await other.close();
     await store.close();
     await remove();
   });

@@ -177,7 +177,24 @@ const steps: readonly string[] = [
   -- The latest time that lines of a chain say, since their clock last began anew. NULL: not known.
   ALTER TABLE chain ADD COLUMN newest bigint;
   `,
+  `
+  -- Under another name: recorders that seal some entries alone, and do not look at the version in their turns, fail in them.
+  ALTER TABLE log RENAME COLUMN root TO sealed_root;
+
+  -- The first session that has a tag for each label that acted (search/label-tags.ts).
+  ALTER TABLE log ADD COLUMN labelled bigint NOT NULL DEFAULT 1;
+  UPDATE log SET labelled = next_session;
+
+  -- The words of sessions anew, from the lines, with pairs of characters where words are not parted (search/grams.ts). How far they were read is
+  -- under another name, so that no older recorder goes on without these.
+  TRUNCATE segment, posting, forgotten, unfinished;
+  UPDATE indexed SET received = -1, block = -1;
+  ALTER TABLE indexed RENAME TO words_read;
+  `,
 ];
+
+/** Of a store that has been through all steps. */
+export const schemaVersion = steps.length;
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */
 const stepMs = 3_600_000;
@@ -194,6 +211,8 @@ export async function migrate({ transaction }: Database, schema: string): Promis
     const version = await versionOf(run, schema);
     if (version > steps.length)
       throw new StoreError('not_a_store', 'the store was written by a newer version of the recorder');
+    // A turn of another recorder has come to its end, or finds another version at it (log.ts).
+    if (version > 0 && version < steps.length) await run('LOCK TABLE log IN ACCESS EXCLUSIVE MODE');
     for (const step of steps.slice(version)) await run(step);
     await run('UPDATE store SET version = $1', [steps.length]);
   }, stepMs);

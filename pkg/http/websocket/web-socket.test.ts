@@ -1,0 +1,49 @@
+import { PassThrough } from 'node:stream';
+import { expect, test } from '@jest/globals';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { WebSocketFault } from './frame-reader.ts';
+import { frame } from './frame-writer.ts';
+import { WebSocket } from './web-socket.ts';
+
+/** A caller's WebSocket, what its watch was told, and what was written to the caller. */
+function opened(begin: () => void): {
+  readonly socket: PassThrough;
+  readonly faults: unknown[];
+  readonly ends: boolean[];
+} {
+  const socket = new PassThrough();
+  const faults: unknown[] = [];
+  const ends: boolean[] = [];
+  const nothing = (): void => undefined;
+  new WebSocket({
+    ...{ socket, head: Buffer.alloc(0), role: 'server', maxMessageBytes: 1_000, clock: fakeClock() },
+    watch: {
+      ...{ begin, bytes: nothing, done: nothing, ping: nothing, pong: nothing, close: nothing, room: nothing },
+      fault: (error) => faults.push(error),
+      gone: (closed) => ends.push(closed),
+    },
+  });
+  return { socket, faults, ends };
+}
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('a fault of whoever watches cuts the connection and is told, and ends no process', async () => {
+  const fault = new TypeError('a fault of ours');
+  const { socket, faults, ends } = opened(() => {
+    throw fault;
+  });
+  socket.write(frame(0x81, Buffer.from('{}'), true));
+  await turn();
+  await turn();
+  expect(faults).toEqual([fault]);
+  expect(ends).toEqual([false]);
+  expect(socket.destroyed).toBe(true);
+});
+
+test('a fault of the peer is told with the code that it was closed with', async () => {
+  const { socket, faults } = opened(() => undefined);
+  socket.write(frame(0x81, Buffer.from('{}'), false));
+  await turn();
+  expect(faults).toEqual([expect.objectContaining({ code: 1002 })]);
+  expect(faults[0]).toBeInstanceOf(WebSocketFault);
+});
