@@ -1246,6 +1246,7 @@ describe('every string and every unknown key', () => {
     attack(generateRequest, (root) => generate.dialect.request(generate, root));
     attack(generateAnswer, (root) => generate.dialect.answer(generate, root, 200));
     attack(generateAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
+    attack(inferAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
   });
 
   it("of OpenAI's audio and image requests, answers and events is seen exactly once", () => {

@@ -229,6 +229,50 @@ describe("Triton's events", () => {
   });
 });
 
+describe("MLServer's events", () => {
+  const path = '/v2/models/m/generate_stream';
+  interface Inferred {
+    readonly id: string;
+    readonly parameters: { readonly headers: Readonly<Record<string, string>> };
+    readonly outputs: readonly { readonly name: string; readonly datatype: string; readonly data: readonly string[] }[];
+  }
+  const headers = {
+    'Ce-Specversion': '0.3',
+    'Ce-Source': 'io.seldon',
+    'Ce-Id': '1f0c9ea6-1111-4a11-9111-411111111111',
+  };
+
+  test('are answers to infer: their texts are joined, and what stands beside them stays in each', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), cuts, (pieces, sizes) => {
+        const events = pieces.map((text) =>
+          event({
+            ...{ model_name: 'm', id: headers['Ce-Id'], parameters: { headers } },
+            outputs: [
+              { name: 'x', shape: [1], datatype: 'BYTES', parameters: { content_type: 'str' }, data: [text] },
+              { name: 'y', shape: [2], datatype: 'FP32', data: [0.5, 1] },
+            ],
+          }),
+        );
+        const read = (left: string): Joined => {
+          let text = '';
+          for (const body of bodies(left) as unknown as Inferred[]) {
+            expect(body).toMatchObject({ id: headers['Ce-Id'], parameters: { headers } });
+            expect(body.outputs).toMatchObject([
+              { name: 'x', datatype: 'BYTES' },
+              { name: 'y', data: [0.5, 1] },
+            ]);
+            text += body.outputs[0]?.data[0] ?? '';
+          }
+          return { text };
+        };
+        hold(path, events, sizes, { text: maskedWhole(pieces.join(''), 'text', 'cut') }, read);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
 describe("Gemini's chunks", () => {
   const path = '/v1beta/models/m:streamGenerateContent';
   interface Chunk {
