@@ -10,6 +10,7 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { Transform } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
+import { ByteChain } from '../base/index.ts';
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
@@ -115,7 +116,7 @@ class Call implements OpenCall, StreamWaiter {
   readonly #open: boolean;
   readonly headers: OutgoingHttpHeaders;
   /** Until it is sent and an answer has begun: it may have to be sent again. */
-  #body: Uint8Array | undefined;
+  #body: UpstreamRequest['body'];
   #bodySent = false;
   #stream: ClientHttp2Stream | undefined;
   #session: Http2Session | undefined;
@@ -187,11 +188,14 @@ class Call implements OpenCall, StreamWaiter {
     };
     const body = this.#body;
     if (!this.#open) {
-      if (body === undefined || body.byteLength === 0) stream.end();
-      else stream.end(body, sent);
+      if (body === undefined || body.length === 0) stream.end();
+      else if (body instanceof ByteChain) {
+        for (const piece of body.pieces) stream.write(piece);
+        stream.end(sent);
+      } else stream.end(body, sent);
       return;
     }
-    if (body !== undefined && body.byteLength > 0) stream.write(body, sent);
+    if (body !== undefined && body.length > 0) stream.write(body instanceof ByteChain ? body.bytes() : body, sent);
     for (const chunk of this.#early.splice(0)) stream.write(chunk);
     if (this.#finished) stream.end();
     else if (stream.writableLength < stream.writableHighWaterMark) this.#handler.room?.();
@@ -377,7 +381,7 @@ function headOf(line: Line, { method, path, headers, body }: UpstreamRequest, op
     if (isHopByHop(lower) && !(lower === 'te' && value === 'trailers')) continue;
     head[lower] = value;
   }
-  if (!open && body !== undefined) head['content-length'] = String(body.byteLength);
+  if (!open && body !== undefined) head['content-length'] = String(body.length);
   return head;
 }
 

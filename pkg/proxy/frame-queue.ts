@@ -1,5 +1,5 @@
 import { applyEdits } from '../base/index.ts';
-import type { JsonEdit, JsonNode } from '../base/index.ts';
+import type { ByteChain, JsonEdit, JsonNode } from '../base/index.ts';
 import type { StreamFrame } from '../dialect/index.ts';
 import type { AnswerLane } from './lane.ts';
 import { outermost } from './edits.ts';
@@ -22,6 +22,8 @@ export interface Piece {
   readonly to: number;
   /** The string value in the frame. */
   readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
+  /** In the lane a line's end stands before it. */
+  readonly apart?: true;
 }
 
 export interface WaitingFrame {
@@ -39,6 +41,8 @@ export interface WaitingFrame {
 /** Receives what may leave now, in order. What is recorded of a text comes before it. */
 export interface StreamOutput {
   text(text: string): void;
+  /** The same of a stream whose frames are no text. */
+  bytes(bytes: ByteChain): void;
   /** What the record keeps of a lane; `raw` is what is sealed of it, where anything is. */
   record(lane: string, text: string, raw: string | undefined): void;
 }
@@ -73,7 +77,7 @@ export class FrameQueue {
   get units(): number {
     let units = this.#units;
     if (this.#templates.size === 0) return units;
-    for (const { frame } of new Set(this.#templates.values())) units += frame.raw.length;
+    for (const { frame } of new Set(this.#templates.values())) units += sizeOf(frame);
     return units;
   }
 
@@ -86,7 +90,7 @@ export class FrameQueue {
 
   push(frame: WaitingFrame): void {
     this.#frames.push(frame);
-    this.#units += frame.frame.raw.length;
+    this.#units += sizeOf(frame.frame);
   }
 
   /** Of frames that wait. */
@@ -112,7 +116,7 @@ export class FrameQueue {
       const run = whole ? this.#untouchedRun(gone) : 0;
       if (run > 1) this.#passRun(gone, gone + run, output);
       else {
-        this.#units -= head.frame.raw.length;
+        this.#units -= sizeOf(head.frame);
         this.#render(head, !whole, output);
       }
       gone += Math.max(run, 1);
@@ -139,12 +143,14 @@ export class FrameQueue {
   /** Frames that leave as they came; their text is taken from the lane in one. */
   #passRun(from: number, end: number, output: StreamOutput): void {
     let raw = '';
+    const bytes: ByteChain[] = [];
     let text = '';
     let last: Piece | undefined;
     for (let at = from; at < end; at++) {
       const { frame, pieces } = this.#frames[at] as WaitingFrame;
-      this.#units -= frame.raw.length;
+      this.#units -= sizeOf(frame);
       raw += frame.raw;
+      if (frame.message !== undefined) bytes.push(frame.message.bytes);
       last = pieces[0];
       text += last?.node.text ?? '';
     }
@@ -152,7 +158,8 @@ export class FrameQueue {
     const taken = last.lane.take(last.to);
     if (taken !== text) throw new Error('a lane that was untouched gives another text');
     recordOf(last.lane, taken, output);
-    output.text(raw);
+    if (raw !== '') output.text(raw);
+    for (const one of bytes) output.bytes(one);
   }
 
   /** Gives out the text of lanes, which have ended or are all decided, that waits for a frame which may not come, behind the frames that may leave now. */
@@ -185,7 +192,7 @@ export class FrameQueue {
       const last = head.pieces.some((piece) => piece.lane === stopped && piece.to > stopped.decided);
       if (!last && !decided(head)) return;
       this.#frames.shift();
-      this.#units -= head.frame.raw.length;
+      this.#units -= sizeOf(head.frame);
       this.#render(head, last, output);
       if (last) return;
     }
@@ -198,16 +205,25 @@ export class FrameQueue {
       const { lane, node } = piece;
       const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
       recordOf(lane, text, output);
-      if (text !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
+      // Where nothing is hidden, nothing is changed either.
+      const same = text === node.text || (piece.apart === true && !this.#exact && text === `\n${node.text}`);
+      if (!same) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
       if (force) this.#templates.set(lane, waiting);
     }
     const rendering = { force, exact: this.#exact };
     for (const one of tokens) for (const edit of renderTokens(one, data, rendering)) (edits ??= []).push(edit);
     if (waiting.drop) return;
-    if (edits === undefined && waiting.edits.length === 0) return output.text(frame.raw);
-    const all = outermost([...waiting.edits, ...(edits ?? [])]);
-    output.text(frame.withData(applyEdits(data, all)));
+    leave(frame, data, edits === undefined ? waiting.edits : [...waiting.edits, ...edits], output);
   }
+}
+
+/** In characters; of a frame that is no text in bytes. */
+const sizeOf = ({ raw, message }: StreamFrame): number => message?.bytes.length ?? raw.length;
+
+function leave(frame: StreamFrame, data: string, edits: readonly JsonEdit[], output: StreamOutput): void {
+  const { message, raw } = frame;
+  if (message !== undefined) output.bytes(message.edited(outermost(edits)));
+  else output.text(edits.length === 0 ? raw : frame.withData(applyEdits(data, outermost(edits))));
 }
 
 /** Gives the record its part of what was taken of a lane; of one that has ended, where the record runs apart, all of it. */
@@ -220,7 +236,9 @@ export function recordOf(lane: AnswerLane, taken: string, output: StreamOutput):
 /** Of a frame in which only one text may change; undefined for all others. */
 function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
   if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
-  return waiting.tokens.length > 0 || waiting.edits.length > 0 ? undefined : waiting.pieces[0];
+  if (waiting.tokens.length > 0 || waiting.edits.length > 0) return undefined;
+  const [piece] = waiting.pieces;
+  return piece?.apart === true ? undefined : piece;
 }
 
 function decided(waiting: WaitingFrame): boolean {
@@ -244,5 +262,5 @@ function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutp
     text: one.shape === 'entries' ? '[]' : 'null',
   }));
   recordOf(lane, rest, output);
-  output.text(template.frame.withData(applyEdits(template.data, outermost([...template.edits, ...edits, ...tokens]))));
+  leave(template.frame, template.data, [...template.edits, ...edits, ...tokens], output);
 }
