@@ -5,6 +5,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.ts';
 import type { Frontier } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
+import { archiveEnds } from './archive-end.ts';
 import { dayOf, headKey, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './object-store-error.ts';
@@ -14,11 +15,14 @@ import { createSegmentWriter } from './segment-writer.ts';
 /**
  * Writes the log into an archive, in its order, as far as signed heads reach: segments first, and then the heads of what they hold, so that no
  * head in the archive speaks of entries that are not there. The store keeps how far it is; what was written before that could be
- * kept is found in the archive and taken for done.
+ * kept is found in the archive and taken for done. While the archive has entries of the log that the store does not have, or others, nothing is
+ * written: the store is an older one, or a copy that went its own way.
  */
 export interface Archiver {
   /** As last looked; undefined: not yet. */
   lag(): ArchiveLag | undefined;
+  /** Whether the archive, when last looked at, had entries of this log that the store does not have, or others in their place. */
+  readonly foreign: boolean;
   /** There is a new head. */
   kick(): void;
   /** Ends, with what is under way left undone. */
@@ -162,8 +166,30 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return { ...mark, heads };
   };
 
+  /**
+   * That the archive has nothing of this log but what the store has. A name says on which day a segment begins, so that entries of a store that
+   * went back stand beside those that they replace.
+   */
+  const lookBeyond = async (id: string): Promise<void> => {
+    for (const { size, root } of await archiveEnds(objects, id, keys)) {
+      const stored = (await store.log()).size;
+      if (size > stored)
+        throw new ObjectStoreError(
+          'other_log',
+          `the archive has ${size} entries of this log and the store ${stored}: it is an older one, to be restored from the archive`,
+        );
+      if (Buffer.from(await treeRoot(size, readNode)).toString('hex') !== root)
+        throw new ObjectStoreError('other_log', 'the archive has other entries of this log than the store');
+    }
+  };
+
   /** Where this archiver has brought the mark: up to there everything is in its archive. */
   let own: ArchiveMark | undefined;
+  let foreign = false;
+  /** Whether nothing of this log was beyond the store since this began, or failed, or the store went back. */
+  let looked = false;
+  /** Entries that the store had. */
+  let seen = { size: 0, archived: 0 };
   /** Where the segment ends that holds the entry behind a head, which may stand within it; undefined: there is none. */
   const endAround = async (size: number): Promise<number | undefined> => {
     const [entry] = await store.entries(size, 1);
@@ -216,13 +242,19 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     const mark = await store.archived();
     const [first] = await store.entries(0, 1);
     const [waits] = await store.entries(mark.entries, 1);
+    const { size } = await store.log();
+    // A database that went back to a standby.
+    if (size < seen.size || mark.entries < seen.archived) looked = false;
+    seen = { size, archived: mark.entries };
     known = {
-      entries: Math.max(0, (await store.log()).size - mark.entries),
+      entries: Math.max(0, size - mark.entries),
       since: waits === undefined ? undefined : timeOf(waits),
     };
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;
     log ??= logId(first.text);
+    if (!looked) await lookBeyond(log);
+    looked = true;
     if (mark.entries > 0 && (mark.entries !== own?.entries || mark.heads !== own.heads)) {
       const present = await presentOf(mark);
       if (present.entries !== mark.entries) {
@@ -251,6 +283,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     while (!closed) {
       try {
         const more = await step();
+        foreign = false;
         if (failures > 0) logger.info('the log is archived again');
         failures = 0;
         told = '';
@@ -259,6 +292,8 @@ export function startArchiver(options: ArchiverOptions): Archiver {
         kicked = false;
       } catch (error) {
         if (closed) return;
+        looked = false;
+        if (error instanceof ObjectStoreError && error.code === 'other_log') foreign = true;
         options.onFailure?.();
         const why = error instanceof CodedError ? error.message : describeError(error);
         if (why !== told) logger.error('the log was not archived: tried again', { error: why });
@@ -280,6 +315,9 @@ export function startArchiver(options: ArchiverOptions): Archiver {
             entries: known.entries,
             seconds: known.since === undefined ? 0 : Math.max(0, (clock.now() - known.since) / 1_000),
           },
+    get foreign() {
+      return foreign;
+    },
     kick() {
       kicked = true;
       wake?.();
