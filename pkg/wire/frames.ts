@@ -7,9 +7,11 @@ import { WireError } from './wire-error.ts';
  * Frames: four bytes of length, big endian, then as many bytes of UTF-8 JSON.
  *
  * A reader decides by the length alone whether it takes a frame, before it keeps a byte of it; what it keeps is never more
- * than one frame and one chunk.
+ * than one frame and one chunk, and of a frame that is not whole no more than 1 KiB or twice what came, however small the pieces are.
  */
 const headBytes = 4;
+/** Bytes that the beginning of a frame is given. */
+const leastRoom = 1_024;
 
 /** A message as bytes. One result may be written to many streams. */
 export function encodeFrame(message: UpMessage | DownMessage): Buffer {
@@ -54,11 +56,25 @@ export function createBodyReader(options: {
   const { maxBytes, onBody } = options;
   const head = Buffer.alloc(headBytes);
   let headFilled = 0;
-  /** Pieces of the frame that is being read, joined once it is whole: no byte is copied twice. */
-  let pieces: Buffer[] = [];
+  /**
+   * What came of the frame that is being read, with room for what follows, as long as there is not all of it: a piece by itself, which a peer may
+   * send byte by byte, costs some hundred bytes beside its own.
+   */
+  let begun: Buffer | undefined;
+  let filled = 0;
   /** Bytes of it that are still to come; undefined while its head is not read. */
   let missing: number | undefined;
 
+  /** Twice as much as it must hold, up to the whole frame: each byte is copied some three times at most. */
+  const keep = (piece: Buffer, left: number): void => {
+    const needed = filled + piece.length;
+    if (begun === undefined || begun.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(filled + left, Math.max(2 * needed, leastRoom)));
+      begun?.copy(grown, 0, 0, filled);
+      begun = grown;
+    }
+    filled += piece.copy(begun, filled);
+  };
   const readHead = (chunk: Buffer, at: number): number => {
     const taken = chunk.copy(head, headFilled, at, at + headBytes - headFilled);
     headFilled += taken;
@@ -71,12 +87,13 @@ export function createBodyReader(options: {
   };
   const readBody = (chunk: Buffer, at: number, left: number): number => {
     const piece = chunk.subarray(at, at + left);
-    pieces.push(piece);
+    const whole = piece.length === left;
+    if (!whole || begun !== undefined) keep(piece, left);
     missing = left - piece.length;
-    if (missing > 0) return piece.length;
-    const [only] = pieces;
-    const body = only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
-    pieces = [];
+    if (!whole) return piece.length;
+    const body = begun ?? piece;
+    begun = undefined;
+    filled = 0;
     missing = undefined;
     onBody(body);
     return piece.length;
