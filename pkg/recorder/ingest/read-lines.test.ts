@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { namedStart } from '../../record/index.ts';
+import { maxRecordBytes } from '../../wire/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
 import { LineConflict, readLines } from './read-lines.ts';
 
@@ -54,6 +55,23 @@ describe('a batch of lines', () => {
       expect.objectContaining({ session: sessionId(2), operation: 'Process', path: 'clock_step' }),
     ]);
     expect(block.ends.map(({ code }) => code)).toEqual(['gap', 'clock_step']);
+  });
+
+  test('takes the longest end that a session can have: one act of each of so many rules as a frame holds', () => {
+    const chain = testChain('many');
+    const at = chain.point();
+    const observed = Array.from({ length: 36_000 }, (_, n) => ({
+      rule: `a/${n.toString(36)}`,
+      act: 'denied' as const,
+      by: ['x'],
+      count: 1,
+    }));
+    const bytes = chain.lines(
+      sessionEvents({ id: sessionId(1) }).map((event) => (event.type === 'end' ? { ...event, observed } : event)),
+    );
+    expect(bytes.length).toBeGreaterThan(0.9 * maxRecordBytes);
+    expect(bytes.length).toBeLessThan(maxRecordBytes);
+    expect(readLines(bytes, at, 'sidecar')).toMatchObject({ first: 1, last: 3 });
   });
 
   test('counts a million at most of what one line says was lost', () => {
