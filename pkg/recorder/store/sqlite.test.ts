@@ -396,7 +396,8 @@ test('a volume that is full takes nothing in until something is deleted, which h
     began: { full: false, reserve: 4 * 1024 * 1024 },
     grown: { refused: full, full: true, reserve: 4 * 1024 * 1024 },
     room: { full: false, refused: 'nothing' },
-    again: { refused: full },
+    // A recorder starts there with fewer days, or another authority, by which it deletes; sidecars are refused as before.
+    again: { refused: full, upkeep: 'nothing', still: full },
     drained: { refused: full, released: true },
     resumed: { refused: 'nothing', full: false },
     end: { full: false },

@@ -37,6 +37,12 @@ const leastToOpen = 4 * 1024 * 1024;
 const busyMs = 5_000;
 
 /**
+ * What a recorder writes of itself before it may delete by new days, or serve anybody: it is small, and goes in when nothing that sidecars send
+ * does, as what says of deletions and holds.
+ */
+const isUpkeep = ({ entry }: Addition): boolean => entry.type === 'retention' || entry.type === 'authorities';
+
+/**
  * The embedded store: one SQLite file in WAL mode with `synchronous = FULL`, so that a commit has been fsynced when it
  * returns, and a crash of the machine loses nothing that was acknowledged.
  *
@@ -164,7 +170,8 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async append(additions) {
-      guarded(room.need);
+      const needed = !additions.every(isUpkeep);
+      if (needed) guarded(room.need);
       const add = (): void => transaction(() => appender.add(additions));
       try {
         add();
@@ -172,7 +179,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         if (!room.full) throw error;
         // There may be pages for it, and only the log of the file that has grown too large for what is left beside it.
         makeRoom();
-        guarded(room.need);
+        if (needed) guarded(room.need);
         add();
       }
     },
@@ -190,7 +197,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async learn(report, now) {
-      transaction(() => pods.learn(report, now));
+      return transaction(() => pods.learn(report, now));
     },
     async presentSources() {
       return guarded(() => pods.present());
@@ -324,7 +331,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
             retention.restore(one.entry);
           } else {
             appender.add([one as Addition]);
-            if (one.entry.type === 'vanished') pods.restore(one.entry);
+            if (one.entry.type === 'vanished' || one.entry.type === 'block') pods.restore(one.entry, !('pod' in one));
           }
         }
       });

@@ -2,8 +2,10 @@
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { systemClock } from '../../../base/index.ts';
+import { silentLogger, systemClock } from '../../../base/index.ts';
 import { readLines } from '../../ingest/read-lines.ts';
+import { keepAuthorities } from '../../log/authorities.ts';
+import { writeRetention } from '../../log/retention.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { openSqliteStore } from '../sqlite.ts';
 
@@ -56,7 +58,21 @@ const remove = async (before: number): Promise<number> => {
 const began = await volume();
 const grown = { refused: await fill(10_000), ...(await volume()), kept };
 const room = { deleted: await remove(Math.floor(kept / 2)), ...(await volume()), refused: await fill(20) };
-const again = { refused: await fill(10_000), kept };
+/** What a recorder writes at its start, where its days or an authority are others. @returns what it was refused by */
+const upkeep = async (): Promise<string> => {
+  try {
+    const retention = { all: 30, namespaces: {}, policies: {} };
+    await writeRetention({ store, retention, clock: { ...systemClock, now: () => testTime } });
+    const logger = silentLogger;
+    await (
+      await keepAuthorities({ store, bundle: () => 'x'.repeat(4_096), clock: systemClock, logger })
+    )();
+    return 'nothing';
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+const again = { refused: await fill(10_000), kept, upkeep: await upkeep(), still: await fill(1) };
 // Somebody else takes what is left, to the last byte, when not even SQLite's own log has any.
 while (await store.sweep());
 const { bavail, bsize } = statfsSync(folder);
