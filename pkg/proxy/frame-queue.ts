@@ -22,6 +22,8 @@ export interface Piece {
   readonly to: number;
   /** The string value in the frame. */
   readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
+  /** In the lane a line's end stands before it. */
+  readonly apart?: true;
 }
 
 export interface WaitingFrame {
@@ -203,7 +205,9 @@ export class FrameQueue {
       const { lane, node } = piece;
       const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
       recordOf(lane, text, output);
-      if (text !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
+      // Where nothing is hidden, nothing is changed either.
+      const same = text === node.text || (piece.apart === true && !this.#exact && text === `\n${node.text}`);
+      if (!same) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
       if (force) this.#templates.set(lane, waiting);
     }
     const rendering = { force, exact: this.#exact };
@@ -232,7 +236,9 @@ export function recordOf(lane: AnswerLane, taken: string, output: StreamOutput):
 /** Of a frame in which only one text may change; undefined for all others. */
 function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
   if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
-  return waiting.tokens.length > 0 || waiting.edits.length > 0 ? undefined : waiting.pieces[0];
+  if (waiting.tokens.length > 0 || waiting.edits.length > 0) return undefined;
+  const [piece] = waiting.pieces;
+  return piece?.apart === true ? undefined : piece;
 }
 
 function decided(waiting: WaitingFrame): boolean {

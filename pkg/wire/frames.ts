@@ -7,11 +7,9 @@ import { WireError } from './wire-error.ts';
  * Frames: four bytes of length, big endian, then as many bytes of UTF-8 JSON.
  *
  * A reader decides by the length alone whether it takes a frame, before it keeps a byte of it; what it keeps is never more
- * than one frame and one chunk, and of a frame that is not whole no more than 1 KiB or twice what came, however small the pieces are.
+ * than one frame and one chunk.
  */
 const headBytes = 4;
-/** Bytes that the beginning of a frame is given. */
-const leastRoom = 1_024;
 
 /** A message as bytes. One result may be written to many streams. */
 export function encodeFrame(message: UpMessage | DownMessage): Buffer {
@@ -48,6 +46,10 @@ export function createFrameReader(options: FrameReaderOptions): FrameReader {
   return createBodyReader({ maxBytes, onBody: (body) => onFrame(parseFrame(body, limits)) });
 }
 
+const none = Buffer.alloc(0);
+/** Of a frame that did not come at once. */
+const leastBody = 1_024;
+
 /** Frames whatever is in them. A body is the reader's own until `onBody` returns, and may be kept. */
 export function createBodyReader(options: {
   readonly maxBytes: number;
@@ -57,24 +59,14 @@ export function createBodyReader(options: {
   const head = Buffer.alloc(headBytes);
   let headFilled = 0;
   /**
-   * What came of the frame that is being read, with room for what follows, as long as there is not all of it: a piece by itself, which a peer may
-   * send byte by byte, costs some hundred bytes beside its own.
+   * What came of the frame that is being read, in one piece that grows to twice as much: a list of pieces would take some hundred bytes for each,
+   * and who sends them chooses how small they are.
    */
-  let begun: Buffer | undefined;
+  let body = none;
   let filled = 0;
   /** Bytes of it that are still to come; undefined while its head is not read. */
   let missing: number | undefined;
 
-  /** Twice as much as it must hold, up to the whole frame: each byte is copied some three times at most. */
-  const keep = (piece: Buffer, left: number): void => {
-    const needed = filled + piece.length;
-    if (begun === undefined || begun.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(filled + left, Math.max(2 * needed, leastRoom)));
-      begun?.copy(grown, 0, 0, filled);
-      begun = grown;
-    }
-    filled += piece.copy(begun, filled);
-  };
   const readHead = (chunk: Buffer, at: number): number => {
     const taken = chunk.copy(head, headFilled, at, at + headBytes - headFilled);
     headFilled += taken;
@@ -87,15 +79,26 @@ export function createBodyReader(options: {
   };
   const readBody = (chunk: Buffer, at: number, left: number): number => {
     const piece = chunk.subarray(at, at + left);
-    const whole = piece.length === left;
-    if (!whole || begun !== undefined) keep(piece, left);
     missing = left - piece.length;
-    if (!whole) return piece.length;
-    const body = begun ?? piece;
-    begun = undefined;
+    if (filled === 0 && missing === 0) {
+      missing = undefined;
+      onBody(piece);
+      return piece.length;
+    }
+    const need = filled + piece.length;
+    if (body.length < need) {
+      const before = body.subarray(0, filled);
+      body = Buffer.alloc(Math.min(filled + left, Math.max(need, 2 * body.length, leastBody)));
+      body.set(before);
+    }
+    body.set(piece, filled);
+    filled = need;
+    if (missing > 0) return piece.length;
+    const whole = body.subarray(0, filled);
+    body = none;
     filled = 0;
     missing = undefined;
-    onBody(body);
+    onBody(whole);
     return piece.length;
   };
 

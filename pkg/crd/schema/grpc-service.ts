@@ -1,4 +1,5 @@
 import type { SchemaNode, Wire } from '../schema-node.ts';
+import { elements } from './route.ts';
 
 /** `spec.grpcServices`: services of gRPC that no dialect knows. */
 
@@ -76,6 +77,7 @@ const method = {
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },
+        elements,
       },
     },
   },

@@ -8,7 +8,6 @@ import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
 import type { AuditEvent } from '../../core/index.ts';
 import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
-import type { Clock } from '../../base/index.ts';
 import { signHead, verifySession } from '../../record/index.ts';
 import { readLines } from '../ingest/read-lines.ts';
 import { keepHeads } from '../log/heads.ts';
@@ -519,6 +518,89 @@ describe('the archive', () => {
     await twin.close();
   });
 
+  describe.each(['the same day', 'the next day'])('of which the store is an older copy, on %s', (when) => {
+    const clock = when === 'the same day' ? systemClock : { ...systemClock, now: () => systemClock.now() + 86_400_000 };
+    const old = async (): Promise<RecordStore> => {
+      await add(2);
+      start();
+      await archived();
+      await archiver?.close();
+      await store.close();
+      copyFileSync(join(folder, 'record.db'), join(folder, 'copy.db'));
+      store = openStore('record.db');
+      await add(1);
+      start();
+      await archived();
+      await archiver?.close();
+      return openStore('copy.db');
+    };
+    const takeIn = async (copy: RecordStore, blocks: number): Promise<void> => {
+      const other = testChain('of another pod');
+      for (let n = 0; n < blocks; n++)
+        await copy.append([blockOf(other, [{ id: sessionId(`later ${n}`) }], clock.now())]);
+      const heads = keepHeads({ store: copy, key: privateKey, clock, logger: silentLogger });
+      await heads.sign();
+      heads.close();
+    };
+
+    test.each([0, 1, 2])(
+      'stays as it is, and nothing is held for archived that is not: %i entries are new',
+      async (blocks) => {
+        const copy = await old();
+        const before = new Map(server.objects);
+        await takeIn(copy, blocks);
+        const told: string[] = [];
+        let failures = 0;
+        const logger = {
+          ...silentLogger,
+          error: (_: string, fields?: object) => void told.push(JSON.stringify(fields)),
+        };
+        const two = start({ store: copy, clock, logger, onFailure: () => failures++ });
+        two.kick();
+        await until(() => failures > 1);
+        expect(two.foreign).toBe(true);
+        await two.close();
+        expect(told).toEqual([expect.stringContaining('docs/audit.md, The archive')]);
+        expect([...server.objects.keys()].sort()).toEqual([...before.keys()].sort());
+        expect((await copy.archived()).entries).toBe(2);
+        const rule = { before: clock.now() + 1, of: { allBut: [] }, archivedOnly: true };
+        expect(await copy.deleteOld(rule, clock.now() + 2, 50)).toBe(2);
+        await copy.close();
+        await restore();
+      },
+    );
+
+    test('goes on with it where it was restored before anything else came', async () => {
+      await (await old()).close();
+      await restore('copy.db');
+      const copy = openStore('copy.db');
+      await takeIn(copy, 2);
+      let failures = 0;
+      const two = start({ store: copy, clock, onFailure: () => failures++ });
+      await archived(copy);
+      expect([two.foreign, failures]).toEqual([false, 0]);
+      await two.close();
+      await copy.close();
+      expect(await restore()).toMatchObject({ entries: 5, fault: undefined });
+    });
+  });
+
+  test('does not count as gone on where somebody else has put objects behind its last', async () => {
+    await add(2);
+    start();
+    await archived();
+    await archiver?.close();
+    const [segment = ''] = names('segments').slice(-1);
+    const [head = ''] = names('heads').slice(-1);
+    for (const name of [segment, head]) {
+      const junk = name.replace(/\/[0-9-]{10}\/[0-9]{16}/, '/9999-12-31/0000000000009999');
+      server.objects.set(junk, { ...server.objects.get(name)!, body: Buffer.from('{}') });
+    }
+    await add(1);
+    start();
+    await archived();
+  });
+
   test('is not held for written where it is not locked', async () => {
     await add(1);
     server.fault = 'no_lock';
@@ -604,103 +686,6 @@ describe('the archive', () => {
     const { size, root, at } = (await store.lastHead()) ?? { size: 0, root: '', at: 0 };
     startBehind(`${signHead({ size, root, at: at + 1 }, privateKey)}\n`);
     await archived();
-  });
-});
-
-describe('an archive that has more of the log than the store', () => {
-  const day = 86_400_000;
-  const later: Clock = {
-    now: () => systemClock.now() + day,
-    monotonic: () => systemClock.monotonic(),
-    after: systemClock.after.bind(systemClock),
-    every: systemClock.every.bind(systemClock),
-  };
-  const told: string[] = [];
-  let failures = 0;
-  let back: RecordStore;
-
-  /** Two entries are in the backup; a third is archived, and is lost with the store. */
-  beforeEach(async () => {
-    told.length = 0;
-    failures = 0;
-    await add(2);
-    start();
-    await archived();
-    await archiver?.close();
-    await store.close();
-    copyFileSync(join(folder, 'record.db'), join(folder, 'backup.db'));
-    store = openStore('record.db');
-    await add(1);
-    start();
-    await archived();
-    await archiver?.close();
-  });
-  afterEach(() => back.close());
-
-  /** The backup takes in what comes, a day later or on the same one, and is to be archived. */
-  const goOn = async (clock: Clock, entries: number): Promise<void> => {
-    back = openSqliteStore({ path: join(folder, 'backup.db'), clock });
-    const other = testChain('that goes on');
-    for (let n = 0; n < entries; n++) await back.append([blockOf(other, [{ id: sessionId(`on${n}`) }], clock.now())]);
-    const heads = keepHeads({ store: back, key: privateKey, clock, logger: silentLogger });
-    await heads.sign();
-    heads.close();
-    const logger = createLogger({ level: 'error', write: (line) => void told.push(line), clock: systemClock });
-    start({ store: back, clock, logger, onFailure: () => failures++ });
-  };
-
-  test.each([
-    ['the next day', later, 1, 'the archive has other entries of this log than the store'],
-    ['the same day', systemClock, 1, 'the archive has other entries of this log than the store'],
-    ['the next day, further than the archive', later, 3, 'the archive has other entries of this log than the store'],
-    ['with nothing that is new', later, 0, 'the archive has 3 entries of this log and the store 2'],
-  ])('gets nothing from it: %s', async (_, clock, entries, why) => {
-    const before = [...server.objects.keys()].sort();
-    await goOn(clock, entries);
-    await until(() => failures > 0);
-    archiver?.kick();
-    await until(() => failures > 1);
-    expect(archiver?.foreign).toBe(true);
-    expect([...server.objects.keys()].sort()).toEqual(before);
-    expect(told).toEqual([expect.stringContaining(why)]);
-    // Nothing of what the archive does not have may go from the store.
-    expect((await back.archived()).entries).toBe(2);
-    const old = clock.now() + 10 * day;
-    await back.deleteOld({ before: old, of: { allBut: [] }, archivedOnly: true }, old, 50);
-    const kept = await back.search({ limit: 10 });
-    expect(kept.sessions).toHaveLength(entries);
-    expect(await restore()).toMatchObject({ entries: 3, fault: undefined });
-  });
-
-  test('goes on with a store that was restored from it before anything else came', async () => {
-    await restore('backup.db');
-    await goOn(later, 2);
-    await until(async () => (await back.archived()).heads === 5);
-    expect(archiver?.foreign).toBe(false);
-    expect(failures).toBe(0);
-    expect(await restore()).toMatchObject({ entries: 5, fault: undefined });
-  });
-
-  test('is not judged by what somebody else has put behind it', async () => {
-    const [segment = ''] = names('segments').slice(-1);
-    const junk = segment.replace(/[0-9]{4}-[0-9-]{5}\/[0-9]+/, '2999-01-01/0000000000000099');
-    const object = server.objects.get(segment);
-    if (object === undefined) throw new Error('no segment');
-    // What is signed and stands under another name, and what is no segment at all.
-    server.objects.set(junk, { ...object });
-    server.objects.set(junk.replace('099', '098'), { ...object, body: Buffer.from('{}\n') });
-    await restore('backup.db');
-    await goOn(later, 1);
-    await until(async () => (await back.archived()).heads === 4);
-    await archiver?.close();
-    for (let n = 0; n < 20; n++)
-      server.objects.set(junk.replace('099', `1${String(n).padStart(2, '0')}`), {
-        ...object,
-        body: Buffer.from('{}\n'),
-      });
-    start({ store: back, clock: later, onFailure: () => failures++ });
-    await until(() => failures > 0);
-    expect(archiver?.foreign).toBe(true);
   });
 });
 

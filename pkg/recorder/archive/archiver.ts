@@ -5,8 +5,8 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.ts';
 import type { Frontier } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
-import { archiveEnds } from './archive-end.ts';
 import { dayOf, headKey, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
+import { newestOf } from './newest.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 import { openSegment } from './segment.ts';
@@ -15,8 +15,7 @@ import { createSegmentWriter } from './segment-writer.ts';
 /**
  * Writes the log into an archive, in its order, as far as signed heads reach: segments first, and then the heads of what they hold, so that no
  * head in the archive speaks of entries that are not there. The store keeps how far it is; what was written before that could be
- * kept is found in the archive and taken for done. While the archive has entries of the log that the store does not have, or others, nothing is
- * written: the store is an older one, or a copy that went its own way.
+ * kept is found in the archive and taken for done.
  */
 export interface Archiver {
   /** As last looked; undefined: not yet. */
@@ -77,6 +76,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
   let frontier: Frontier | undefined;
   let log: string | undefined;
   let known: { readonly entries: number; readonly since: number | undefined } | undefined;
+  let foreign = false;
   let closed = false;
   let wake: (() => void) | undefined;
   let kicked = false;
@@ -166,30 +166,8 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return { ...mark, heads };
   };
 
-  /**
-   * That the archive has nothing of this log but what the store has. A name says on which day a segment begins, so that entries of a store that
-   * went back stand beside those that they replace.
-   */
-  const lookBeyond = async (id: string): Promise<void> => {
-    for (const { size, root } of await archiveEnds(objects, id, keys)) {
-      const stored = (await store.log()).size;
-      if (size > stored)
-        throw new ObjectStoreError(
-          'other_log',
-          `the archive has ${size} entries of this log and the store ${stored}: it is an older one, to be restored from the archive`,
-        );
-      if (Buffer.from(await treeRoot(size, readNode)).toString('hex') !== root)
-        throw new ObjectStoreError('other_log', 'the archive has other entries of this log than the store');
-    }
-  };
-
   /** Where this archiver has brought the mark: up to there everything is in its archive. */
   let own: ArchiveMark | undefined;
-  let foreign = false;
-  /** Whether nothing of this log was beyond the store since this began, or failed, or the store went back. */
-  let looked = false;
-  /** Entries that the store had. */
-  let seen = { size: 0, archived: 0 };
   /** Where the segment ends that holds the entry behind a head, which may stand within it; undefined: there is none. */
   const endAround = async (size: number): Promise<number | undefined> => {
     const [entry] = await store.entries(size, 1);
@@ -237,25 +215,46 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return end === mark.heads ? nothing : { ...mark, entries: end };
   };
 
+  /** Day of the entry at which the archive was last compared with the log. */
+  let comparedOn: string | undefined;
+  /**
+   * That the archive goes no further than the log, and has the log's entries at its end: a store may have been brought back from a copy, or its
+   * database be one that lacks what was committed. Names of objects hold a day, so that on another one nothing would stand in its way.
+   */
+  const compare = async (): Promise<void> => {
+    const newest = await newestOf(objects, log ?? '', keys);
+    const { size } = await store.log();
+    for (const end of newest) {
+      if (end.size <= size && Buffer.from(await treeRoot(end.size, readNode)).toString('hex') === end.root) continue;
+      throw new ObjectStoreError(
+        'other_log',
+        end.size > size
+          ? `the archive has ${end.size} entries of this log, the store ${size}: it is an older copy, nothing is archived of it (docs/audit.md, The archive)`
+          : 'the archive has other entries than the store where it ends: nothing is archived of it (docs/audit.md, The archive)',
+      );
+    }
+  };
+
   /** @returns whether there is more to do */
   const step = async (): Promise<boolean> => {
     const mark = await store.archived();
     const [first] = await store.entries(0, 1);
     const [waits] = await store.entries(mark.entries, 1);
-    const { size } = await store.log();
-    // A database that went back to a standby.
-    if (size < seen.size || mark.entries < seen.archived) looked = false;
-    seen = { size, archived: mark.entries };
     known = {
-      entries: Math.max(0, size - mark.entries),
+      entries: Math.max(0, (await store.log()).size - mark.entries),
       since: waits === undefined ? undefined : timeOf(waits),
     };
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;
     log ??= logId(first.text);
-    if (!looked) await lookBeyond(log);
-    looked = true;
-    if (mark.entries > 0 && (mark.entries !== own?.entries || mark.heads !== own.heads)) {
+    const moved = mark.entries !== own?.entries || mark.heads !== own.heads;
+    // Beyond the first entry of a day, a segment of the same name is there or not.
+    const day = waits === undefined ? comparedOn : dayOf(timeOf(waits));
+    // Another recorder brings it forward.
+    const back = own === undefined || mark.entries < own.entries || mark.heads < own.heads;
+    if (back || day !== comparedOn) await compare();
+    comparedOn = day;
+    if (moved && mark.entries > 0) {
       const present = await presentOf(mark);
       if (present.entries !== mark.entries) {
         logger.error(
@@ -292,7 +291,6 @@ export function startArchiver(options: ArchiverOptions): Archiver {
         kicked = false;
       } catch (error) {
         if (closed) return;
-        looked = false;
         if (error instanceof ObjectStoreError && error.code === 'other_log') foreign = true;
         options.onFailure?.();
         const why = error instanceof CodedError ? error.message : describeError(error);

@@ -3,7 +3,6 @@ import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import { countedLoss, createTimeOrder, gapOf, lineType, listOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
-import { maxRecordBytes } from '../../wire/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
 import { changeOperations, factsOf } from './facts.ts';
@@ -65,11 +64,8 @@ const tail = /,"hash":"([0-9a-f]{64})"\}$/;
 const sessionId = /^[0-9a-f]{32}$/;
 const longestHead = 200;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/**
- * As many values and keys as a frame's worth of an honest line has: the end of a session with one act of each of very many rules has one for each
- * five bytes. A line that is taken for a lie ends its chain.
- */
-const limits = { maxDepth: 16, maxNodes: maxRecordBytes / 4, loneSurrogates: true };
+/** As many values and keys as an honest line has that is as long as a frame: the end of a session in which tens of thousands of rules acted. */
+const limits = { maxDepth: 16, maxNodes: 500_000, loneSurrogates: true };
 
 /**
  * Reads a batch against a point of its chain, every line of it: number, link, own hash, JSON; and, where they have just come, that their times go on.

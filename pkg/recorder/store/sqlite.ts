@@ -32,15 +32,11 @@ export interface SqliteStoreOptions {
 }
 
 const lineFeed = 0x0a;
+/** How long lines are kept, and who signs them: small, and written where one of them is another. */
+const isOfStart = ({ entry: { type } }: Addition): boolean => type === 'retention' || type === 'authorities';
 const leastToOpen = 4 * 1024 * 1024;
 /** How long a statement waits for a lock. */
 const busyMs = 5_000;
-
-/**
- * What a recorder writes of itself before it may delete by new days, or serve anybody: it is small, and goes in when nothing that sidecars send
- * does, as what says of deletions and holds.
- */
-const isUpkeep = ({ entry }: Addition): boolean => entry.type === 'retention' || entry.type === 'authorities';
 
 /**
  * The embedded store: one SQLite file in WAL mode with `synchronous = FULL`, so that a commit has been fsynced when it
@@ -170,8 +166,11 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async append(additions) {
-      const needed = !additions.every(isUpkeep);
-      if (needed) guarded(room.need);
+      const need = (): void => {
+        // By these a recorder starts that then deletes by age.
+        if (!additions.every(isOfStart)) guarded(room.need);
+      };
+      need();
       const add = (): void => transaction(() => appender.add(additions));
       try {
         add();
@@ -179,7 +178,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         if (!room.full) throw error;
         // There may be pages for it, and only the log of the file that has grown too large for what is left beside it.
         makeRoom();
-        if (needed) guarded(room.need);
+        need();
         add();
       }
     },

@@ -2,10 +2,8 @@
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '../../../base/index.ts';
+import { systemClock } from '../../../base/index.ts';
 import { readLines } from '../../ingest/read-lines.ts';
-import { keepAuthorities } from '../../log/authorities.ts';
-import { writeRetention } from '../../log/retention.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { openSqliteStore } from '../sqlite.ts';
 
@@ -44,6 +42,19 @@ const fill = async (atMost: number): Promise<string> => {
   }
   return 'nothing';
 };
+/** That lines are kept for other days from now on, and who signs them; what it was refused by. */
+const rule = async (all: number): Promise<string> => {
+  const at = testTime + kept;
+  try {
+    await store.append([
+      { entry: { type: 'retention', at, days: { all, namespaces: {}, policies: {} }, seals: 'all' } },
+    ]);
+    await store.append([{ entry: { type: 'authorities', at, bundle: 'x'.repeat(8_000) } }]);
+    return 'nothing';
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
 const volume = async () => {
   const { volume: said } = await store.stats();
   return { full: said?.full, reserve: said?.reserveBytes };
@@ -58,21 +69,7 @@ const remove = async (before: number): Promise<number> => {
 const began = await volume();
 const grown = { refused: await fill(10_000), ...(await volume()), kept };
 const room = { deleted: await remove(Math.floor(kept / 2)), ...(await volume()), refused: await fill(20) };
-/** What a recorder writes at its start, where its days or an authority are others. @returns what it was refused by */
-const upkeep = async (): Promise<string> => {
-  try {
-    const retention = { all: 30, namespaces: {}, policies: {} };
-    await writeRetention({ store, retention, clock: { ...systemClock, now: () => testTime } });
-    const logger = silentLogger;
-    await (
-      await keepAuthorities({ store, bundle: () => 'x'.repeat(4_096), clock: systemClock, logger })
-    )();
-    return 'nothing';
-  } catch (error) {
-    return (error as Error).message;
-  }
-};
-const again = { refused: await fill(10_000), kept, upkeep: await upkeep(), still: await fill(1) };
+const again = { refused: await fill(10_000), rule: await rule(30), kept };
 // Somebody else takes what is left, to the last byte, when not even SQLite's own log has any.
 while (await store.sweep());
 const { bavail, bsize } = statfsSync(folder);
@@ -83,8 +80,9 @@ try {
 }
 const before = (await volume()).reserve ?? 0;
 const refused = await fill(1);
+const ruled = await rule(20);
 const deleted = await remove(kept - 20);
-const drained = { refused, deleted, released: ((await volume()).reserve ?? 0) < before };
+const drained = { refused, rule: ruled, deleted, released: ((await volume()).reserve ?? 0) < before };
 const resumed = { refused: await fill(20), ...(await volume()) };
 rmSync(filler);
 const { full, reserve } = await volume();
