@@ -1209,6 +1209,8 @@ describe('every string and every unknown key', () => {
     attack(fc.array(tgiAnswer, { maxLength: 2 }), (root) => tgiListed.dialect.answer(tgiListed, root, 200));
     attack(tgiEvent, (root) => tgiStream.dialect.frame(tgiStream, undefined, '', root));
     attack(sglangAnswer, (root) => tgi.dialect.answer(tgi, root, 200));
+    const growing = tgi.dialect.request(tgi, parseJson('{"text":"a","stream":true}')).answers ?? tgi;
+    attack(sglangAnswer, (root) => growing.dialect.frame(growing, undefined, '', root));
     attack(dictionary, (root) => tgiInfo.dialect.answer(tgiInfo, root, 400));
   });
 
@@ -1342,7 +1344,7 @@ describe('every string and every unknown key', () => {
     const piece = fc.record({ text: tree, index: fc.constantFrom(0, 1, null), ZZmore: tree }, { requiredKeys: [] });
     const said = fc.record({ choices: fc.array(piece, { maxLength: 3 }), pieces: fc.array(leaf), ZZtop: tree });
     for (const elements of [undefined, 'Joined', 'Position', '.index'])
-      for (const messages of ['Joined', 'Separate'] as const) {
+      for (const messages of ['Joined', 'Separate', 'Growing'] as const) {
         const body = {
           format: 'JSON',
           texts: ['$.choices[*].text', '$.pieces[*]'],
