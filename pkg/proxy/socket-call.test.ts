@@ -11,7 +11,10 @@ function opened() {
   const writes: (readonly SocketRecord[])[] = [];
   const heard: string[][] = [];
   let watch: WebSocketWatch | undefined;
-  const socket = { sendAll: (frames: readonly SocketRecord[]) => (writes.push(frames), true), destroy: () => undefined };
+  const socket = {
+    sendAll: (frames: readonly SocketRecord[]) => (writes.push(frames), true),
+    destroy: () => undefined,
+  };
   const model: WebSocketUpstream = {
     open: (_request, opening) => {
       opening.opened(undefined, (one) => {
