@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { describeError, parseJson } from '../../base/index.ts';
 import type { Clock, JsonNode, Logger } from '../../base/index.ts';
-import { countedLoss } from '../../record/index.ts';
 import type { ConflictEntry, VanishedEntry } from '../../record/index.ts';
 import type { Addition, DepartedChain, RecordStore } from '../store/index.ts';
 
@@ -25,7 +24,7 @@ export interface VanishedWatchOptions {
   readonly logger: Logger;
   /** From the word that a pod is gone to the entry: what is on its way still comes. Default 10 s. */
   readonly graceMs?: number;
-  /** @param lines That never came, by the word of the sidecar: a million at most. */
+  /** @param lines That never came. */
   readonly onVanished?: (lines: number) => void;
 }
 
@@ -58,7 +57,7 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
       stored: stored.sequence,
       known: last.sequence,
     });
-    options.onVanished?.(countedLoss(lines));
+    options.onVanished?.(lines);
     const entry: VanishedEntry = {
       type: 'vanished',
       at,
