@@ -20,7 +20,7 @@ export interface RecordStore {
   /** Hash of one stored line; undefined: it is not here, or deleted. */
   lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
   /** Keeps what the controller says of pods. @param now Epoch milliseconds. */
-  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<void>;
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<number>;
   /** Sidecars (SPIFFE ids) with a chain here whose pod is not said to be gone. */
   presentSources(): Promise<readonly string[]>;
   /** A sidecar that was said to be gone is there: its pod is not gone until that is said once more, and is judged then as if it never was. */

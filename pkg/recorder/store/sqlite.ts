@@ -196,7 +196,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async learn(report, now) {
-      transaction(() => pods.learn(report, now));
+      return transaction(() => pods.learn(report, now));
     },
     async presentSources() {
       return guarded(() => pods.present());
@@ -330,7 +330,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
             retention.restore(one.entry);
           } else {
             appender.add([one as Addition]);
-            if (one.entry.type === 'vanished') pods.restore(one.entry);
+            if (one.entry.type === 'vanished' || one.entry.type === 'block') pods.restore(one.entry, !('pod' in one));
           }
         }
       });
