@@ -47,7 +47,15 @@ export type {
 } from './store/port.ts';
 export { needPublished } from './log/published-first.ts';
 export { controllersOf } from './ingest/controllers.ts';
-export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
+export {
+  createEventSource,
+  fileBook,
+  openReceivers,
+  parseReceivers,
+  sharedBook,
+  shipMetrics,
+  startShipper,
+} from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
