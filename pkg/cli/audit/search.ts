@@ -2,7 +2,7 @@ import { describeError } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
-import { timeOf } from './time.ts';
+import { refuseEmptyRange, timeOf } from './time.ts';
 import type { Answer, AuditClient } from './client.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
@@ -70,6 +70,7 @@ function questionOf(flags: Flags, now: number): Record<string, JsonValue> {
     const text = flags.text(name);
     if (text !== undefined) question[name] = timeOf(text, now);
   }
+  refuseEmptyRange(question['since'], question['until']);
   for (const [flag, name] of [
     ['status', 'status'],
     ['min-duration', 'minDurationMs'],
