@@ -1,4 +1,5 @@
 export { limitByAddress } from './address-limit.ts';
+export { ByteChain } from './byte-chain.ts';
 export { createBucket } from './bucket.ts';
 export type { Bucket } from './bucket.ts';
 export { createKeyedBuckets } from './keyed-buckets.ts';

@@ -70,6 +70,19 @@ export class JsonNode {
     this.#escaped = escaped;
   }
 
+  /**
+   * A value that stands in no JSON text: of another format that is read as JSON.
+   *
+   * @param start by which it is told from others, as a place in a text would tell it: what stands within it begins later, and what follows it
+   * behind its end.
+   * @param text decoded; the spelling of a number
+   */
+  static made(kind: JsonKind, start: number, end: number, text: string): JsonNode {
+    const node = new JsonNode(kind, text, start, end, false);
+    node.#text = text;
+    return node;
+  }
+
   /** Values of an object or elements of an array. */
   get items(): JsonNode[] | readonly JsonNode[] {
     return (this.#items ??= numberNodes(this.#source, this.start, this.end));

@@ -31,9 +31,10 @@ export {
   socketRecord,
   socketType,
 } from './framing/socket-messages.ts';
+export type { SocketRecord } from './framing/socket-messages.ts';
 export { describedServices, grpc, recogniseRpc } from './grpc/grpc.ts';
 export type { DescribedServices } from './grpc/grpc.ts';
-export { framed, rpcTypes } from './grpc/framing.ts';
+export { framed, framedChain, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
 export type { Trailers } from './grpc/trailers.ts';
 export type { Projected, Rpc } from './rpc.ts';
@@ -41,7 +42,7 @@ export type { DocumentBody, DocumentText } from './document.ts';
 export type { FormBody, FormFile, FormText } from './form/form.ts';
 export { jsonLengthHeader } from './split-body.ts';
 export type { SplitBody, SplitText } from './split-body.ts';
-export type { FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';
+export type { FrameMessage, FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';
 export { missing } from './framing/stream-framing.ts';
 export { ndjson } from './framing/ndjson.ts';
 export { sse } from './framing/sse.ts';

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { ByteChain } from '../base/index.ts';
 import type { MessageLimits } from './message-body.ts';
 import type { BodyLimits } from './request-body.ts';
 
@@ -25,6 +26,8 @@ export interface Exchange {
    * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded, caller_share_used
    */
   readBody(limits: BodyLimits): Promise<Buffer>;
+  /** As `readBody`, in the pieces in which it came, none of which is copied. Absent: HTTP/1.1. */
+  readonly readPieces?: (limits: BodyLimits) => Promise<ByteChain>;
   /**
    * In place of `readBody`: the next length-prefixed message of the body, with its prefix; undefined: there is none any more. Counted until the
    * next one is asked for. Absent: HTTP/1.1. @throws RefusedError as `readBody`, and invalid_request where the body ends within one
@@ -63,7 +66,7 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
-  readonly body: Uint8Array | undefined;
+  readonly body: Uint8Array | ByteChain | undefined;
   /** Longest wait without a byte. */
   readonly idleMs: number;
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:http2';
 import type { IncomingHttpHeaders as Http2Headers, ServerHttp2Stream } from 'node:http2';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
+import { ByteChain } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { afterWrites } from './after-writes.ts';
 import { Backlog, behindSince, pieceBytes } from './backlog.ts';
@@ -92,18 +93,22 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     return behindSince(this.#stalledSince, this.#backlog);
   }
 
-  readBody(limits: BodyLimits): Promise<Buffer> {
+  async readBody(limits: BodyLimits): Promise<Buffer> {
+    return (await this.readPieces(limits)).bytes();
+  }
+
+  readPieces(limits: BodyLimits): Promise<ByteChain> {
     if (this.#body !== undefined)
       return Promise.reject(new RefusedError('internal_error', { detail: 'body_read_twice' }));
     if (this.#gone()) return Promise.reject(new RefusedError('malformed_http', { detail: 'body_incomplete' }));
-    if (!this.hasBody) return Promise.resolve(emptyBody);
+    if (!this.hasBody) return Promise.resolve(noBytes);
     const encoding = this.headers['content-encoding'];
     const length = this.headers['content-length'];
     const refusal = RequestBody.refusal(limits, encoding, length === undefined ? undefined : Number(length));
     if (refusal !== undefined) return Promise.reject(refusal);
     this.#continue();
     this.#body = new RequestBody(this.#stream, this.#host.budget, this.#host.clock);
-    return this.#body.read(limits, encoding);
+    return this.#body.pieces(limits, encoding);
   }
 
   nextMessage(limits: MessageLimits): Promise<Buffer | undefined> {
@@ -309,6 +314,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
 }
 
 const cut = new Error('answer cut');
+const noBytes = ByteChain.of();
 
 function plainHeaders(headers: Http2Headers): IncomingHttpHeaders {
   const plain: IncomingHttpHeaders = {};

@@ -1,4 +1,5 @@
 import type { Readable, Transform } from 'node:stream';
+import { ByteChain } from '../base/index.ts';
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
@@ -72,7 +73,7 @@ export class RequestBody {
   readonly #source: Readable;
   readonly #budget: BodyBudget;
   readonly #clock: Clock;
-  readonly #chunks: Buffer[] = [];
+  #chunks: Buffer[] = [];
   #taken = 0;
   #kept = 0;
   #wire = 0;
@@ -81,7 +82,7 @@ export class RequestBody {
   #timer: Timer | undefined;
   #decoder: Transform | undefined;
   #settled = false;
-  #resolve: (body: Buffer) => void = () => undefined;
+  #resolve: (body: ByteChain) => void = () => undefined;
   #reject: (error: RefusedError) => void = () => undefined;
 
   constructor(source: Readable, budget: BodyBudget, clock: Clock) {
@@ -106,7 +107,12 @@ export class RequestBody {
     return undefined;
   }
 
-  read(limits: BodyLimits, encoding: string | undefined): Promise<Buffer> {
+  async read(limits: BodyLimits, encoding: string | undefined): Promise<Buffer> {
+    return (await this.pieces(limits, encoding)).bytes();
+  }
+
+  /** In the pieces in which it came; where they are very short, in one. */
+  pieces(limits: BodyLimits, encoding: string | undefined): Promise<ByteChain> {
     const coding = codingOf(encoding);
     if (coding === undefined) return Promise.reject(new RefusedError('unsupported_encoding'));
     this.#maxBytes = limits.maxBytes;
@@ -125,7 +131,7 @@ export class RequestBody {
   fail(code: ReasonCode, detail?: string): void {
     if (this.#settled) return;
     this.#settle();
-    this.#chunks.length = 0;
+    this.#chunks = [];
     this.#give();
     this.#reject(new RefusedError(code, detail === undefined ? {} : { detail }));
   }
@@ -179,10 +185,9 @@ export class RequestBody {
   #finish(): void {
     if (this.#settled) return;
     this.#settle();
-    const [only] = this.#chunks;
-    const body = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#kept);
-    this.#chunks.length = 0;
-    this.#resolve(body);
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    this.#resolve(ByteChain.gathered(chunks));
   }
 
   #settle(): void {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { Transform } from 'node:stream';
+import { ByteChain } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
@@ -122,7 +123,7 @@ class Call implements UpstreamCall, ConnectionUser {
   readonly #request: Omit<UpstreamRequest, 'body'>;
   readonly #handler: UpstreamHandler;
   /** Until it is sent and an answer has begun: it may have to be sent again. */
-  #body: UpstreamRequest['body'];
+  #body: Uint8Array | undefined;
   #bodySent = false;
   #answered = false;
   #head = '';
@@ -142,7 +143,7 @@ class Call implements UpstreamCall, ConnectionUser {
     this.#line = line;
     const { body, ...rest } = request;
     this.#request = rest;
-    this.#body = body;
+    this.#body = body instanceof ByteChain ? body.bytes() : body;
     this.#handler = handler;
   }
 

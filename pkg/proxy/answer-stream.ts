@@ -5,6 +5,7 @@ import type {
   FilePart,
   FrameSplitter,
   FrameView,
+  JoinedLane,
   Lane,
   RepeatedText,
   Route,
@@ -12,9 +13,11 @@ import type {
   StreamFraming,
   Usage,
 } from '../dialect/index.ts';
-import type { Hit, LaneKind } from '../detect/index.ts';
+import type { Hit, LaneKind, View } from '../detect/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
 import { FileDigest } from './file-record.ts';
+import { maskJoinedNow } from './joined-text.ts';
+import type { JoinedText } from './joined-text.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
 import { AnswerLane } from './lane.ts';
@@ -35,6 +38,8 @@ import { ValueReader } from './values.ts';
 
 /** Lanes of one stream: n choices x a few fields x token ranks; more is an attack on memory. */
 const maxLanes = 1_024;
+/** Characters of all texts of a stream whose frames say all of a text so far. */
+const mostSoFar = 4_194_304;
 const noTokens: readonly TokenPiece[] = [];
 const noEdits: readonly JsonEdit[] = [];
 const noLanes: ReadonlySet<AnswerLane> = new Set();
@@ -121,7 +126,7 @@ export class StreamAnswer {
 
   /** What of the model's frames is kept, about: in bytes of one that is not whole, in characters of the others. */
   get kept(): number {
-    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits;
+    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits + this.#soFarUnits;
   }
   /** Ends of texts that are kept to be read again. */
   #tailUnits = 0;
@@ -184,7 +189,7 @@ export class StreamAnswer {
   }
 
   #frame(frame: StreamFrame): void {
-    const { data, file } = frame;
+    const { data, file, message } = frame;
     if (file !== undefined) return this.#file(frame, file);
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
     if (data === undefined) {
@@ -192,19 +197,19 @@ export class StreamAnswer {
       return this.#push({ frame: silence, data: '', pieces: [], tokens: [], edits: [], drop: false });
     }
     this.#frames += 1;
-    if (this.#failed && this.#followsError(frame.event, data)) return;
+    if (this.#failed && this.#followsError(frame, data)) return;
     if (this.#done && !this.#mayFollow(data)) {
       this.#closeRun();
       this.#flush(); // what was decided before may leave
       throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
     }
-    const same = this.#shape.match(frame.event, data);
+    const same = message === undefined ? this.#shape.match(frame.event, data) : undefined;
     if (same !== undefined) return this.#repeat(frame, data, same);
     this.#closeRun();
     const { dialect } = this.#options.route;
     const marker = dialect.endMarker(data);
     if (marker) this.#marked = true;
-    const root = marker ? undefined : parseFrame(data);
+    const root = marker ? undefined : rootOf(frame, data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
     if (view.files !== undefined) for (const one of view.files) this.#letPass(one);
     if (view.usage !== undefined) this.#count(view.usage);
@@ -256,10 +261,10 @@ export class StreamAnswer {
   #marked = false;
 
   /** What servers send behind their error, as behind any answer: an end marker, and before it usage. Neither leaves: the answer is not whole. */
-  #followsError(event: string | undefined, data: string): boolean {
+  #followsError(frame: StreamFrame, data: string): boolean {
     const { dialect } = this.#options.route;
     if (dialect.endMarker(data)) return true;
-    const view = dialect.frame(this.#options.route, event, data, parseFrame(data));
+    const view = dialect.frame(this.#options.route, frame.event, data, rootOf(frame, data));
     if (view.kind !== 'usage' && view.kind !== 'done') return false;
     if (view.usage !== undefined) this.#count(view.usage);
     return true;
@@ -309,7 +314,6 @@ export class StreamAnswer {
   }
 
   #dataFrame(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): void {
-    const { views, onHits, dropUsage } = this.#options;
     // After an error nothing more of the answer is owed: what was decided leaves, what is held is dropped, and the error itself goes out inspected.
     const failed = view.kind === 'error';
     if (failed) {
@@ -318,27 +322,41 @@ export class StreamAnswer {
     }
     // The error's own text is whole; that of lanes which it breaks off is not.
     const begun = failed ? new Set(this.#lanes.values()) : noLanes;
-    const values = this.#values.read(view, root);
-    if (values.hits.length > 0) onHits(values.hits);
-    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, root, view);
-    else this.#shape.forget();
-    const keys = this.#keys.take(view.loneValues);
-    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
+    const edits = this.#readValues(frame, data, root, view);
     const pieces = view.lanes.map((lane) => this.#piece(lane));
-    const tokens: TokenPiece[] = [];
-    if (!views.act.idle || !views.record.idle)
-      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text', false)));
+    for (const id of view.gaps ?? []) if (this.#lanes.has(id)) this.#gaps.add(id);
+    const tokens = this.#readTokens(view);
     for (const { prefix, end, gone } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end, gone === true);
-    const drop = dropUsage && view.kind === 'usage';
-    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits: values.edits, drop });
+    const drop = this.#options.dropUsage && view.kind === 'usage';
+    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits, drop });
     if (failed) {
       this.#done = true;
       this.#failed = true;
       for (const { lane } of pieces) lane.end(begun.has(lane) ? 'cut' : 'complete');
     }
     this.#collect(pieces);
+  }
+
+  /** What of a frame is no text that goes on. @throws StoppedError, RefusedError response_uninspectable */
+  #readValues(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): readonly JsonEdit[] {
+    const { views, onHits } = this.#options;
+    const values = this.#values.read(view, root);
+    if (values.hits.length > 0) onHits(values.hits);
+    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
+    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0)
+      this.#shape.keep(frame.event, data, root, view);
+    else this.#shape.forget();
+    const keys = this.#keys.take(view.loneValues);
+    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
+    const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
+    return joined.length === 0 ? values.edits : [...values.edits, ...joined];
+  }
+
+  #readTokens({ tokenLanes }: FrameView): readonly TokenPiece[] {
+    const { act, record } = this.#options.views;
+    if (tokenLanes.length === 0 || (act.idle && record.idle)) return noTokens;
+    return tokenLanes.map((one) => pushTokens(one, (id) => this.#openLane(id, 'text', false)));
   }
 
   /** An event's name is text of the model's, too: one that is no plain word, or that a rule hides, does not leave. */
@@ -364,17 +382,67 @@ export class StreamAnswer {
     return passes;
   }
 
+  /** Lanes behind whose text something else came. */
+  readonly #gaps = new Set<string>();
+
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node, whole }: Lane): Piece {
+  #piece({ id, kind, node, whole, apart, grows }: Lane): Piece {
     const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
-    const text = node.text;
+    const text = grows === true ? this.#growth(lane, node.text) : node.text;
+    let divided = false;
     if (text !== '') {
       this.#mustBeOpen(lane);
-      this.#pushText(lane, text);
+      divided = (apart === true || this.#gaps.has(id)) && lane.endsInWord && !isSpace.test(text[0] ?? '');
+      if (this.#gaps.size > 0) this.#gaps.delete(id);
+      this.#pushText(lane, divided ? `\n${text}` : text);
       this.#bytes += Buffer.byteLength(text);
     }
     if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
-    return { lane, to: lane.received, node };
+    const piece = { lane, to: lane.received, node };
+    if (grows === true) return { ...piece, grows };
+    return divided ? { ...piece, apart: true } : piece;
+  }
+
+  /** Of lanes of which each frame says all so far: that. */
+  readonly #soFar = new Map<AnswerLane, string>();
+  #soFarUnits = 0;
+
+  /** What a text has more than before. @throws RefusedError response_uninspectable where it has another beginning, or is longer than any answer */
+  #growth(lane: AnswerLane, text: string): string {
+    const before = this.#soFar.get(lane) ?? '';
+    this.#soFarUnits += text.length - before.length;
+    if (!text.startsWith(before) || this.#soFarUnits > mostSoFar)
+      throw new RefusedError('response_uninspectable', { detail: 'growing text' });
+    this.#soFar.set(lane, text);
+    return text.slice(before.length);
+  }
+
+  /** A text that is whole in this frame, in pieces. @throws StoppedError, RefusedError response_uninspectable */
+  #joined({ id, nodes, each = false }: JoinedLane): readonly JsonEdit[] {
+    const { views, onHits, stops } = this.#options;
+    const source = nodes.map(({ text }) => text);
+    const maskBy = (view: View): JoinedText =>
+      maskJoinedNow(
+        source,
+        ({ text, end, guessed }) => {
+          const result = view.mask(text, 'text', end);
+          if (result.failed && guessed) return view.mask(text, 'prose', end);
+          if (result.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
+          return result;
+        },
+        { end: stops ? 'cut' : 'complete', each },
+      );
+    const act = maskBy(views.act);
+    const kept = views.same ? act : maskBy(views.record);
+    const sealed = views.sealed && maskBy(views.sealed);
+    for (const text of source) this.#bytes += Buffer.byteLength(text);
+    if (act.hits.length > 0) onHits(act.hits);
+    if (act.stopped !== undefined) throw new StoppedError(act.stopped.rule);
+    this.#output.record(id, kept.text, sealed?.text);
+    return nodes.flatMap((node, at): readonly JsonEdit[] => {
+      const text = act.pieces[at] ?? '';
+      return text === node.text ? [] : [{ start: node.start, end: node.end, text: JSON.stringify(text) }];
+    });
   }
 
   #pushText(lane: AnswerLane, text: string): void {
@@ -459,6 +527,8 @@ export class StreamAnswer {
   }
 }
 
+const rootOf = ({ message }: StreamFrame, data: string): JsonNode => message?.root ?? parseFrame(data);
+
 function parseFrame(data: string): JsonNode {
   try {
     return parseJson(data, { loneSurrogates: true });
@@ -467,6 +537,8 @@ function parseFrame(data: string): JsonNode {
     throw cause;
   }
 }
+
+const isSpace = /\s/;
 
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._-]{0,63}$/;

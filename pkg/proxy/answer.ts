@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import { describeError } from '../base/index.ts';
+import { ByteChain, describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
@@ -96,7 +96,7 @@ export class Answer implements LiveRequest {
   #call: UpstreamCall | undefined;
   #deadline: Timer | undefined;
   /** Of a stream that is reviewed: what would have left, in order. In memory alone, and gone with the request. */
-  readonly #kept: string[] = [];
+  readonly #kept: (string | ByteChain)[] = [];
   /** Rules that need an approval and found something. */
   readonly #asking = new Set<RuleId>();
   /** Of an answer that may have to wait. */
@@ -452,7 +452,7 @@ export class Answer implements LiveRequest {
   #flush(): void {
     const { session, clock } = this.#options;
     const text = this.#depart();
-    if (text === '') return;
+    if (text.length === 0) return;
     session.commit(); // before the bytes that it covers leave
     if (!this.#left && this.#options.review === undefined) this.#begin();
     if (!this.#left) return this.#keep(text);
@@ -465,8 +465,9 @@ export class Answer implements LiveRequest {
   }
 
   /** What leaves now, its record's part queued. */
-  #depart(): string {
-    return this.#departure.take(this.#segment);
+  #depart(): string | ByteChain {
+    const text = this.#departure.take(this.#segment);
+    return this.#departure.takeBytes() ?? text;
   }
 
   readonly #segment = (lane: string, text: string, raw: string | undefined): void => this.#recorded(lane, text, raw);
@@ -480,18 +481,19 @@ export class Answer implements LiveRequest {
   }
 
   /** Waits with the rest of the answer until it is whole. */
-  #keep(text: string): void {
-    const fault = this.#take(Buffer.byteLength(text));
+  #keep(text: string | ByteChain): void {
+    const fault = this.#take(typeof text === 'string' ? Buffer.byteLength(text) : text.length);
     if (fault !== undefined) throw new RefusedError(fault);
     this.#kept.push(text);
   }
 
   /** Whoever must be asked whether it may leave. @throws RefusedError */
-  async #reviewed(pieces: readonly (string | Buffer)[]): Promise<void> {
+  async #reviewed(pieces: readonly (string | Buffer | ByteChain)[]): Promise<void> {
     const { review } = this.#options;
     if (review === undefined || this.#asking.size === 0) return;
     const digest = createHash('sha256');
-    for (const piece of pieces) digest.update(piece);
+    for (const piece of pieces)
+      for (const one of piece instanceof ByteChain ? piece.pieces : [piece]) digest.update(one);
     const rules = [...this.#asking];
     await review({
       rules,

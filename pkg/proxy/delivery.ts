@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { Clock, Timer } from '../base/index.ts';
+import type { ByteChain, Clock, Timer } from '../base/index.ts';
 import type { ResponsePlanLimits } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { missing } from '../dialect/index.ts';
@@ -77,17 +77,24 @@ export class Delivery {
   }
 
   /** Frames that may leave. False when the peer reads too slowly, or too much waits for a tick. @throws RefusedError response_too_large */
-  write(text: string): boolean {
-    if (this.#over || text === '') return true;
+  write(text: string | ByteChain): boolean {
+    if (this.#over || text.length === 0) return true;
     if (this.#limits.maxBytes !== undefined) {
-      this.#bytes += Buffer.byteLength(text, this.#framing?.encoding);
+      this.#bytes += typeof text === 'string' ? Buffer.byteLength(text, this.#framing?.encoding) : text.length;
       if (this.#bytes > this.#limits.maxBytes) throw new RefusedError('response_too_large');
     }
     if (this.#every !== undefined) {
-      this.#batch += text;
+      this.#batch += typeof text === 'string' ? text : text.bytes().toString('latin1');
       return !this.#blocked && this.#batch.length < mostWaiting;
     }
-    return this.#exchange.write(this.#written(text));
+    return typeof text === 'string' ? this.#exchange.write(this.#written(text)) : this.#writeBytes(text);
+  }
+
+  /** In the pieces in which they came: none of what was not read is copied. */
+  #writeBytes({ pieces }: ByteChain): boolean {
+    let taken = true;
+    for (const piece of pieces) taken = this.#exchange.write(piece);
+    return taken;
   }
 
   /** Bytes that nobody read (Observe): as they come from now on, behind what waits. False when the peer reads too slowly. */

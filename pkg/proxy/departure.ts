@@ -1,3 +1,4 @@
+import { ByteChain } from '../base/index.ts';
 import type { StreamOutput } from './frame-queue.ts';
 
 /**
@@ -6,11 +7,16 @@ import type { StreamOutput } from './frame-queue.ts';
  */
 export class Departure implements StreamOutput {
   #text = '';
+  readonly #bytes: ByteChain[] = [];
   /** By lane, in the order in which their first text came. */
   readonly #kept: { readonly lane: string; text: string; raw: string | undefined }[] = [];
 
   text(text: string): void {
     this.#text = this.#text === '' ? text : this.#text + text;
+  }
+
+  bytes(bytes: ByteChain): void {
+    this.#bytes.push(bytes);
   }
 
   record(lane: string, text: string, raw?: string): void {
@@ -30,5 +36,13 @@ export class Departure implements StreamOutput {
     const text = this.#text;
     this.#text = '';
     return text;
+  }
+
+  /** The caller's part of a stream whose frames are no text; undefined: there is none. */
+  takeBytes(): ByteChain | undefined {
+    if (this.#bytes.length === 0) return undefined;
+    const bytes = ByteChain.concat(this.#bytes);
+    this.#bytes.length = 0;
+    return bytes;
   }
 }

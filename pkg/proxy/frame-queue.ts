@@ -1,5 +1,5 @@
 import { applyEdits } from '../base/index.ts';
-import type { JsonEdit, JsonNode } from '../base/index.ts';
+import type { ByteChain, JsonEdit, JsonNode } from '../base/index.ts';
 import type { StreamFrame } from '../dialect/index.ts';
 import type { AnswerLane } from './lane.ts';
 import { outermost } from './edits.ts';
@@ -22,6 +22,10 @@ export interface Piece {
   readonly to: number;
   /** The string value in the frame. */
   readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
+  /** In the lane a line's end stands before it. */
+  readonly apart?: true;
+  /** The frame says all of the lane so far, up to `to`. */
+  readonly grows?: true;
 }
 
 export interface WaitingFrame {
@@ -39,6 +43,8 @@ export interface WaitingFrame {
 /** Receives what may leave now, in order. What is recorded of a text comes before it. */
 export interface StreamOutput {
   text(text: string): void;
+  /** The same of a stream whose frames are no text. */
+  bytes(bytes: ByteChain): void;
   /** What the record keeps of a lane; `raw` is what is sealed of it, where anything is. */
   record(lane: string, text: string, raw: string | undefined): void;
 }
@@ -72,8 +78,9 @@ export class FrameQueue {
   /** Characters of frames that are kept: of those that wait, and of those in whose form the rest of a lane will leave. */
   get units(): number {
     let units = this.#units;
+    for (const left of this.#left.values()) units += left.length;
     if (this.#templates.size === 0) return units;
-    for (const { frame } of new Set(this.#templates.values())) units += frame.raw.length;
+    for (const { frame } of new Set(this.#templates.values())) units += sizeOf(frame);
     return units;
   }
 
@@ -86,7 +93,7 @@ export class FrameQueue {
 
   push(frame: WaitingFrame): void {
     this.#frames.push(frame);
-    this.#units += frame.frame.raw.length;
+    this.#units += sizeOf(frame.frame);
   }
 
   /** Of frames that wait. */
@@ -99,6 +106,7 @@ export class FrameQueue {
     this.#frames.length = 0;
     this.#units = 0;
     this.#templates.clear();
+    this.#left.clear();
   }
 
   /** Gives out all frames that may leave now. */
@@ -112,7 +120,7 @@ export class FrameQueue {
       const run = whole ? this.#untouchedRun(gone) : 0;
       if (run > 1) this.#passRun(gone, gone + run, output);
       else {
-        this.#units -= head.frame.raw.length;
+        this.#units -= sizeOf(head.frame);
         this.#render(head, !whole, output);
       }
       gone += Math.max(run, 1);
@@ -139,12 +147,14 @@ export class FrameQueue {
   /** Frames that leave as they came; their text is taken from the lane in one. */
   #passRun(from: number, end: number, output: StreamOutput): void {
     let raw = '';
+    const bytes: ByteChain[] = [];
     let text = '';
     let last: Piece | undefined;
     for (let at = from; at < end; at++) {
       const { frame, pieces } = this.#frames[at] as WaitingFrame;
-      this.#units -= frame.raw.length;
+      this.#units -= sizeOf(frame);
       raw += frame.raw;
+      if (frame.message !== undefined) bytes.push(frame.message.bytes);
       last = pieces[0];
       text += last?.node.text ?? '';
     }
@@ -152,7 +162,8 @@ export class FrameQueue {
     const taken = last.lane.take(last.to);
     if (taken !== text) throw new Error('a lane that was untouched gives another text');
     recordOf(last.lane, taken, output);
-    output.text(raw);
+    if (raw !== '') output.text(raw);
+    for (const one of bytes) output.bytes(one);
   }
 
   /** Gives out the text of lanes, which have ended or are all decided, that waits for a frame which may not come, behind the frames that may leave now. */
@@ -168,13 +179,41 @@ export class FrameQueue {
     for (const lane of rest) {
       const template = this.#templates.get(lane);
       this.#templates.delete(lane);
-      if (template !== undefined) renderRest(template, lane, output);
+      if (template !== undefined) this.#renderRest(template, lane, output);
     }
   }
 
   /** A frame of this lane waits. */
   #waits(lane: AnswerLane): boolean {
     return this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane));
+  }
+
+  /** The template with one lane's rest in it; its other texts were sent before, and are empty now or as they were. */
+  #renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
+    const rest = lane.take(lane.decided);
+    // A frame may have several pieces of one text: its rest is said once.
+    const into = template.pieces.findLast((piece) => piece.lane === lane);
+    const edits = template.pieces.map((piece) => {
+      const more = piece === into ? rest : '';
+      const text = piece.grows === true ? this.#grown(piece.lane, more) : more;
+      return { start: piece.node.start, end: piece.node.end, text: JSON.stringify(text) };
+    });
+    const tokens = template.tokens.map((one) => ({
+      start: one.node.start,
+      end: one.node.end,
+      text: one.shape === 'entries' ? '[]' : 'null',
+    }));
+    recordOf(lane, rest, output);
+    leave(template.frame, template.data, [...template.edits, ...edits, ...tokens], output);
+  }
+
+  /** What has left of lanes of which each frame says all so far. */
+  readonly #left = new Map<AnswerLane, string>();
+
+  #grown(lane: AnswerLane, more: string): string {
+    const left = (this.#left.get(lane) ?? '') + more;
+    this.#left.set(lane, left);
+    return left;
   }
 
   /** At a `stop` finding: gives out the head frames with what stands before the finding, then nothing more. */
@@ -185,7 +224,7 @@ export class FrameQueue {
       const last = head.pieces.some((piece) => piece.lane === stopped && piece.to > stopped.decided);
       if (!last && !decided(head)) return;
       this.#frames.shift();
-      this.#units -= head.frame.raw.length;
+      this.#units -= sizeOf(head.frame);
       this.#render(head, last, output);
       if (last) return;
     }
@@ -196,18 +235,28 @@ export class FrameQueue {
     let edits: JsonEdit[] | undefined;
     for (const piece of pieces) {
       const { lane, node } = piece;
-      const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
-      recordOf(lane, text, output);
-      if (text !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
+      const taken = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
+      recordOf(lane, taken, output);
+      const text = piece.grows === true ? this.#grown(lane, taken) : taken;
+      // Where nothing is hidden, nothing is changed either.
+      const same = text === node.text || (piece.apart === true && !this.#exact && text === `\n${node.text}`);
+      if (!same) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
       if (force) this.#templates.set(lane, waiting);
     }
     const rendering = { force, exact: this.#exact };
     for (const one of tokens) for (const edit of renderTokens(one, data, rendering)) (edits ??= []).push(edit);
     if (waiting.drop) return;
-    if (edits === undefined && waiting.edits.length === 0) return output.text(frame.raw);
-    const all = outermost([...waiting.edits, ...(edits ?? [])]);
-    output.text(frame.withData(applyEdits(data, all)));
+    leave(frame, data, edits === undefined ? waiting.edits : [...waiting.edits, ...edits], output);
   }
+}
+
+/** In characters; of a frame that is no text in bytes. */
+const sizeOf = ({ raw, message }: StreamFrame): number => message?.bytes.length ?? raw.length;
+
+function leave(frame: StreamFrame, data: string, edits: readonly JsonEdit[], output: StreamOutput): void {
+  const { message, raw } = frame;
+  if (message !== undefined) output.bytes(message.edited(outermost(edits)));
+  else output.text(edits.length === 0 ? raw : frame.withData(applyEdits(data, outermost(edits))));
 }
 
 /** Gives the record its part of what was taken of a lane; of one that has ended, where the record runs apart, all of it. */
@@ -220,29 +269,12 @@ export function recordOf(lane: AnswerLane, taken: string, output: StreamOutput):
 /** Of a frame in which only one text may change; undefined for all others. */
 function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
   if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
-  return waiting.tokens.length > 0 || waiting.edits.length > 0 ? undefined : waiting.pieces[0];
+  if (waiting.tokens.length > 0 || waiting.edits.length > 0) return undefined;
+  const [piece] = waiting.pieces;
+  return piece?.apart === true || piece?.grows === true ? undefined : piece;
 }
 
 function decided(waiting: WaitingFrame): boolean {
   for (const piece of waiting.pieces) if (piece.lane.decided < piece.to) return false;
   return waiting.tokens.length === 0 || waiting.tokens.every(tokensDecided);
-}
-
-/** The template with one lane's rest in it; its other texts were sent before and are empty now. */
-function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
-  const rest = lane.take(lane.decided);
-  // A frame may have several pieces of one text: its rest is said once.
-  const into = template.pieces.findLast((piece) => piece.lane === lane);
-  const edits = template.pieces.map((piece) => ({
-    start: piece.node.start,
-    end: piece.node.end,
-    text: JSON.stringify(piece === into ? rest : ''),
-  }));
-  const tokens = template.tokens.map((one) => ({
-    start: one.node.start,
-    end: one.node.end,
-    text: one.shape === 'entries' ? '[]' : 'null',
-  }));
-  recordOf(lane, rest, output);
-  output.text(template.frame.withData(applyEdits(template.data, outermost([...template.edits, ...edits, ...tokens]))));
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
-import { JsonError, assertNever, describeError, parseJson } from '../base/index.ts';
+import { ByteChain, JsonError, assertNever, describeError, parseJson } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger, Timer } from '../base/index.ts';
 import type {
   AccessDecision,
@@ -21,7 +21,7 @@ import { RefusedError, mayPass, requesterOf } from '../core/index.ts';
 import type { FilePart, FormText, Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
 import {
   binaryType,
-  framed,
+  framedChain,
   generic,
   jsonLengthHeader,
   maxRequestValues,
@@ -67,8 +67,10 @@ import { RpcCall } from './rpc-call.ts';
 import { rpcUpstream } from './rpc-upstream.ts';
 import type { RequestViews, Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
+import { MessageBatch } from './message-batch.ts';
 import { SocketCall } from './socket-call.ts';
 import { SocketExchange } from './socket-exchange.ts';
+import type { SocketMessage } from './socket-exchange.ts';
 import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
@@ -171,8 +173,10 @@ class GovernedRequest {
   #caller: Identity | undefined;
   #provenBy: IdentityVerifier | undefined;
   #route: Route;
-  #body: Buffer | undefined;
+  #body: Body | undefined;
   #bodyText = '';
+  /** Characters of what was read of it. */
+  #bodyUnits = 0;
   #bodyBytes = 0;
   #view: RequestView | undefined;
   #access: Allowed | undefined;
@@ -405,58 +409,70 @@ class GovernedRequest {
   }
 
   /** Read under a policy before this one: held to this one's limit. */
-  #fitting(body: Buffer): Buffer {
+  #fitting(body: Body): Body {
     refuseTooLarge(this.#need(this.#runtime), body.length);
     return body;
   }
 
-  async #read(): Promise<Buffer> {
+  async #read(): Promise<Body> {
     const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
     const timeoutMs = Math.min(bodyTimeoutMs, this.#leftMs ?? bodyTimeoutMs);
     if (this.#route.rpc?.clientStreams === true)
       return (this.#body = await this.#nextMessage(timeoutMs)) ?? Buffer.alloc(0);
-    const body = await this.#exchange.readBody({
-      maxBytes: maxBodyBytes,
-      timeoutMs,
-      owner: ownerOf(this.#caller),
-    });
+    const limits = { maxBytes: maxBodyBytes, timeoutMs, owner: ownerOf(this.#caller) };
+    const pieces = this.#isRpc ? this.#exchange.readPieces?.(limits) : undefined;
+    const body = await (pieces ?? this.#exchange.readBody(limits));
     this.#options.metrics.received(this.#exchange.bytesIn);
     this.#refuseGone();
     this.#body = body;
     return body;
   }
 
-  async #parse(body: Buffer): Promise<void> {
+  async #parse(body: Body): Promise<void> {
+    this.#refuseHeaders();
     this.#treeShare?.release();
     const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller), body.length);
     this.#treeShare = share;
-    const text = this.#route.body === 'rpc' ? await this.#projectMessage(body, share) : this.#textOf(body);
-    let root: JsonNode;
     let nodes = 0;
     const grown = (now: number): void => {
       nodes = now;
       share.grow(nodes);
     };
-    try {
-      root = await parseInSteps(text, this.#turn, { maxNodes: maxRequestValues }, grown);
-    } catch (cause) {
-      // Two keys of one name in a map.
-      if (cause instanceof JsonError && cause.code === 'duplicate_key' && this.#isRpc)
-        throw new RefusedError('invalid_request', { detail: 'protobuf', cause });
-      if (cause instanceof JsonError && cause.code === 'nodes')
-        throw new RefusedError('body_too_large', { detail: 'values', cause });
-      if (cause instanceof JsonError) throw new RefusedError('invalid_json', { detail: cause.code, cause });
-      throw cause;
-    }
-    this.#bodyText = text;
+    const root =
+      this.#route.body === 'rpc'
+        ? await this.#projectMessage(body, share, grown)
+        : await this.#parseText(this.#textOf(body instanceof ByteChain ? body.bytes() : body), grown);
     this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
     this.#modelNode = root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
+  /** Where the caller's headers go on as they are, these do too. @throws RefusedError invalid_request */
+  #refuseHeaders(): void {
+    if (!this.#need(this.#runtime).snapshot.enforcing) return;
+    const { headers } = this.#exchange;
+    for (const name of this.#route.refusedHeaders ?? [])
+      if (headers[name] !== undefined) throw new RefusedError('invalid_request', { detail: name });
+  }
+
   /** Where the body names the model, in the dialects that do. */
   #modelNode: JsonNode | undefined;
+
+  /** @throws RefusedError body_too_large, invalid_json, as `grown` and for a caller who is gone */
+  async #parseText(text: string, grown: (nodes: number) => void): Promise<JsonNode> {
+    try {
+      const root = await parseInSteps(text, this.#turn, { maxNodes: maxRequestValues }, grown);
+      this.#bodyText = text;
+      this.#bodyUnits = text.length;
+      return root;
+    } catch (cause) {
+      if (cause instanceof JsonError && cause.code === 'nodes')
+        throw new RefusedError('body_too_large', { detail: 'values', cause });
+      if (cause instanceof JsonError) throw new RefusedError('invalid_json', { detail: cause.code, cause });
+      throw cause;
+    }
+  }
 
   #treeShare: TreeShare | undefined;
 
@@ -499,17 +515,19 @@ class GovernedRequest {
   /** A rule finds something in the form's boundary, which is no text of anybody's: another goes on. */
   #boundaryGoes = false;
 
-  /** The JSON that says the same as the one message of a call. */
-  async #projectMessage(body: Buffer, share: TreeShare): Promise<string> {
+  /** The one message of a call, as the JSON that says the same. */
+  async #projectMessage(body: Body, share: TreeShare, grown: (nodes: number) => void): Promise<JsonNode> {
     const { headers } = this.#exchange;
     const { rpc } = this.#route;
     if (!this.#isRpc || !isRpcType(headers['content-type']) || rpc === undefined)
       throw new RefusedError('unsupported_media_type');
     const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
-    const message = await onlyMessage(body, headers, maxBodyBytes, (bytes) => share.add(bytes));
+    const bytes = body instanceof ByteChain ? body : ByteChain.of(body);
+    const message = await onlyMessage(bytes, headers, maxBodyBytes, (more) => share.add(more));
     this.#refuseGone();
-    this.#message = rpc.request(message);
-    return this.#message.text;
+    this.#message = rpc.request(message, grown);
+    this.#bodyUnits = this.#message.units;
+    return this.#message.root;
   }
   readonly #isRpc: boolean;
   /** It is a WebSocket. */
@@ -886,20 +904,21 @@ class GovernedRequest {
   #ready: FinishedRequest | undefined;
   #answers: Route | undefined;
 
-  #editedBody(body: Buffer): Buffer {
+  #editedBody(body: Body): Body {
     if (this.#message === undefined) {
+      if (body instanceof ByteChain) return body;
       const edited = editBody(body, this.#bodyText, this.#edits);
       return edited === body || !this.#isText ? edited : Buffer.from(parseJson(edited.toString('utf8')).string ?? '');
     }
     const edits = outermost(this.#edits);
     // Compressed as it came only where the header that says so goes with it.
-    const asItCame = body[0] === 0 || !this.#need(this.#runtime).snapshot.enforcing;
-    return edits.length === 0 && asItCame ? body : framed(this.#message.edited(edits));
+    const asItCame = body.at(0) === 0 || !this.#need(this.#runtime).snapshot.enforcing;
+    return edits.length === 0 && asItCame ? body : framedChain(this.#message.edited(edits));
   }
 
   async record(): Promise<void> {
     this.#refuseGone();
-    if (this.#bodyText.length > stepUnits && !this.#goesOn) {
+    if (this.#bodyUnits > stepUnits && !this.#goesOn) {
       this.#session.prepare(this.#lanes);
       while (this.#session.commitSome()) await this.#turn();
     }
@@ -930,6 +949,7 @@ class GovernedRequest {
     this.#split = undefined;
     this.#form = undefined;
     this.#bodyText = '';
+    this.#bodyUnits = 0;
     this.#view = undefined;
     this.#modelNode = undefined;
     this.#lanes = [];
@@ -965,7 +985,7 @@ class GovernedRequest {
       base: target.url,
       target: this.#targetPath,
       headers,
-      body,
+      body: body instanceof ByteChain ? body.bytes() : body,
     };
     this.#signature = await signature(use, sent.value, request, this.#options.clock.now());
   }
@@ -1217,47 +1237,72 @@ class GovernedRequest {
       await this.hold();
       await this.record();
       if (this.#isOverruled) throw new RefusedError('policy_changed');
-      await call.write(this.#finished().body ?? Buffer.alloc(0));
+      await call.write(bytesOf(this.#finished().body));
       this.letGo();
     }
   }
 
   /**
    * Messages of a WebSocket's caller: as those of a call of gRPC. One counts as a request, but for those that go on with what the one before began
-   * (sound), until an answer has ended between them.
+   * (sound), until an answer has ended between them. Of those that are there already some go on in one write, once one write has recorded them all.
    */
   async #goOnSocket(exchange: SocketExchange): Promise<void> {
     const call = this.#need(this.#socketCall);
     this.#goesOn = true;
-    const model = this.#model;
-    for (;;) {
-      const message = await exchange.nextSocketMessage();
-      this.#options.metrics.received(exchange.bytesIn - this.#received);
-      this.#received = exchange.bytesIn;
-      if (message === undefined) return this.#closeSocket(exchange, call);
-      this.#refuseGone();
-      if (this.#isOverruled) throw new RefusedError('policy_changed');
-      await this.#identifyAgain();
-      this.#body = message.bytes;
-      this.#added = false;
-      if (!message.binary) await this.readBody();
-      if (this.#view?.model !== undefined && this.#view.model !== model) this.#refuseModel('model');
-      this.#nameModel(model);
-      this.authorise();
-      if (message.binary) this.#letPass([{ type: binaryType, bytes: message.bytes.length }]);
-      if (this.#countsAnew()) {
-        this.#chargeSocket();
-        await this.admit();
-      } else this.#socketBytes += message.bytes.length;
-      await this.inspect();
-      await this.hold();
-      await this.record();
-      if (this.#isOverruled) throw new RefusedError('policy_changed');
-      const body = this.#finished().body ?? message.bytes;
-      const frames = body === message.bytes ? message.frames : [body.length];
-      await call.write(body, message.binary, frames);
-      this.letGo();
+    const batch = new MessageBatch();
+    try {
+      for (;;) {
+        if (!exchange.hasMessage || batch.full) await this.#send(call, batch);
+        const message = await exchange.nextSocketMessage();
+        this.#options.metrics.received(exchange.bytesIn - this.#received);
+        this.#received = exchange.bytesIn;
+        if (message === undefined) break;
+        await this.#takeMessage(message, call, batch);
+      }
+    } catch (error) {
+      await this.#send(call, batch); // those before it were let through
+      throw error;
     }
+    return this.#closeSocket(exchange, call);
+  }
+
+  async #takeMessage(message: SocketMessage, call: SocketCall, batch: MessageBatch): Promise<void> {
+    const model = this.#model;
+    this.#refuseGone();
+    if (this.#isOverruled) throw new RefusedError('policy_changed');
+    await this.#identifyAgain();
+    this.#body = message.bytes;
+    this.#added = false;
+    if (!message.binary) await this.readBody();
+    if (this.#view?.model !== undefined && this.#view.model !== model) this.#refuseModel('model');
+    this.#nameModel(model);
+    this.authorise();
+    if (message.binary) this.#letPass([{ type: binaryType, bytes: message.bytes.length }]);
+    if (this.#countsAnew()) {
+      this.#chargeSocket();
+      await this.admit();
+    } else this.#socketBytes += message.bytes.length;
+    await this.inspect();
+    if (this.#approvals.length > 0) await this.#send(call, batch); // people take their time
+    await this.hold();
+    this.#refuseGone();
+    if (!this.#added) this.#session.queue(this.#lanes);
+    this.#added = true;
+    const { body } = this.#finished();
+    const bytes = body === undefined ? message.bytes : bytesOf(body);
+    const frames = bytes === message.bytes ? message.frames : [bytes.length];
+    batch.add({ bytes, binary: message.binary, frames });
+    this.letGo();
+  }
+
+  /** What was let through, under the policy that is in force, once it is on record. @throws RefusedError */
+  async #send(call: SocketCall, batch: MessageBatch): Promise<void> {
+    if (batch.empty) return;
+    const messages = batch.take();
+    this.#refuseGone();
+    if (this.#isOverruled) throw new RefusedError('policy_changed');
+    this.#session.commit();
+    await call.send(messages);
   }
 
   /**
@@ -1283,7 +1328,7 @@ class GovernedRequest {
     await this.hold();
     await this.record();
     const { body } = this.#finished();
-    const said = body === undefined ? undefined : parseJson(body.toString('utf8')).get('reason')?.string;
+    const said = body === undefined ? undefined : parseJson(bytesOf(body).toString('utf8')).get('reason')?.string;
     call.close({ code: end.code, reason: said ?? '' });
     this.letGo();
   }
@@ -1410,8 +1455,14 @@ class GovernedRequest {
   }
 }
 
+/** Of a call of gRPC in the pieces in which it came. */
+type Body = Buffer | ByteChain;
+
+const bytesOf = (body: Body | undefined): Buffer =>
+  body instanceof ByteChain ? body.bytes() : (body ?? Buffer.alloc(0));
+
 interface FinishedRequest {
-  readonly body: Buffer | undefined;
+  readonly body: Body | undefined;
   /** How many of its bytes are JSON, where others follow. */
   readonly jsonBytes: number | undefined;
   /** As {@link RequestView}. */
@@ -1446,11 +1497,11 @@ function asSent(header: string): string {
 const ofOneTry = new Set(['baggage', 'idempotency-key', 'traceparent', 'tracestate', 'user-agent', 'x-request-id']);
 
 /** Of what goes to the model: where, the headers, and the bytes. The first line is JSON: what follows is no part of it. */
-const digestOf = (where: string, headers: readonly string[], body: Buffer | undefined): string =>
-  `sha256:${createHash('sha256')
-    .update(`${JSON.stringify([where, ...headers])}\n`)
-    .update(body ?? '')
-    .digest('hex')}`;
+function digestOf(where: string, headers: readonly string[], body: Body | undefined): string {
+  const digest = createHash('sha256').update(`${JSON.stringify([where, ...headers])}\n`);
+  for (const piece of body instanceof ByteChain ? body.pieces : [body ?? '']) digest.update(piece);
+  return `sha256:${digest.digest('hex')}`;
+}
 
 /** What an approval is bound to beside what it tells. */
 const withModel = (digest: string, model: string | undefined): string =>

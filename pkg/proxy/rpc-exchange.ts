@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import { ByteChain } from '../base/index.ts';
 import { prefixBytes, readTrailers, rpcTypes, trailerFlag } from '../dialect/index.ts';
 import type { Trailers } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
@@ -102,6 +103,8 @@ export class RpcExchange implements Exchange {
   nextMessage: NonNullable<Exchange['nextMessage']> = (limits) =>
     this.#exchange.nextMessage?.(limits) ?? Promise.resolve(undefined);
   readBody: Exchange['readBody'] = (limits) => this.#exchange.readBody(limits);
+  readPieces: NonNullable<Exchange['readPieces']> = async (limits) =>
+    (await this.#exchange.readPieces?.(limits)) ?? ByteChain.of(await this.#exchange.readBody(limits));
   releaseBody: Exchange['releaseBody'] = () => this.#exchange.releaseBody();
   destroy: Exchange['destroy'] = () => this.#exchange.destroy();
   breakOff: Exchange['breakOff'] = () => this.#exchange.breakOff();

@@ -1,5 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
+import { ByteChain } from '../base/index.ts';
 import { onlyMessage, rpcHeaders, timeoutOf } from './rpc-request.ts';
 
 const body = (message: Uint8Array, flag = 0, length = message.length): Buffer => {
@@ -13,8 +14,11 @@ const counted = (): { readonly take: (bytes: number) => void; bytes: number } =>
   const count = { bytes: 0, take: (bytes: number) => void (count.bytes += bytes) };
   return count;
 };
-const read = (bytes: Buffer, encoding?: string, maxBytes = 1_000): Promise<Buffer> =>
-  onlyMessage(bytes, encoding === undefined ? {} : { 'grpc-encoding': encoding }, maxBytes, () => undefined);
+const read = async (bytes: Buffer, encoding?: string, maxBytes = 1_000): Promise<Buffer> => {
+  const headers = encoding === undefined ? {} : { 'grpc-encoding': encoding };
+  const message = await onlyMessage(ByteChain.of(bytes), headers, maxBytes, () => undefined);
+  return message.bytes();
+};
 
 test('one message, as it is or inflated; what it has beyond the body is counted', async () => {
   expect((await read(body(hello))).toString()).toBe('hello');
@@ -23,8 +27,21 @@ test('one message, as it is or inflated; what it has beyond the body is counted'
   expect((await read(body(deflateSync(hello), 1), 'deflate')).toString()).toBe('hello');
   const count = counted();
   const text = Buffer.alloc(900, 'a');
-  expect(await onlyMessage(body(gzipSync(text), 1), { 'grpc-encoding': 'gzip' }, 1_000, count.take)).toEqual(text);
+  const coded = ByteChain.of(body(gzipSync(text), 1));
+  const inflated = await onlyMessage(coded, { 'grpc-encoding': 'gzip' }, 1_000, count.take);
+  expect(inflated.bytes()).toEqual(text);
   expect(count.bytes).toBe(900);
+});
+
+test('the message is the memory that came, wherever its body was cut', async () => {
+  const whole = body(Buffer.alloc(100_000, 0x3e));
+  for (const at of [1, 4, 5, 6, 50_000]) {
+    const pieces = [Buffer.from(whole.subarray(0, at)), Buffer.from(whole.subarray(at))];
+    const message = await onlyMessage(ByteChain.of(...pieces), {}, 200_000, () => undefined);
+    expect(message.bytes().equals(whole.subarray(5))).toBe(true);
+    const memory = new Set<unknown>(pieces.map((piece) => piece.buffer));
+    expect(message.pieces.filter((piece) => !memory.has(piece.buffer))).toEqual([]);
+  }
 });
 
 describe('is refused', () => {

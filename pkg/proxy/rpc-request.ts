@@ -1,5 +1,6 @@
 import { createGunzip, createInflate } from 'node:zlib';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import { ByteChain } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { prefixBytes } from '../dialect/index.ts';
 
@@ -15,19 +16,19 @@ const decoders = { gzip: createGunzip, deflate: createInflate } as const;
  * @throws RefusedError invalid_request, unsupported_encoding, invalid_encoding, body_too_large
  */
 export async function onlyMessage(
-  body: Buffer,
+  body: ByteChain,
   headers: IncomingHttpHeaders,
   maxBytes: number,
   take: (bytes: number) => void,
-): Promise<Buffer> {
+): Promise<ByteChain> {
   const bad = (detail: string): RefusedError => new RefusedError('invalid_request', { detail });
   if (body.length < prefixBytes) throw bad('message');
-  const length = body.readUInt32BE(1);
+  const length = body.bytes(0, prefixBytes).readUInt32BE(1);
   if (length > maxBytes) throw new RefusedError('body_too_large');
   if (body.length !== prefixBytes + length) throw bad('message');
-  const message = body.subarray(prefixBytes);
+  const message = body.slice(prefixBytes);
   const encoding = headers['grpc-encoding'];
-  switch (body[0]) {
+  switch (body.at(0)) {
     case 0:
       return message;
     case 1:
@@ -39,11 +40,11 @@ export async function onlyMessage(
 }
 
 function decompressed(
-  message: Buffer,
+  message: ByteChain,
   encoding: keyof typeof decoders,
   maxBytes: number,
   take: (bytes: number) => void,
-): Promise<Buffer> {
+): Promise<ByteChain> {
   const decoder = decoders[encoding]({ rejectGarbageAfterEnd: true });
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -64,8 +65,9 @@ function decompressed(
         fail(error);
       }
     });
-    decoder.on('end', () => resolve(Buffer.concat(chunks, bytes)));
-    decoder.end(message);
+    decoder.on('end', () => resolve(ByteChain.gathered(chunks)));
+    for (const piece of message.pieces) decoder.write(piece);
+    decoder.end();
   });
 }
 

@@ -1,9 +1,20 @@
+import type { ByteChain, JsonEdit, JsonNode } from '../../base/index.ts';
+
 /**
  * How a stream is cut into frames, and how a frame is written. A route names the framings that its streams may have ({@link Route}); what
  * a framing has no way to say is not said: each member tells what its callers do then.
  *
- * A frame is text. Where the wire is bytes (`latin1`), `raw` has one unit for each of them, and `data` is the JSON that was read from them.
+ * A frame is text. Where the wire is bytes (`latin1`), `raw` has one unit for each of them, and `data` is the JSON that was read from them; or
+ * there is no text of it at all ({@link FrameMessage}).
  */
+
+/** A frame that was read from its bytes, and leaves as they came but for what is edited. */
+export interface FrameMessage {
+  readonly bytes: ByteChain;
+  readonly root: JsonNode;
+  /** @throws RefusedError response_uninspectable where an edit cannot be carried out. */
+  edited(edits: readonly JsonEdit[]): ByteChain;
+}
 
 /** Something that nobody reads: sound, a picture, a file. */
 export interface FilePart {
@@ -28,6 +39,8 @@ export interface StreamFrame {
   readonly plain: boolean;
   /** It is a file, of which nothing can be read: it leaves as it came where policy lets such files pass. */
   readonly file?: FilePart;
+  /** Where it is set, `raw` and `data` are empty, and `withData` is not called. */
+  readonly message?: FrameMessage;
   /** The frame with other data, and all else of it as it was. */
   withData(data: string): string;
 }

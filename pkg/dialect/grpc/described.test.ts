@@ -8,11 +8,12 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { taleBytes, tales } from '../../../test/support/grpc-stories.ts';
-import { parseJson } from '../../base/index.ts';
+import { ByteChain } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
 import { RefusedError, serviceFaults } from '../../core/index.ts';
 import type { MethodSpec, Operation } from '../../core/index.ts';
 import { describedServices, recogniseRpc } from '../index.ts';
-import type { AnswerView, RequestView, Route, StreamFrame } from '../index.ts';
+import type { AnswerView, Projected, RequestView, Route, StreamFrame } from '../index.ts';
 import { framed } from './framing.ts';
 import { trailerFrame } from './trailers.ts';
 
@@ -22,6 +23,7 @@ interface Said {
   readonly texts?: readonly string[];
   readonly values?: readonly string[];
   readonly messages?: 'Joined' | 'Separate';
+  readonly elements?: string;
 }
 
 const method = (name: string, request: Said, response: Said, more: Partial<MethodSpec> = {}): MethodSpec => ({
@@ -41,18 +43,25 @@ function routeOf(name: string, request: Said, response: Said, more: Partial<Meth
 }
 
 function asked(route: Route, value: object): RequestView {
-  const projected = route.rpc?.request(taleBytes('Ask', value));
+  const projected = route.rpc?.request(ByteChain.of(taleBytes('Ask', value)));
   if (projected === undefined) throw new Error('not described');
-  return route.dialect.request(route, parseJson(projected.text));
+  return route.dialect.request(route, projected.root);
 }
 
 function answered(route: Route, value: object): AnswerView {
-  const projected = route.rpc?.answer(taleBytes('Piece', value));
+  const projected = route.rpc?.answer(ByteChain.of(taleBytes('Piece', value)));
   if (projected === undefined) throw new Error('not described');
-  return route.dialect.answer(route, parseJson(projected.text), 200);
+  return route.dialect.answer(route, projected.root, 200);
+}
+
+function rootOf(projected: Projected | undefined): JsonNode {
+  if (projected === undefined) throw new Error('not described');
+  return projected.root;
 }
 
 const lanes = (view: RequestView | AnswerView): unknown => view.lanes.map(({ id, node }) => [id, node.text]);
+const pieces = ({ joined = [] }: AnswerView): unknown =>
+  joined.map(({ id, nodes }) => [id, nodes.map(({ text }) => text)]);
 const lone = (view: RequestView | AnswerView): string[] => view.loneValues.map(({ node }) => node.text);
 const refusal = (run: () => unknown): unknown => {
   try {
@@ -92,13 +101,8 @@ test('texts and values are what the policy says, wherever they stand', () => {
   expect(lone(view)).toEqual(['m', 'u', 'x', 'y', 'key']);
   expect(view.tokenInput).toBe(false);
   const answer = answered(route, { id: '1', piece: 'q', turn: { replies: [{ content: 'c' }] } });
-  expect([lanes(answer), lone(answer)]).toEqual([
-    [
-      ['piece', 'q'],
-      ['turn.replies[0].content', 'c'],
-    ],
-    ['1'],
-  ]);
+  expect(pieces(answer)).toEqual([['turn.replies.content', ['c']]]);
+  expect([lanes(answer), lone(answer)]).toEqual([[['piece', 'q']], ['1']]);
 });
 
 test.each([
@@ -138,18 +142,18 @@ test.each([
     );
   const part = (number: number, value: string): Buffer =>
     Buffer.concat([Buffer.from([number * 8 + 2, value.length]), Buffer.from(value)]);
-  const of = (number: number): Buffer => Buffer.concat([part(5, part(2, 'FP32').toString()), part(number, 'a secret')]);
+  const of = (number: number): ByteChain => ByteChain.of(part(5, part(2, 'FP32').toString()), part(number, 'a secret'));
   const shut = named(['t.datatype']);
-  const request = parseJson(shut.rpc?.request(of(asks)).text ?? '');
-  const answer = parseJson(shut.rpc?.answer(of(answers)).text ?? '');
+  const request = rootOf(shut.rpc?.request(of(asks)));
+  const answer = rootOf(shut.rpc?.answer(of(answers)));
   expect(refusal(() => shut.dialect.request(shut, request))).toEqual(['invalid_request', expect.anything()]);
   expect(refusal(() => shut.dialect.answer(shut, answer, 200))).toEqual(['response_uninspectable', expect.anything()]);
   const open = named(['t.datatype'], ['body']);
   expect(lanes(open.dialect.request(open, request))).toEqual([['body[0]', 'a secret']]);
-  expect(lanes(open.dialect.answer(open, answer, 200))).toEqual([['body[0]', 'a secret']]);
+  expect(pieces(open.dialect.answer(open, answer, 200))).toEqual([['body', ['a secret']]]);
   // What is no UTF-8 is no text, in whatever list.
-  const bytes = Buffer.from([asks * 8 + 2, 1, 0xff]);
-  const unread = parseJson(open.rpc?.request(bytes).text ?? '');
+  const bytes = ByteChain.of(Buffer.from([asks * 8 + 2, 1, 0xff]));
+  const unread = rootOf(open.rpc?.request(bytes));
   expect(open.dialect.request(open, unread).tokenInput).toBe(true);
 });
 
@@ -257,6 +261,8 @@ describe('a stream', () => {
     const splitter = route.streams[0]?.splitter();
     return chunks.flatMap((chunk) => [...(splitter?.push(chunk) ?? [])]);
   };
+  const bytesOfFrames = (found: readonly StreamFrame[]): Buffer =>
+    ByteChain.concat(found.map(({ message }) => message?.bytes ?? ByteChain.of())).bytes();
   const bytesOf = (values: readonly object[]): Buffer =>
     Buffer.concat([...values.map((value) => framed(taleBytes('Piece', value))), trailerFrame({ 'grpc-status': '0' })]);
 
@@ -269,10 +275,8 @@ describe('a stream', () => {
         let at = 0;
         const chunks = [...sizes.map((size) => bytes.subarray(at, (at += size))), bytes.subarray(at)];
         const found = frames(route, chunks);
-        expect(Buffer.from(found.map(({ raw }) => raw).join(''), 'latin1').equals(bytes)).toBe(true);
-        const views = found
-          .slice(0, -1)
-          .map(({ data }) => route.dialect.frame(route, undefined, data ?? '', parseJson(data ?? '')));
+        expect(bytesOfFrames(found).equals(bytes)).toBe(true);
+        const views = found.slice(0, -1).map(({ message }) => route.dialect.frame(route, undefined, '', message?.root));
         expect(views.flatMap((view) => view.lanes.map(({ node }) => node.text)).join('')).toBe(pieces.join(''));
         for (const { lanes: some } of views)
           for (const lane of some) expect([lane.id, lane.whole]).toEqual(['piece', undefined]);
@@ -284,15 +288,57 @@ describe('a stream', () => {
   test('of texts that are each message’s own has them whole', () => {
     const route = routeOf('Talk', {}, { texts: ['piece'], messages: 'Separate' });
     const [frame] = frames(route, [bytesOf([{ piece: 'a' }])]);
-    const view = route.dialect.frame(route, undefined, frame?.data ?? '', parseJson(frame?.data ?? ''));
+    const view = route.dialect.frame(route, undefined, '', frame?.message?.root);
     expect(view.lanes.map(({ whole }) => whole)).toEqual(['cut']);
   });
 
   test('tells token ids one by one no more than in one message', () => {
     const route = routeOf('Tell', {}, { texts: ['piece'] });
     const found = frames(route, [bytesOf(Array.from({ length: 8 }, (_, at) => ({ numbers: [at + 1] })))]);
-    const unread = found.slice(0, -1).map(({ data }) => data?.includes('[0,0,0,0,0,0,0,0]'));
+    const unread = found.slice(0, -1).map(({ message }) => message?.root.get('numbers')?.numberCount === 8);
     expect(unread).toEqual([false, false, false, false, false, false, false, true]);
+  });
+});
+
+describe('elements of a list on the way to a text', () => {
+  const replies = [
+    { role: 'b', content: 'x' },
+    { role: 'a', content: 'y' },
+    { role: 'b', content: 'z' },
+  ];
+  const read = (name: 'One' | 'Tell', elements?: string, some: readonly object[] = replies): unknown => {
+    const said = { texts: ['turn.replies.content'], values: ['turn.replies.role'] };
+    const route = routeOf(name, {}, { ...said, ...(elements !== undefined && { elements }) });
+    const value = { turn: { replies: some } };
+    const root = rootOf(route.rpc?.answer(ByteChain.of(taleBytes('Piece', value))));
+    const view = route.dialect.frame(route, undefined, '', root);
+    const byId = new Map<string, string>();
+    for (const { id, node } of view.lanes) byId.set(id, (byId.get(id) ?? '') + node.text);
+    return [
+      [...byId.values()],
+      (view.joined ?? []).map(({ nodes, each }) => [nodes.map(({ text }) => text).join(''), each]),
+    ];
+  };
+
+  test('are joined in a stream as the policy says, and refused where it does not', () => {
+    expect(read('Tell', 'Joined')).toEqual([['xyz'], []]);
+    expect(read('Tell', 'Position')).toEqual([['x', 'y', 'z'], []]);
+    expect(read('Tell', '.role')).toEqual([['xz', 'y'], []]);
+    expect(refusal(() => read('Tell'))).toEqual(['response_uninspectable', 'turn.replies']);
+    expect(read('Tell', undefined, replies.slice(0, 1))).toEqual([['x'], []]);
+  });
+
+  test('are read in every way in one whole answer where nobody says', () => {
+    expect(read('One')).toEqual([[], [['xyz', true]]]);
+    expect(read('One', 'Joined')).toEqual([[], [['xyz', undefined]]]);
+    expect(read('One', 'Position')).toEqual([['x', 'y', 'z'], []]);
+    expect(read('One', '.role')).toEqual([
+      [],
+      [
+        ['xz', undefined],
+        ['y', undefined],
+      ],
+    ]);
   });
 });
 

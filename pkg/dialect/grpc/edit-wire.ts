@@ -1,3 +1,4 @@
+import { ByteChain } from '../../base/index.ts';
 import { varint } from './wire.ts';
 
 /** A stretch of bytes that its length stands before: a message, a string, bytes, or an element of a BYTES tensor. */
@@ -13,11 +14,11 @@ export interface Region {
 }
 
 /**
- * The bytes with some regions holding something else, and every length around them repaired. All else is copied as it stands.
+ * The bytes with some regions holding something else, and every length around them repaired. All else is what came: no byte of it is copied.
  *
  * @param changes regions that hold no other region.
  */
-export function editWire(bytes: Uint8Array, changes: ReadonlyMap<Region, Uint8Array>): Uint8Array {
+export function editWire(bytes: ByteChain, changes: ReadonlyMap<Region, Uint8Array>): ByteChain {
   if (changes.size === 0) return bytes;
   const inside = new Map<Region | undefined, Region[]>();
   const place = (region: Region): void => {
@@ -37,8 +38,11 @@ export function editWire(bytes: Uint8Array, changes: ReadonlyMap<Region, Uint8Ar
       into.push(piece);
       written += piece.length;
     };
+    const keep = (from: number, to: number): void => {
+      for (const piece of bytes.slice(from, to).pieces) put(piece);
+    };
     for (const region of (inside.get(within) ?? []).sort((a, b) => a.lengthAt - b.lengthAt)) {
-      put(bytes.subarray(at, region.lengthAt));
+      keep(at, region.lengthAt);
       const own: Uint8Array[] = [];
       const change = changes.get(region);
       const size =
@@ -47,11 +51,11 @@ export function editWire(bytes: Uint8Array, changes: ReadonlyMap<Region, Uint8Ar
       for (const piece of own) put(piece);
       at = region.to;
     }
-    put(bytes.subarray(at, to));
+    keep(at, to);
     return written;
   };
   render(undefined, 0, bytes.length, parts);
-  return Buffer.concat(parts);
+  return ByteChain.ofAll(parts);
 }
 
 function lengthOf(size: number, kind: Region['length']): Uint8Array {

@@ -4,6 +4,8 @@ import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { grpcRegistry } from '../../../cmd/gen/grpc-descriptors.ts';
+import { ByteChain, jsonValue } from '../../base/index.ts';
+import type { JsonNode, JsonValue } from '../../base/index.ts';
 import { reasons } from '../../core/index.ts';
 import type { ReasonCode } from '../../core/index.ts';
 import { recogniseRpc } from '../index.ts';
@@ -22,6 +24,8 @@ const answer = (name: string): Buffer => framed(bytesOf('inference.ModelInferRes
 const streamed = (name: string): Buffer =>
   framed(bytesOf('inference.ModelStreamInferResponse', { inferResponse: { modelName: name } }));
 const good = trailerFrame({ 'grpc-status': '0' });
+
+const valueOf = ({ message }: StreamFrame): JsonValue | undefined => message && jsonValue(message.root);
 
 function frames(method: string, chunks: readonly Buffer[]): StreamFrame[] {
   const [framing] = recogniseRpc('POST', `/inference.GRPCInferenceService/${method}`).streams;
@@ -42,10 +46,9 @@ test('frames are the same wherever the stream is cut, and joined they are the st
         let from = 0;
         const chunks = sizes.map((size) => bytes.subarray(from, (from += size)));
         const found = frames('ModelStreamInfer', [...chunks, bytes.subarray(from)]);
-        expect(Buffer.from(found.map((frame) => frame.raw).join(''), 'latin1').equals(bytes)).toBe(true);
-        expect(found.map((frame) => frame.data)).toEqual(
-          frames('ModelStreamInfer', [bytes]).map((frame) => frame.data),
-        );
+        const chains = found.map(({ message }) => message?.bytes ?? ByteChain.of());
+        expect(ByteChain.concat(chains).bytes().equals(bytes)).toBe(true);
+        expect(found.map(valueOf)).toEqual(frames('ModelStreamInfer', [bytes]).map(valueOf));
         expect(found).toHaveLength(names.length + 1);
       },
     ),
@@ -57,13 +60,58 @@ test('a frame takes other texts, and nothing but texts', () => {
   const [message, end] = frames('ModelInfer', [
     answer('llama'),
     trailerFrame({ 'grpc-status': '5', 'grpc-message': 'a%20b' }),
+  ]).map((frame) => frame.message);
+  const name = message?.root.get('model_name');
+  const edit = (node: JsonNode | undefined, text: string): Buffer | undefined =>
+    message?.edited([{ start: node?.start ?? -1, end: node?.end ?? -1, text }]).bytes();
+  expect(edit(name, '"käse"')).toEqual(answer('käse'));
+  expect(message?.edited([])).toBe(message?.bytes);
+  for (const text of ['3', 'null', '{}', '"\\ud800"'])
+    expect(() => edit(name, text)).toThrow(expect.objectContaining({ code: 'response_uninspectable' }));
+  for (const node of [message?.root, message?.root.keys[0]])
+    expect(() => edit(node, '"a"')).toThrow(expect.objectContaining({ code: 'response_uninspectable' }));
+  expect(end && jsonValue(end.root)).toEqual({ status: 5, message: 'a b' });
+  const said = end?.root.get('message');
+  const other = end?.edited([{ start: said?.start ?? 0, end: said?.end ?? 0, text: '"ü"' }]).bytes();
+  expect(readTrailers(other?.toString('latin1', prefixBytes) ?? '')).toEqual({
+    'grpc-status': '5',
+    'grpc-message': '%C3%BC',
+  });
+});
+
+test('of what a model sends nothing is copied that nobody reads: a frame is the memory that came, in the pieces in which it came', () => {
+  const tensor = Buffer.alloc(200_000, 0x3e);
+  const whole = Buffer.concat([
+    framed(
+      bytesOf('inference.ModelInferResponse', {
+        modelName: 'm',
+        outputs: [{ name: 'x', datatype: 'FP32' }],
+        rawOutputContents: [tensor],
+      }),
+    ),
+    good,
   ]);
-  expect(message?.withData(message.data?.replace('llama', 'käse') ?? '')).toBe(answer('käse').toString('latin1'));
-  for (const data of ['{}', '{"model_name":3}', '{"model_name":"a","id":"b"}', '{"model_name":"\\ud800"}'])
-    expect(() => message?.withData(data)).toThrow(expect.objectContaining({ code: 'response_uninspectable' }));
-  expect(JSON.parse(end?.data ?? '')).toEqual({ status: 5, message: 'a b' });
-  const other = end?.withData('{"status":5,"message":"ü"}') ?? '';
-  expect(readTrailers(other.slice(prefixBytes))).toEqual({ 'grpc-status': '5', 'grpc-message': '%C3%BC' });
+  const chunks = Array.from({ length: 13 }, (_, at) => Buffer.from(whole.subarray(at * 16_384, (at + 1) * 16_384)));
+  const [message] = frames('ModelInfer', chunks).map((frame) => frame.message);
+  const pieces = message?.edited([]).pieces ?? [];
+  expect(pieces).toHaveLength(13);
+  expect(pieces.map((piece) => piece.buffer)).toEqual(chunks.map((chunk) => chunk.buffer));
+  for (const [at, piece] of pieces.entries()) expect(piece.buffer).toBe(chunks[at]?.buffer);
+  // Where a name is edited, the numbers are still the memory that came.
+  const name = message?.root.get('model_name');
+  const edited = message?.edited([{ start: name?.start ?? 0, end: name?.end ?? 0, text: '"another"' }]);
+  const memory = new Set<unknown>(chunks.map((chunk) => chunk.buffer));
+  const own = (edited?.pieces ?? []).filter((piece) => !memory.has(piece.buffer));
+  expect(own.reduce((sum, piece) => sum + piece.length, 0)).toBeLessThan(30);
+});
+
+test('pieces of a few bytes are put together, so that a message never costs an object for each of its bytes', () => {
+  const bytes = answer('a'.repeat(500));
+  const [message] = frames('ModelInfer', [...Array.from(bytes, (byte) => Buffer.of(byte)), good]).map(
+    (frame) => frame.message,
+  );
+  expect(message?.bytes.pieces).toHaveLength(1);
+  expect(message?.bytes.bytes()).toEqual(bytes);
 });
 
 describe('is refused', () => {

@@ -1,15 +1,15 @@
-import { JsonError, parseJson } from '../../base/index.ts';
-import type { JsonEdit, JsonNode } from '../../base/index.ts';
+import { ByteChain, JsonError, JsonNode, applyEdits, parseJson } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import { longestFrame } from '../framing/stream-framing.ts';
-import type { FrameSplitter, StreamFrame, StreamFraming } from '../framing/stream-framing.ts';
+import type { FrameMessage, FrameSplitter, StreamFrame, StreamFraming } from '../framing/stream-framing.ts';
 import type { Projected, Rpc, WholeNumbers } from '../rpc.ts';
 import { tokenRun } from './projection.ts';
 import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, trailerFrame } from './trailers.ts';
 
 /**
- * Answers of gRPC: length-prefixed messages, and behind them how the call ended. A message's data is its JSON, that of the end the status and
- * its message. Compressed messages are refused: the model was told that its caller reads none.
+ * Answers of gRPC: length-prefixed messages, and behind them how the call ended. A message is read as the JSON that says the same, the end as
+ * its status and message; both stay the bytes that came, in the pieces in which they came. Compressed messages are refused: the model was
+ * told that its caller reads none.
  */
 
 /** In a call that takes more than one request, a message's data says how many with its id were answered before. */
@@ -23,88 +23,87 @@ class MessageFrame implements StreamFrame {
   readonly event = undefined;
   readonly complete = true;
   readonly plain = true;
-  readonly raw: string;
-  readonly data: string;
-  readonly #projected: Projected;
+  readonly raw = '';
+  readonly data = '';
+  readonly message: FrameMessage;
 
-  /** Where the message's JSON stands in its data. */
-  readonly #offset: number;
-
-  constructor(raw: string, projected: Projected, turn: number | undefined) {
-    const before = turn === undefined ? '' : `{"${turnField}":${turn},"${messageField}":`;
-    this.raw = raw;
-    this.data = turn === undefined ? projected.text : `${before}${projected.text}}`;
-    this.#projected = projected;
-    this.#offset = before.length;
+  constructor(bytes: ByteChain, projected: Projected, turn: number | undefined) {
+    this.message = {
+      bytes,
+      root: turn === undefined ? projected.root : withTurn(projected, turn),
+      edited: (edits) => (edits.length === 0 ? bytes : framedChain(projected.edited(edits))),
+    };
   }
 
-  withData(data: string): string {
-    const edits = differences(this.data, data);
-    if (edits.length === 0) return this.raw;
-    const own = edits.map(({ start, end, text }) => ({ start: start - this.#offset, end: end - this.#offset, text }));
-    return framed(this.#projected.edited(own)).toString('latin1');
+  withData(): string {
+    return noText();
   }
+}
+
+/** Places behind those of the message: an edit of it names nothing here. */
+function withTurn({ root, units }: Projected, turn: number): JsonNode {
+  const end = units + turnField.length + messageField.length;
+  const made = JsonNode.made('object', -1, end + 1, '');
+  made.keys = [JsonNode.made('string', end, end, turnField), JsonNode.made('string', end, end, messageField)];
+  made.items = [JsonNode.made('number', end, end, String(turn)), root];
+  return made;
 }
 
 class EndFrame implements StreamFrame {
   readonly event = endEvent;
   readonly complete = true;
   readonly plain = true;
-  readonly raw: string;
-  readonly data: string;
-  readonly #status: string;
+  readonly raw = '';
+  readonly data = '';
+  readonly message: FrameMessage;
 
   constructor(text: string) {
     const trailers = readTrailers(text);
     const status = trailers['grpc-status'] ?? '';
     if (!/^\d{1,2}$/.test(status)) throw new RefusedError('upstream_protocol', { detail: 'grpc-status' });
     const message = decodeMessage(trailers['grpc-message'] ?? '');
-    this.#status = status;
-    this.data = JSON.stringify({ status: Number(status), message });
-    this.raw = endText(status, message);
+    const data = JSON.stringify({ status: Number(status), message });
+    const bytes = endBytes(status, message);
+    this.message = {
+      bytes,
+      root: parseJson(data),
+      edited: (edits) =>
+        edits.length === 0 ? bytes : endBytes(status, parseRead(applyEdits(data, edits)).get('message')?.string ?? ''),
+    };
   }
 
-  withData(data: string): string {
-    return endText(this.#status, parseJson(data).get('message')?.string ?? '');
+  withData(): string {
+    return noText();
   }
 }
 
-const endText = (status: string, message: string): string =>
-  trailerFrame({ 'grpc-status': status, ...(message !== '' && { 'grpc-message': encodeMessage(message) }) }).toString(
-    'latin1',
+function noText(): never {
+  throw new RefusedError('internal_error', { detail: 'a frame of bytes' });
+}
+
+const endBytes = (status: string, message: string): ByteChain =>
+  ByteChain.of(
+    trailerFrame({ 'grpc-status': status, ...(message !== '' && { 'grpc-message': encodeMessage(message) }) }),
   );
 
 /** A message behind its prefix, not compressed. */
-export function framed(message: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(prefixBytes + message.length);
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, prefixBytes);
-  return bytes;
-}
+export const framed = (message: Uint8Array): Buffer => Buffer.concat([prefixOf(message.length), message]);
 
-/** What was changed of a JSON text, value by value. @throws RefusedError where it has other values than before. */
-function differences(before: string, after: string): readonly JsonEdit[] {
-  if (before === after) return [];
-  const edits: JsonEdit[] = [];
-  const compare = (a: JsonNode, b: JsonNode): void => {
-    const isLeaf = a.kind !== 'object' && a.kind !== 'array';
-    if (isLeaf && a.kind === b.kind) {
-      if (a.text !== b.text) edits.push({ start: a.start, end: a.end, text: after.slice(b.start, b.end) });
-      return;
-    }
-    if (a.kind !== b.kind || a.items.length !== b.items.length)
-      throw new RefusedError('response_uninspectable', { detail: 'protobuf' });
-    a.items.forEach((item, at) => compare(item, b.items[at] ?? a));
-  };
-  compare(parseJson(before), parseRead(after));
-  return edits;
+/** The same of one in pieces, none of which is copied. */
+export const framedChain = (message: ByteChain): ByteChain =>
+  ByteChain.ofAll([prefixOf(message.length), ...message.pieces]);
+
+function prefixOf(length: number): Buffer {
+  const prefix = Buffer.alloc(prefixBytes);
+  prefix.writeUInt32BE(length, 1);
+  return prefix;
 }
 
 function parseRead(text: string): JsonNode {
   try {
     return parseJson(text);
   } catch (cause) {
-    // Half of a pair of surrogates has no UTF-8; a key of a map may come twice.
+    // Half of a pair of surrogates has no UTF-8.
     if (cause instanceof JsonError) throw new RefusedError('response_uninspectable', { detail: 'protobuf', cause });
     throw cause;
   }
@@ -127,7 +126,7 @@ const none: readonly StreamFrame[] = Object.freeze([]);
 
 class MessageSplitter implements FrameSplitter {
   readonly #rpc: Rpc;
-  #chunks: Buffer[] = [];
+  #chunks: Uint8Array[] = [];
   #bytes = 0;
   /** Of the frame under way, with its prefix; 0: not known yet. */
   #due = 0;
@@ -147,26 +146,26 @@ class MessageSplitter implements FrameSplitter {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes < Math.max(this.#due, prefixBytes)) return none;
-    let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes);
+    let rest = ByteChain.gathered(this.#chunks);
     const frames: StreamFrame[] = [];
     for (;;) {
       this.#due = 0;
       if (rest.length < prefixBytes) break;
-      const length = rest.readUInt32BE(1);
+      const length = rest.bytes(0, prefixBytes).readUInt32BE(1);
       if (length > longestFrame) throw new RefusedError('response_uninspectable', { detail: 'frame_size' });
       this.#due = prefixBytes + length;
       if (rest.length < this.#due) break;
-      frames.push(this.#frame(rest.subarray(0, this.#due)));
-      rest = rest.subarray(this.#due);
+      frames.push(this.#frame(rest.slice(0, this.#due)));
+      rest = rest.slice(this.#due);
     }
     this.#bytes = rest.length;
-    this.#chunks = rest.length === 0 ? [] : [rest];
+    this.#chunks = [...rest.pieces];
     return frames;
   }
 
-  #frame(bytes: Buffer): StreamFrame {
+  #frame(bytes: ByteChain): StreamFrame {
     if (this.#ended) throw new RefusedError('upstream_protocol', { detail: 'message after the end' });
-    switch (bytes[0]) {
+    switch (bytes.at(0)) {
       case 0:
         this.#messages++;
         if (this.#messages > 1 && !this.#rpc.serverStreams)
@@ -174,24 +173,23 @@ class MessageSplitter implements FrameSplitter {
         return this.#message(bytes);
       case trailerFlag:
         this.#ended = true;
-        return new EndFrame(bytes.toString('latin1', prefixBytes));
+        return new EndFrame(bytes.bytes(prefixBytes).toString('latin1'));
       default:
         throw new RefusedError('response_uninspectable', { detail: 'compressed' });
     }
   }
 
-  #message(bytes: Buffer): StreamFrame {
-    const message = bytes.subarray(prefixBytes);
-    const raw = bytes.toString('latin1');
+  #message(bytes: ByteChain): StreamFrame {
+    const message = bytes.slice(prefixBytes);
     const projected = this.#rpc.answer(message);
-    if (!this.#rpc.serverStreams) return new MessageFrame(raw, projected, undefined);
-    const { id, last } = this.#rpc.turns ? turnOf(parseRead(projected.text)) : oneAnswer;
+    if (!this.#rpc.serverStreams) return new MessageFrame(bytes, projected, undefined);
+    const { id, last } = this.#rpc.turns ? turnOf(projected.root) : oneAnswer;
     const turn = this.#rpc.turns ? this.#turn(id, last) : undefined;
     const tally = this.#tallies.get(id) ?? new NumberTally();
     tally.add(projected.numbers);
     if (last) this.#tallies.delete(id);
     else if (projected.numbers.length > 0) this.#tallies.set(id, tally);
-    return new MessageFrame(raw, tally.tells ? this.#rpc.answer(message, true) : projected, turn);
+    return new MessageFrame(bytes, tally.tells ? this.#rpc.answer(message, true) : projected, turn);
   }
 
   /** Ids may come again, for another request: what answers that is another text. */

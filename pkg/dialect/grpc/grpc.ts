@@ -3,7 +3,7 @@ import type { Operation, ReasonCode, ServiceSpec } from '../../core/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, Dialect, FrameView, RequestView, Route } from '../dialect.ts';
 import { Place } from '../place.ts';
-import { Reader } from '../reader.ts';
+import { Reader, maxRequestValues } from '../reader.ts';
 import type { Projected, Rpc } from '../rpc.ts';
 import { lone, number, object } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -132,9 +132,20 @@ function rpcOf({ input, output, methodKind }: MethodType, turns: boolean): Rpc {
     turns,
     clientStreams: methodKind === 'bidi_streaming' || methodKind === 'client_streaming',
     serverStreams: methodKind === 'bidi_streaming' || methodKind === 'server_streaming',
-    request: (message) => projected(() => project(input, message), 'invalid_request', 'guard_blocked'),
-    answer: (message, tellsByNumbers) =>
-      projected(() => project(output, message, tellsByNumbers), 'response_uninspectable', 'response_uninspectable'),
+    request: (message, grown) =>
+      projected(
+        () =>
+          project(input, message, {
+            grown(nodes) {
+              if (nodes > maxRequestValues) throw new RefusedError('body_too_large', { detail: 'values' });
+              grown?.(nodes);
+            },
+          }),
+        'invalid_request',
+        'guard_blocked',
+      ),
+    answer: (message, tellsByNumbers = false) =>
+      projected(() => project(output, message, { tellsByNumbers }), 'response_uninspectable', 'response_uninspectable'),
   };
 }
 
@@ -149,7 +160,8 @@ function projected(make: () => Projected, unread: ReasonCode, unchanged: ReasonC
     }
   };
   const made = refusing(make, unread);
-  return { text: made.text, numbers: made.numbers, edited: (edits) => refusing(() => made.edited(edits), unchanged) };
+  const { root, nodes, units, numbers } = made;
+  return { root, nodes, units, numbers, edited: (edits) => refusing(() => made.edited(edits), unchanged) };
 }
 
 const none: readonly never[] = Object.freeze([]);
@@ -226,8 +238,9 @@ function readEnd(root: JsonNode): FrameView {
 }
 const ends = Place.root(object({ status: number, message: lone }));
 
-function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque }: Reader): AnswerView {
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque, joined }: Reader): AnswerView {
+  const view = { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+  return joined.length === 0 ? view : { ...view, joined };
 }
 
 function readFrame(route: Route, event: string | undefined, root: JsonNode | undefined): FrameView {

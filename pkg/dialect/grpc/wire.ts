@@ -1,9 +1,12 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { isUtf8 } from 'node:buffer';
+import type { ByteChain } from '../../base/index.ts';
 
-/** Where the fields of one message stand in its bytes (protobuf's wire format), nothing decoded yet. */
+/** Where the fields of one message stand in its bytes (protobuf's wire format), nothing decoded and nothing copied. */
+
+export const WireType = { varint: 0, bit64: 1, lengthDelimited: 2, bit32: 5 } as const;
 
 export interface Occurrence {
-  readonly wire: WireType;
+  readonly wire: number;
   /** Of a length-delimited field: where its length stands. */
   readonly lengthAt: number;
   /** Its value, without the length. */
@@ -28,53 +31,155 @@ export class FieldCount {
   }
 }
 
+/** Bytes of the longest varint, and of the longest tag or length: both have 32 bits. */
+const longestVarint = 10;
+const longestLength = 5;
+const largestLength = 0xffff_ffff;
+
+/** Up to here a loop over the bytes beats a call of the runtime's. */
+const shortText = 32;
+
 /**
- * The fields of the message that stands in `bytes` from `from` to `to`, by number, in the order in which they first come.
+ * Reads bytes at their places, over pieces: what is skipped is not touched.
  *
- * @throws WireError
+ * Promise: a tag or length that two readers take differently (more than five bytes, more than 32 bits) is refused.
  */
-export function readFields(bytes: Uint8Array, from: number, to: number, count: FieldCount): Map<number, Occurrence[]> {
-  const reader = new BinaryReader(bytes.subarray(from, to));
-  const fields = new Map<number, Occurrence[]>();
-  try {
-    while (reader.pos < reader.len) {
+export class WireReader {
+  readonly #chain: ByteChain;
+  #piece: Buffer = empty;
+  /** Where that piece begins and ends. */
+  #base = 0;
+  #end = 0;
+  /** Where it reads. */
+  #at = 0;
+
+  constructor(chain: ByteChain) {
+    this.#chain = chain;
+  }
+
+  get length(): number {
+    return this.#chain.length;
+  }
+
+  /**
+   * The fields of the message that stands from `from` to `to`, by number, in the order in which they first come.
+   *
+   * @throws WireError
+   */
+  fields(from: number, to: number, count: FieldCount): Map<number, Occurrence[]> {
+    const fields = new Map<number, Occurrence[]>();
+    this.#at = from;
+    while (this.#at < to) {
       count.take();
-      const [number, wire] = reader.tag();
+      const tag = this.#varint32(to);
+      const number = tag >>> 3;
+      if (number === 0) throw new WireError('not protobuf');
+      const wire = tag & 7;
       let lengthAt = -1;
-      let start = reader.pos;
+      let start = this.#at;
       switch (wire) {
-        case WireType.Varint:
-          reader.uint64();
+        case WireType.varint:
+          this.#skipVarint(to);
           break;
-        case WireType.Bit64:
-          reader.pos += 8;
+        case WireType.bit64:
+          this.#at += 8;
           break;
-        case WireType.Bit32:
-          reader.pos += 4;
+        case WireType.bit32:
+          this.#at += 4;
           break;
-        case WireType.LengthDelimited: {
-          lengthAt = from + start;
-          const length = reader.uint32();
-          start = reader.pos;
-          reader.pos += length;
+        case WireType.lengthDelimited: {
+          lengthAt = start;
+          const length = this.#varint32(to);
+          start = this.#at;
+          this.#at += length;
           break;
         }
         default:
           // Groups went with proto2.
           throw new WireError('a wire type that is not read');
       }
-      if (reader.pos > reader.len) throw new WireError('a field longer than its message');
-      const occurrence = { wire, lengthAt, from: from + start, to: from + reader.pos };
+      if (this.#at > to) throw new WireError('a field longer than its message');
+      const occurrence = { wire, lengthAt, from: start, to: this.#at };
       const known = fields.get(number);
       if (known === undefined) fields.set(number, [occurrence]);
       else known.push(occurrence);
     }
-  } catch (cause) {
-    if (cause instanceof WireError) throw cause;
-    throw new WireError('not protobuf', { cause });
+    return fields;
   }
-  return fields;
+
+  /** The text that stands there; undefined: it is not UTF-8. */
+  text(from: number, to: number): string | undefined {
+    const length = to - from;
+    if (length === 0) return '';
+    if (from < this.#base || from >= this.#end) this.#move(from);
+    if (to > this.#end) {
+      const bytes = this.#chain.bytes(from, to);
+      return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+    }
+    const piece = this.#piece;
+    const start = from - this.#base;
+    const end = to - this.#base;
+    if (length <= shortText) {
+      let at = start;
+      while (at < end && (piece[at] ?? 0x80) < 0x80) at++;
+      if (at === end) return piece.toString('latin1', start, end);
+    }
+    return isUtf8(piece.subarray(start, end)) ? piece.toString('utf8', start, end) : undefined;
+  }
+
+  /** The bytes from `from` to `to`, in one piece. */
+  bytes(from: number, to: number): Buffer {
+    return this.#chain.bytes(from, to);
+  }
+
+  /** Four bytes, least first. They must be there. */
+  uint32(at: number): number {
+    return (this.#byte(at) | (this.#byte(at + 1) << 8) | (this.#byte(at + 2) << 16) | (this.#byte(at + 3) << 24)) >>> 0;
+  }
+
+  /** Varints in a packed list, counted until `enough` are found. */
+  countVarints(from: number, to: number, enough: number): number {
+    let count = 0;
+    for (let at = from; at < to && count < enough; at++) if (this.#byte(at) < 0x80) count++;
+    return count;
+  }
+
+  #byte(at: number): number {
+    if (at < this.#base || at >= this.#end) this.#move(at);
+    return this.#piece[at - this.#base] as number;
+  }
+
+  #move(at: number): void {
+    const next = this.#chain.pieceAt(at);
+    const piece = this.#chain.pieces[next];
+    if (piece === undefined) throw new WireError('not protobuf');
+    this.#base = this.#chain.startOf(next);
+    this.#end = this.#base + piece.length;
+    this.#piece = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+  }
+
+  /** A tag or a length. */
+  #varint32(to: number): number {
+    let value = 0;
+    let unit = 1;
+    for (let bytes = 0; bytes < longestLength && this.#at < to; bytes++) {
+      const byte = this.#byte(this.#at++);
+      value += (byte & 0x7f) * unit;
+      unit *= 128;
+      if (byte >= 0x80) continue;
+      if (value > largestLength) break;
+      return value;
+    }
+    throw new WireError('not protobuf');
+  }
+
+  #skipVarint(to: number): void {
+    for (let bytes = 0; bytes < longestVarint && this.#at < to; bytes++) if (this.#byte(this.#at++) < 0x80) return;
+    throw new WireError('not protobuf');
+  }
 }
+
+const empty = Buffer.alloc(0);
 
 /** Base 128, as protobuf writes lengths. */
 export function varint(value: number): Uint8Array {
@@ -86,11 +191,4 @@ export function varint(value: number): Uint8Array {
   }
   bytes.push(rest);
   return Uint8Array.from(bytes);
-}
-
-/** Varints in a packed list, counted until `enough` are found. */
-export function countVarints(bytes: Uint8Array, from: number, to: number, enough: number): number {
-  let count = 0;
-  for (let at = from; at < to && count < enough; at++) if ((bytes[at] ?? 0) < 0x80) count++;
-  return count;
 }

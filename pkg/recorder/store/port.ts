@@ -20,7 +20,7 @@ export interface RecordStore {
   /** Hash of one stored line; undefined: it is not here, or deleted. */
   lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
   /** Keeps what the controller says of pods. @param now Epoch milliseconds. */
-  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<void>;
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<number>;
   /** Sidecars (SPIFFE ids) with a chain here whose pod is not said to be gone. */
   presentSources(): Promise<readonly string[]>;
   /** A sidecar that was said to be gone is there: its pod is not gone until that is said once more, and is judged then as if it never was. */
@@ -300,7 +300,7 @@ export interface SessionQuery {
   readonly maxBytes?: number;
   /** Only such as have not ended, or whose end has not come. */
   readonly open?: boolean;
-  /** Of a label or a guard: that a rule acted whose name ends with this, whatever its policy. */
+  /** Of a label or a guard: that one of this name acted, whatever its policy. */
   readonly label?: string;
   /** Of the page before. */
   readonly cursor?: string;

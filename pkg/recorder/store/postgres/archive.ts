@@ -3,7 +3,7 @@ import type { HoleEntry } from '../../../record/index.ts';
 import { decompress } from '../compress.ts';
 import type { ArchivedEntry, ArchiveMark, RestoredEntry } from '../port.ts';
 import type { Appender, WrittenAddition } from './append.ts';
-import { settleRestored } from './chains.ts';
+import { chainKey, settleRestored } from './chains.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import type { Names } from './names.ts';
@@ -113,7 +113,13 @@ export async function restore(
   let additions: WrittenAddition[] = [];
   const flush = async (): Promise<void> => {
     await append(turn, additions);
-    for (const { entry } of additions) if (entry.type === 'vanished') await settleRestored(turn, names, entry);
+    const ends = new Map<string, Parameters<typeof settleRestored>[2][number]>();
+    for (const addition of additions) {
+      const { entry } = addition;
+      if (entry.type === 'vanished' || entry.type === 'block')
+        ends.set(chainKey(entry), { entry, hasLines: !('pod' in addition) });
+    }
+    await settleRestored(turn, names, [...ends.values()]);
     additions = [];
   };
   for (const one of entries) {

@@ -319,8 +319,63 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ label: 'no-secrets' })).toEqual(ids(2));
       expect(await find({ label: 'secrets' })).toEqual([]);
       expect(await find({ label: 'no%secrets' })).toEqual([]);
+      expect(await find({ label: 'no-secrets', user: 'ana' })).toEqual([]);
+      expect(await find({ label: 'no-secrets', tags: ['by:Secrets'] })).toEqual(ids(2));
+      for (const { end } of (await store.search({ limit: 9 })).sessions)
+        expect(end?.tags.filter((tag) => tag.startsWith('label:'))).toEqual([]);
       expect(await find({ open: true })).toEqual([]);
       expect(await find({ operation: 'Chat', issuer: 'https://idp.test' })).toEqual(ids(2, 1));
+    });
+
+    test('are found by the name of a label however many policies have one of it, whosever they are', async () => {
+      const [own, others] = [testChain('a'), testChain('b')];
+      await store.append([
+        blockOf(own, [{ id: sessionId(1), rule: 'support/pii' }]),
+        blockOf(
+          others,
+          Array.from({ length: 1_200 }, (_, n) => ({ id: sessionId(n + 2), rule: `other/p${n}/pii` })),
+          testTime,
+          'another sidecar',
+        ),
+      ]);
+      expect(await find({ label: 'pii', source })).toEqual([sessionId(1)]);
+      expect(await find({ label: 'pii' })).toHaveLength(100);
+      expect(await find({ label: 'p7' })).toEqual([]);
+    });
+
+    test('are found by words within what is written together: Chinese, Japanese, Korean, Thai', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [
+          { id: sessionId(1), ask: '请把合同发给东京都办公室' },
+          { id: sessionId(2), ask: 'データベースのパスワードを教えて' },
+          { id: sessionId(3), ask: '서울에서 부산까지 얼마나 걸려요' },
+          { id: sessionId(4), ask: 'กรุงเทพมหานครอยู่ที่ไหน' },
+          { id: sessionId(5), ask: 'GPT模型 and 𠮷野家' },
+        ]),
+      ]);
+      const ids = (...numbers: readonly number[]): string[] => numbers.map(sessionId);
+      expect(await find({ text: '合同' })).toEqual(ids(1));
+      expect(await find({ text: '东京都' })).toEqual(ids(1));
+      expect(await find({ text: '京' })).toEqual(ids(1));
+      expect(await find({ text: '同合' })).toEqual([]);
+      expect(await find({ text: 'パスワード' })).toEqual(ids(2));
+      // Half width, and a syllable in two parts.
+      expect(await find({ text: 'ﾊﾟｽﾜｰﾄﾞ' })).toEqual(ids(2));
+      expect(await find({ text: 'パスワード'.normalize('NFD') })).toEqual(ids(2));
+      expect(await find({ text: 'ハスワート' })).toEqual([]);
+      expect(await find({ text: '부산' })).toEqual(ids(3));
+      expect(await find({ text: '서울'.normalize('NFD') })).toEqual(ids(3));
+      expect(await find({ text: 'กรุงเทพ' })).toEqual(ids(4));
+      expect(await find({ text: '模型 gpt' })).toEqual(ids(5));
+      expect(await find({ text: '吉野家' })).toEqual([]);
+      expect(await find({ text: '𠮷野' })).toEqual(ids(5));
+      expect(await find({ text: '合同 办公室' })).toEqual(ids(1));
+      await expect(
+        find({ text: Array.from({ length: 66 }, (_, n) => String.fromCodePoint(0x4e00 + n)).join('') }),
+      ).rejects.toMatchObject({
+        code: 'query',
+      });
     });
 
     test('are named where a search by text may not find them: they have more words than the index takes', async () => {
@@ -539,6 +594,30 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.departed(later, 10)).toHaveLength(1);
       await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
       expect(await store.departed(later, 10)).toHaveLength(2);
+    });
+
+    test('of whose chains most never came are known by a few of these', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const head = (n: number, of = source) => ({
+        source: of,
+        namespace: 'ml',
+        pod: 'llama-0',
+        chain: n.toString(16).padStart(32, '0'),
+        sequence: 9,
+        hash: 'f'.repeat(64),
+      });
+      expect(await store.learn({ heads: [1, 2, 3].map((n) => head(n)), gone: [] }, testTime)).toBe(0);
+      const many = Array.from({ length: 20 }, (_, n) => head(n));
+      // One of another pod, and news of a chain that is stored, are none of them.
+      const others = [head(1, 'spiffe://two'), { ...head(0), chain: chain.name }];
+      expect(await store.learn({ heads: [...many, ...others], gone: [] }, testTime)).toBe(4);
+      expect(await store.learn({ heads: [...many, ...others], gone: [] }, testTime)).toBe(4);
+      const gone = [source, 'spiffe://two'].map((one) => ({ source: one, at: testTime }));
+      await store.learn({ heads: [], gone }, testTime);
+      const departed = await store.departed(testTime + 60_000, 100);
+      expect(departed.filter((one) => one.source === source)).toHaveLength(17);
+      expect(departed.filter((one) => one.source === 'spiffe://two')).toHaveLength(1);
     });
 
     test('that are there after all are not gone, until that is said once more', async () => {
@@ -859,6 +938,50 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         // Numbers of holds are not given twice.
         const hold = { terms: {}, reason: 'case 9', who: 'eve', at: testTime };
         expect(await again.placeHold(hold)).toBe(3);
+      } finally {
+        await again.close();
+        await other.remove();
+      }
+    });
+
+    test('says nothing of pods whose last lines were deleted, and what there is of the others', async () => {
+      const chains = ['stopped', 'deleted early', 'goes on'].map((seed) => testChain(seed));
+      const sources = chains.map((_, n) => `${source}-${n}`);
+      const add = (n: number, id: number): Promise<void> => {
+        const { [n]: chain } = chains;
+        if (chain === undefined) throw new Error('chain');
+        return store.append([blockOf(chain, [{ id: sessionId(id) }], testTime + id, sources[n])]);
+      };
+      await add(0, 0);
+      await add(1, 1);
+      await add(2, 2);
+      const rule = (n: number) => ({ before: testTime + n, of: { allBut: [] } });
+      // The archive never gets lines of the second: they were deleted before.
+      const first = await store.archivable(0, { ...all, entries: 1 });
+      expect(await store.deleteOld(rule(2), testTime + 1_000, 10)).toBe(2);
+      const second = await store.archivable(1, { ...all, entries: 2 });
+      expect(await store.deleteOld(rule(3), testTime + 1_000, 10)).toBe(1);
+      const { size } = await store.log();
+      const third = await store.archivable(3, all);
+      await add(2, 500);
+      const last = await store.archivable(size, all);
+      const other = place();
+      const again = await other.open();
+      try {
+        for (const part of [[...first, ...second], third, last])
+          await again.restore(
+            part.map((one) => {
+              const entry = restoredEntry(one);
+              if (typeof entry === 'string') throw new Error(entry);
+              return entry;
+            }),
+          );
+        expect(await again.presentSources()).toEqual([sources[2]]);
+        await again.learn({ heads: [], gone: sources.map((one) => ({ source: one, at: testTime })) }, testTime);
+        expect(await again.departed(testTime + 60_000, 10)).toMatchObject([{ source: sources[2] }]);
+        // Its sidecar comes after all.
+        await again.returned(sources[0] ?? '');
+        expect(await again.presentSources()).toEqual([sources[0]]);
       } finally {
         await again.close();
         await other.remove();
