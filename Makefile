@@ -64,6 +64,13 @@ test-s3: $(STAMP) ## The archive on a real S3 server, versitygw: built once with
 test-collector: $(STAMP) ## Shipping to a real OpenTelemetry collector: built once with Go, some minutes, or COLLECTOR=path (`make test` has it where it was built)
 	@COLLECTOR="$$(test/collector/build.sh)" && export COLLECTOR && $(JEST) --selectProjects integration -- test/integration/ship-receivers.test.ts
 
+.PHONY: test-clients test-servers
+test-clients: $(STAMP) ## Python's clients (openai, anthropic, langchain, litellm, tritonclient, ...) against the sidecar: installed once, some minutes (`make test` has them where they were)
+	@test/support/python.sh clients >/dev/null && $(JEST) --selectProjects integration -- test/integration/python-clients.test.ts
+
+test-servers: $(STAMP) ## The sidecar before real model servers, llama.cpp's and MLServer: installed once, some minutes (`make test` has them where they were)
+	@test/support/python.sh servers >/dev/null && $(JEST) --selectProjects integration -- test/integration/real-servers.test.ts
+
 .PHONY: test-apiserver
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver

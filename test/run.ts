@@ -11,6 +11,7 @@ import { findChromium, noChromium } from './support/chromium.ts';
 import { findCollector, noCollector } from './support/collector.ts';
 import { hasPgBouncer, noPgBouncer } from './support/pgbouncer.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
+import { findPython, noModelServers, noPythonClients } from './support/python-environments.ts';
 import { findRsyslog, noRsyslog } from './support/rsyslog.ts';
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
@@ -109,6 +110,8 @@ if (findChromium() === undefined) notRun.push(`not run: ${noChromium}`);
 if (findRsyslog() === undefined) notRun.push(`not run: ${noRsyslog}`);
 // It takes minutes to build, so it is for those who have done it: CI has the cache.
 if (findCollector() === undefined) notRun.push(`not run: ${noCollector}`);
+if (findPython('clients') === undefined) notRun.push(`not run: ${noPythonClients}`);
+if (findPython('servers') === undefined) notRun.push(`not run: ${noModelServers}`);
 buildCluster();
 /** What its tests run; the archive of setup-envtest lacks the last two. */
 const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];

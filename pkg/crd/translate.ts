@@ -7,6 +7,7 @@ import type {
   CredentialUse,
   GuardRule,
   HostedSpec,
+  Joining,
   LabelSelector,
   MatchSpec,
   Policy,
@@ -316,11 +317,16 @@ export function grpcServiceOf({ service, descriptorSet, methods }: GrpcServiceRe
       response: {
         texts: response?.texts ?? [],
         values: response?.values ?? [],
-        messages: response?.messages ?? 'Joined',
+        ...joiningOf(response),
       },
     })),
   };
 }
+
+const joiningOf = (response: Partial<Joining> | undefined): Joining => ({
+  messages: response?.messages ?? 'Joined',
+  elements: response?.elements,
+});
 
 function routeOf({ path, webSocket, operation, model, request, response }: RouteResource): RouteSpec {
   const body = (one: RouteResource['request'] | RouteResource['response']): RouteSpec['request'] => ({
@@ -335,7 +341,7 @@ function routeOf({ path, webSocket, operation, model, request, response }: Route
     operation: operation ?? 'Other',
     model,
     request: body(request),
-    response: { ...body(response), messages: response?.messages ?? 'Joined' },
+    response: { ...body(response), ...joiningOf(response) },
   };
 }
 

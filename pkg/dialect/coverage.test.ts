@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { JsonNode } from '../base/index.ts';
 import { parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import { recognise, recogniseSocket } from './index.ts';
+import { describedRoutes, recognise, recogniseSocket } from './index.ts';
 import type { AnswerView, RequestView } from './index.ts';
 
 /** The promise that everything rests on: nothing in a body is unseen, and nothing is seen twice. */
@@ -1209,6 +1209,8 @@ describe('every string and every unknown key', () => {
     attack(fc.array(tgiAnswer, { maxLength: 2 }), (root) => tgiListed.dialect.answer(tgiListed, root, 200));
     attack(tgiEvent, (root) => tgiStream.dialect.frame(tgiStream, undefined, '', root));
     attack(sglangAnswer, (root) => tgi.dialect.answer(tgi, root, 200));
+    const growing = tgi.dialect.request(tgi, parseJson('{"text":"a","stream":true}')).answers ?? tgi;
+    attack(sglangAnswer, (root) => growing.dialect.frame(growing, undefined, '', root));
     attack(dictionary, (root) => tgiInfo.dialect.answer(tgiInfo, root, 400));
   });
 
@@ -1244,6 +1246,7 @@ describe('every string and every unknown key', () => {
     attack(generateRequest, (root) => generate.dialect.request(generate, root));
     attack(generateAnswer, (root) => generate.dialect.answer(generate, root, 200));
     attack(generateAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
+    attack(inferAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
   });
 
   it("of OpenAI's audio and image requests, answers and events is seen exactly once", () => {
@@ -1335,6 +1338,25 @@ describe('every string and every unknown key', () => {
   it('of any JSON on an unknown route is seen exactly once', () => {
     attack(tree, (root) => other.dialect.request(other, root));
     attack(tree, (root) => other.dialect.answer(other, root, 200));
+  });
+
+  it('of a route that a policy describes is seen exactly once, whatever it says of the elements of lists', () => {
+    const piece = fc.record({ text: tree, index: fc.constantFrom(0, 1, null), ZZmore: tree }, { requiredKeys: [] });
+    const said = fc.record({ choices: fc.array(piece, { maxLength: 3 }), pieces: fc.array(leaf), ZZtop: tree });
+    for (const elements of [undefined, 'Joined', 'Position', '.index'])
+      for (const messages of ['Joined', 'Separate', 'Growing'] as const) {
+        const body = {
+          format: 'JSON',
+          texts: ['$.choices[*].text', '$.pieces[*]'],
+          values: [],
+          others: 'Texts',
+        } as const;
+        const spec = { path: '/v1/tale', webSocket: false, operation: 'Completions', model: undefined } as const;
+        const response = { ...body, messages, elements };
+        const tale = recognise('POST', '/v1/tale', describedRoutes([{ ...spec, request: body, response }]));
+        attack(said, (root) => tale.dialect.answer(tale, root, 200), 'choices');
+        attack(said, (root) => tale.dialect.frame(tale, undefined, '', root), 'choices');
+      }
   });
 
   it('is seen where log-probabilities carry more than is documented', () => {

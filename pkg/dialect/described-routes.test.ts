@@ -247,6 +247,36 @@ describe('answers', () => {
     expect(route.dialect.frame(route, undefined, '[DONE]', undefined).kind).toBe('done');
   });
 
+  test('in lists are read in every way where nobody says how they are joined, else as the policy says', () => {
+    const joinedBy = (elements: string | undefined): unknown => {
+      const texts = ['$.choices[*].text'];
+      const route = routeOf({
+        response: { ...body({ texts, values: ['$.choices[*].index'] }), messages: 'Joined', elements },
+      });
+      const choices = [
+        { index: 1, text: 'a' },
+        { index: 0, text: 'b' },
+        { index: 1, text: 'c' },
+      ];
+      const view = route.dialect.answer(route, parseJson(JSON.stringify({ choices })), 200);
+      return {
+        lanes: lanes(view),
+        joined: view.joined?.map(({ id, nodes, each }) => [id, nodes.map(({ text }) => text).join(''), each]),
+      };
+    };
+    expect(joinedBy(undefined)).toEqual({ lanes: [], joined: [['choices[*].text', 'abc', true]] });
+    expect(joinedBy('Joined')).toEqual({ lanes: [], joined: [['choices[*].text', 'abc', undefined]] });
+    expect(joinedBy('.index')).toEqual({
+      lanes: [],
+      joined: [
+        ['choices[1].text', 'ac', undefined],
+        ['choices[0].text', 'b', undefined],
+      ],
+    });
+    const byPosition = ['a', 'b', 'c'].map((text, at) => [`choices[${at}].text`, text]);
+    expect(joinedBy('Position')).toEqual({ lanes: byPosition, joined: undefined });
+  });
+
   test('that are text are one text, in JSON they are read as the policy says', () => {
     const route = routeOf({ response: { ...body({ format: 'Text', values: ['$.error'] }), messages: 'Joined' } });
     const view = route.dialect.answer(route, parseJson('"once upon"'), 200);

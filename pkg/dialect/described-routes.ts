@@ -1,7 +1,8 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { BodySpec, RouteSpec } from '../core/index.ts';
+import type { BodySpec, Joining, RouteSpec } from '../core/index.ts';
 import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
+import { elementNames, piecesOf } from './elements.ts';
 import { ndjson } from './framing/ndjson.ts';
 import { plainText } from './framing/plain-text.ts';
 import { sse } from './framing/sse.ts';
@@ -13,7 +14,7 @@ import { Reader } from './reader.ts';
 import { refusedFields } from './refused-fields.ts';
 import { free, object, text } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
-import { areIds, asksByIds, tellsByIds } from './token-ids.ts';
+import { areIds, asksByIds, isSpelledId, tellsByIds } from './token-ids.ts';
 import { usageOf } from './usage.ts';
 
 /**
@@ -64,21 +65,27 @@ class Described {
   readonly #model: readonly string[] | undefined;
   readonly #request: Place;
   readonly #answer: Place;
+  /** Of messages whose texts go on in the next. */
+  readonly #streamed: Place;
 
   constructor(spec: RouteSpec) {
     this.#spec = spec;
     const { model, request, response } = spec;
     this.#model = model === undefined ? undefined : stepsOf(model);
     // The name of a model is a value, said so or not.
-    this.#request = Place.root(shapeOf('request', request, model === undefined ? [] : [model]));
-    this.#answer = Place.root(shapeOf('answer', response, []));
+    this.#request = Place.root(shapeOf({ side: 'request', names: model === undefined ? [] : [model] }, request));
+    const { elements } = response;
+    const grows = response.messages === 'Growing';
+    const place = (joins: ElementsSpec): Place => Place.root(shapeOf({ side: 'answer', names: [], joins }, response));
+    this.#answer = place({ elements, streamed: false, grows: false });
+    this.#streamed = place({ elements, streamed: true, grows });
   }
 
   dialect(): Dialect {
     return {
       ...generic,
       request: (_route, root, query) => this.#readRequest(root, query),
-      answer: (_route, root) => this.#read(root),
+      answer: (_route, root) => this.#read(root, this.#answer),
       frame: (_route, event, data, root) => this.#readFrame(event, data, root),
     };
   }
@@ -124,25 +131,33 @@ class Described {
     return name;
   }
 
-  #read(root: JsonNode): AnswerView {
+  #read(root: JsonNode, place: Place): AnswerView {
     const reader = new Reader('answer');
     const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
     if (isText && bare !== undefined) reader.read(root, bare);
-    else reader.read(root, this.#answer);
-    const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-    return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: usageOf(root), models: none };
+    else reader.read(root, place);
+    const { lanes, loneValues, tokenLanes, integerArrays, opaque, joined } = reader;
+    const view = {
+      lanes,
+      loneValues,
+      tokenLanes,
+      integerArrays,
+      opaque,
+      ends: none,
+      usage: usageOf(root),
+      models: none,
+    };
+    return joined.length === 0 ? view : { ...view, joined };
   }
 
   #readFrame(event: string | undefined, data: string, root: JsonNode | undefined): FrameView {
     // Its end marker.
     if (root === undefined) return generic.frame(undefined as never, event, data, root);
-    const view = this.#read(root);
     // Chunks of plain text are no messages: wherever they are cut, every client joins them.
     const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
-    const lanes =
-      this.#spec.response.messages === 'Separate' && !isText
-        ? view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const }))
-        : view.lanes;
+    const separate = this.#spec.response.messages === 'Separate' && !isText;
+    const view = this.#read(root, separate ? this.#answer : this.#streamed);
+    const lanes = separate ? view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const })) : view.lanes;
     return { ...view, lanes, kind: event === 'error' ? 'error' : 'data' };
   }
 }
@@ -159,7 +174,23 @@ interface Tree {
 
 type Side = 'request' | 'answer';
 
-function shapeOf(side: Side, { texts, values, others }: BodySpec, named: readonly string[]): Shape {
+/** How elements on the way to a text are read. */
+interface ElementsSpec extends Pick<Joining, 'elements'> {
+  /** Texts go on in the next message. */
+  readonly streamed: boolean;
+  /** Each message says all of them so far. */
+  readonly grows: boolean;
+}
+
+interface Body {
+  readonly side: Side;
+  /** Values beside those that the policy lists. */
+  readonly names: readonly string[];
+  /** Absent: by their position. */
+  readonly joins?: ElementsSpec;
+}
+
+function shapeOf({ side, names, joins }: Body, { texts, values, others }: BodySpec): Shape {
   const root: Tree = { below: new Map() };
   const add = (path: string, role: NonNullable<Tree['role']>): void => {
     let tree = root;
@@ -170,10 +201,10 @@ function shapeOf(side: Side, { texts, values, others }: BodySpec, named: readonl
     }
     tree.role = role;
   };
-  for (const path of [...named, ...values]) add(path, 'lone');
+  for (const path of [...names, ...values]) add(path, 'lone');
   for (const path of texts) add(path, 'text');
   const rest = others === 'Refused' ? closed : free;
-  const shape = shapeFor({ side, tree: root, rest, name: '' });
+  const shape = shapeFor({ side, tree: root, rest, name: '', way: [], joins });
   if (side === 'answer') return shape;
   // Servers that take a list of bodies read each as a body.
   return asBody({ ...shape, items: asBody(shape.items ?? rest) });
@@ -192,23 +223,38 @@ interface Spot {
   readonly rest: Shape;
   /** Of the field. */
   readonly name: string;
+  /** To it, as the policy spells it. */
+  readonly way: readonly string[];
+  readonly joins: ElementsSpec | undefined;
 }
+
+/** Whether something below it is a text. */
+const holdsText = ({ role, below }: Tree): boolean => role === 'text' || [...below.values()].some(holdsText);
 
 /** What may stand where the policy says something, or below which it does. */
 function shapeFor(here: Spot): Shape {
   const { tree, rest } = here;
-  const below = (name: string, one: Tree): Shape => shapeFor({ ...here, tree: one, name });
+  const below = (step: string, one: Tree): Shape =>
+    shapeFor({ ...here, tree: one, name: step === '*' ? here.name : step, way: [...here.way, step] });
   const items = tree.below.get('*');
+  const names =
+    here.joins === undefined || items === undefined || !holdsText(items)
+      ? undefined
+      : elementNames(here.joins, here.joins.streamed);
   return {
+    ...(names !== undefined && { names }),
+    ...(tree.role === 'text' && here.joins?.grows === true && { grows: true }),
     string: tree.role ?? 'text',
     number: true,
     boolean: true,
     unknown: true,
     fields: new Map([...tree.below].filter(([step]) => step !== '*').map(([step, one]) => [step, below(step, one)])),
     rest,
-    items: items === undefined ? rest : below(here.name, items),
+    items: items === undefined ? rest : below('*', items),
     read: (reader, node, place) =>
-      readsTokens(here, reader, node) || (tree.role === undefined && refuses(here, reader, node, place)),
+      readsTokens(here, reader, node) ||
+      (tree.role === undefined && refuses(here, reader, node, place)) ||
+      (tree.role === 'text' && readsPiece(here, reader, node, place)),
   };
 }
 
@@ -221,6 +267,17 @@ function readsTokens({ side, tree, name }: Spot, reader: ShapeReader, node: Json
   }
   if (!inPlace && !tellsByIds(name, node, node)) return false;
   reader.tokens(node);
+  return true;
+}
+
+/** A text below a list, in a message that is read as a whole. */
+function readsPiece({ joins, way }: Spot, reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
+  if (joins === undefined || joins.streamed || !way.includes('*')) return false;
+  const pieces = piecesOf(joins);
+  if (pieces === undefined || node.kind !== 'string' || isSpelledId(node.text)) return false;
+  // Told by a field of theirs, those of one name are pieces of one.
+  const id = joins.elements?.startsWith('.') === true ? place.id : way.join('.').replaceAll('.*', '[*]');
+  reader.join(id, node, pieces.each);
   return true;
 }
 

@@ -37,6 +37,8 @@ export interface Route {
   readonly document?: DocumentBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
+  /** Lower case. By these headers a caller asks for what its body does not say, and they do not go on: a request that has one is refused. Absent: none. */
+  readonly refusedHeaders?: readonly string[];
   /** A policy describes it: whether its requests' bodies are JSON or text. */
   readonly described?: 'JSON' | 'Text';
   /** It is a WebSocket, and read message by message: the route is this connection's own, since what came before counts. */
@@ -70,6 +72,10 @@ export interface Lane {
   readonly path?: readonly (string | number)[];
   /** In a stream, a text of its own, which ends so with its frame: clients do not join it with another of this id. */
   readonly whole?: 'complete' | 'cut';
+  /** In a stream, all of the text so far: what came of it before stands at its beginning. */
+  readonly grows?: true;
+  /** In a stream, it may begin a new text as well as go on with the one before, since something else stands between: white space makes both the same. */
+  readonly apart?: true;
 }
 
 /**
@@ -91,6 +97,8 @@ export interface JoinedLane {
   readonly id: string;
   /** In the order in which they are read. In no other list. */
   readonly nodes: readonly JsonNode[];
+  /** Nobody says whether they are one text or several: each is read by itself first. */
+  readonly each?: boolean;
 }
 
 /** Log-probability entries of one lane (OpenAI: `logprobs.content[]`, `.refusal[]`; completions: parallel arrays). */
@@ -168,7 +176,7 @@ export interface AnswerView {
   readonly lanes: readonly Lane[];
   readonly loneValues: readonly LoneValue[];
   readonly tokenLanes: readonly TokenLane[];
-  /** Absent: none. In no frame of a stream. */
+  /** Absent: none. In a frame of a stream they are whole. */
   readonly joined?: readonly JoinedLane[];
   /** How the lanes whose id starts with `prefix` ended; lanes without an entry ended `complete` in JSON, did not end in a frame. */
   readonly ends: readonly LaneEnds[];
@@ -192,6 +200,8 @@ export interface FrameView extends AnswerView {
   readonly kind: 'data' | 'usage' | 'error' | 'done';
   /** The same again means something else: a frame like it is read, too. */
   readonly once?: true;
+  /** Ids of lanes of which what comes next is {@link Lane.apart}. Absent: none. */
+  readonly gaps?: readonly string[];
 }
 
 /** A refusal in words that the dialect puts into its own error shape. Nothing of the request is in it. */

@@ -54,19 +54,8 @@ export class FrameShapeCache {
    */
   keep(event: string | undefined, data: string, root: JsonNode, view: FrameView): void {
     this.#lane = undefined;
-    const lane = view.lanes.length === 1 ? view.lanes[0] : undefined;
-    if (
-      lane === undefined ||
-      lane.whole !== undefined ||
-      view.kind !== 'data' ||
-      view.ends.some((end) => end.repeats !== true) ||
-      view.usage !== undefined ||
-      view.once === true ||
-      // Whether they may pass is asked of each.
-      (view.files?.length ?? 0) > 0
-    )
-      return;
-    if (view.tokenLanes.length > 0 || view.integerArrays.length > 0 || view.opaque.length > 0) return;
+    const lane = onlyLane(view);
+    if (lane === undefined || hasMore(view)) return;
     const created = root.get('created');
     const timed = created?.kind === 'number' && created.end <= lane.node.start && wholeNumber.test(created.text);
     this.#before = timed ? data.slice(0, created.start) : '';
@@ -120,3 +109,24 @@ export class FrameShapeCache {
 
 const wholeNumber = /^[0-9]+$/;
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
+
+/** Of a frame of the simple kind its text. */
+function onlyLane({ lanes }: FrameView): Lane | undefined {
+  const [lane] = lanes;
+  const { whole, apart, grows } = lane ?? {};
+  return lanes.length !== 1 || whole !== undefined || apart === true || grows === true ? undefined : lane;
+}
+
+/** It says something beside that text. */
+const hasMore = (view: FrameView): boolean =>
+  view.kind !== 'data' ||
+  view.ends.some((end) => end.repeats !== true) ||
+  view.usage !== undefined ||
+  view.joined !== undefined ||
+  view.gaps !== undefined ||
+  view.once === true ||
+  // Whether they may pass is asked of each.
+  (view.files?.length ?? 0) > 0 ||
+  view.tokenLanes.length > 0 ||
+  view.integerArrays.length > 0 ||
+  view.opaque.length > 0;

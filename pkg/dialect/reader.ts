@@ -91,8 +91,9 @@ export class Reader implements ShapeReader {
   lane(node: JsonNode, place: ShapePlace, kind: 'text' | 'json'): void {
     const lane =
       place.shape.unknown === true ? { id: place.id, kind, node, path: place.path } : { id: place.id, kind, node };
-    if (this.lanes === none) this.lanes = [lane];
-    else (this.lanes as Lane[]).push(lane);
+    const told: Lane = place.shape.grows === true ? { ...lane, grows: true } : lane;
+    if (this.lanes === none) this.lanes = [told];
+    else (this.lanes as Lane[]).push(told);
   }
 
   lone(node: JsonNode, place: ShapePlace, key = false): void {
@@ -101,12 +102,16 @@ export class Reader implements ShapeReader {
     else (this.loneValues as LoneValue[]).push(value);
   }
 
-  join(id: string, node: JsonNode): void {
-    const known = this.joined.find((one) => one.id === id);
-    if (known !== undefined) return void (known.nodes as JsonNode[]).push(node);
-    if (this.joined === none) this.joined = [];
-    (this.joined as JoinedLane[]).push({ id, nodes: [node] });
+  join(id: string, node: JsonNode, each = false): void {
+    const known = (this.#joined ??= new Map<string, JsonNode[]>()).get(id);
+    if (known !== undefined) return void known.push(node);
+    const nodes = [node];
+    this.#joined.set(id, nodes);
+    const lane = each ? { id, nodes, each } : { id, nodes };
+    if (this.joined === none) this.joined = [lane];
+    else (this.joined as JoinedLane[]).push(lane);
   }
+  #joined: Map<string, JsonNode[]> | undefined = undefined;
 
   hide(node: JsonNode): void {
     if (this.opaque === none) this.opaque = [node];
@@ -204,14 +209,19 @@ export class Reader implements ShapeReader {
       return;
     }
     const items = node.items;
+    const names = shape.names?.(this, node, place);
     let integers = 0;
     for (let at = 0; at < items.length; at++) {
       const item = items[at];
       if (item === undefined) continue;
       if (item.kind === 'number' && isInteger(item)) integers++;
-      this.read(item, place.element(shape.byIndex === true ? this.#index(item, at, place) : at));
+      this.read(item, names === undefined ? this.#element(item, at, place) : namedElement(place, names[at] ?? at));
     }
     if (integers >= tokenRun && shape.noTokens !== true) this.tokens(node);
+  }
+
+  #element(item: JsonNode, at: number, place: ShapePlace): ShapePlace {
+    return place.element(place.shape.byIndex === true ? this.#index(item, at, place) : at);
   }
 
   /** What an element of a streamed array is called: its own `index`, or its position where it has none. */
@@ -223,6 +233,9 @@ export class Reader implements ShapeReader {
     return index;
   }
 }
+
+const namedElement = (place: ShapePlace, name: number | string): ShapePlace =>
+  typeof name === 'number' ? place.element(name) : place.stranger(name).as(place.shape.items ?? free);
 
 function isInteger(node: JsonNode): boolean {
   return /^-?[0-9]+$/.test(node.text);

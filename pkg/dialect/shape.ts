@@ -25,8 +25,8 @@ export interface ShapeReader {
   refuse(place: ShapePlace, field?: string): never;
   lane(node: JsonNode, place: ShapePlace, kind: 'text' | 'json'): void;
   lone(node: JsonNode, place: ShapePlace, key?: boolean): void;
-  /** A piece of a text that is read with the other pieces of this name. */
-  join(id: string, node: JsonNode): void;
+  /** A piece of a text that is read with the other pieces of this name. @param each every piece is a text by itself as well; the first says it for all */
+  join(id: string, node: JsonNode, each?: boolean): void;
   /** A string proven to be no text. */
   hide(node: JsonNode): void;
   /** Something that passes only where policy lets such files pass. */
@@ -37,6 +37,9 @@ export interface ShapeReader {
   /** An entry of a model list. */
   model(id: string, node: JsonNode): void;
 }
+
+/** What each element of an array is called: elements of one name are one. A word is never part of an id as it stands. */
+export type ElementNames = (reader: ShapeReader, node: JsonNode, place: ShapePlace) => readonly (number | string)[];
 
 /**
  * What a dialect knows of one place in a body, as data: which kinds of value may stand there, and what a string there is.
@@ -53,6 +56,10 @@ export interface Shape {
   readonly items?: Shape;
   /** Elements are named by their own `index` instead of their position: streams send an array in pieces. */
   readonly byIndex?: boolean;
+  /** The same, by something else. */
+  readonly names?: ElementNames;
+  /** A string here is all of a text so far, in each message of a stream. */
+  readonly grows?: boolean;
   /** In answers too, any other kind is refused. */
   readonly strict?: boolean;
   /** Strings and integer arrays here never reach the model as tokens: schemas. */

@@ -7,8 +7,9 @@ import type { Edit, Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPa
 import { outermost } from './edits.ts';
 import { fileText } from './file-record.ts';
 import { maskJoined } from './joined-text.ts';
-import type { JoinedText } from './joined-text.ts';
+import type { Asked, JoinedText, Joining } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
+import { EndsByPrefix } from './lane-ends.ts';
 import { joinLanes } from './joined-lanes.ts';
 import type { LaneText } from './joined-lanes.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -76,14 +77,22 @@ export async function parseInSteps(
  *
  * @throws RefusedError response_uninspectable
  */
-export function maskLong(
+export const maskLong = (
   view: View,
   text: string,
   kind: LaneKind,
   end: LaneEnd,
   turn: () => Promise<void>,
+): MaskResult | Promise<MaskResult> => maskAsked(view, { text, end, guessed: false }, kind, turn);
+
+/** The same of what may be a text. */
+function maskAsked(
+  view: View,
+  { text, end, guessed }: Asked,
+  kind: LaneKind,
+  turn: () => Promise<void>,
 ): MaskResult | Promise<MaskResult> {
-  const again = ({ failed }: MaskResult): boolean => failed && mayReadAsProse(view.fields);
+  const again = ({ failed }: MaskResult): boolean => failed && (guessed || mayReadAsProse(view.fields));
   if (text.length > stepUnits) {
     const run = async (as: LaneKind): Promise<MaskResult> => inTurns(view.maskInSteps(text, as, end), turn);
     return run(kind).then((result) => (again(result) ? run('prose') : result));
@@ -167,21 +176,24 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     record.push(...look.record);
     textBytes += look.textBytes;
   };
+  const ends = new EndsByPrefix(answer.ends);
   for (const { id, kind, nodes } of joinLanes(answer.lanes)) {
     const [node] = nodes;
-    const end = endOf(answer, id, options.stops);
+    const end = endOf(ends, id, options.stops);
     take(
       nodes.length > 1 || node === undefined
-        ? await lookAtPieces({ id, kind, nodes }, 'close', end, options)
+        ? await lookAtPieces({ id, kind, nodes }, { as: 'close', end }, options)
         : await lookAtOne({ id, kind, node }, end, options),
     );
   }
   if (hasMore(answer)) {
     record.push(...(await filesOf(answer.files ?? [], options)));
-    for (const { id, nodes } of answer.joined ?? [])
-      take(await lookAtPieces({ id, kind: 'text', nodes }, 'spaced', endOf(answer, id, options.stops), options));
+    for (const { id, nodes, each = false } of answer.joined ?? []) {
+      const joining = { as: 'spaced', end: endOf(ends, id, options.stops), each } as const;
+      take(await lookAtPieces({ id, kind: 'text', nodes }, joining, options));
+    }
   }
-  if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
+  if (!views.act.idle) edits.push(...tokenEdits(answer, ends, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));
   const all = outermost(edits);
   return {
@@ -234,16 +246,15 @@ async function lookAtOne(
   };
 }
 
-/** @param as how it is recorded. */
+/** @param joining how it is recorded. */
 async function lookAtPieces(
   { id, kind, nodes }: LaneText,
-  as: 'spaced' | 'close',
-  end: LaneEnd,
+  joining: Joining,
   { views, turn }: JsonAnswerOptions,
 ): Promise<Look> {
   const source = nodes.map(({ text }) => text);
   const maskBy = (view: View): Promise<JoinedText> =>
-    maskJoined(source, (text) => maskLong(view, text, kind, end, turn), as);
+    maskJoined(source, (asked) => maskAsked(view, asked, kind, turn), joining);
   const act = await maskBy(views.act);
   const kept = await maskBy(views.record);
   const sealed = views.sealed && (await maskBy(views.sealed));
@@ -266,13 +277,13 @@ async function parseAnswer(text: string, turn: () => Promise<void>): Promise<Jso
   }
 }
 
-function endOf(answer: AnswerView, lane: string, stops: boolean): LaneEnd {
-  const end = answer.ends.find((one) => lane.startsWith(one.prefix))?.end;
+function endOf(ends: EndsByPrefix, lane: string, stops: boolean): LaneEnd {
+  const end = ends.of(lane);
   // A natural finish may be the caller's own `stop` string, put where it cuts a value short.
   return end === 'complete' && stops ? 'cut' : (end ?? 'complete');
 }
 
-function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptions): JsonEdit[] {
+function tokenEdits(answer: AnswerView, ends: EndsByPrefix, source: string, options: JsonAnswerOptions): JsonEdit[] {
   const lanes = new Map<string, AnswerLane>();
   const open = (id: string): AnswerLane => {
     let lane = lanes.get(id);
@@ -283,7 +294,7 @@ function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptio
     return lane;
   };
   const pieces: TokenPiece[] = answer.tokenLanes.map((one) => pushTokens(one, open));
-  for (const lane of lanes.values()) lane.end(endOf(answer, lane.id, options.stops));
+  for (const lane of lanes.values()) lane.end(endOf(ends, lane.id, options.stops));
   // A rule that ends the answer has ended it through the text that these tokens spell; here its tokens just do not leave.
   return pieces.flatMap((piece) => [...renderTokens(piece, source, { force: true, exact: options.views.guarded })]);
 }

@@ -5,6 +5,7 @@ import type {
   FilePart,
   FrameSplitter,
   FrameView,
+  JoinedLane,
   Lane,
   RepeatedText,
   Route,
@@ -12,9 +13,11 @@ import type {
   StreamFraming,
   Usage,
 } from '../dialect/index.ts';
-import type { Hit, LaneKind } from '../detect/index.ts';
+import type { Hit, LaneKind, View } from '../detect/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
 import { FileDigest } from './file-record.ts';
+import { maskJoinedNow } from './joined-text.ts';
+import type { JoinedText } from './joined-text.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
 import { AnswerLane } from './lane.ts';
@@ -36,6 +39,8 @@ import type { ValueOutcome } from './values.ts';
 
 /** Lanes of one stream: n choices x a few fields x token ranks; more is an attack on memory. */
 const maxLanes = 1_024;
+/** Characters of all texts of a stream whose frames say all of a text so far. */
+const mostSoFar = 4_194_304;
 const noTokens: readonly TokenPiece[] = [];
 const noEdits: readonly JsonEdit[] = [];
 const noLanes: ReadonlySet<AnswerLane> = new Set();
@@ -122,7 +127,7 @@ export class StreamAnswer {
 
   /** What of the model's frames is kept, about: in bytes of one that is not whole, in characters of the others. */
   get kept(): number {
-    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits;
+    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits + this.#soFarUnits;
   }
   /** Ends of texts that are kept to be read again. */
   #tailUnits = 0;
@@ -310,7 +315,6 @@ export class StreamAnswer {
   }
 
   #dataFrame(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): void {
-    const { views, onHits, dropUsage } = this.#options;
     // After an error nothing more of the answer is owed: what was decided leaves, what is held is dropped, and the error itself goes out inspected.
     const failed = view.kind === 'error';
     if (failed) {
@@ -319,26 +323,39 @@ export class StreamAnswer {
     }
     // The error's own text is whole; that of lanes which it breaks off is not.
     const begun = failed ? new Set(this.#lanes.values()) : noLanes;
-    const values = this.#values.read(view, root);
-    if (values.hits.length > 0) onHits(values.hits);
-    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    this.#keepShape(frame, root, view, values);
-    const keys = this.#keys.take(view.loneValues);
-    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
+    const edits = this.#readValues(frame, data, root, view);
     const pieces = view.lanes.map((lane) => this.#piece(lane));
-    const tokens: TokenPiece[] = [];
-    if (!views.act.idle || !views.record.idle)
-      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text', false)));
+    for (const id of view.gaps ?? []) if (this.#lanes.has(id)) this.#gaps.add(id);
+    const tokens = this.#readTokens(view);
     for (const { prefix, end, gone } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end, gone === true);
-    const drop = dropUsage && view.kind === 'usage';
-    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits: values.edits, drop });
+    const drop = this.#options.dropUsage && view.kind === 'usage';
+    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits, drop });
     if (failed) {
       this.#done = true;
       this.#failed = true;
       for (const { lane } of pieces) lane.end(begun.has(lane) ? 'cut' : 'complete');
     }
     this.#collect(pieces);
+  }
+
+  /** What of a frame is no text that goes on. @throws StoppedError, RefusedError response_uninspectable */
+  #readValues(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): readonly JsonEdit[] {
+    const { views, onHits } = this.#options;
+    const values = this.#values.read(view, root);
+    if (values.hits.length > 0) onHits(values.hits);
+    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
+    this.#keepShape(frame, root, view, values);
+    const keys = this.#keys.take(view.loneValues);
+    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
+    const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
+    return joined.length === 0 ? values.edits : [...values.edits, ...joined];
+  }
+
+  #readTokens({ tokenLanes }: FrameView): readonly TokenPiece[] {
+    const { act, record } = this.#options.views;
+    if (tokenLanes.length === 0 || (act.idle && record.idle)) return noTokens;
+    return tokenLanes.map((one) => pushTokens(one, (id) => this.#openLane(id, 'text', false)));
   }
 
   /** What is like it need not be parsed. A frame that is no text is not compared as one. */
@@ -371,17 +388,67 @@ export class StreamAnswer {
     return passes;
   }
 
+  /** Lanes behind whose text something else came. */
+  readonly #gaps = new Set<string>();
+
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node, whole }: Lane): Piece {
+  #piece({ id, kind, node, whole, apart, grows }: Lane): Piece {
     const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
-    const text = node.text;
+    const text = grows === true ? this.#growth(lane, node.text) : node.text;
+    let divided = false;
     if (text !== '') {
       this.#mustBeOpen(lane);
-      this.#pushText(lane, text);
+      divided = (apart === true || this.#gaps.has(id)) && lane.endsInWord && !isSpace.test(text[0] ?? '');
+      if (this.#gaps.size > 0) this.#gaps.delete(id);
+      this.#pushText(lane, divided ? `\n${text}` : text);
       this.#bytes += Buffer.byteLength(text);
     }
     if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
-    return { lane, to: lane.received, node };
+    const piece = { lane, to: lane.received, node };
+    if (grows === true) return { ...piece, grows };
+    return divided ? { ...piece, apart: true } : piece;
+  }
+
+  /** Of lanes of which each frame says all so far: that. */
+  readonly #soFar = new Map<AnswerLane, string>();
+  #soFarUnits = 0;
+
+  /** What a text has more than before. @throws RefusedError response_uninspectable where it has another beginning, or is longer than any answer */
+  #growth(lane: AnswerLane, text: string): string {
+    const before = this.#soFar.get(lane) ?? '';
+    this.#soFarUnits += text.length - before.length;
+    if (!text.startsWith(before) || this.#soFarUnits > mostSoFar)
+      throw new RefusedError('response_uninspectable', { detail: 'growing text' });
+    this.#soFar.set(lane, text);
+    return text.slice(before.length);
+  }
+
+  /** A text that is whole in this frame, in pieces. @throws StoppedError, RefusedError response_uninspectable */
+  #joined({ id, nodes, each = false }: JoinedLane): readonly JsonEdit[] {
+    const { views, onHits, stops } = this.#options;
+    const source = nodes.map(({ text }) => text);
+    const maskBy = (view: View): JoinedText =>
+      maskJoinedNow(
+        source,
+        ({ text, end, guessed }) => {
+          const result = view.mask(text, 'text', end);
+          if (result.failed && guessed) return view.mask(text, 'prose', end);
+          if (result.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
+          return result;
+        },
+        { end: stops ? 'cut' : 'complete', each },
+      );
+    const act = maskBy(views.act);
+    const kept = views.same ? act : maskBy(views.record);
+    const sealed = views.sealed && maskBy(views.sealed);
+    for (const text of source) this.#bytes += Buffer.byteLength(text);
+    if (act.hits.length > 0) onHits(act.hits);
+    if (act.stopped !== undefined) throw new StoppedError(act.stopped.rule);
+    this.#output.record(id, kept.text, sealed?.text);
+    return nodes.flatMap((node, at): readonly JsonEdit[] => {
+      const text = act.pieces[at] ?? '';
+      return text === node.text ? [] : [{ start: node.start, end: node.end, text: JSON.stringify(text) }];
+    });
   }
 
   #pushText(lane: AnswerLane, text: string): void {
@@ -476,6 +543,8 @@ function parseFrame(data: string): JsonNode {
     throw cause;
   }
 }
+
+const isSpace = /\s/;
 
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._-]{0,63}$/;

@@ -4,7 +4,8 @@ import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import type { MaskResult } from '../detect/index.ts';
 import { threadCpuMs } from '../../test/support/cost.ts';
-import { joinedText, maskJoined } from './joined-text.ts';
+import { joinedText, maskJoined, maskJoinedNow } from './joined-text.ts';
+import type { Asked } from './joined-text.ts';
 
 const rule: ScanRule = {
   index: 0,
@@ -19,7 +20,7 @@ const rule: ScanRule = {
 };
 const scanner = compileScanner([rule], { hashKey: new Uint8Array(32) });
 const view = scanner.view({ replace: Uint8Array.of(1), stop: Uint8Array.of(0), note: Uint8Array.of(0) });
-const mask = (text: string): MaskResult => view.mask(text, 'text', 'complete');
+const mask = ({ text, end }: Pick<Asked, 'text' | 'end'>): MaskResult => view.mask(text, 'text', end);
 const masked = async (...pieces: string[]): Promise<readonly string[]> => (await maskJoined(pieces, mask)).pieces;
 
 describe('a text in pieces', () => {
@@ -39,10 +40,28 @@ describe('a text in pieces', () => {
   });
 
   it('is told without spaces where clients join it so, with each finding in its place there', async () => {
-    const close = await maskJoined(['x', 'project falcon, of pro', 'ject falcon'], mask, 'close');
+    const close = await maskJoined(['x', 'project falcon, of pro', 'ject falcon'], mask, { as: 'close' });
     expect(close.pieces).toEqual(['x', '[hidden], of [hidden]', '']);
     expect(close.text).toBe('x[hidden], of [hidden]');
     expect(close.hits.map(({ start }) => start)).toEqual([1, 20]);
+  });
+
+  it('is read piece by piece as well where nobody says that it is one', async () => {
+    const source = ['4111 1111 1111 1111', '5 to ana', '@example.com'];
+    // Alone, the first is a card; with what follows it is none.
+    expect((await maskJoined(source, mask)).pieces[0]).toBe('[hidden]');
+    const each = await maskJoined(['x4111', ' 1111 1111 1111', 'b@example.com'], mask, { each: true });
+    expect(each.pieces[2]).toBe('[hidden]');
+    const some = ['ref 9', '4111 1111 1111 1111', 'x'];
+    const read = await maskJoined(some, mask, { as: 'close', each: true });
+    expect([read.pieces, read.hits.map(({ start, end }) => some.join('').slice(start, end))]).toEqual([
+      ['ref 9', '[hidden]', 'x'],
+      ['4111 1111 1111 1111'],
+    ]);
+    expect(maskJoinedNow(some, mask, { as: 'close', each: true })).toEqual(read);
+    // The half of a card at the end of a piece that others follow is no cut.
+    const halves = await maskJoined(['ref 4111 1111 111', 'or'], mask, { end: 'cut', each: true });
+    expect(halves.pieces).toEqual(['ref 4111 1111 111', 'or']);
   });
 
   it('costs what its length does, however many pieces and findings it has', async () => {

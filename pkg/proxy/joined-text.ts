@@ -1,10 +1,11 @@
-import type { Edit, Hit, MaskResult } from '../detect/index.ts';
+import type { Edit, Hit, LaneEnd, MaskResult } from '../detect/index.ts';
 
 /**
  * A text that an answer spells in pieces: words, segments, cues, parts of a content. Read twice: with a space where two pieces meet without one, as people read them,
  * and without, since some are parts of a word.
  *
- * Promise: what a rule hides in either reading is in no piece; what stands for it is in the first piece that it was in.
+ * Promise: what a rule hides in either reading is in no piece; what stands for it is in the first piece that it was in. Where nobody says whether they are
+ * pieces at all, the same holds of each by itself.
  */
 export interface JoinedText {
   readonly pieces: readonly string[];
@@ -86,37 +87,98 @@ function moved(hit: Hit, from: readonly number[], to: readonly number[], exact: 
   return { ...hit, start, end: start + (hit.end - hit.start) };
 }
 
+export interface Joining {
+  /** How `text` is joined, and where `hits` are told; default spaced. */
+  readonly as?: 'spaced' | 'close';
+  /** How the text ends; default complete. */
+  readonly end?: LaneEnd;
+  /** Each piece is read by itself first: one that does not end the text is whole. */
+  readonly each?: boolean;
+}
+
+/** A text that is to be masked for the reader. */
+export interface Asked {
+  readonly text: string;
+  readonly end: LaneEnd;
+  /** It may be no text at all but several, so that what begins as JSON need not be it. */
+  readonly guessed: boolean;
+}
+
 /**
  * @param mask one text for one reader.
- * @param as how `text` is joined, and where `hits` are told.
  * @throws what `mask` does
  */
 export async function maskJoined(
   source: readonly string[],
-  mask: (text: string) => MaskResult | Promise<MaskResult>,
-  as: 'spaced' | 'close' = 'spaced',
+  mask: (asked: Asked) => MaskResult | Promise<MaskResult>,
+  joining: Joining = {},
 ): Promise<JoinedText> {
-  const first = join(source, true);
-  const spaced = await mask(first.text);
-  const between = spread(source, first.starts, spaced.edits);
+  const steps = joinedSteps(source, joining);
+  for (let step = steps.next(); ;) {
+    if (step.done === true) return step.value;
+    step = steps.next(await mask(step.value));
+  }
+}
+
+/** The same in one go. */
+export function maskJoinedNow(
+  source: readonly string[],
+  mask: (asked: Asked) => MaskResult,
+  joining: Joining = {},
+): JoinedText {
+  const steps = joinedSteps(source, joining);
+  for (let step = steps.next(); ;) {
+    if (step.done === true) return step.value;
+    step = steps.next(mask(step.value));
+  }
+}
+
+function* joinedSteps(
+  source: readonly string[],
+  { as = 'spaced', end = 'complete', each = false }: Joining,
+): Generator<Asked, JoinedText, MaskResult> {
+  const alone = each ? yield* eachAlone(source, end) : { pieces: source, hits: [], stopped: undefined };
+  const first = join(alone.pieces, true);
+  const spaced = yield { text: first.text, end, guessed: each };
+  const between = spread(alone.pieces, first.starts, spaced.edits);
   const second = join(between, false);
-  const close = await mask(second.text);
+  const close = yield { text: second.text, end, guessed: each };
   const pieces = spread(between, second.starts, close.edits);
-  const more = added(close.hits, spaced.hits);
-  const { starts } = as === 'spaced' ? first : join(source, false);
+  const spacedHits = added(spaced.hits, alone.hits);
+  const closeHits = added(close.hits, [...alone.hits, ...spaced.hits]);
+  const { starts } = join(source, as === 'spaced');
+  const inPlace = as === 'spaced' && !each;
   return {
     pieces,
     text: as === 'spaced' ? joinedText(pieces) : pieces.join(''),
     hits: [
-      ...(as === 'spaced' ? spaced.hits : spaced.hits.map((hit) => moved(hit, first.starts, starts, true))),
-      ...more.map((hit) => moved(hit, second.starts, starts, false)),
+      ...alone.hits.map(({ at, hit }) => moved(hit, [0], [starts[at] ?? 0], true)),
+      ...(inPlace ? spacedHits : spacedHits.map((hit) => moved(hit, first.starts, starts, true))),
+      ...closeHits.map((hit) => moved(hit, second.starts, starts, false)),
     ],
-    stopped: spaced.stopped ?? close.stopped,
+    stopped: alone.stopped ?? spaced.stopped ?? close.stopped,
   };
 }
 
+interface Alone extends Pick<JoinedText, 'pieces' | 'stopped'> {
+  readonly hits: readonly { readonly at: number; readonly hit: Hit; readonly rule: number }[];
+}
+
+function* eachAlone(source: readonly string[], end: LaneEnd): Generator<Asked, Alone, MaskResult> {
+  const pieces: string[] = [];
+  const found: Alone['hits'][number][] = [];
+  let stopped: Hit | undefined;
+  for (const [at, text] of source.entries()) {
+    const result = yield { text, end: at === source.length - 1 ? end : 'complete', guessed: false };
+    pieces.push(result.text);
+    found.push(...result.hits.map((hit) => ({ at, hit, rule: hit.rule })));
+    stopped ??= result.stopped;
+  }
+  return { pieces, hits: found, stopped };
+}
+
 /** What the first reading did not tell already: where nothing is replaced, both find the same. */
-function added(hits: readonly Hit[], known: readonly Hit[]): readonly Hit[] {
+function added(hits: readonly Hit[], known: readonly Pick<Hit, 'rule'>[]): readonly Hit[] {
   const rules = new Set(known.map(({ rule }) => rule));
   return hits.filter(({ rule }) => !rules.has(rule));
 }

@@ -119,7 +119,14 @@ export class AnswerLane {
     this.#tail = tail.length > 2 * keptTail ? tail.slice(-keptTail) : tail;
   }
 
+  /** It has text, and no white space at its end. */
+  get endsInWord(): boolean {
+    return this.#last !== '' && !/\s/.test(this.#last);
+  }
+  #last = '';
+
   push(text: string): void {
+    if (text !== '') this.#last = text.charAt(text.length - 1);
     this.#keepTail(text);
     this.#caller.push(text);
     this.#record?.push(text);

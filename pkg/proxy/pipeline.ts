@@ -427,6 +427,7 @@ class GovernedRequest {
   }
 
   async #parse(body: Body): Promise<void> {
+    this.#refuseHeaders();
     this.#treeShare?.release();
     const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller), body.length);
     this.#treeShare = share;
@@ -445,6 +446,14 @@ class GovernedRequest {
     this.#modelNode = root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
+  /** Where the caller's headers go on as they are, these do too. @throws RefusedError invalid_request */
+  #refuseHeaders(): void {
+    if (!this.#need(this.#runtime).snapshot.enforcing) return;
+    const { headers } = this.#exchange;
+    for (const name of this.#route.refusedHeaders ?? [])
+      if (headers[name] !== undefined) throw new RefusedError('invalid_request', { detail: name });
+  }
+
   /** Where the body names the model, in the dialects that do. */
   #modelNode: JsonNode | undefined;
 

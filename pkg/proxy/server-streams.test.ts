@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
+import { parseJson } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
 import { recognise, sse } from '../dialect/index.ts';
-import type { StreamFrame } from '../dialect/index.ts';
+import type { Route, StreamFrame } from '../dialect/index.ts';
 
 // The guarantee on streams for the model servers' own events: what has left of a text is at all times a prefix of what masking the whole text
 // gives, whatever the cuts into events and reads, and at the end it equals that.
@@ -97,6 +99,83 @@ describe("TGI's events", () => {
   });
 });
 
+describe("SGLang's own events", () => {
+  const asked = { text: ['a', 'b'], stream: true, sampling_params: { max_new_tokens: 9 } };
+  const route = (): Route => {
+    const generate = recognise('POST', '/generate');
+    return generate.dialect.request(generate, parseJson(JSON.stringify(asked))).answers ?? generate;
+  };
+  const done = 'data: [DONE]\n\n';
+  /** What its clients have: the last that each event said of its answer. */
+  const read = (left: string): Joined => {
+    const texts: Record<string, string> = { 0: '', 1: '' };
+    for (const { index = 0, text } of bodies(left)) texts[String(index)] = text as string;
+    return texts;
+  };
+
+  test('say all of their texts so far, of two answers at once', () => {
+    const step = fc.record({ index: fc.nat({ max: 1 }), text: piece });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        cuts,
+        fc.constantFrom({ type: 'stop', matched: 2 }, { type: 'stop', matched: 'now' }, { type: 'length', length: 9 }),
+        (steps, sizes, finish_reason) => {
+          const texts = ['', ''];
+          const meta = { id: 'x', prompt_tokens: 3, completion_tokens: 4 };
+          const events = steps.map(({ index, text }) => {
+            texts[index] += text;
+            return event({ index, text: texts[index], output_ids: [1], meta_info: { ...meta, finish_reason: null } });
+          });
+          events.push(
+            ...texts.map((text, index) =>
+              event({ index, text, output_ids: [1], meta_info: { ...meta, finish_reason } }),
+            ),
+            done,
+          );
+          const end = finish_reason.matched === 2 ? 'complete' : 'cut';
+          const expected = Object.fromEntries(texts.map((text, at) => [at, maskedWhole(text, 'text', end)]));
+          for (const reads of readsOf(events, sizes)) {
+            const stream = maskedStream(route(), sse);
+            for (const some of reads) {
+              stream.data(some);
+              for (const [name, text] of Object.entries(read(stream.left)))
+                expect([name, expected[name]?.startsWith(text)]).toEqual([name, true]);
+            }
+            stream.end();
+            expect(read(stream.left)).toEqual(expected);
+            expect(stream.left.endsWith(done)).toBe(true);
+            expect(stream.left).not.toContain('[1]');
+            expect(stream.usage).toEqual({ input: 6, output: 8 });
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('that say what is new alone, or nothing, end the stream', () => {
+    const left = (...all: object[]): void => {
+      const stream = maskedStream(route(), sse);
+      stream.data(Buffer.from(all.map(event).join('')));
+      stream.end();
+    };
+    expect(() => left({ text: 'Once' }, { text: ' upon' })).toThrow(RefusedError);
+    expect(() => left({ meta_info: {} })).toThrow(RefusedError);
+    expect(() => left({ text: 'a', index: -1 })).toThrow(RefusedError);
+    expect(() => left({ text: 'a', index: 5_000 })).toThrow(RefusedError);
+  });
+
+  test('an error breaks off what is held, and is told', () => {
+    const stream = maskedStream(route(), sse);
+    stream.data(
+      Buffer.from(event({ text: 'Pay 4111 1111 1111' }) + event({ error: { message: 'lost ana@example.com' } }) + done),
+    );
+    stream.end();
+    expect(stream.left).toBe(event({ error: { message: 'lost [hidden]' } }));
+  });
+});
+
 describe("llama.cpp's events", () => {
   function read(left: string): Joined {
     const joined: Record<string, string> = { 0: '', 1: '' };
@@ -150,6 +229,50 @@ describe("Triton's events", () => {
   });
 });
 
+describe("MLServer's events", () => {
+  const path = '/v2/models/m/generate_stream';
+  interface Inferred {
+    readonly id: string;
+    readonly parameters: { readonly headers: Readonly<Record<string, string>> };
+    readonly outputs: readonly { readonly name: string; readonly datatype: string; readonly data: readonly string[] }[];
+  }
+  const headers = {
+    'Ce-Specversion': '0.3',
+    'Ce-Source': 'io.seldon',
+    'Ce-Id': '1f0c9ea6-1111-4a11-9111-411111111111',
+  };
+
+  test('are answers to infer: their texts are joined, and what stands beside them stays in each', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), cuts, (pieces, sizes) => {
+        const events = pieces.map((text) =>
+          event({
+            ...{ model_name: 'm', id: headers['Ce-Id'], parameters: { headers } },
+            outputs: [
+              { name: 'x', shape: [1], datatype: 'BYTES', parameters: { content_type: 'str' }, data: [text] },
+              { name: 'y', shape: [2], datatype: 'FP32', data: [0.5, 1] },
+            ],
+          }),
+        );
+        const read = (left: string): Joined => {
+          let text = '';
+          for (const body of bodies(left) as unknown as Inferred[]) {
+            expect(body).toMatchObject({ id: headers['Ce-Id'], parameters: { headers } });
+            expect(body.outputs).toMatchObject([
+              { name: 'x', datatype: 'BYTES' },
+              { name: 'y', data: [0.5, 1] },
+            ]);
+            text += body.outputs[0]?.data[0] ?? '';
+          }
+          return { text };
+        };
+        hold(path, events, sizes, { text: maskedWhole(pieces.join(''), 'text', 'cut') }, read);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
 describe("Gemini's chunks", () => {
   const path = '/v1beta/models/m:streamGenerateContent';
   interface Chunk {
@@ -193,12 +316,23 @@ describe("Gemini's chunks", () => {
               event({ candidates: [{ index, content: { parts: [] }, finishReason }], usageMetadata }),
             ),
           ];
-          const whole = (at: number, thinks: boolean): string =>
-            chunks
-              .filter(({ index }) => index === at)
-              .flatMap(({ parts }) => parts as { readonly text?: string; readonly thought?: boolean }[])
-              .map(({ text, thought }) => ((thought === true) === thinks ? (text ?? '') : ''))
-              .join('');
+          // Behind what is no text of its kind a text may be a new one: a line's end stands between, where no white space does.
+          const whole = (at: number, thinks: boolean): string => {
+            let made = '';
+            let apart = false;
+            for (const { index, parts } of chunks)
+              for (const { text, thought } of parts as { readonly text?: string; readonly thought?: boolean }[]) {
+                if (index !== at || text === '') continue;
+                if (text === undefined || (thought === true) !== thinks) {
+                  apart = true;
+                  continue;
+                }
+                const divided = apart && made !== '' && !/\s$/.test(made) && !/^\s/.test(text);
+                made += divided ? `\n${text}` : text;
+                apart = false;
+              }
+            return made;
+          };
           const end = finishReason === 'STOP' ? 'complete' : 'cut';
           const expected = Object.fromEntries(
             [0, 1].flatMap((at) => [
@@ -211,6 +345,37 @@ describe("Gemini's chunks", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  test('a text behind code is read as one that begins there, and as one that goes on', () => {
+    const code = { executableCode: { language: 'PYTHON', code: 'f()' } };
+    const text = (one: string): object => ({ text: one });
+    const left = (...chunks: (readonly object[])[]): string => {
+      const route = recognise('POST', path);
+      const stream = maskedStream(route, route.streams[0] ?? sse);
+      for (const parts of chunks) stream.data(Buffer.from(event({ candidates: [{ content: { parts } }] })));
+      stream.end();
+      return read(stream.left)['text0'] ?? '';
+    };
+    expect(left([text('refb')], [code], [text('4111 1111 1111 1111')])).toBe('refb\n[hidden]');
+    expect(left([text('refb'), code, text('4111 1111 1111 1111')])).toBe('refb\n[hidden]');
+    // Each chunk like the one before: what is compared with it must not be taken for a text that goes on.
+    const call = { functionCall: { name: 'f', args: {} } };
+    const some = Array.from({ length: 4 }, () => [text('a'), call]);
+    expect(left(...some)).toBe('a\na\na\na');
+    expect(left([text('a '), code, text('b')], [text(' c')])).toBe('a b c');
+    expect(left([text('4111 1111')], [code], [text('1111 1111')])).not.toContain('4111');
+  });
+
+  test('candidates that have no index, and are not the first, are refused', () => {
+    const route = recognise('POST', path);
+    const stream = maskedStream(route, route.streams[0] ?? sse);
+    const said = { content: { parts: [{ text: 'a' }] } };
+    expect(() => stream.data(Buffer.from(event({ candidates: [{ index: 1, ...said }, said] })))).toThrow();
+    const other = maskedStream(route, route.streams[0] ?? sse);
+    expect(() => other.data(Buffer.from(event({ candidates: [{ index: 2, ...said }, said] })))).toThrow();
+    const well = maskedStream(route, route.streams[0] ?? sse);
+    well.data(Buffer.from(event({ candidates: [said, { index: 1, ...said }] })));
   });
 
   test('the rest of a text that was held is said once, whatever its parts', () => {

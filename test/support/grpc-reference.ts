@@ -327,7 +327,8 @@ class Projector {
 
   #datatype({ from, to }: Occurrence): string {
     const fields = readFields(this.#bytes, from, to);
-    if (fields.has(contentsField)) throw new NotReadError('contents twice');
+    // MLServer leaves an empty message there, which says nothing.
+    if (fields.get(contentsField)?.some((one) => one.to > one.from) === true) throw new NotReadError('contents twice');
     const [one] = fields.get(datatypeField) ?? [];
     return one === undefined ? '' : (this.#textOf(one) ?? '');
   }

@@ -25,6 +25,18 @@ const others = {
   'x-sidegate-example': 'Refused',
 } as const;
 
+/** Beside `messages`, of routes and of methods. */
+export const elements = {
+  type: 'string',
+  pattern: '^(Position|Joined|\\.[^.\\[\\]*\\x00-\\x20"\']+)$',
+  maxLength: 64,
+  description:
+    'What the elements of a list are on the way to a text. Position: texts of their own, told by where they stand. A dot and a name: texts of their own, told by a field of theirs. Joined: pieces of one text. Without it a list in one whole answer is read in every way, and of a stream with joined messages only lists pass that have one element without a number of its own.',
+  'x-sidegate-form': 'Position, Joined, or a dot and the name of a field, such as .index',
+  'x-sidegate-default': 'only lists pass that can be read in one way',
+  'x-sidegate-example': '.index',
+} as const;
+
 export const route = {
   type: 'object',
   description: 'One route.',
@@ -116,12 +128,13 @@ export const route = {
         others,
         messages: {
           type: 'string',
-          enum: ['Joined', 'Separate'],
+          enum: ['Joined', 'Separate', 'Growing'],
           description:
-            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two.',
+            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },
+        elements,
       },
     },
   },

@@ -44,31 +44,60 @@ const candidatesOf = (root: JsonNode): readonly JsonNode[] => {
 };
 const prefixOf = (candidate: JsonNode, at: number): string => `candidates[${candidate.get('index')?.number ?? at}].`;
 
-/** Two of one index are one to some clients and two to others. */
-function checkCandidates(root: JsonNode): void {
+/**
+ * Two of one index are one to some clients and two to others.
+ *
+ * @param inPieces what they say goes on in the next chunk: there what has no index is the first, to clients that know the protocol's defaults, or has its
+ * position, to others.
+ */
+function checkCandidates(root: JsonNode, inPieces: boolean): void {
   const all = candidatesOf(root);
   if (new Set(all.map(prefixOf)).size < all.length) refuse('candidates');
+  if (inPieces && all.some((one, at) => at > 0 && !isThere(one.get('index')))) refuse('candidates');
 }
 
-/** What each text of a part is called. */
-function joined(root: JsonNode, names: Map<JsonNode, string>): void {
-  candidatesOf(root).forEach((candidate, at) => {
-    const prefix = prefixOf(candidate, at);
-    for (const part of candidate.get('content')?.get('parts')?.items ?? []) {
-      const node = part.get('text');
-      if (node?.kind === 'string')
-        names.set(node, `${prefix}content.${part.get('thought')?.kind === 'true' ? 'thoughts' : 'text'}`);
-    }
-  });
+/** Texts of a chunk by what each is joined to, and where something else stands between. */
+class JoinedParts {
+  readonly names = new Map<JsonNode, string>();
+  /** Texts behind what is none of them. */
+  readonly apart = new Set<JsonNode>();
+  /** Ids of texts behind which something else came. */
+  readonly gaps: string[] = [];
+
+  read(root: JsonNode): void {
+    candidatesOf(root).forEach((candidate, at) => {
+      const prefix = `${prefixOf(candidate, at)}content.`;
+      const kinds = [`${prefix}text`, `${prefix}thoughts`];
+      let last: string | undefined;
+      for (const part of candidate.get('content')?.get('parts')?.items ?? []) {
+        const node = part.get('text');
+        if (node?.kind === 'string') {
+          const id = kinds[part.get('thought')?.kind === 'true' ? 1 : 0] ?? prefix;
+          this.names.set(node, id);
+          if (node.text !== '') {
+            if (last !== undefined && last !== id) this.apart.add(node);
+            last = id;
+          }
+        }
+        if (saysMore(part)) last = '';
+      }
+      if (last !== undefined) this.gaps.push(...kinds.filter((id) => id !== last));
+    });
+  }
 }
+
+/** Something that is no text: a call, code, its result, a picture. */
+const saysMore = ({ keys, items }: JsonNode): boolean =>
+  keys.some(({ text }, at) => !besideText.has(text) && isThere(items[at]));
+const besideText = new Set(['text', 'thought', 'thoughtSignature', 'thought_signature']);
 
 /** Parts that come whole in their chunk: each is a text of its own, whatever came before it in this place. */
 const comesWhole =
   /^candidates\[\d+\]\.(?:content\.parts\[\d+\]\.(?:functionCall|functionResponse|executableCode|codeExecutionResult|inlineData)\b|finishMessage$)/;
 
-function laneOf(lane: Lane, names: ReadonlyMap<JsonNode, string>, streamed: boolean): Lane {
+function laneOf(lane: Lane, { names, apart }: JoinedParts, streamed: boolean): Lane {
   const id = names.get(lane.node);
-  if (id !== undefined) return { ...lane, id };
+  if (id !== undefined) return streamed && apart.has(lane.node) ? { ...lane, id, apart: true } : { ...lane, id };
   return streamed && comesWhole.test(lane.id) ? { ...lane, whole: 'complete' } : lane;
 }
 
@@ -102,9 +131,9 @@ function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
 /** A blocked prompt has no candidates, the last chunk may have the usage alone. */
 const signs = ['candidates', 'promptFeedback', 'usageMetadata'];
 
-function checkGenerated(root: JsonNode): void {
+function checkGenerated(root: JsonNode, inPieces: boolean): void {
   if (root.kind !== 'object') refuse('body');
-  checkCandidates(root);
+  checkCandidates(root, inPieces);
   if (!isError(root) && !signs.some((name) => isThere(root.get(name)))) refuse('candidates');
 }
 
@@ -114,19 +143,19 @@ function readGenerated(kind: 'generate' | 'stream', root: JsonNode, status: numb
   const all = isList ? root.items : [root];
   const reader = new Reader('answer');
   reader.read(root, isList ? listed : answers[kind]);
-  const names = new Map<JsonNode, string>();
+  const parts = new JoinedParts();
   const ends = new Map<string, LaneEnds>();
   let usage: Usage | undefined;
   for (const one of all) {
-    if (status < 400) checkGenerated(one);
+    if (status < 400) checkGenerated(one, isList);
     else if (one.kind !== 'object') refuse('body');
-    joined(one, names);
+    parts.read(one);
     for (const end of endsOf(one)) ends.set(end.prefix, end);
     usage = usageOf(one) ?? usage;
   }
   return {
     ...viewOf(reader),
-    lanes: reader.lanes.map((lane) => laneOf(lane, names, false)),
+    lanes: reader.lanes.map((lane) => laneOf(lane, parts, false)),
     // What does not say how it ended may have been cut.
     ends: [...ends.values(), { prefix: 'candidates[', end: 'cut' }, ...(isList ? listEnds : noEnds)],
     usage,
@@ -170,17 +199,18 @@ export function readAnswer(kind: GeminiKind, root: JsonNode, status: number): An
 /** @throws RefusedError `response_uninspectable` */
 export function readFrame(event: string | undefined, root: JsonNode | undefined): FrameView {
   if (root === undefined) refuse('body');
-  checkGenerated(root);
+  checkGenerated(root, true);
   const reader = new Reader('answer');
   reader.read(root, answers.stream);
   const failed = event === 'error' || isError(root);
-  const names = new Map<JsonNode, string>();
-  joined(root, names);
+  const parts = new JoinedParts();
+  parts.read(root);
   const ends = failed ? noEnds : endsOf(root);
   const usage = usageOf(root);
   return {
     ...viewOf(reader),
-    lanes: reader.lanes.map((lane) => laneOf(lane, names, true)),
+    lanes: reader.lanes.map((lane) => laneOf(lane, parts, true)),
+    ...(parts.gaps.length > 0 && { gaps: parts.gaps }),
     kind: failed ? 'error' : 'data',
     ends,
     // Each chunk says what was used so far.

@@ -23,6 +23,7 @@ interface Said {
   readonly texts?: readonly string[];
   readonly values?: readonly string[];
   readonly messages?: 'Joined' | 'Separate';
+  readonly elements?: string;
 }
 
 const method = (name: string, request: Said, response: Said, more: Partial<MethodSpec> = {}): MethodSpec => ({
@@ -59,6 +60,8 @@ function rootOf(projected: Projected | undefined): JsonNode {
 }
 
 const lanes = (view: RequestView | AnswerView): unknown => view.lanes.map(({ id, node }) => [id, node.text]);
+const pieces = ({ joined = [] }: AnswerView): unknown =>
+  joined.map(({ id, nodes }) => [id, nodes.map(({ text }) => text)]);
 const lone = (view: RequestView | AnswerView): string[] => view.loneValues.map(({ node }) => node.text);
 const refusal = (run: () => unknown): unknown => {
   try {
@@ -98,13 +101,8 @@ test('texts and values are what the policy says, wherever they stand', () => {
   expect(lone(view)).toEqual(['m', 'u', 'x', 'y', 'key']);
   expect(view.tokenInput).toBe(false);
   const answer = answered(route, { id: '1', piece: 'q', turn: { replies: [{ content: 'c' }] } });
-  expect([lanes(answer), lone(answer)]).toEqual([
-    [
-      ['piece', 'q'],
-      ['turn.replies[0].content', 'c'],
-    ],
-    ['1'],
-  ]);
+  expect(pieces(answer)).toEqual([['turn.replies.content', ['c']]]);
+  expect([lanes(answer), lone(answer)]).toEqual([[['piece', 'q']], ['1']]);
 });
 
 test.each([
@@ -152,7 +150,7 @@ test.each([
   expect(refusal(() => shut.dialect.answer(shut, answer, 200))).toEqual(['response_uninspectable', expect.anything()]);
   const open = named(['t.datatype'], ['body']);
   expect(lanes(open.dialect.request(open, request))).toEqual([['body[0]', 'a secret']]);
-  expect(lanes(open.dialect.answer(open, answer, 200))).toEqual([['body[0]', 'a secret']]);
+  expect(pieces(open.dialect.answer(open, answer, 200))).toEqual([['body', ['a secret']]]);
   // What is no UTF-8 is no text, in whatever list.
   const bytes = ByteChain.of(Buffer.from([asks * 8 + 2, 1, 0xff]));
   const unread = rootOf(open.rpc?.request(bytes));
@@ -299,6 +297,48 @@ describe('a stream', () => {
     const found = frames(route, [bytesOf(Array.from({ length: 8 }, (_, at) => ({ numbers: [at + 1] })))]);
     const unread = found.slice(0, -1).map(({ message }) => message?.root.get('numbers')?.numberCount === 8);
     expect(unread).toEqual([false, false, false, false, false, false, false, true]);
+  });
+});
+
+describe('elements of a list on the way to a text', () => {
+  const replies = [
+    { role: 'b', content: 'x' },
+    { role: 'a', content: 'y' },
+    { role: 'b', content: 'z' },
+  ];
+  const read = (name: 'One' | 'Tell', elements?: string, some: readonly object[] = replies): unknown => {
+    const said = { texts: ['turn.replies.content'], values: ['turn.replies.role'] };
+    const route = routeOf(name, {}, { ...said, ...(elements !== undefined && { elements }) });
+    const value = { turn: { replies: some } };
+    const root = rootOf(route.rpc?.answer(ByteChain.of(taleBytes('Piece', value))));
+    const view = route.dialect.frame(route, undefined, '', root);
+    const byId = new Map<string, string>();
+    for (const { id, node } of view.lanes) byId.set(id, (byId.get(id) ?? '') + node.text);
+    return [
+      [...byId.values()],
+      (view.joined ?? []).map(({ nodes, each }) => [nodes.map(({ text }) => text).join(''), each]),
+    ];
+  };
+
+  test('are joined in a stream as the policy says, and refused where it does not', () => {
+    expect(read('Tell', 'Joined')).toEqual([['xyz'], []]);
+    expect(read('Tell', 'Position')).toEqual([['x', 'y', 'z'], []]);
+    expect(read('Tell', '.role')).toEqual([['xz', 'y'], []]);
+    expect(refusal(() => read('Tell'))).toEqual(['response_uninspectable', 'turn.replies']);
+    expect(read('Tell', undefined, replies.slice(0, 1))).toEqual([['x'], []]);
+  });
+
+  test('are read in every way in one whole answer where nobody says', () => {
+    expect(read('One')).toEqual([[], [['xyz', true]]]);
+    expect(read('One', 'Joined')).toEqual([[], [['xyz', undefined]]]);
+    expect(read('One', 'Position')).toEqual([['x', 'y', 'z'], []]);
+    expect(read('One', '.role')).toEqual([
+      [],
+      [
+        ['xz', undefined],
+        ['y', undefined],
+      ],
+    ]);
   });
 });
 

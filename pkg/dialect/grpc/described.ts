@@ -1,6 +1,7 @@
 import { DescriptorError, areRead, descriptorsOf } from '../../core/index.ts';
-import type { DescribedField, DescriptorSet, MethodSpec, ServiceSpec } from '../../core/index.ts';
+import type { DescribedField, DescriptorSet, Joining, MethodSpec, ServiceSpec } from '../../core/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { elementNames, piecesOf } from '../elements.ts';
 import { either, list, lone, number, object, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { namesId } from '../token-ids.ts';
@@ -51,7 +52,8 @@ export function describedMethod(
       });
     return made;
   };
-  const shapes = new Shapes(set);
+  const { elements, messages } = response;
+  const joins = { elements, streamed: serverStreams && messages !== 'Separate', grows: messages === 'Growing' };
   return {
     type: {
       methodKind: clientStreams
@@ -65,11 +67,11 @@ export function describedMethod(
       output: typeOf(method.output),
     },
     // The name of a model is a value, said so or not.
-    request: shapes.of(
+    request: new Shapes(set, undefined).of(
       method.input,
       treeOf(request.texts, model === undefined ? request.values : [model, ...request.values]),
     ),
-    answer: shapes.of(method.output, treeOf(response.texts, response.values)),
+    answer: new Shapes(set, joins).of(method.output, treeOf(response.texts, response.values)),
   };
 }
 
@@ -78,6 +80,17 @@ interface Tree {
   role?: 'text' | 'value';
   readonly below: Map<string, Tree>;
 }
+
+/** How elements on the way to a text of an answer are read. */
+interface ElementsSpec extends Pick<Joining, 'elements'> {
+  /** Texts go on in the next message. */
+  readonly streamed: boolean;
+  /** Each message says all of them so far. */
+  readonly grows: boolean;
+}
+
+/** Whether something below it is a text. */
+const holdsText = ({ role, below }: Tree): boolean => role === 'text' || [...below.values()].some(holdsText);
 
 function treeOf(texts: readonly string[], values: readonly string[]): Tree {
   const root: Tree = { below: new Map() };
@@ -119,30 +132,62 @@ const tokenNumber: Shape = {
 
 class Shapes {
   readonly #set: DescriptorSet;
+  readonly #joins: ElementsSpec | undefined;
   /** Of messages in which the policy lists nothing. */
   readonly #closed = new Map<string, Shape>();
 
-  constructor(set: DescriptorSet) {
+  /** @param joins undefined: elements go by their position. */
+  constructor(set: DescriptorSet, joins: ElementsSpec | undefined) {
     this.#set = set;
+    this.#joins = joins;
   }
 
-  of(type: string, tree: Tree | undefined): Shape {
+  /** @param way to it. */
+  of(type: string, tree: Tree | undefined, way: Way = { names: [], list: false }): Shape {
     const known = tree === undefined ? this.#closed.get(type) : undefined;
     if (known !== undefined) return known;
     const fields = new Map<string, Shape>();
     const shape: Shape = { fields, ...(tree === undefined && { nests: true }) };
     if (tree === undefined) this.#closed.set(type, shape);
     for (const field of this.#set.messages.get(type)?.values() ?? [])
-      fields.set(field.name, this.#field(field, tree?.below.get(field.name)));
+      fields.set(field.name, this.#field(field, tree?.below.get(field.name), way));
     return shape;
   }
 
-  #field({ name, kind, holds }: DescribedField, tree: Tree | undefined): Shape {
-    const one = typeof holds === 'string' ? this.of(holds, tree) : scalarShape(name, holds, tree?.role);
+  #field({ name, kind, holds }: DescribedField, tree: Tree | undefined, before: Way): Shape {
+    const way = { names: [...before.names, name], list: before.list || kind === 'list' };
+    const one = typeof holds === 'string' ? this.of(holds, tree, way) : this.#scalar(name, holds, tree, way);
     if (kind === 'map') return object({}, { rest: one, nests: true });
     if (kind === 'one') return one;
-    return typeof holds === 'string' || holds === scalar.string || holds === scalar.bytes ? list(one) : unread;
+    if (typeof holds !== 'string' && holds !== scalar.string && holds !== scalar.bytes) return unread;
+    const joins = tree !== undefined && holdsText(tree) ? this.#joins : undefined;
+    const names = joins === undefined ? undefined : elementNames(joins, joins.streamed);
+    return list(one, names === undefined ? {} : { names });
   }
+
+  #scalar(name: string, holds: number, tree: Tree | undefined, { names, list: isListed }: Way): Shape {
+    const joins = this.#joins;
+    const plain = scalarShape(name, holds, tree?.role);
+    const shape = tree?.role === 'text' && joins?.grows === true && joins.streamed ? { ...plain, grows: true } : plain;
+    const pieces = joins === undefined || joins.streamed || !isListed ? undefined : piecesOf(joins);
+    if (tree?.role !== 'text' || joins === undefined || pieces === undefined) return shape;
+    return {
+      ...shape,
+      read(reader, node, place) {
+        if (node.kind !== 'string') return false;
+        // Told by a field of theirs, those of one name are pieces of one.
+        reader.join(joins.elements?.startsWith('.') === true ? place.id : names.join('.'), node, pieces.each);
+        return true;
+      },
+    };
+  }
+}
+
+/** Names of fields, as the policy spells them. */
+interface Way {
+  readonly names: readonly string[];
+  /** A list is on it. */
+  readonly list: boolean;
 }
 
 function scalarShape(name: string, holds: number, role: Tree['role']): Shape {

@@ -238,8 +238,9 @@ function readEnd(root: JsonNode): FrameView {
 }
 const ends = Place.root(object({ status: number, message: lone }));
 
-function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque }: Reader): AnswerView {
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque, joined }: Reader): AnswerView {
+  const view = { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+  return joined.length === 0 ? view : { ...view, joined };
 }
 
 function readFrame(route: Route, event: string | undefined, root: JsonNode | undefined): FrameView {

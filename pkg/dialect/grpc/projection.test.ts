@@ -102,6 +102,23 @@ test('every string can be changed by itself, lengths are repaired, and nothing e
   expect(projection.edited([]).pieces[0]?.buffer).toBe(bytes.buffer);
 });
 
+test('a tensor whose own contents are an empty message has those that stand apart, as MLServer writes it', () => {
+  const bytes = bytesOf(infer.output, {
+    outputs: [{ name: 'text', datatype: 'BYTES', contents: {} }],
+    rawOutputContents: [elements('hello')],
+  });
+  expect(shown(infer.output, bytes)).toEqual({
+    outputs: [{ name: 'text', datatype: 'BYTES', contents: {}, raw: ['hello'] }],
+  });
+  const projection = read(infer.output, bytes);
+  const [hello] = [...strings(projection.root)].filter((node) => node.text === 'hello');
+  if (hello === undefined) throw new Error('gone');
+  const edited = projection.edited([{ start: hello.start, end: hello.end, text: '"by"' }]);
+  expect(shown(infer.output, edited.bytes())).toEqual({
+    outputs: [{ name: 'text', datatype: 'BYTES', contents: {}, raw: ['by'] }],
+  });
+});
+
 test('random messages: what is written is what is read, and unedited bytes are the very bytes', () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 40 });
   fc.assert(

@@ -4,10 +4,10 @@ import type { AnswerView, FrameView, LaneEnds } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import type { KserveKind } from './routes.ts';
-import { generateAnswer, inferAnswer, modelPage, predictAnswer } from './shapes.ts';
+import { generateAnswer, inferAnswer, inferEvent, modelPage, predictAnswer } from './shapes.ts';
 
 /**
- * Answers of KServe's protocols, and the events of Triton's `generate_stream`.
+ * Answers of KServe's protocols, and the events of `generate_stream`: Triton's, and MLServer's, which are answers to `infer`.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of the route's answers is refused. No model says
  * whether its answer was cut, so every end is treated as a cut. The texts of one field, event after event, are one text.
@@ -20,6 +20,7 @@ interface Kind {
 }
 
 const generated: Kind = { place: Place.root(generateAnswer), names: ['model_name', 'text_output'] };
+const inferred: Kind = { place: Place.root(inferEvent), names: ['outputs'] };
 const kinds: Readonly<Record<KserveKind, Kind>> = {
   predict: { place: Place.root(predictAnswer), names: ['predictions', 'explanations', 'outputs'] },
   infer: { place: Place.root(inferAnswer), names: ['outputs'] },
@@ -57,5 +58,6 @@ export const readAnswer = (kind: KserveKind, root: JsonNode, status: number): An
 export function readFrame(root: JsonNode | undefined): FrameView {
   if (root === undefined) refuse('body');
   const failed = isError(root);
-  return { ...read(generated, root, failed), kind: failed ? 'error' : 'data', ends: none };
+  const tensors = root.get('outputs')?.items.some((one) => one.kind === 'object') === true;
+  return { ...read(tensors ? inferred : generated, root, failed), kind: failed ? 'error' : 'data', ends: none };
 }

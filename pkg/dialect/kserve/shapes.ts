@@ -168,6 +168,29 @@ export const inferAnswer = object({
   outputs,
 });
 
+/** What MLServer puts beside the tensors of each event, in its own words (CloudEvents): nobody joins them from event to event. */
+const cloudEvent = 'Specversion Source Type Modelid Inferenceservicename Endpoint Id Requestid'.split(' ');
+const eventParameters: Shape = object(
+  {
+    content_type: lone,
+    headers: object(
+      named(
+        cloudEvent.map((name) => `Ce-${name}`),
+        lone,
+      ),
+    ),
+  },
+  { rest: value },
+);
+
+/** An event of MLServer's streams: each is an answer to `infer`. */
+export const inferEvent = object({
+  error,
+  ...named(['model_name', 'model_version', 'id'], lone),
+  parameters: eventParameters,
+  outputs: tensorList(eventParameters),
+});
+
 /** Where anything may be a tensor. */
 const countingAsked = (shape: Shape): Shape => ({
   ...shape,

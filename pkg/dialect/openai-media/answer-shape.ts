@@ -10,10 +10,10 @@ import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 /** Fields of the answers and events of OpenAI's audio and image routes, and of what vLLM adds to them. Anything else is unknown. */
 
 /** A piece of a text that is told in pieces beside the whole: read as one with the others. */
-const piece = (id: string): Shape => ({
+const piece = (id: string, each = false): Shape => ({
   read(reader, node) {
     if (node.kind !== 'string') return false;
-    reader.join(id, node);
+    reader.join(id, node, each);
     return true;
   },
 });
@@ -98,7 +98,7 @@ const envelope: Readonly<Record<string, Shape>> = {
   object: lone,
 };
 
-/** A transcript or a translation; of captions, their cues as `segments` and what stands between them as `notes`. */
+/** A transcript or a translation; of captions, their cues as `segments`, what each is called and how it is shown, and what stands between them as `notes`. */
 export const transcript = object({
   ...envelope,
   text,
@@ -109,7 +109,8 @@ export const transcript = object({
   segments: list(segment),
   words: words('words'),
   word_segments: words('word_segments'), // WhisperX's
-  notes: list(text),
+  // Each says something, and nobody says whether it goes on in the next.
+  ...Object.fromEntries(['names', 'settings', 'notes'].map((name) => [name, list(piece(name, true))])),
   logprobs,
 });
 

@@ -23,7 +23,8 @@ const mediaTypes: ReadonlySet<string> = new Set([
 interface Piece {
   readonly start: number;
   readonly end: number;
-  readonly isCue: boolean;
+  /** What a cue says, what it is called, how it is shown; a block that is none. */
+  readonly what: 'cue' | 'name' | 'setting' | 'block';
 }
 
 /** Times of a cue, and the settings that WebVTT has behind them. */
@@ -68,13 +69,11 @@ function blocksOf(lines: readonly Line[]): readonly (readonly Line[])[] {
   return blocks;
 }
 
-const noteOf = ({ start, end }: Line): Piece => ({ start, end, isCue: false });
-
 /** One text over its lines, as people read it. */
 const blockOf = (block: readonly Line[]): Piece => ({
   start: block[0]?.start ?? 0,
   end: block.at(-1)?.end ?? 0,
-  isCue: false,
+  what: 'block',
 });
 
 /** What a cue says, and what stands around it. Undefined: it is no cue. */
@@ -84,13 +83,13 @@ function cueOf(block: readonly Line[]): readonly Piece[] | undefined {
   const times = block[timed];
   if (head === undefined || times === undefined) return undefined;
   const pieces: Piece[] = [];
-  if (timed === 1 && !cueNumber.test(head.text)) pieces.push(noteOf(head));
+  if (timed === 1 && !cueNumber.test(head.text)) pieces.push({ start: head.start, end: head.end, what: 'name' });
   const settings = timing.exec(times.text)?.groups?.['settings'] ?? '';
-  if (settings !== '') pieces.push(noteOf({ ...times, start: times.end - settings.length }));
+  if (settings !== '') pieces.push({ start: times.end - settings.length, end: times.end, what: 'setting' });
   const texts = block.slice(timed + 1);
   const from = texts[0]?.start;
   const to = texts.at(-1)?.end;
-  if (from !== undefined && to !== undefined) pieces.push({ start: from, end: to, isCue: true });
+  if (from !== undefined && to !== undefined) pieces.push({ start: from, end: to, what: 'cue' });
   return pieces;
 }
 
@@ -115,15 +114,24 @@ function cuesOf(source: string): readonly Piece[] | undefined {
   return cues === 0 ? undefined : pieces;
 }
 
-/** What may stand in a cue: no line that ends it, and no arrow. */
-const asCue = (text: string): string =>
+/** What may stand in a cue or another block: no line that ends it, and no arrow. */
+const asBlock = (text: string): string =>
   text
     .replaceAll('-->', '->')
     .replaceAll(/(?:\r\n|\n|\r)+/g, '\n')
     .replaceAll(/^\n|\n$/g, '');
 
 /** Of what stands in one line. */
-const asLine = (text: string): string => asCue(text).replaceAll('\n', ' ');
+const asLine = (text: string): string => asBlock(text).replaceAll('\n', ' ');
+
+/** Beside what cues say. */
+const lists = [
+  { name: 'names', of: 'name' },
+  { name: 'settings', of: 'setting' },
+  { name: 'notes', of: 'block' },
+] as const satisfies readonly { readonly name: string; readonly of: Piece['what'] }[];
+
+const isLine = ({ what }: Piece): boolean => what === 'name' || what === 'setting';
 
 class Captions implements DocumentText {
   readonly text: string;
@@ -136,25 +144,27 @@ class Captions implements DocumentText {
     const pieces = cuesOf(source);
     if (pieces === undefined) {
       const label = '{"text":';
-      this.#pieces.set(label.length, { start: 0, end: source.length, isCue: false });
+      this.#pieces.set(label.length, { start: 0, end: source.length, what: 'block' });
       this.text = `${label}${JSON.stringify(source)}}`;
       this.#whole = true;
       return;
     }
     let text = '{"segments":[';
     pieces
-      .filter(({ isCue }) => isCue)
+      .filter(({ what }) => what === 'cue')
       .forEach((piece, at) => {
         text += `${at === 0 ? '' : ','}{"text":`;
         text = this.#add(text, piece);
         text += '}';
       });
-    text += '],"notes":[';
-    pieces
-      .filter(({ isCue }) => !isCue)
-      .forEach((piece, at) => {
-        text = this.#add(at === 0 ? text : `${text},`, piece);
-      });
+    for (const { name, of } of lists) {
+      text += `],"${name}":[`;
+      pieces
+        .filter(({ what }) => what === of)
+        .forEach((piece, at) => {
+          text = this.#add(at === 0 ? text : `${text},`, piece);
+        });
+    }
     this.text = `${text}]}`;
   }
   readonly #whole: boolean = false;
@@ -171,7 +181,7 @@ class Captions implements DocumentText {
       const value: unknown = JSON.parse(text);
       if (piece === undefined || typeof value !== 'string')
         throw new RefusedError('response_uninspectable', { detail: 'captions' });
-      return { piece, text: this.#whole ? value : piece.isCue ? asCue(value) : asLine(value) };
+      return { piece, text: this.#whole ? value : isLine(piece) ? asLine(value) : asBlock(value) };
     });
     let made = '';
     let at = 0;

@@ -48,7 +48,7 @@ const question: Readonly<Record<string, Schema>> = {
     description: '`rule:NAME`, `act:masked`, `by:Email`, `observed:NAME`, `open:…`: all of them.',
   },
   text: { type: 'string', description: 'Words that all occur in what was asked and answered.' },
-  label: { type: 'string', description: 'A rule acted whose name ends with this, whatever its policy.' },
+  label: { type: 'string', description: 'A label or guard of this name acted, whatever its policy.' },
   minDurationMs: whole,
   maxDurationMs: whole,
   minBytes: whole,

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startS3 } from '../../../test/support/s3-server.ts';
@@ -516,6 +516,74 @@ describe('the archive', () => {
     expect((await twin.archived()).entries).toBe(1);
     await two.close();
     await twin.close();
+  });
+
+  describe.each(['the same day', 'the next day'])('of which the store is an older copy, on %s', (when) => {
+    const clock = when === 'the same day' ? systemClock : { ...systemClock, now: () => systemClock.now() + 86_400_000 };
+    const old = async (): Promise<RecordStore> => {
+      await add(2);
+      start();
+      await archived();
+      await archiver?.close();
+      await store.close();
+      copyFileSync(join(folder, 'record.db'), join(folder, 'copy.db'));
+      store = openStore('record.db');
+      await add(1);
+      start();
+      await archived();
+      await archiver?.close();
+      return openStore('copy.db');
+    };
+    const takeIn = async (copy: RecordStore, blocks: number): Promise<void> => {
+      const other = testChain('of another pod');
+      for (let n = 0; n < blocks; n++)
+        await copy.append([blockOf(other, [{ id: sessionId(`later ${n}`) }], clock.now())]);
+      const heads = keepHeads({ store: copy, key: privateKey, clock, logger: silentLogger });
+      await heads.sign();
+      heads.close();
+    };
+
+    test.each([0, 1, 2])(
+      'stays as it is, and nothing is held for archived that is not: %i entries are new',
+      async (blocks) => {
+        const copy = await old();
+        const before = new Map(server.objects);
+        await takeIn(copy, blocks);
+        const told: string[] = [];
+        let failures = 0;
+        const logger = {
+          ...silentLogger,
+          error: (_: string, fields?: object) => void told.push(JSON.stringify(fields)),
+        };
+        const two = start({ store: copy, clock, logger, onFailure: () => failures++ });
+        two.kick();
+        await until(() => failures > 1);
+        await two.close();
+        expect(told).toEqual([expect.stringContaining('docs/audit.md, The archive')]);
+        expect([...server.objects.keys()].sort()).toEqual([...before.keys()].sort());
+        expect((await copy.archived()).entries).toBe(2);
+        const rule = { before: clock.now() + 1, of: { allBut: [] }, archivedOnly: true };
+        expect(await copy.deleteOld(rule, clock.now() + 2, 50)).toBe(2);
+        await copy.close();
+        await restore();
+      },
+    );
+  });
+
+  test('does not count as gone on where somebody else has put objects behind its last', async () => {
+    await add(2);
+    start();
+    await archived();
+    await archiver?.close();
+    const [segment = ''] = names('segments').slice(-1);
+    const [head = ''] = names('heads').slice(-1);
+    for (const name of [segment, head]) {
+      const junk = name.replace(/\/[0-9-]{10}\/[0-9]{16}/, '/9999-12-31/0000000000009999');
+      server.objects.set(junk, { ...server.objects.get(name)!, body: Buffer.from('{}') });
+    }
+    await add(1);
+    start();
+    await archived();
   });
 
   test('is not held for written where it is not locked', async () => {

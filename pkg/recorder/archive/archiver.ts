@@ -6,6 +6,7 @@ import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.t
 import type { Frontier } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
 import { dayOf, headKey, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
+import { newestOf } from './newest.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 import { openSegment } from './segment.ts';
@@ -211,6 +212,26 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return end === mark.heads ? nothing : { ...mark, entries: end };
   };
 
+  /** Day of the entry at which the archive was last compared with the log. */
+  let comparedOn: string | undefined;
+  /**
+   * That the archive goes no further than the log, and has the log's entries at its end: a store may have been brought back from a copy, or its
+   * database be one that lacks what was committed. Names of objects hold a day, so that on another one nothing would stand in its way.
+   */
+  const compare = async (): Promise<void> => {
+    const newest = await newestOf(objects, log ?? '', keys);
+    const { size } = await store.log();
+    for (const end of newest) {
+      if (end.size <= size && Buffer.from(await treeRoot(end.size, readNode)).toString('hex') === end.root) continue;
+      throw new ObjectStoreError(
+        'other_log',
+        end.size > size
+          ? `the archive has ${end.size} entries of this log, the store ${size}: it is an older copy, nothing is archived of it (docs/audit.md, The archive)`
+          : 'the archive has other entries than the store where it ends: nothing is archived of it (docs/audit.md, The archive)',
+      );
+    }
+  };
+
   /** @returns whether there is more to do */
   const step = async (): Promise<boolean> => {
     const mark = await store.archived();
@@ -223,7 +244,14 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;
     log ??= logId(first.text);
-    if (mark.entries > 0 && (mark.entries !== own?.entries || mark.heads !== own.heads)) {
+    const moved = mark.entries !== own?.entries || mark.heads !== own.heads;
+    // Beyond the first entry of a day, a segment of the same name is there or not.
+    const day = waits === undefined ? comparedOn : dayOf(timeOf(waits));
+    // Another recorder brings it forward.
+    const back = own === undefined || mark.entries < own.entries || mark.heads < own.heads;
+    if (back || day !== comparedOn) await compare();
+    comparedOn = day;
+    if (moved && mark.entries > 0) {
       const present = await presentOf(mark);
       if (present.entries !== mark.entries) {
         logger.error(

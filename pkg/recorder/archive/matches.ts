@@ -1,4 +1,5 @@
 import type { SessionQuery, SessionSummary } from '../store/index.ts';
+import { labelTag, labelTags } from '../store/search/label-tags.ts';
 
 /** Whether a session is what was asked for, but for the words of its texts: as the stores' own searches decide it. */
 export function matches(query: SessionQuery, session: SessionSummary): boolean {
@@ -25,8 +26,7 @@ export function matches(query: SessionQuery, session: SessionSummary): boolean {
     (group === undefined || session.groups.includes(group)) &&
     tags.every((tag) => end?.tags.includes(tag) === true) &&
     (query.open !== true || end === undefined) &&
-    (query.label === undefined ||
-      end?.tags.some((tag) => tag.startsWith('rule:') && tag.endsWith(`/${query.label}`)) === true) &&
+    (query.label === undefined || labelTags(end?.tags ?? []).includes(labelTag(query.label))) &&
     isSized(query, end)
   );
 }

@@ -4,7 +4,7 @@ import { LineConflict, readLines } from '../ingest/read-lines.ts';
 import type { ArchivedEntry, SessionQuery, SessionSummary, StartFacts } from '../store/index.ts';
 import { foldWords } from '../store/search/fold-words.ts';
 import { holdsTexts, readSessionLine } from '../store/search/session-lines.ts';
-import { wordsOf } from '../store/search/words.ts';
+import { foldedWordsOf } from '../store/search/words.ts';
 import { longestStayMs, seenTime } from '../store/session-time.ts';
 import { matches } from './matches.ts';
 import { dayOf, readKey } from './names.ts';
@@ -47,7 +47,7 @@ export async function* searchArchive(
   query: SessionQuery,
   onFault: (name: string, error: SegmentError) => void,
 ): AsyncIterable<SessionSummary> {
-  const wanted = query.text === undefined ? [] : foldWords(wordsOf(query.text));
+  const wanted = query.text === undefined ? [] : foldedWordsOf(query.text);
   const last = query.until === undefined ? '9999' : dayOf(query.until + lateMs);
   const from = query.since === undefined ? undefined : dayOf(Math.max(0, query.since - aheadMs));
   const later: Sessions = new Map();

@@ -4,6 +4,7 @@ import type { Frontier, LogEntry, Seal } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
 import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
+import { labelTags } from './search/label-tags.ts';
 import { seenTime } from './session-time.ts';
 import { StoreError } from './store-error.ts';
 
@@ -178,7 +179,8 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     for (const session of block.sessions) {
       const end = endings.get(session);
       const [row, ends] = addSession(session, starts.get(session), end);
-      for (const tag of ends ? (end?.tags ?? []) : []) sql.tag.run(names.number(tag), row);
+      const tags = ends ? (end?.tags ?? []) : [];
+      for (const tag of [...tags, ...labelTags(tags)]) sql.tag.run(names.number(tag), row);
       sql.part.run(row, id);
     }
     sql.count.run(1, 'blocks');

@@ -300,7 +300,7 @@ export interface SessionQuery {
   readonly maxBytes?: number;
   /** Only such as have not ended, or whose end has not come. */
   readonly open?: boolean;
-  /** Of a label or a guard: that a rule acted whose name ends with this, whatever its policy. */
+  /** Of a label or a guard: that one of this name acted, whatever its policy. */
   readonly label?: string;
   /** Of the page before. */
   readonly cursor?: string;

@@ -133,6 +133,10 @@ const steps: readonly string[] = [
   -- The latest time that lines of a chain say, since their clock last began anew. NULL: not known.
   ALTER TABLE chain ADD COLUMN newest INTEGER;
   `,
+  `
+  -- The first session that has a tag for each label that acted (search/label-tags.ts).
+  INSERT INTO counter SELECT 'labelled', ifnull(max(id), 0) + 1 FROM session;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { SessionQuery } from './port.ts';
 import { openSqliteStore } from './sqlite.ts';
 import { sessionId, testChain, testTime } from '../testing/chains.ts';
 import type { TestSession } from '../testing/chains.ts';
@@ -88,6 +89,40 @@ test('a search by text catches up with many small blocks at once', async () => {
   await remove();
 });
 
+test('of an older recorder goes on: words are made anew from lines, and labels are found by the names of rules', async () => {
+  const { path, open, remove } = place();
+  const before = open();
+  const chain = testChain();
+  await before.append([blockOf(chain, [{ id: sessionId(1), ask: '東京都', rule: 'support/pii' }])]);
+  while (await before.index());
+  await before.close();
+  const db = new DatabaseSync(path);
+  db.exec(`
+    DELETE FROM tag WHERE tag = (SELECT id FROM name WHERE text = 'label:pii');
+    DELETE FROM counter WHERE name = 'labelled';
+    PRAGMA user_version = 10;
+  `);
+  db.close();
+  const words = new DatabaseSync(`${path}-words`);
+  words.exec(
+    `INSERT INTO words (words) VALUES ('delete-all'); INSERT INTO words (rowid, text) VALUES (1, '東京都'); PRAGMA user_version = 2`,
+  );
+  words.close();
+  const store = open();
+  const find = async (query: Partial<SessionQuery>) =>
+    (await store.search({ limit: 9, ...query })).sessions.map(({ session }) => session);
+  expect(await find({ label: 'pii' })).toEqual([sessionId(1)]);
+  await store.append([blockOf(chain, [{ id: sessionId(2), rule: 'other/pii' }], testTime + 1)]);
+  expect(await find({ label: 'pii' })).toEqual([sessionId(2), sessionId(1)]);
+  expect(await find({ label: 'ii' })).toEqual([]);
+  expect(await find({ text: '京都' })).toEqual([sessionId(1)]);
+  // When the last of them is gone, the index of tags has all.
+  expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
+  expect(await find({ label: 'pii' })).toEqual([sessionId(2)]);
+  await store.close();
+  await remove();
+});
+
 test('deletion by age goes on however many names of rules were recorded', async () => {
   const { path, open, remove } = place();
   const before = open();
@@ -159,7 +194,7 @@ describe('the room of what is deleted', () => {
     // What retention left of the first block.
     const old = new DatabaseSync(path);
     old.exec(`
-      DELETE FROM counter WHERE name IN ('unswept', 'sweeps', 'retentionReached');
+      DELETE FROM counter WHERE name IN ('unswept', 'sweeps', 'retentionReached', 'labelled');
       DROP INDEX tag_session;
       ALTER TABLE chain DROP COLUMN newest;
       DELETE FROM part WHERE block = 0;
@@ -396,8 +431,8 @@ test('a volume that is full takes nothing in until something is deleted, which h
     began: { full: false, reserve: 4 * 1024 * 1024 },
     grown: { refused: full, full: true, reserve: 4 * 1024 * 1024 },
     room: { full: false, refused: 'nothing' },
-    again: { refused: full },
-    drained: { refused: full, released: true },
+    again: { refused: full, rule: 'nothing' },
+    drained: { refused: full, rule: 'nothing', released: true },
     resumed: { refused: 'nothing', full: false },
     end: { full: false },
     whole: true,

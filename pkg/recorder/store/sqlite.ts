@@ -32,6 +32,8 @@ export interface SqliteStoreOptions {
 }
 
 const lineFeed = 0x0a;
+/** How long lines are kept, and who signs them: small, and written where one of them is another. */
+const isOfStart = ({ entry: { type } }: Addition): boolean => type === 'retention' || type === 'authorities';
 const leastToOpen = 4 * 1024 * 1024;
 /** How long a statement waits for a lock. */
 const busyMs = 5_000;
@@ -164,7 +166,11 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async append(additions) {
-      guarded(room.need);
+      const need = (): void => {
+        // By these a recorder starts that then deletes by age.
+        if (!additions.every(isOfStart)) guarded(room.need);
+      };
+      need();
       const add = (): void => transaction(() => appender.add(additions));
       try {
         add();
@@ -172,7 +178,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         if (!room.full) throw error;
         // There may be pages for it, and only the log of the file that has grown too large for what is left beside it.
         makeRoom();
-        guarded(room.need);
+        need();
         add();
       }
     },

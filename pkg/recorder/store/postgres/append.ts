@@ -1,5 +1,6 @@
 import { compress } from '../compress.ts';
 import type { Addition, Block, EndFacts, StartFacts } from '../port.ts';
+import { labelTags } from '../search/label-tags.ts';
 import { seenTime } from '../session-time.ts';
 import { StoreError } from '../store-error.ts';
 import { chainKey, podOf, readChains, writeChains } from './chains.ts';
@@ -128,6 +129,7 @@ function* textsOf(moving: readonly Moving[]): Iterable<string> {
       yield outcome;
       if (code !== null) yield code;
       yield* tags;
+      yield* labelTags(tags);
     }
   }
 }
@@ -152,7 +154,7 @@ const endColumns = (end: EndFacts, number: Numbers): Columns => ({
   outcome: number(end.outcome),
   status: end.status,
   code: optional(end.code, number),
-  tags: end.tags.map(number),
+  tags: [...end.tags, ...labelTags(end.tags)].map(number),
   bytes_in: end.bytesIn,
   bytes_out: end.bytesOut,
   input_tokens: end.inputTokens,

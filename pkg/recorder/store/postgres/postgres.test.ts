@@ -476,7 +476,7 @@ describe('the database', () => {
     const { schema, open, remove } = place();
     const before = await open();
     const chain = testChain();
-    await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }])]);
+    await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon 東京都', rule: 'support/pii' }])]);
     expect((await before.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
     await before.close();
     await server.query(`
@@ -493,12 +493,24 @@ describe('the database', () => {
       CREATE TABLE words_0 PARTITION OF words FOR VALUES FROM (0) TO (65536);
       INSERT INTO words VALUES (1, 'falcon');
       ALTER TABLE log RENAME COLUMN sealed_root TO root;
+      ALTER TABLE log DROP COLUMN labelled;
+      UPDATE session SET tags = array_remove(tags, (SELECT id FROM name WHERE text = 'label:pii'));
+      ALTER TABLE words_read RENAME TO indexed;
       UPDATE store SET version = 2;
     `);
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
-    await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }])]);
+    await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon', rule: 'other/pii' }])]);
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(2);
+    expect((await store.search({ text: '京都', limit: 9 })).sessions).toHaveLength(1);
+    // Of sessions from before there are no tags of labels.
+    const labelled = async (label: string) =>
+      (await store.search({ label, limit: 9 })).sessions.map(({ session, end }) => [session, end?.tags]);
+    expect(await labelled('pii')).toEqual([
+      [sessionId(2), ['rule:other/pii', 'act:allowed']],
+      [sessionId(1), ['rule:support/pii', 'act:allowed']],
+    ]);
+    expect(await labelled('ii')).toEqual([]);
     expect(await store.shipping.take('r', '00000000-0000-4000-8000-000000000000', 1)).toEqual({ entry: 0, events: 0 });
     await store.close();
     await remove();
@@ -543,7 +555,8 @@ describe('the database', () => {
     const { schema, open, remove } = place();
     const store = await open();
     await server.query(
-      `UPDATE ${schema}.store SET version = version - 1; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root`,
+      `UPDATE ${schema}.store SET version = version - 1; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
+      ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );
     const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
     const ended = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
-import { mostNamed, notAllWords } from '../search/words.ts';
+import { mostNamed, notAllWords } from '../search/not-all-words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';

@@ -180,6 +180,16 @@ const steps: readonly string[] = [
   `
   -- Under another name: recorders that seal some entries alone, and do not look at the version in their turns, fail in them.
   ALTER TABLE log RENAME COLUMN root TO sealed_root;
+
+  -- The first session that has a tag for each label that acted (search/label-tags.ts).
+  ALTER TABLE log ADD COLUMN labelled bigint NOT NULL DEFAULT 1;
+  UPDATE log SET labelled = next_session;
+
+  -- The words of sessions anew, from the lines, with pairs of characters where words are not parted (search/grams.ts). How far they were read is
+  -- under another name, so that no older recorder goes on without these.
+  TRUNCATE segment, posting, forgotten, unfinished;
+  UPDATE indexed SET received = -1, block = -1;
+  ALTER TABLE indexed RENAME TO words_read;
   `,
 ];
 

@@ -1,13 +1,13 @@
 import type { SessionPage, SessionQuery, SessionSummary } from '../port.ts';
 import { readCursor, writeCursor } from '../search/cursor.ts';
+import { isLabelTag, labelTag } from '../search/label-tags.ts';
 import { createPageTime } from '../search/page-time.ts';
 import type { PageTimeOptions } from '../search/page-time.ts';
 import { pageOf } from '../search/page.ts';
-import { mostRulesNamed, tooManyRules, wordsOf } from '../search/words.ts';
+import { foldedWordsOf } from '../search/words.ts';
 import { groupTag } from './append.ts';
 import { tookTooLong } from './connection.ts';
 import type { Row, Run } from './connection.ts';
-import { foldWords } from '../search/fold-words.ts';
 import { clean } from './names.ts';
 import type { Names } from './names.ts';
 import { sessionsWith } from './segments.ts';
@@ -78,13 +78,23 @@ interface Found {
 /** @returns undefined: no session has such a name */
 async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promise<Conditions | undefined> {
   const groups = query.group === undefined ? [] : [groupTag(query.group)];
-  const tags = query.tags ?? [];
+  const since = query.label === undefined ? undefined : await labelledSince(run);
+  const label = since === undefined ? undefined : query.label;
+  const tags =
+    query.label === undefined || label !== undefined
+      ? (query.tags ?? [])
+      : [...(query.tags ?? []), labelTag(query.label)];
   const columns: { column: string; text: string }[] = Object.entries(named).flatMap(([column, key]) => {
     const text = query[key];
     return text === undefined ? [] : [{ column: `s.${column}`, text }];
   });
   if (query.source !== undefined) columns.push({ column: 'c.source', text: query.source });
-  const find = await names.find(run, [...columns.map(({ text }) => text), ...tags, ...groups]);
+  const find = await names.find(run, [
+    ...columns.map(({ text }) => text),
+    ...tags,
+    ...groups,
+    ...(label === undefined ? [] : [labelTag(label)]),
+  ]);
   const where: string[] = [];
   const values: unknown[] = [];
   let impossible = false;
@@ -109,23 +119,23 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
   add((place) => `s.bytes_in + s.bytes_out >= ${place}`, query.minBytes);
   add((place) => `s.bytes_in + s.bytes_out <= ${place}`, query.maxBytes);
   if (query.open === true) where.push('s.end_sequence IS NULL');
-  if (query.label !== undefined) {
-    const rules = await run(`SELECT id FROM name WHERE text LIKE 'rule:%' AND right(text, $2) = $1 LIMIT $3`, [
-      `/${clean(query.label)}`,
-      [...`/${clean(query.label)}`].length,
-      mostRulesNamed + 1,
-    ]);
-    if (rules.length > mostRulesNamed) throw tooManyRules();
-    impossible ||= rules.length === 0;
-    add(
-      (place) => `s.tags && ${place}::integer[]`,
-      rules.map(({ id }) => Number(id)),
-    );
+  if (label !== undefined) {
+    // Sessions of an older recorder have no tag of it: these are looked through, by the names of their rules.
+    values.push(find(labelTag(label)) ?? 0, since, `/${clean(label)}`);
+    const [tag, old, rule] = [values.length - 2, values.length - 1, values.length];
+    where.push(`(s.tags @> ARRAY[$${tag}::integer] OR (s.id < $${old} AND EXISTS (
+      SELECT 1 FROM name n WHERE n.id = ANY (s.tags) AND starts_with(n.text, 'rule:') AND right(n.text, length($${rule})) = $${rule})))`);
   }
   for (const { column, text } of columns) addName((place) => `${column} = ${place}`, text);
   for (const tag of tags) addName((place) => `s.tags @> ARRAY[${place}::integer]`, tag);
   for (const group of groups) addName((place) => `s.groups @> ARRAY[${place}::integer]`, group);
   return impossible ? undefined : { where, values };
+}
+
+/** The first session that has tags of labels; undefined: all of them have. */
+async function labelledSince(run: Run): Promise<number | undefined> {
+  const [row] = await run('SELECT labelled FROM log WHERE EXISTS (SELECT 1 FROM session WHERE id < labelled)');
+  return row === undefined ? undefined : Number(row['labelled']);
 }
 
 const columns = 's.*, c.source, c.name AS chain_name';
@@ -228,7 +238,7 @@ async function byText(
   time: SearchTime,
 ): Promise<Found> {
   const windows = createPageTime(time);
-  const words = foldWords([wordsOf(query.text ?? '').join(' ')]);
+  const words = foldedWordsOf(query.text ?? '');
   const [last] = await run('SELECT next_session FROM log');
   // A cursor is whoever's who asks: behind the last session there is nothing to read.
   const next = Number(last?.['next_session']);
@@ -308,7 +318,7 @@ async function summariesOf(run: Run, names: Names, rows: readonly Row[]): Promis
               outcome: name('outcome'),
               status: Number(row['status']),
               code: optional('code'),
-              tags: list('tags'),
+              tags: list('tags').filter((tag) => !isLabelTag(tag)),
               bytesIn: Number(row['bytes_in']),
               bytesOut: Number(row['bytes_out']),
               inputTokens: count('input_tokens'),

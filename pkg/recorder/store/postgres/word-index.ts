@@ -3,6 +3,7 @@ import { holdsTexts, linesOfSession, readSessionLine } from '../search/session-l
 import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
+import { schemaVersion } from './schema.ts';
 import { forgetWords, fullPairs, mergeSegments, writeWords } from './segments.ts';
 
 /**
@@ -59,7 +60,7 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
   const pages = createBound(options.mostPages ?? mostPages);
   /** Reads blocks on. @returns words of sessions that are whole in them */
   const readOn = async (run: Run, now: number): Promise<{ words: Map<number, readonly string[]>; more: boolean }> => {
-    const [at] = await run('SELECT received, block FROM indexed');
+    const [at] = await run('SELECT received, block FROM words_read');
     const blocks = await run(
       `SELECT id, received, chain, size, data FROM (
          SELECT id, received, chain, size, data, sum(size) OVER (ORDER BY received, id) AS total
@@ -97,7 +98,7 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
        ON CONFLICT (session) DO UPDATE SET due = least(unfinished.due, excluded.due)`,
       [JSON.stringify(unfinished)],
     );
-    await run('UPDATE indexed SET received = $1, block = $2', [last['received'], last['id']]);
+    await run('UPDATE words_read SET received = $1, block = $2', [last['received'], last['id']]);
     return { words, more: true };
   };
   /** Words of sessions that were spread over steps, from all of their lines. */
@@ -167,17 +168,22 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
     },
     async behind() {
       const [row] = await database.read(
-        `SELECT count(*) AS n FROM block b, indexed i WHERE b.received >= i.received AND (b.received, b.id) > (i.received, i.block)`,
+        `SELECT count(*) AS n FROM block b, words_read i WHERE b.received >= i.received AND (b.received, b.id) > (i.received, i.block)`,
       );
       return Number(row?.['n'] ?? 0);
     },
   };
 }
 
-/** What a crash takes of it is made again: words and how far they go are lost together. @returns false: another recorder has it */
+/** What a crash takes of it is made again: words and how far they go are lost together. @returns false: another recorder has it, or the whole store */
 async function takeTurn(run: Run): Promise<boolean> {
   return (
-    (await run(`SELECT set_config('synchronous_commit', 'off', true) FROM indexed FOR UPDATE SKIP LOCKED`)).length > 0
+    (
+      await run(
+        `SELECT set_config('synchronous_commit', 'off', true) FROM words_read WHERE (SELECT version FROM store) = $1 FOR UPDATE SKIP LOCKED`,
+        [schemaVersion],
+      )
+    ).length > 0
   );
 }
 

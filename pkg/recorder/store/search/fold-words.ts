@@ -1,4 +1,5 @@
-import { notAllWords } from './words.ts';
+import { gramsOf, hasGrams, withoutGrams } from './grams.ts';
+import { notAllWords } from './not-all-words.ts';
 
 /** Characters of a word that count, and bytes of all words of a session. */
 const longest = 128;
@@ -11,21 +12,29 @@ const ascii = /^[\x00-\x7f]*$/;
 export function foldWords(texts: Iterable<string>): readonly string[] {
   const words = new Set<string>();
   let bytes = 0;
+  /** False: there is no room for it. */
+  const add = (word: string, size: number): boolean => {
+    if (words.has(word)) return true;
+    bytes += size + 1;
+    if (bytes > mostBytes) return false;
+    words.add(word);
+    return true;
+  };
   for (const text of texts) {
     const isAscii = ascii.test(text);
+    const written = !isAscii && hasGrams(text);
+    if (written)
+      for (const gram of gramsOf(text)) if (!add(gram, Buffer.byteLength(gram))) return [...words, notAllWords];
     const all = isAscii
       ? text.toLowerCase().match(/[a-z0-9]+/g)
-      : text
+      : (written ? withoutGrams(text) : text)
           .normalize('NFD')
           .replace(/\p{M}/gu, '')
           .toLowerCase()
           .match(/[\p{L}\p{N}\p{Co}]+/gu);
     for (const whole of all ?? []) {
       const word = whole.length <= longest ? whole : whole.slice(0, longest).toWellFormed();
-      if (words.has(word)) continue;
-      bytes += (isAscii ? word.length : Buffer.byteLength(word)) + 1;
-      if (bytes > mostBytes) return [...words, notAllWords];
-      words.add(word);
+      if (!add(word, isAscii ? word.length : Buffer.byteLength(word))) return [...words, notAllWords];
     }
   }
   return [...words];

@@ -69,6 +69,7 @@ describe('a page whose time is over', () => {
     ['a status that none has', { status: 500 }, () => false, 10],
     ['a duration, of a user', { user: 'u1', minDurationMs: 12 }, (n) => n % 2 === 1, 10],
     ['a status, of a user', { user: 'u1', status: 403 }, (n) => n === 3, 5],
+    ['a status, of a label', { label: 'rule', status: 403 }, (n) => n === 3, 10],
     ['bytes, of a group', { group: 'g0', minBytes: 1e6 }, () => false, 5],
     ['bytes, from a time on', { since: testTime + 200, minBytes: 1e6 }, () => false, 4],
     ['a status, of a rule', { tags: ['rule:all/rule'], status: 403 }, (n) => n === 3, 10],
@@ -91,7 +92,14 @@ describe('a page whose time is over', () => {
   });
 
   test('is none where an index has all that is asked', () => {
-    for (const query of [{}, { user: 'u1' }, { text: 'odd' }, { tags: ['rule:all/rule'] }, { since: testTime }])
+    for (const query of [
+      {},
+      { user: 'u1' },
+      { text: 'odd' },
+      { tags: ['rule:all/rule'] },
+      { label: 'rule' },
+      { since: testTime },
+    ])
       expect(
         createSearch(db, createNames(db), { pageMs: 0, firstRows: 1 })({ ...query, limit: 500 }).sessions,
       ).toHaveLength(500);

@@ -4,10 +4,11 @@ import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../por
 import { columns, createChoice } from './choice.ts';
 import type { Way } from './choice.ts';
 import { isByTag, notOne, readCursor, writeCursor } from './cursor.ts';
+import { labelTag, labelTags } from './label-tags.ts';
 import { createPageTime } from './page-time.ts';
 import type { PageTimeOptions } from './page-time.ts';
 import { pageOf } from './page.ts';
-import { mostRulesNamed, tooManyRules, wordsOf } from './words.ts';
+import { wordsOf } from './words.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 type Place = readonly [at: number, id: number];
@@ -16,6 +17,11 @@ type Place = readonly [at: number, id: number];
 const mostLists = 500;
 /** That a list of groups, joined by line feeds, has one. */
 const hasGroup = (list: string): string => `instr(char(10) || ${list} || char(10), char(10) || ? || char(10)) > 0`;
+
+const hasTag = 'EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.session = s.id)';
+/** That a rule acted whose name ends so, which is given twice. */
+const hasRuleNamed = `EXISTS (SELECT 1 FROM tag t JOIN name n ON n.id = t.tag
+  WHERE t.session = s.id AND substr(n.text, 1, 5) = 'rule:' AND substr(n.text, -length(?)) = ?)`;
 
 /**
  * Finds sessions. The text of a question never becomes part of a statement. Where conditions have no index, a page may be short, or empty, and have a
@@ -28,26 +34,34 @@ export function createSearch(
 ): (query: SessionQuery) => SessionPage {
   const lastSession = db.prepare('SELECT max(id) AS id FROM session');
   const groupLists = db.prepare(`SELECT id FROM name WHERE ${hasGroup('text')} LIMIT ?`);
-  const rulesNamed = db.prepare(
-    `SELECT id FROM name WHERE substr(text, 1, 5) = 'rule:' AND substr(text, -length(?1)) = ?1 LIMIT ?2`,
+  const labelled = db.prepare(
+    `SELECT value FROM counter WHERE name = 'labelled' AND EXISTS (SELECT 1 FROM session WHERE id < value)`,
   );
-  /** Tags of the rules that have the name of a label. */
-  const rulesOf = (label: string): readonly number[] => {
-    const rules = rulesNamed.all(`/${label}`, mostRulesNamed + 1).map(({ id }) => Number(id));
-    if (rules.length > mostRulesNamed) throw tooManyRules();
-    return rules;
-  };
-  const ofLabel = ({ label }: SessionQuery, where: Where): void => {
-    if (label === undefined) return;
-    const rules = rulesOf(label);
-    where(actedOneOf(rules), ...rules);
+  /** The tags of a question. Sessions of an older recorder have none of labels: these are looked through, by the names of their rules. */
+  const tagsAsked = ({ label, tags = [] }: SessionQuery, where: Where): readonly string[] => {
+    if (label === undefined) return tags;
+    const row = labelled.get();
+    if (row === undefined) return [...tags, labelTag(label)];
+    const rule = `/${label}`;
+    where(
+      `(${hasTag} OR (s.id < ? AND ${hasRuleNamed}))`,
+      names.find(labelTag(label)) ?? -1,
+      Number(row['value']),
+      rule,
+      rule,
+    );
+    return tags;
   };
   const choose = createChoice(db, names);
   const tagsOf = db.prepare('SELECT n.text FROM tag t JOIN name n ON n.id = t.tag WHERE t.session = ?');
   /** By which tags a session is found, where these are not its own. */
   const otherTags = (row: Row, { end }: SessionSummary): Pick<SessionSummary, 'searchedTags'> => {
-    const searchedTags = tagsOf.all(Number(row['id'])).map(({ text }) => String(text));
     const own = new Set(end?.tags);
+    const labels = new Set(labelTags([...own]));
+    const searchedTags = tagsOf
+      .all(Number(row['id']))
+      .map(({ text }) => String(text))
+      .filter((tag) => !labels.has(tag));
     return searchedTags.length === own.size && searchedTags.every((tag) => own.has(tag)) ? {} : { searchedTags };
   };
   /** Undefined: more than are looked for by an index. */
@@ -131,16 +145,15 @@ export function createSearch(
     // Each word is a quoted string of the index's language: nothing in it is an operator.
     if (query.text !== undefined) where('words MATCH ?', allOf(wordsOf(query.text)));
     fields(query, where, named);
-    ofLabel(query, where);
     const lists = query.group === undefined ? undefined : listsWith(query.group);
     if (query.group !== undefined) where(...ofGroup(query.group, lists));
-    const tags = (query.tags ?? []).map((tag) => names.find(tag));
+    const tags = tagsAsked(query, where).map((tag) => names.find(tag));
     const way = byText ? undefined : wayOf(query, lists, tags[0]);
     const byTag = way === 'tag';
     for (const [at, number] of tags.entries()) {
       if (number === undefined) impossible = true;
       else if (byTag && at === 0) where('first.tag = ?', number);
-      else where('EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.session = s.id)', number);
+      else where(hasTag, number);
     }
     if (impossible) return { sessions: [], cursors: [], cursor: undefined };
     const from = !byText ? tablesOf(way) : query.session === undefined ? byWords : ofSession;
@@ -212,9 +225,6 @@ export function createSearch(
 type Where = (condition: string, ...bound: readonly SQLInputValue[]) => void;
 
 const allOf = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(' AND ');
-
-const actedOneOf = (rules: readonly number[]): string =>
-  `EXISTS (SELECT 1 FROM tag t WHERE t.session = s.id AND t.tag IN (${rules.map(() => '?').join()}))`;
 
 /** Conditions on columns of the session itself, and of its chain. */
 function fields(

@@ -10,7 +10,7 @@ import type { SessionChain, SessionPage, SessionQuery } from '../port.ts';
 import { createSearch } from './query.ts';
 import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
-import { mostNamed, notAllWords } from './words.ts';
+import { mostNamed, notAllWords } from './not-all-words.ts';
 import type { WordIndex } from './word-index.ts';
 
 /** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */

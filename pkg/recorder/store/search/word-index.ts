@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { decompress } from '../compress.ts';
+import { gramsOf, hasGrams, withoutGrams } from './grams.ts';
 import { holdsTexts, readSessionLine } from './session-lines.ts';
-import { notAllWords } from './words.ts';
+import { notAllWords } from './not-all-words.ts';
 
 /**
  * The words of sessions' texts, in a file of its own beside the store: it follows the store's blocks, and can be made again from them at
@@ -29,6 +30,8 @@ const stepDropped = 2_000;
 /** Most characters of one session that are indexed, and of all sessions that are held while they go on. */
 const mostText = 1_000_000;
 const mostHeld = 32_000_000;
+/** Characters and pairs of one session that are indexed, each once. */
+const mostGrams = 200_000;
 const openMs = 60_000;
 
 /** Pages of the index that a step of a sweep writes, where nothing else is said. */
@@ -37,8 +40,8 @@ const usualPages = 500;
 const emptySegments = 32;
 const usual = { automerge: 4, crisismerge: 16 };
 
-/** 2: nothing that was deleted is left in the file. */
-const version = 2;
+/** 3: pairs of characters where words are not parted. */
+const version = 3;
 const schema = `
   CREATE VIRTUAL TABLE words USING fts5 (
     text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
@@ -106,7 +109,7 @@ export function createWordIndex(
     // Not `run`: it reads the last row's id, which after a deletion from the index is one of the index's own, beyond 2^53.
     if (sql.has.get(row) !== undefined) sql.remove.all(row);
     // Also without any text: then it is known to have none.
-    sql.insert.all(row, text.length < mostText ? text : `${text.slice(0, mostText)} ${notAllWords}`);
+    sql.insert.all(row, text.length < mostText ? indexed(text) : `${indexed(text.slice(0, mostText))} ${notAllWords}`);
   };
   const wholeText = (row: number): string => {
     let text = '';
@@ -245,4 +248,15 @@ export function createWordIndex(
       return false;
     },
   };
+}
+
+/** A text as the index takes it, which parts words at what is no letter. */
+function indexed(text: string): string {
+  if (!hasGrams(text)) return text;
+  const grams = new Set<string>();
+  for (const gram of gramsOf(text)) {
+    grams.add(gram);
+    if (grams.size > mostGrams) break;
+  }
+  return [withoutGrams(text), ...grams, ...(grams.size > mostGrams ? [notAllWords] : [])].join(' ');
 }

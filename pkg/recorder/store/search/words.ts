@@ -1,22 +1,40 @@
 import { StoreError } from '../store-error.ts';
+import { foldWords } from './fold-words.ts';
+import { gramsAsked, withoutGrams } from './grams.ts';
 
-/** Most words of one question. */
-const mostWords = 16;
+/** Most words of one question, and pairs of characters where words are not parted. */
+const most = { words: 16, pairs: 64 } as const;
 
-/** In an index of words: of this session not all are there. Of characters for private use, so that it is in no text but one that wants to be found by it. */
-export const notAllWords = '\u{10fffd}cut';
-/** Such sessions that a search names. */
-export const mostNamed = 100;
+interface Asked {
+  readonly pairs: readonly string[];
+  readonly words: readonly string[];
+}
 
-/** Rules with the name of one label, over all policies. */
-export const mostRulesNamed = 500;
-export const tooManyRules = (): StoreError =>
-  new StoreError('query', `more than ${mostRulesNamed} rules have the name of that label: ask for one by its policy`);
+function read(text: string): Asked {
+  const pairs = gramsAsked(text);
+  const words =
+    withoutGrams(text)
+      .normalize('NFC')
+      .match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
+  if (pairs.length + words.length === 0) throw new StoreError('query', 'the text to look for has no word in it');
+  if (words.length > most.words)
+    throw new StoreError('query', `the text to look for has more than ${most.words} words`);
+  if (pairs.length > most.pairs)
+    throw new StoreError(
+      'query',
+      `the text to look for has more than ${most.pairs} characters that are written together`,
+    );
+  return { pairs: [...new Set(pairs)], words };
+}
 
-/** The words of a question, as indices take them. @throws StoreError query */
+/** The words of a question, as an index takes them that folds them itself. @throws StoreError query */
 export function wordsOf(text: string): readonly string[] {
-  const words = text.normalize('NFC').match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
-  if (words.length === 0) throw new StoreError('query', 'the text to look for has no word in it');
-  if (words.length > mostWords) throw new StoreError('query', `the text to look for has more than ${mostWords} words`);
-  return words;
+  const { pairs, words } = read(text);
+  return [...pairs, ...words];
+}
+
+/** The words of a question, as {@link foldWords} has those of texts. @throws StoreError query */
+export function foldedWordsOf(text: string): readonly string[] {
+  const { pairs, words } = read(text);
+  return [...pairs, ...foldWords([words.join(' ')])];
 }

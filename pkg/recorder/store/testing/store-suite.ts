@@ -319,8 +319,63 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ label: 'no-secrets' })).toEqual(ids(2));
       expect(await find({ label: 'secrets' })).toEqual([]);
       expect(await find({ label: 'no%secrets' })).toEqual([]);
+      expect(await find({ label: 'no-secrets', user: 'ana' })).toEqual([]);
+      expect(await find({ label: 'no-secrets', tags: ['by:Secrets'] })).toEqual(ids(2));
+      for (const { end } of (await store.search({ limit: 9 })).sessions)
+        expect(end?.tags.filter((tag) => tag.startsWith('label:'))).toEqual([]);
       expect(await find({ open: true })).toEqual([]);
       expect(await find({ operation: 'Chat', issuer: 'https://idp.test' })).toEqual(ids(2, 1));
+    });
+
+    test('are found by the name of a label however many policies have one of it, whosever they are', async () => {
+      const [own, others] = [testChain('a'), testChain('b')];
+      await store.append([
+        blockOf(own, [{ id: sessionId(1), rule: 'support/pii' }]),
+        blockOf(
+          others,
+          Array.from({ length: 1_200 }, (_, n) => ({ id: sessionId(n + 2), rule: `other/p${n}/pii` })),
+          testTime,
+          'another sidecar',
+        ),
+      ]);
+      expect(await find({ label: 'pii', source })).toEqual([sessionId(1)]);
+      expect(await find({ label: 'pii' })).toHaveLength(100);
+      expect(await find({ label: 'p7' })).toEqual([]);
+    });
+
+    test('are found by words within what is written together: Chinese, Japanese, Korean, Thai', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [
+          { id: sessionId(1), ask: '请把合同发给东京都办公室' },
+          { id: sessionId(2), ask: 'データベースのパスワードを教えて' },
+          { id: sessionId(3), ask: '서울에서 부산까지 얼마나 걸려요' },
+          { id: sessionId(4), ask: 'กรุงเทพมหานครอยู่ที่ไหน' },
+          { id: sessionId(5), ask: 'GPT模型 and 𠮷野家' },
+        ]),
+      ]);
+      const ids = (...numbers: readonly number[]): string[] => numbers.map(sessionId);
+      expect(await find({ text: '合同' })).toEqual(ids(1));
+      expect(await find({ text: '东京都' })).toEqual(ids(1));
+      expect(await find({ text: '京' })).toEqual(ids(1));
+      expect(await find({ text: '同合' })).toEqual([]);
+      expect(await find({ text: 'パスワード' })).toEqual(ids(2));
+      // Half width, and a syllable in two parts.
+      expect(await find({ text: 'ﾊﾟｽﾜｰﾄﾞ' })).toEqual(ids(2));
+      expect(await find({ text: 'パスワード'.normalize('NFD') })).toEqual(ids(2));
+      expect(await find({ text: 'ハスワート' })).toEqual([]);
+      expect(await find({ text: '부산' })).toEqual(ids(3));
+      expect(await find({ text: '서울'.normalize('NFD') })).toEqual(ids(3));
+      expect(await find({ text: 'กรุงเทพ' })).toEqual(ids(4));
+      expect(await find({ text: '模型 gpt' })).toEqual(ids(5));
+      expect(await find({ text: '吉野家' })).toEqual([]);
+      expect(await find({ text: '𠮷野' })).toEqual(ids(5));
+      expect(await find({ text: '合同 办公室' })).toEqual(ids(1));
+      await expect(
+        find({ text: Array.from({ length: 66 }, (_, n) => String.fromCodePoint(0x4e00 + n)).join('') }),
+      ).rejects.toMatchObject({
+        code: 'query',
+      });
     });
 
     test('are named where a search by text may not find them: they have more words than the index takes', async () => {
