@@ -26,7 +26,6 @@ import type { TokenPiece } from './tokens.ts';
 import { pushTokens } from './tokens.ts';
 import { StrangeKeys, keysLane, mostKeys } from './strange-keys.ts';
 import { ValueReader } from './values.ts';
-import type { ValueOutcome } from './values.ts';
 
 /**
  * The guarantee on streams (docs/security.md): what was sent of a lane is at all times a prefix of what masking the whole
@@ -345,7 +344,9 @@ export class StreamAnswer {
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    this.#keepShape(frame, root, view, values);
+    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0)
+      this.#shape.keep(frame.event, data, root, view);
+    else this.#shape.forget();
     const keys = this.#keys.take(view.loneValues);
     if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
     const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
@@ -356,13 +357,6 @@ export class StreamAnswer {
     const { act, record } = this.#options.views;
     if (tokenLanes.length === 0 || (act.idle && record.idle)) return noTokens;
     return tokenLanes.map((one) => pushTokens(one, (id) => this.#openLane(id, 'text', false)));
-  }
-
-  /** What is like it need not be parsed. A frame that is no text is not compared as one. */
-  #keepShape({ event, data, message }: StreamFrame, root: JsonNode, view: FrameView, values: ValueOutcome): void {
-    const unchanged = values.hits.length === 0 && values.edits.length === 0;
-    if (message === undefined && data !== undefined && unchanged) this.#shape.keep(event, data, root, view);
-    else this.#shape.forget();
   }
 
   /** An event's name is text of the model's, too: one that is no plain word, or that a rule hides, does not leave. */
