@@ -1182,6 +1182,14 @@ describe('every string and every unknown key', () => {
     attack(events, (root) => responses.dialect.frame(responses, undefined, '', root), 'type');
   });
 
+  it('of a count of the tokens of a Response is seen exactly once', () => {
+    const count = recognise('POST', '/v1/responses/input_tokens');
+    attack(responsesRequest, (root) => count.dialect.request(count, root));
+    attack(fc.record({ input_tokens: fc.nat(), object: leaf, ZZtop: tree }), (root) =>
+      count.dialect.answer(count, root, 200),
+    );
+  });
+
   it("of Ollama's requests, answers and lines is seen exactly once", () => {
     attack(ollamaRequest, (root) => ollama.dialect.request(ollama, root), 'keep_alive');
     attack(ollamaAnswer, (root) => ollama.dialect.answer(ollama, root, 200));

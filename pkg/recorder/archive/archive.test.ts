@@ -558,6 +558,7 @@ describe('the archive', () => {
         const two = start({ store: copy, clock, logger, onFailure: () => failures++ });
         two.kick();
         await until(() => failures > 1);
+        expect(two.foreign).toBe(true);
         await two.close();
         expect(told).toEqual([expect.stringContaining('docs/audit.md, The archive')]);
         expect([...server.objects.keys()].sort()).toEqual([...before.keys()].sort());
@@ -568,6 +569,20 @@ describe('the archive', () => {
         await restore();
       },
     );
+
+    test('goes on with it where it was restored before anything else came', async () => {
+      await (await old()).close();
+      await restore('copy.db');
+      const copy = openStore('copy.db');
+      await takeIn(copy, 2);
+      let failures = 0;
+      const two = start({ store: copy, clock, onFailure: () => failures++ });
+      await archived(copy);
+      expect([two.foreign, failures]).toEqual([false, 0]);
+      await two.close();
+      await copy.close();
+      expect(await restore()).toMatchObject({ entries: 5, fault: undefined });
+    });
   });
 
   test('does not count as gone on where somebody else has put objects behind its last', async () => {

@@ -20,6 +20,8 @@ import { createSegmentWriter } from './segment-writer.ts';
 export interface Archiver {
   /** As last looked; undefined: not yet. */
   lag(): ArchiveLag | undefined;
+  /** Whether the archive, when last looked at, had entries of this log that the store does not have, or others in their place. */
+  readonly foreign: boolean;
   /** There is a new head. */
   kick(): void;
   /** Ends, with what is under way left undone. */
@@ -74,6 +76,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
   let frontier: Frontier | undefined;
   let log: string | undefined;
   let known: { readonly entries: number; readonly since: number | undefined } | undefined;
+  let foreign = false;
   let closed = false;
   let wake: (() => void) | undefined;
   let kicked = false;
@@ -279,6 +282,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     while (!closed) {
       try {
         const more = await step();
+        foreign = false;
         if (failures > 0) logger.info('the log is archived again');
         failures = 0;
         told = '';
@@ -287,6 +291,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
         kicked = false;
       } catch (error) {
         if (closed) return;
+        if (error instanceof ObjectStoreError && error.code === 'other_log') foreign = true;
         options.onFailure?.();
         const why = error instanceof CodedError ? error.message : describeError(error);
         if (why !== told) logger.error('the log was not archived: tried again', { error: why });
@@ -308,6 +313,9 @@ export function startArchiver(options: ArchiverOptions): Archiver {
             entries: known.entries,
             seconds: known.since === undefined ? 0 : Math.max(0, (clock.now() - known.since) / 1_000),
           },
+    get foreign() {
+      return foreign;
+    },
     kick() {
       kicked = true;
       wake?.();

@@ -14,7 +14,7 @@ import { migrate } from './schema.ts';
 import { createRoom } from './room.ts';
 import { createReaderClient } from './search/reader-client.ts';
 import type { Reader } from './search/reader.ts';
-import { StoreError } from './store-error.ts';
+import { StoreError, anotherWrote } from './store-error.ts';
 import { openVolume, sizeOf } from './volume.ts';
 
 export interface SqliteStoreOptions {
@@ -196,7 +196,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async learn(report, now) {
-      transaction(() => pods.learn(report, now));
+      return transaction(() => pods.learn(report, now));
     },
     async presentSources() {
       return guarded(() => pods.present());
@@ -325,12 +325,13 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     async restore(entries) {
       transaction(() => {
         for (const one of entries) {
+          if (one.index !== appender.log().size) throw anotherWrote();
           if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
             appender.addEntry(one.entry, one.text);
             retention.restore(one.entry);
           } else {
             appender.add([one as Addition]);
-            if (one.entry.type === 'vanished') pods.restore(one.entry);
+            if (one.entry.type === 'vanished' || one.entry.type === 'block') pods.restore(one.entry, !('pod' in one));
           }
         }
       });
