@@ -14,7 +14,7 @@ import { migrate } from './schema.ts';
 import { createRoom } from './room.ts';
 import { createReaderClient } from './search/reader-client.ts';
 import type { Reader } from './search/reader.ts';
-import { StoreError } from './store-error.ts';
+import { StoreError, anotherWrote } from './store-error.ts';
 import { openVolume, sizeOf } from './volume.ts';
 
 export interface SqliteStoreOptions {
@@ -325,6 +325,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     async restore(entries) {
       transaction(() => {
         for (const one of entries) {
+          if (one.index !== appender.log().size) throw anotherWrote();
           if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
             appender.addEntry(one.entry, one.text);
             retention.restore(one.entry);

@@ -7,6 +7,7 @@ import { chainKey, settleRestored } from './chains.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import type { Names } from './names.ts';
+import { anotherWrote } from '../store-error.ts';
 import { redo } from './retention.ts';
 
 const timeOf = /"at":([0-9]+)/;
@@ -123,6 +124,7 @@ export async function restore(
     additions = [];
   };
   for (const one of entries) {
+    if (one.index !== turn.state().size + additions.length) throw anotherWrote();
     if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
       await flush();
       turn.addEntry(one.entry, one.text);

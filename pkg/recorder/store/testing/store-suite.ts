@@ -988,6 +988,34 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       }
     });
 
+    test('is not put into a store where somebody else writes meanwhile', async () => {
+      await fill();
+      const entries = (await store.archivable(0, all)).map((one) => {
+        const entry = restoredEntry(one);
+        if (typeof entry === 'string') throw new Error(entry);
+        return entry;
+      });
+      const other = place();
+      const again = await other.open();
+      try {
+        await again.restore(entries.slice(0, 2));
+        const moved = expect.objectContaining({ code: 'moved' });
+        // One is missing; then another stands in its place.
+        await expect(again.restore(entries.slice(3))).rejects.toEqual(moved);
+        await again.append([{ entry: { type: 'read', at: testTime, who: 'ana', what: 'search', question: '' } }]);
+        await expect(again.restore(entries.slice(2))).rejects.toEqual(moved);
+        expect((await again.log()).size).toBe(3);
+        // Nor behind entries of the same batch.
+        const [first, second] = entries.slice(3);
+        if (first === undefined || second === undefined) throw new Error('entries');
+        await expect(again.restore([first, { ...second, index: second.index + 1 }])).rejects.toEqual(moved);
+        expect((await again.log()).size).toBe(3);
+      } finally {
+        await again.close();
+        await other.remove();
+      }
+    });
+
     test('gets so much at once as was asked for, and one entry at least', async () => {
       const chain = testChain();
       for (let n = 0; n < 70; n++) await store.append([blockOf(chain, [{ id: sessionId(n) }])]);
