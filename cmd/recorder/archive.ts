@@ -48,5 +48,10 @@ export async function archiveLog(options: {
     'How long the oldest of them has waited.',
     () => archiver.lag()?.seconds,
   );
+  meters.reading(
+    'sidegate_recorder_archive_foreign',
+    '1: the archive has entries of this log that the store does not have, or others; nothing is archived.',
+    () => Number(archiver.foreign),
+  );
   return archiver;
 }

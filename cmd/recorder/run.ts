@@ -123,6 +123,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     retention: settings.retention,
     logEndsAt,
+    latest: () => store.latest(),
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};
@@ -192,6 +193,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     const full = volume()?.full;
     return full === undefined ? undefined : Number(full);
   });
+  meters.reading(
+    'sidegate_recorder_log_ahead_seconds',
+    'How far the last entry of the log is ahead of the clock.',
+    () => Math.max(0, store.latest() - clock.now()) / 1_000,
+  );
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
   meters.reading(
     'sidegate_recorder_unindexed',

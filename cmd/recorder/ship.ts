@@ -1,5 +1,11 @@
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { controllersOf, createEventSource, openReceivers, startShipper } from '../../pkg/recorder/index.ts';
+import {
+  controllersOf,
+  createEventSource,
+  openReceivers,
+  shipMetrics,
+  startShipper,
+} from '../../pkg/recorder/index.ts';
 import type { Meters } from '../../pkg/telemetry/index.ts';
 import type { OpenedStore } from './open-store.ts';
 import type { Settings } from './settings.ts';
@@ -14,42 +20,28 @@ export function shipLog(options: {
 }): () => Promise<void> {
   const { settings, opened, meters, clock, logger } = options;
   if (settings.ship.length === 0) return () => Promise.resolve();
-  const receiver = { name: 'receiver', values: settings.ship.map(({ name }) => name) };
-  const results = ['taken', 'dead'];
-  const shipped = meters.counter('sidegate_recorder_shipped_total', 'Events that receivers took, or never will.', [
-    receiver,
-    { name: 'result', values: results },
-  ]);
-  const failures = meters.counter('sidegate_recorder_ship_failures_total', 'Batches that have to be tried again.', [
-    receiver,
-  ]);
-  const rewinds = meters.counter(
-    'sidegate_recorder_ship_rewinds_total',
-    'Times that the log was shorter than what was shipped of it, and was shipped from its beginning.',
-    [receiver],
+  const metrics = shipMetrics(
+    meters,
+    settings.ship.map(({ name }) => name),
   );
-  const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) =>
-    startShipper({
-      receiver: one,
+  const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((receiver) => ({
+    name: receiver.name,
+    shipper: startShipper({
+      receiver,
       source: createEventSource(opened.store, controllersOf(settings.namespace)),
-      book: opened.bookOf(one.name),
+      book: opened.bookOf(receiver.name),
       clock,
       logger,
-      onDead: (events) => shipped.add([one.name, 'dead'], events),
-      onSent: (events) => shipped.add([one.name, 'taken'], events),
-      onFailure: () => failures.add([one.name]),
-      onRewind: () => rewinds.add([one.name]),
+      ...metrics.of(receiver.name),
+    }),
+  }));
+  metrics.behind(() =>
+    shippers.flatMap(({ name, shipper }) => {
+      const behind = shipper.behind();
+      return behind === undefined ? [] : [[name, behind] as const];
     }),
   );
-  meters.reading(
-    'sidegate_recorder_ship_behind',
-    'Entries of the log that the slowest receiver has not come to.',
-    () => {
-      const behind = shippers.map((one) => one.behind()).filter((one) => one !== undefined);
-      return behind.length === 0 ? undefined : Math.max(...behind);
-    },
-  );
   return async () => {
-    await Promise.all(shippers.map((one) => one.close()));
+    await Promise.all(shippers.map(({ shipper }) => shipper.close()));
   };
 }

@@ -9,6 +9,7 @@ import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
 import {
   createHttp2Upstream,
+  createNegotiatedUpstream,
   createPassthrough,
   createUpstream,
   createWebSocketUpstream,
@@ -32,6 +33,7 @@ import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { noPassthrough, startSidecar } from '../../pkg/proxy/index.ts';
 import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { bodyHeap, growWithBodies } from './body-collection.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
@@ -125,16 +127,22 @@ export async function runFiles(settings: Settings): Promise<void> {
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
   const proxyOf = (url: URL) => proxyFromEnvironment(process.env, url);
   const proxy = settings.hosted ? proxyOf(settings.upstream) : undefined;
-  if (proxy !== undefined) logger.info('the model is reached through the proxy of the environment', { ...proxy });
-  const upstream = createUpstream({ url: settings.upstream.origin, proxy, clock, logger, ...upstreamTls });
+  if (proxy !== undefined) {
+    const { host, port } = proxy; // and nothing of who we are to it
+    logger.info('the model is reached through the proxy of the environment', { host, port });
+  }
+  const http1 = createUpstream({ url: settings.upstream.origin, proxy, clock, logger, ...upstreamTls });
   const passthrough =
     proxy === undefined
       ? createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls })
       : noPassthrough;
-  // None goes past a proxy that is to be used.
-  const socket =
-    proxy === undefined ? createWebSocketUpstream({ url: settings.upstream.origin, clock, ...upstreamTls }) : undefined;
-  const rpc = createHttp2Upstream({ url: settings.upstream.origin, proxy, clock, ...upstreamTls });
+  const socket = createWebSocketUpstream({ url: settings.upstream.origin, proxy, clock, ...upstreamTls });
+  const negotiates = settings.hosted && settings.upstream.protocol === 'https:';
+  const rpc = createHttp2Upstream({
+    ...{ url: settings.upstream.origin, proxy, clock, offersHttp1: negotiates },
+    ...upstreamTls,
+  });
+  const upstream = negotiates ? createNegotiatedUpstream({ http2: rpc, http1, clock }) : http1;
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
@@ -184,6 +192,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     hashKey: keyFile(settings.data, 'hash.key'),
     modelRequests: settings.modelRequests,
     onInFlight: collectWhenIdle(clock),
+    onHeld: growWithBodies(clock, bodyHeap(process)),
     ...(limitStore === undefined ? {} : { limitStore }),
   });
   const admin = await createAdminServer({ ...settings.admin, logger, metrics, ready: () => sidecar.ready() });

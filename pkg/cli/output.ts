@@ -44,13 +44,20 @@ export interface Column<T> {
   readonly wide?: boolean;
 }
 
+/** Of each column, characters. Rows may be more than one call has arguments. */
+export function widthsOf(rows: readonly (readonly string[])[]): readonly number[] {
+  const widths: number[] = [];
+  for (const row of rows) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+  return widths;
+}
+
 export function table<T>(items: readonly T[], columns: readonly Column<T>[], wide: boolean): string {
   const shown = columns.filter((column) => wide || column.wide !== true);
   const rows = [
     shown.map(({ title }) => title),
     ...items.map((item) => shown.map(({ read }) => printable(read(item)))),
   ];
-  const widths = shown.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  const widths = widthsOf(rows);
   return rows
     .map((row) =>
       row

@@ -14,7 +14,7 @@ export const casesUsage = `  --cases FILE           decide these cases instead, 
   - name: no secrets to the model
     caller: { subject: ana, groups: [ml-eng] }     # absent: nobody is proven; provider: NAME where there are several; certificate: true
                                                    # for a client certificate beside a token
-    operation: Chat                                # default
+    operation: Chat                                # default; or path: /v1/messages, of any API that a sidecar knows or the policies describe
     model: llama-3-8b
     prompt: use AKIAIOSFODNN7EXAMPLE               # or request: a whole body
     answer: write to ana@example.com               # of an answer, if that matters

@@ -2,9 +2,11 @@ import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
 import { canonical } from '../core/index.ts';
 import type { Operation, Policy, ReasonCode } from '../core/index.ts';
+import { routeAt } from './asked-route.ts';
+import type { AskedRoute } from './asked-route.ts';
 import { callerOf } from './policy-caller.ts';
 import { judge, promptBody, readRequest } from './policy-explain-content.ts';
-import type { GivenRequest, Judged } from './policy-explain-content.ts';
+import type { GivenQuestion, GivenRequest, Judged } from './policy-explain-content.ts';
 import type { PolicyCase } from './policy-cases.ts';
 
 /** Decides cases by the code of `policy explain`, which is the sidecar's own. */
@@ -57,12 +59,11 @@ async function decide(
   const { subject, provider, groups = [], scopes = [], certificate = false } = one.caller ?? {};
   const found = callerOf({ subject, provider, groups, scopes }, policies);
   if ('fault' in found) return { fault: `caller.provider ${found.fault}` };
-  const operation = one.operation ?? 'Chat';
-  const given = requestOf(one, operation);
-  if (given !== undefined && 'fault' in given) return given;
-  const model = one.model ?? (one.request === undefined ? undefined : given?.request.model);
+  const question = questionOf(one, policies);
+  if ('fault' in question) return question;
+  const { operation, model, request } = question;
   const asked = { caller: found.caller, operation, model, certificate: found.certificate || certificate, hosted };
-  const judged = await judge(policies, asked, given?.request, one.answer);
+  const judged = await judge(policies, asked, request, one.answer);
   const refusal = judged.refusal ?? judged.answer?.refusal;
   if (refusal !== undefined) return { decision: 'Deny', rules: [refusal.rule], reason: refusal.reason, judged };
   const asking = [judged.request, judged.answer].flatMap((each) => each?.approvals ?? []);
@@ -70,13 +71,26 @@ async function decide(
   return { decision: 'Allow', rules: judged.allowedBy, judged };
 }
 
+/** What is asked for, by its path where one is given. */
+function questionOf(one: PolicyCase, policies: readonly Policy[]): GivenQuestion | { readonly fault: string } {
+  const route = one.path === undefined ? undefined : routeAt(one.path, policies);
+  if (route !== undefined && 'fault' in route) return { fault: `path: ${route.fault}` };
+  const at = route?.asked;
+  const operation = at?.route.operation ?? one.operation ?? 'Chat';
+  const given = requestOf(one, operation, at);
+  if (given !== undefined && 'fault' in given) return given;
+  const model = one.model ?? (one.request === undefined ? at?.route.model : given?.request.model);
+  return { operation, model, request: given?.request };
+}
+
 function requestOf(
   { prompt, request, model }: PolicyCase,
   operation: Operation,
+  at: AskedRoute | undefined,
 ): { readonly request: GivenRequest } | { readonly fault: string } | undefined {
   if (prompt === undefined && request === undefined) return undefined;
   const body = request ?? promptBody(operation, model ?? 'none', prompt ?? '');
-  return readRequest(JSON.stringify(body), operation);
+  return readRequest(JSON.stringify(body), operation, at);
 }
 
 function compare({ expect }: PolicyCase, { decision, rules, judged }: Decided): readonly string[] {

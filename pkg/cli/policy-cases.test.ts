@@ -151,3 +151,54 @@ test('what cannot be asked is no success', async () => {
   expect(health).toMatchObject({ code: 1, out: expect.stringContaining('Health has no prompt') });
   expect(await sidegate(good, [], policy.replace('Allow', 'Alow'))).toMatchObject({ code: 1, out: '' });
 });
+
+describe('a request at a path', () => {
+  const described = policy.replace(
+    '  approvals:',
+    '  routes:\n  - { path: /v1/tale, operation: Completions, model: $.model, request: { texts: [$.say], others: Refused } }\n  approvals:',
+  );
+  const at = async (text: string, expected: string): Promise<unknown> => {
+    const { code, out, err } = await sidegate(one(`${engineer}${text}\n  expect: ${expected}`), [], described);
+    return [code, out + err];
+  };
+  const well = [0, expect.stringContaining('1 as expected, 0 not')];
+
+  test.each([
+    [
+      'is read as its dialect reads it',
+      'path: /v1/messages\n  request: { model: llama-3, max_tokens: 9, messages: [{ role: user, content: ask a@example.com }] }',
+      '{ decision: Allow, rule: p/team, request: { model: llama-3, max_tokens: 9, messages: [{ role: user, content: "ask [mail]" }] } }',
+    ],
+    [
+      'is read as the policies describe it',
+      'path: /v1/tale\n  request: { model: llama-3, say: AKIAIOSFODNN7EXAMPLE }',
+      '{ decision: Deny, rule: p/secrets }',
+    ],
+  ])('%s', async (_, text, expected) => expect(await at(text, expected)).toEqual(well));
+
+  test('has its operation from there, and the model of the path', async () => {
+    const gemini = 'path: /v1beta/models/small:generateContent\n  request: { contents: [{ parts: [{ text: hi }] }] }';
+    const asked = one(`caller: { groups: [eng] }\n  ${gemini}\n  expect: { decision: Deny }`);
+    expect((await sidegate(asked)).out).toContain('as expected');
+    expect(await at('path: /v1/unknown', '{ decision: Deny }')).toEqual(well);
+  });
+
+  test.each([
+    [
+      'what a policy does not list',
+      'path: /v1/tale\n  request: { model: llama-3, say: hi, more: x }',
+      'invalid_request',
+    ],
+    ['another spelling of a path', 'path: /v1//messages\n  request: { model: m }', 'invalid_path'],
+    ['a form', 'path: /v1/audio/transcriptions\n  request: { model: m }', 'takes no JSON'],
+  ])('cannot be decided for %s', async (_, text, fault) =>
+    expect(await at(text, '{ decision: Allow }')).toEqual([1, expect.stringContaining(fault)]),
+  );
+
+  test.each([
+    ['path: /v1/messages\n  operation: Chat', 'path and operation are one or the other'],
+    ['path: /v1/messages\n  prompt: hi', 'path wants the whole body'],
+  ])('is not said twice: %j', async (text, fault) =>
+    expect(await at(text, '{ decision: Allow }')).toEqual([expect.anything(), expect.stringContaining(fault)]),
+  );
+});

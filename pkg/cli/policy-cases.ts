@@ -33,6 +33,7 @@ const caseSchema = {
       },
     },
     operation: { type: 'string', enum: operations, description: 'What they ask for; default Chat.' },
+    path: text('The path of the request, in place of operation: how request is read is as a sidecar takes it.', 2_048),
     model: text('The model that the request names.', 256),
     prompt: text('The one message of the request.', longest),
     request: {
@@ -103,10 +104,15 @@ export function readCases(
   return wrong.length > 0 ? { faults: wrong } : { cases };
 }
 
-function conditions({ name, prompt, request, answer, expect }: PolicyCase, before: readonly PolicyCase[]): string[] {
+function conditions(
+  { name, operation, path, prompt, request, answer, expect }: PolicyCase,
+  before: readonly PolicyCase[],
+): string[] {
   return [
     before.some((other) => other.name === name) ? `"${name}" is the name of another case too` : '',
     prompt !== undefined && request !== undefined ? 'prompt and request are one or the other' : '',
+    path !== undefined && operation !== undefined ? 'path and operation are one or the other' : '',
+    path !== undefined && prompt !== undefined ? 'path wants the whole body: request in place of prompt' : '',
     Object.keys(expect).length === 0 ? 'expect names nothing, so nothing could be wrong' : '',
     expect.prompt !== undefined && prompt === undefined ? 'expect.prompt needs prompt' : '',
     expect.request !== undefined && request === undefined ? 'expect.request needs request' : '',

@@ -5,7 +5,7 @@ import type { Command, CommandIo, ExitCode } from './command.ts';
 import { explanationText } from './explanation-text.ts';
 import { askedFlags } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
-import { contentSpecs, contentUsage, givenRequest, judge } from './policy-explain-content.ts';
+import { contentSpecs, contentUsage, givenQuestion, judge } from './policy-explain-content.ts';
 import type { Judged } from './policy-explain-content.ts';
 import { callerOf } from './policy-caller.ts';
 import { podFlags, podUsage, policiesOfPod } from './policy-pod.ts';
@@ -79,12 +79,13 @@ function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo):
     policies,
   );
   if ('fault' in found) return misunderstood(`--provider ${found.fault}`);
-  const operation = flags.text('operation') ?? 'Chat';
-  if (!isOperation(operation)) return 2;
-  const content = givenRequest(flags, operation, io);
+  const named = flags.text('operation') ?? 'Chat';
+  if (!isOperation(named)) return 2;
+  const content = givenQuestion(flags, named, policies, io);
   if ('fault' in content) return misunderstood(content.fault);
   const { caller } = found;
-  const request = { caller, operation, model: content.request?.model ?? flags.text('model') };
+  const { operation, model } = content;
+  const request = { caller, operation, model };
   const explanation = explain(policies, request, { revision: 0 });
   const say = (judged: Judged): ExitCode => {
     if (!printValue({ request, ...explanation, content: judged }, flags, io))

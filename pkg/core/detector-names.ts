@@ -1,4 +1,39 @@
-/** Built-in detectors by the name that policies use; pkg/detect has one file for each. */
+/** Numbers that states and their offices issue to persons and firms (pkg/detect/detectors/issued). */
+const issuedNumbers = [
+  'UsItin',
+  'UsPassport',
+  'UsDriverLicence',
+  'UsBankRouting',
+  'UkNhsNumber',
+  'UkNino',
+  'CaSin',
+  'AuTfn',
+  'AuAbn',
+  'AuMedicare',
+  'InAadhaar',
+  'InPan',
+  'EsDni',
+  'ItCodiceFiscale',
+  'FrNir',
+  'DeTaxId',
+  'PlPesel',
+  'NlBsn',
+  'BeNationalNumber',
+  'SePersonnummer',
+  'FiHetu',
+  'NoFodselsnummer',
+  'DkCpr',
+  'BrCpf',
+  'BrCnpj',
+  'SgNric',
+  'KrRrn',
+  'JpMyNumber',
+  'ZaId',
+  'MxCurp',
+  'TrKimlik',
+] as const;
+
+/** Built-in detectors by the name that policies use; pkg/detect/detectors has them. */
 export const detectorNames = [
   'CreditCard',
   'Iban',
@@ -12,12 +47,13 @@ export const detectorNames = [
   'AwsKey',
   'GitHubToken',
   'GenericApiKey',
+  ...issuedNumbers,
 ] as const;
 export type DetectorName = (typeof detectorNames)[number];
 
 /** Classes stand for all of their members. */
 export const detectorClasses: Readonly<Record<string, readonly DetectorName[]>> = {
-  Pii: ['CreditCard', 'Iban', 'UsSsn', 'Email', 'Phone', 'IpAddress', 'MacAddress'],
+  Pii: ['CreditCard', 'Iban', 'UsSsn', 'Email', 'Phone', 'IpAddress', 'MacAddress', ...issuedNumbers],
   Secrets: ['Jwt', 'PrivateKey', 'AwsKey', 'GitHubToken', 'GenericApiKey'],
 };
 

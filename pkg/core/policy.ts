@@ -370,8 +370,8 @@ export interface TextPaths {
 }
 
 export interface Joining {
-  /** Whether texts go on from one message of a stream to the next, or each message has its own. */
-  readonly messages: 'Joined' | 'Separate';
+  /** Whether texts go on from one message of a stream to the next, each message has its own, or each says all of a text so far. */
+  readonly messages: 'Joined' | 'Separate' | 'Growing';
   /**
    * What the elements of a list are on the way to a text: `Joined`, pieces of one; `Position`, texts of their own, told by where they stand; `.name`, the
    * same, told by a field of theirs. Undefined: nobody says, so that where texts go on over messages only lists pass whose elements can be joined in

@@ -57,6 +57,138 @@ const detectors: Readonly<Record<DetectorName, { readonly finds: string; readonl
       'Values behind a name that tells (`password`, `api_key`, `token`, `secret` …) and `=`, `:` or `is`, in the spellings of shells, INI, YAML, JSON, XML, code and sentences; `Bearer VALUE`; prefixes of vendors (`sk-`, `xoxb-`, `glpat-`, `AIza`, `hf_` …).',
     not: 'Passwords of letters alone or shorter than six; other values shorter than eight, or without two digits unless they are sixteen of random case; references (`$TOKEN`, `getToken()`), paths and fillers (`****`); user information in URLs (`https://user:secret@…`); values whose name stands apart in JSON that is read as such (name them in `fields`).',
   },
+  UsItin: {
+    finds:
+      'US taxpayer identification numbers: 9, a group of 50 to 65, 70 to 88, 90 to 92 or 94 to 99; bare digits behind a word that tells.',
+    not: 'Bare digits without such a word.',
+  },
+  UsPassport: {
+    finds: 'Six to nine digits, or letters and digits, behind `passport`.',
+    not: 'A number without the word.',
+  },
+  UsDriverLicence: {
+    finds:
+      'Numbers of driving licences behind a word that tells (`driver’s license`, `driving licence`, `DL no`), in the formats of the states.',
+    not: 'A number without the word; more than three letters in front.',
+  },
+  UsBankRouting: {
+    finds:
+      'Routing numbers of US banks (nine digits, prefix of the Federal Reserve, check digit) behind `routing`, `ABA`, `RTN`, `wire` …',
+    not: 'A number without the word.',
+  },
+  UkNhsNumber: {
+    finds: 'NHS numbers (ten digits, check digit) behind `NHS` or a word like it.',
+    not: 'A number without the word.',
+  },
+  UkNino: {
+    finds: 'National Insurance numbers: prefix, six digits, suffix A to D; in small letters behind a word that tells.',
+    not: 'A number without its suffix.',
+  },
+  CaSin: {
+    finds: 'Canadian social insurance numbers (Luhn) as `123-456-782`; in other spellings behind `SIN`, `NAS` …',
+    not: 'Numbers that begin with 0.',
+  },
+  AuTfn: {
+    finds: 'Australian tax file numbers (check digit) behind `TFN`, `tax file number` …',
+    not: 'A number without the word.',
+  },
+  AuAbn: {
+    finds: 'Australian business numbers (check digits) as `51 824 753 556`; in other spellings behind `ABN` …',
+    not: 'Bare digits without the word.',
+  },
+  AuMedicare: {
+    finds:
+      'Numbers of Medicare cards (check digit) as `2123 45670 1`, with the person’s number; in other spellings behind `Medicare`.',
+    not: 'Bare digits without the word.',
+  },
+  InAadhaar: {
+    finds: 'Aadhaar numbers (Verhoeff) in groups of four; bare digits behind `Aadhaar`, `UIDAI` …',
+    not: 'Bare digits without the word; virtual ids.',
+  },
+  InPan: {
+    finds: 'Permanent account numbers of India in capitals; in small letters behind `PAN` …',
+    not: 'Kinds of holders that are not issued.',
+  },
+  EsDni: {
+    finds:
+      'Spanish DNI and NIE with their letter, in capitals or with points and hyphens; `12345678z` behind a word that tells.',
+    not: 'A number without its letter.',
+  },
+  ItCodiceFiscale: {
+    finds: 'The Italian codice fiscale of persons (check letter), also where letters replace digits.',
+    not: 'That of firms, which is eleven digits.',
+  },
+  FrNir: {
+    finds: 'French social security numbers with their key, bare or grouped.',
+    not: 'A number without its key.',
+  },
+  DeTaxId: {
+    finds: 'The German Steuer-ID (check digit) as `65 929 970 489`; in other spellings behind a word that tells.',
+    not: 'Bare digits without such a word; Steuernummern of tax offices.',
+  },
+  PlPesel: {
+    finds: 'PESEL (date, check digit) behind `PESEL`.',
+    not: 'A number without the word.',
+  },
+  NlBsn: {
+    finds: 'Dutch BSN (elfproef) as `1112.22.333`; in other spellings behind `BSN` …',
+    not: 'Bare digits without the word.',
+  },
+  BeNationalNumber: {
+    finds: 'Belgian national register numbers (date, mod 97) grouped; bare digits behind a word that tells.',
+    not: 'Bare digits without such a word.',
+  },
+  SePersonnummer: {
+    finds:
+      'Swedish personal identity and coordination numbers (date, Luhn) with `-` or `+`; bare digits behind a word that tells.',
+    not: 'Bare digits without such a word.',
+  },
+  FiHetu: {
+    finds:
+      'Finnish personal identity codes (date, check character) in capitals; in small letters behind a word that tells.',
+    not: '—',
+  },
+  NoFodselsnummer: {
+    finds: 'Norwegian birth and D-numbers (date, two check digits).',
+    not: 'Numbers without check digits, which are given from 2032 on.',
+  },
+  DkCpr: {
+    finds: 'Danish CPR numbers as `211062-5629`; bare digits behind `CPR` …',
+    not: 'Bare digits without the word. The check digit, to which new numbers do not keep, is not asked for.',
+  },
+  BrCpf: {
+    finds: 'CPF (two check digits) grouped; bare digits behind `CPF` …',
+    not: 'Bare digits without the word.',
+  },
+  BrCnpj: {
+    finds: 'CNPJ (two check digits), also with letters, grouped; bare ones of a first branch, and all behind `CNPJ`.',
+    not: 'Bare ones of other branches without the word.',
+  },
+  SgNric: {
+    finds: 'NRIC and FIN of Singapore (check letter) in capitals; in small letters behind a word that tells.',
+    not: '—',
+  },
+  KrRrn: {
+    finds: 'Korean resident registration numbers (date, sex) with a hyphen; bare digits behind a word that tells.',
+    not: 'Bare digits without such a word. The check digit, which new numbers lack, is not asked for.',
+  },
+  JpMyNumber: {
+    finds: 'Japanese Individual Numbers (check digit) behind `マイナンバー`, `個人番号`, `My Number`.',
+    not: 'A number without the word.',
+  },
+  ZaId: {
+    finds:
+      'South African identity numbers (date, Luhn) as `800101 5009 087`; in other spellings behind a word that tells.',
+    not: 'Bare digits without such a word.',
+  },
+  MxCurp: {
+    finds: 'CURP of Mexico (date, state, check digit).',
+    not: '—',
+  },
+  TrKimlik: {
+    finds: 'Turkish identity numbers (two check digits) behind `TC`, `kimlik` …',
+    not: 'A number without the word.',
+  },
 };
 
 export function detectorTable(): string[] {

@@ -16,11 +16,18 @@ export interface Detector {
   /** L and R: context that `accept` reads, in code points. */
   readonly left: number;
   readonly right: number;
+  /** It begins and ends only where no letter (A-Z), digit or `_` stands beside it. */
+  readonly atWord?: true;
+  /**
+   * Words that tell of it (scan/telling.ts), within `toldWithin` characters before it. `required`: without one nothing begins there, also
+   * where a cut leaves a candidate unfinished. `left` covers what is read for it.
+   */
+  readonly telling?: { readonly words: readonly string[]; readonly required: boolean };
   /**
    * Decides a candidate. `text` holds at least `left` characters before `start` and `right` after `end`, unless the lane
-   * begins or ends there. Pure. Default: every candidate is a finding.
+   * begins or ends there; `told` whether a telling word stands before it. Pure. Default: every candidate is a finding.
    */
-  readonly accept?: (text: string, start: number, end: number) => boolean;
+  readonly accept?: (text: string, start: number, end: number, told: boolean) => boolean;
   /**
    * Where what is covered begins, in [start, end): a name that told (`password=`, `SSN: `) stays readable. Depends on no more than
    * `accept` does. Default: `start`. An engine that leaves it out covers more, never less.

@@ -5,8 +5,10 @@ import { separatorPattern } from './scan/word.ts';
 
 /** Every pattern that is the product's own: those of the detectors, and what may stand between the letters of a word. */
 export const ownPatterns: readonly string[] = [
-  ...detectors.flatMap(({ pattern, open }) =>
-    open !== undefined && 'until' in open ? [pattern, open.until] : [pattern],
+  ...new Set(
+    detectors.flatMap(({ pattern, open }) =>
+      open !== undefined && 'until' in open ? [pattern, open.until] : [pattern],
+    ),
   ),
   separatorPattern,
 ];

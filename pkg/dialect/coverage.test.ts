@@ -1182,6 +1182,14 @@ describe('every string and every unknown key', () => {
     attack(events, (root) => responses.dialect.frame(responses, undefined, '', root), 'type');
   });
 
+  it('of a count of the tokens of a Response is seen exactly once', () => {
+    const count = recognise('POST', '/v1/responses/input_tokens');
+    attack(responsesRequest, (root) => count.dialect.request(count, root));
+    attack(fc.record({ input_tokens: fc.nat(), object: leaf, ZZtop: tree }), (root) =>
+      count.dialect.answer(count, root, 200),
+    );
+  });
+
   it("of Ollama's requests, answers and lines is seen exactly once", () => {
     attack(ollamaRequest, (root) => ollama.dialect.request(ollama, root), 'keep_alive');
     attack(ollamaAnswer, (root) => ollama.dialect.answer(ollama, root, 200));
@@ -1209,6 +1217,8 @@ describe('every string and every unknown key', () => {
     attack(fc.array(tgiAnswer, { maxLength: 2 }), (root) => tgiListed.dialect.answer(tgiListed, root, 200));
     attack(tgiEvent, (root) => tgiStream.dialect.frame(tgiStream, undefined, '', root));
     attack(sglangAnswer, (root) => tgi.dialect.answer(tgi, root, 200));
+    const growing = tgi.dialect.request(tgi, parseJson('{"text":"a","stream":true}')).answers ?? tgi;
+    attack(sglangAnswer, (root) => growing.dialect.frame(growing, undefined, '', root));
     attack(dictionary, (root) => tgiInfo.dialect.answer(tgiInfo, root, 400));
   });
 
@@ -1342,7 +1352,7 @@ describe('every string and every unknown key', () => {
     const piece = fc.record({ text: tree, index: fc.constantFrom(0, 1, null), ZZmore: tree }, { requiredKeys: [] });
     const said = fc.record({ choices: fc.array(piece, { maxLength: 3 }), pieces: fc.array(leaf), ZZtop: tree });
     for (const elements of [undefined, 'Joined', 'Position', '.index'])
-      for (const messages of ['Joined', 'Separate'] as const) {
+      for (const messages of ['Joined', 'Separate', 'Growing'] as const) {
         const body = {
           format: 'JSON',
           texts: ['$.choices[*].text', '$.pieces[*]'],

@@ -75,8 +75,10 @@ class Described {
     // The name of a model is a value, said so or not.
     this.#request = Place.root(shapeOf({ side: 'request', names: model === undefined ? [] : [model] }, request));
     const { elements } = response;
-    this.#answer = Place.root(shapeOf({ side: 'answer', names: [], joins: { elements, streamed: false } }, response));
-    this.#streamed = Place.root(shapeOf({ side: 'answer', names: [], joins: { elements, streamed: true } }, response));
+    const grows = response.messages === 'Growing';
+    const place = (joins: ElementsSpec): Place => Place.root(shapeOf({ side: 'answer', names: [], joins }, response));
+    this.#answer = place({ elements, streamed: false, grows: false });
+    this.#streamed = place({ elements, streamed: true, grows });
   }
 
   dialect(): Dialect {
@@ -176,6 +178,8 @@ type Side = 'request' | 'answer';
 interface ElementsSpec extends Pick<Joining, 'elements'> {
   /** Texts go on in the next message. */
   readonly streamed: boolean;
+  /** Each message says all of them so far. */
+  readonly grows: boolean;
 }
 
 interface Body {
@@ -239,6 +243,7 @@ function shapeFor(here: Spot): Shape {
       : elementNames(here.joins, here.joins.streamed);
   return {
     ...(names !== undefined && { names }),
+    ...(tree.role === 'text' && here.joins?.grows === true && { grows: true }),
     string: tree.role ?? 'text',
     number: true,
     boolean: true,

@@ -37,6 +37,8 @@ export interface Route {
   readonly document?: DocumentBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
+  /** Lower case. By these headers a caller asks for what its body does not say, and they do not go on: a request that has one is refused. Absent: none. */
+  readonly refusedHeaders?: readonly string[];
   /** A policy describes it: whether its requests' bodies are JSON or text. */
   readonly described?: 'JSON' | 'Text';
   /** It is a WebSocket, and read message by message: the route is this connection's own, since what came before counts. */
@@ -70,6 +72,8 @@ export interface Lane {
   readonly path?: readonly (string | number)[];
   /** In a stream, a text of its own, which ends so with its frame: clients do not join it with another of this id. */
   readonly whole?: 'complete' | 'cut';
+  /** In a stream, all of the text so far: what came of it before stands at its beginning. */
+  readonly grows?: true;
   /** In a stream, it may begin a new text as well as go on with the one before, since something else stands between: white space makes both the same. */
   readonly apart?: true;
 }

@@ -113,7 +113,8 @@ const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 /** Of a frame of the simple kind its text. */
 function onlyLane({ lanes }: FrameView): Lane | undefined {
   const [lane] = lanes;
-  return lanes.length !== 1 || lane?.whole !== undefined || lane?.apart !== undefined ? undefined : lane;
+  const { whole, apart, grows } = lane ?? {};
+  return lanes.length !== 1 || whole !== undefined || apart === true || grows === true ? undefined : lane;
 }
 
 /** It says something beside that text. */

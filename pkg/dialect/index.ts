@@ -31,6 +31,7 @@ export {
   socketRecord,
   socketType,
 } from './framing/socket-messages.ts';
+export type { SocketRecord } from './framing/socket-messages.ts';
 export { describedServices, grpc, recogniseRpc } from './grpc/grpc.ts';
 export type { DescribedServices } from './grpc/grpc.ts';
 export { framed, framedChain, rpcTypes } from './grpc/framing.ts';

@@ -5,7 +5,7 @@ import type { ShapePlace, ShapeReader } from './shape.ts';
 /**
  * Strings that hold bytes. Promise: a string is opaque only when it is base64 by its alphabet and what it decodes to does
  * not look like text, and, where a type is declared, begins as a file of that type does; everything else is scanned as it stands. Limits: text inside
- * of an image, a sound or a PDF is not read, nor is UTF-16 where no type is declared.
+ * of an image, a sound or a PDF is not read.
  */
 
 /** Media shorter than this is scanned like any other value: a picture is larger, and a sentence would fit. */
@@ -32,9 +32,42 @@ function written(bytes: Buffer): number {
   return count;
 }
 
+/** What is written in any script of UTF-16: its spaces, digits and marks. */
+const isCommon = (unit: number): boolean =>
+  (unit >= 0x20 && unit < 0x7f) ||
+  [0x09, 0x0a, 0x0d].includes(unit) ||
+  (unit >= 0x2000 && unit < 0x2070) ||
+  (unit >= 0x3000 && unit < 0x3040);
+
+/** First units of scripts that are not written in one text: of Latin to Armenian, of those up to the letters of Greek with marks, of Chinese and Japanese, of Korean. */
+const scripts = [
+  [0xa0, 0x590],
+  [0x590, 0x2000],
+  [0x2e80, 0xa000],
+  [0xac00, 0xd7a4],
+] as const;
+
+/** Seven of eight units are of one script: of bytes that are no text, fewer than a half, and of quiet samples half, since half of them are negative. */
+function looksLikeUtf16(bytes: Buffer, unitAt: (at: number) => number): boolean {
+  const counts = [0, 0, 0, 0];
+  const units = bytes.length >> 1;
+  for (let at = 0; at < units; at++) {
+    const unit = unitAt(at * 2);
+    const isAny = isCommon(unit);
+    scripts.forEach(([from, to], script) => {
+      if (isAny || (unit >= from && unit < to)) counts[script] = (counts[script] ?? 0) + 1;
+    });
+  }
+  return units > 0 && Math.max(...counts) * 8 >= units * 7;
+}
+
 /** Three quarters are letters of some script: of binary data, fewer than a half. */
 function looksLikeText(bytes: Buffer): boolean {
-  return bytes.length > 0 && written(bytes) * 4 >= bytes.length * 3;
+  return (
+    (bytes.length > 0 && written(bytes) * 4 >= bytes.length * 3) ||
+    looksLikeUtf16(bytes, (at) => bytes.readUInt16LE(at)) ||
+    looksLikeUtf16(bytes, (at) => bytes.readUInt16BE(at))
+  );
 }
 
 /** Whether a file begins so. A byte order mark could be MPEG audio by its bits, and is a text in UTF-16. */

@@ -91,8 +91,9 @@ export class Reader implements ShapeReader {
   lane(node: JsonNode, place: ShapePlace, kind: 'text' | 'json'): void {
     const lane =
       place.shape.unknown === true ? { id: place.id, kind, node, path: place.path } : { id: place.id, kind, node };
-    if (this.lanes === none) this.lanes = [lane];
-    else (this.lanes as Lane[]).push(lane);
+    const told: Lane = place.shape.grows === true ? { ...lane, grows: true } : lane;
+    if (this.lanes === none) this.lanes = [told];
+    else (this.lanes as Lane[]).push(told);
   }
 
   lone(node: JsonNode, place: ShapePlace, key = false): void {

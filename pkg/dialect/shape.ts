@@ -58,6 +58,8 @@ export interface Shape {
   readonly byIndex?: boolean;
   /** The same, by something else. */
   readonly names?: ElementNames;
+  /** A string here is all of a text so far, in each message of a stream. */
+  readonly grows?: boolean;
   /** In answers too, any other kind is refused. */
   readonly strict?: boolean;
   /** Strings and integer arrays here never reach the model as tokens: schemas. */

@@ -8,6 +8,7 @@ import type {
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import type { Transform } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { ByteChain } from '../base/index.ts';
 import type { Clock, Timer } from '../base/index.ts';
@@ -15,7 +16,7 @@ import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
 import { Http2Pool, refusedStream } from './client/http2-pool.ts';
 import type { Http2ClientLimits, NoStream, StreamWaiter } from './client/http2-pool.ts';
-import { codingOf } from './content-coding.ts';
+import { codingOf, createDecoder } from './content-coding.ts';
 import type { Http2Upstream, OpenCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 import { isHopByHop } from './response-headers.ts';
 import { tunnelTo } from './upstream.ts';
@@ -46,6 +47,15 @@ const resendMs = 1_000;
 export interface Http2UpstreamOptions extends Pick<UpstreamOptions, 'url' | 'tls' | 'proxy' | 'clock'> {
   /** All have defaults. */
   readonly limits?: Partial<Http2ClientLimits>;
+  /** See {@link Http2PoolOptions}: then a request that found HTTP/1.1 there fails with a {@link NoHttp2Error}, and was not sent. Default false. */
+  readonly offersHttp1?: boolean;
+}
+
+/** The server chose HTTP/1.1: nothing of the request was sent. */
+export class NoHttp2Error extends RefusedError {
+  constructor(cause: unknown) {
+    super('upstream_protocol', { cause });
+  }
 }
 
 /** @throws TypeError for a URL that is not http or https. */
@@ -59,6 +69,7 @@ export function createHttp2Upstream(options: Http2UpstreamOptions): Http2Upstrea
     address: { host, port: Number(url.port) || (secure ? 443 : 80) },
     tls: secure ? () => tlsOptions(host, options.tls) : undefined,
     tunnel: tunnelTo(url, options.proxy),
+    offersHttp1: options.offersHttp1 === true,
     limits: { ...defaults, ...options.limits },
   });
   const line: Line = {
@@ -155,7 +166,8 @@ class Call implements OpenCall, StreamWaiter {
     stream.on('data', (chunk: Buffer) => {
       if (this.#done || stream !== this.#stream) return;
       this.#touch();
-      this.#handler.data(chunk);
+      if (this.#decoder === undefined) this.#handler.data(chunk);
+      else if (!this.#decoder.write(chunk)) stream.pause();
     });
     stream.on('end', () => {
       // Of a stream that was reset, too: what came last says whether it was whole.
@@ -190,6 +202,7 @@ class Call implements OpenCall, StreamWaiter {
   }
 
   failed(why: NoStream, cause: unknown): void {
+    if (why === 'other' && !this.#done) return this.#failAs(new NoHttp2Error(cause));
     this.#fail(why === 'unreachable' ? 'upstream_unreachable' : 'upstream_protocol', cause);
   }
 
@@ -209,13 +222,15 @@ class Call implements OpenCall, StreamWaiter {
 
   pause(): void {
     this.#paused = true;
-    this.#stream?.pause();
+    if (this.#decoder === undefined) this.#stream?.pause();
+    else this.#decoder.pause();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#touch();
+    this.#decoder?.resume();
     this.#stream?.resume();
   }
 
@@ -245,11 +260,34 @@ class Call implements OpenCall, StreamWaiter {
     if (this.#done || stream !== this.#stream) return;
     this.#touch();
     const status = Number(headers[':status'] ?? 0);
-    // We asked for none, and a body that is coded could not be read.
-    if (codingOf(headers['content-encoding']) !== 'identity') return this.#fail('upstream_protocol');
+    const fields = plain(headers);
+    const coding = stream.endAfterHeaders ? 'identity' : codingOf(headers['content-encoding']);
+    // We asked for none. Of a call whose messages are framed within, nobody could read one that is coded.
+    if (coding === undefined || (coding !== 'identity' && this.#open)) return this.#fail('upstream_protocol');
+    if (coding !== 'identity') {
+      delete fields['content-encoding'];
+      delete fields['content-length'];
+      this.#decoder = this.#decode(createDecoder(coding));
+    }
     this.#answered = true;
-    this.#handler.head(status, plain(headers));
+    this.#handler.head(status, fields);
     this.#releaseBody();
+  }
+
+  /** Between the stream and the handler, where the server coded its answer unasked. */
+  #decoder: Transform | undefined;
+
+  #decode(decoder: Transform): Transform {
+    decoder.on('data', (chunk: Buffer) => {
+      if (this.#done) return;
+      this.#touch();
+      this.#handler.data(chunk);
+    });
+    decoder.on('end', () => this.#ending());
+    decoder.on('error', (cause) => this.#fail('upstream_protocol', cause));
+    decoder.on('drain', () => this.#stream?.resume());
+    if (this.#paused) decoder.pause();
+    return decoder;
   }
 
   #releaseBody(): void {
@@ -261,6 +299,12 @@ class Call implements OpenCall, StreamWaiter {
   #end(): void {
     if (this.#done || !this.#answered) return;
     this.#ended = true;
+    if (this.#decoder === undefined) this.#ending();
+    else this.#decoder.end();
+  }
+
+  #ending(): void {
+    if (this.#done) return;
     const trailers = this.#trailers;
     this.#finish();
     const stream = this.#stream;
@@ -291,10 +335,13 @@ class Call implements OpenCall, StreamWaiter {
   }
 
   #fail(code: ReasonCode, cause?: unknown): void {
-    if (this.#done) return;
+    if (!this.#done) this.#failAs(new RefusedError(code, { cause }));
+  }
+
+  #failAs(error: RefusedError): void {
     this.#finish();
     this.#leave();
-    this.#handler.error(new RefusedError(code, { cause }));
+    this.#handler.error(error);
   }
 
   #finish(): void {
@@ -308,6 +355,7 @@ class Call implements OpenCall, StreamWaiter {
   #leave(): void {
     const stream = this.#stream;
     this.#stream = undefined;
+    this.#decoder?.destroy();
     if (stream === undefined) this.#line.pool.cancel(this);
     else {
       stream.close(constants.NGHTTP2_CANCEL);

@@ -31,6 +31,7 @@ export { offeredProtocols } from './websocket/handshake.ts';
 export { WebSocketFault } from './websocket/frame-reader.ts';
 export type { WebSocket, WebSocketWatch } from './websocket/web-socket.ts';
 export { createHttp2Upstream } from './http2-upstream.ts';
+export { createNegotiatedUpstream } from './negotiated-upstream.ts';
 export type { ProxyAddress } from './client/tunnel.ts';
 export { proxyAddress, proxyFromEnvironment } from './proxy-environment.ts';
 export { createUpstream } from './upstream.ts';

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
-import { proxyFromEnvironment } from './proxy-environment.ts';
+import { proxyAddress, proxyFromEnvironment } from './proxy-environment.ts';
 
 const proxy = { host: 'proxy.internal', port: 3_128 };
 const of = (environment: Record<string, string>, url = 'https://api.example.com/v1') =>
@@ -19,11 +20,36 @@ describe('the proxy of the environment', () => {
 
   test.each([
     'https://proxy.internal:3128',
-    'http://name:word@proxy.internal:3128',
+    'http://name:100%@proxy.internal:3128/%',
     'socks5://proxy.internal',
     'http://',
   ])('%s is refused, without its words', (HTTPS_PROXY) => {
-    expect(() => of({ HTTPS_PROXY })).toThrow('a proxy must be http://HOST:PORT, without name and password');
+    let said = '';
+    try {
+      of({ HTTPS_PROXY });
+    } catch (error) {
+      said = String(error);
+    }
+    expect(said).toMatch(/^TypeError: (?:a proxy must be http:|name and password of a proxy must be)/);
+    expect(said).not.toMatch(/100%|internal/);
+  });
+
+  test('may have a name and a password, which nothing prints', () => {
+    const found = of({ HTTPS_PROXY: 'http://me:p%40ss%3A%C3%A9@proxy.internal:3128' });
+    expect(found).toMatchObject(proxy);
+    const basic = Buffer.from('me:p@ss:é').toString('base64');
+    expect(found?.authorization?.reveal()).toBe(`Basic ${basic}`);
+    expect(`${JSON.stringify(found)} ${inspect(found)}`).not.toMatch(new RegExp(`p@ss|p%40|${basic}`));
+    expect(of({ HTTPS_PROXY: 'http://me@proxy.internal:3128' })?.authorization?.reveal()).toBe(
+      `Basic ${Buffer.from('me:').toString('base64')}`,
+    );
+  });
+
+  test('of a policy has none: many read it', () => {
+    expect(proxyAddress('http://proxy.internal:3128')).toEqual(proxy);
+    expect(() => proxyAddress('http://name:word@proxy.internal:3128')).toThrow(
+      'a proxy must be http://HOST:PORT, without name and password',
+    );
   });
 
   test('is for https alone', () => {

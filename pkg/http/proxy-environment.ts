@@ -1,3 +1,4 @@
+import { Secret } from '../base/index.ts';
 import type { ProxyAddress } from './client/tunnel.ts';
 
 /**
@@ -5,7 +6,9 @@ import type { ProxyAddress } from './client/tunnel.ts';
  * has its host: names, with or without a dot before them for all below them, addresses, each with or without a port, or `*`.
  *
  * @returns undefined for none, and for what is not https: it goes straight.
- * @throws TypeError for a proxy that is not spoken to: one of another scheme than http, or with a name and a password.
+ * A name and a password in it are told to the proxy (Basic, RFC 7617), and to nobody else.
+ *
+ * @throws TypeError for a proxy that is not spoken to: one of another scheme than http.
  */
 export function proxyFromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
@@ -15,16 +18,31 @@ export function proxyFromEnvironment(
   if (url.protocol !== 'https:' || proxy === undefined || proxy === '') return undefined;
   const excepted = environment['no_proxy'] ?? environment['NO_PROXY'] ?? '';
   if (excepted.split(/[\s,]+/).some((one) => excepts(one, url))) return undefined;
-  return proxyAddress(proxy);
+  return addressOf(proxy, true);
 }
 
-/** @throws TypeError as {@link proxyFromEnvironment} */
-export function proxyAddress(proxy: string): ProxyAddress {
+/** Of a policy, which many may read: without name and password. @throws TypeError for any other */
+export const proxyAddress = (proxy: string): ProxyAddress => addressOf(proxy, false);
+
+function addressOf(proxy: string, mayName: boolean): ProxyAddress {
   const text = proxy.includes('://') ? proxy : `http://${proxy}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== 'http:' || url.username !== '' || url.password !== '')
-    throw new TypeError('a proxy must be http://HOST:PORT, without name and password');
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || 80 };
+  const names = url !== undefined && (url.username !== '' || url.password !== '');
+  // Never with what it says: it may be a password.
+  if (url?.protocol !== 'http:' || (names && !mayName))
+    throw new TypeError(`a proxy must be http://HOST:PORT${mayName ? '' : ', without name and password'}`);
+  const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || 80 };
+  return names ? { ...address, authorization: basic(url) } : address;
+}
+
+function basic({ username, password }: URL): Secret {
+  let pair: string;
+  try {
+    pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  } catch {
+    throw new TypeError('name and password of a proxy must be percent-encoded UTF-8');
+  }
+  return new Secret(`Basic ${Buffer.from(pair, 'utf8').toString('base64')}`);
 }
 
 function excepts(entry: string, url: URL): boolean {

@@ -118,6 +118,7 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
         ping: (payload) => watch.ping(payload),
         pong: () => watch.pong(),
         close: (code, reason) => watch.close(code, reason),
+        read: () => watch.read(),
         fault: (error) => watch.fault(error),
         room: () => watch.room(),
         gone: (closed) => {

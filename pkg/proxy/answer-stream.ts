@@ -38,6 +38,8 @@ import { ValueReader } from './values.ts';
 
 /** Lanes of one stream: n choices x a few fields x token ranks; more is an attack on memory. */
 const maxLanes = 1_024;
+/** Characters of all texts of a stream whose frames say all of a text so far. */
+const mostSoFar = 4_194_304;
 const noTokens: readonly TokenPiece[] = [];
 const noEdits: readonly JsonEdit[] = [];
 const noLanes: ReadonlySet<AnswerLane> = new Set();
@@ -124,7 +126,7 @@ export class StreamAnswer {
 
   /** What of the model's frames is kept, about: in bytes of one that is not whole, in characters of the others. */
   get kept(): number {
-    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits;
+    return this.#splitter.pendingBytes + this.#queue.units + this.#tailUnits + this.#soFarUnits;
   }
   /** Ends of texts that are kept to be read again. */
   #tailUnits = 0;
@@ -384,9 +386,9 @@ export class StreamAnswer {
   readonly #gaps = new Set<string>();
 
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node, whole, apart }: Lane): Piece {
+  #piece({ id, kind, node, whole, apart, grows }: Lane): Piece {
     const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
-    const text = node.text;
+    const text = grows === true ? this.#growth(lane, node.text) : node.text;
     let divided = false;
     if (text !== '') {
       this.#mustBeOpen(lane);
@@ -397,7 +399,22 @@ export class StreamAnswer {
     }
     if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
     const piece = { lane, to: lane.received, node };
+    if (grows === true) return { ...piece, grows };
     return divided ? { ...piece, apart: true } : piece;
+  }
+
+  /** Of lanes of which each frame says all so far: that. */
+  readonly #soFar = new Map<AnswerLane, string>();
+  #soFarUnits = 0;
+
+  /** What a text has more than before. @throws RefusedError response_uninspectable where it has another beginning, or is longer than any answer */
+  #growth(lane: AnswerLane, text: string): string {
+    const before = this.#soFar.get(lane) ?? '';
+    this.#soFarUnits += text.length - before.length;
+    if (!text.startsWith(before) || this.#soFarUnits > mostSoFar)
+      throw new RefusedError('response_uninspectable', { detail: 'growing text' });
+    this.#soFar.set(lane, text);
+    return text.slice(before.length);
   }
 
   /** A text that is whole in this frame, in pieces. @throws StoppedError, RefusedError response_uninspectable */

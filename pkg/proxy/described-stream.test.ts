@@ -167,3 +167,71 @@ describe('elements of a list in a stream', () => {
     expect(one.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
   });
 });
+
+describe('texts of which each message says all so far', () => {
+  const route = routeOf({ texts: ['$.text', '$.choices[*].text'], messages: 'Growing', elements: 'Position' });
+  /** Each message as its client has it: all of each text. */
+  const last = (left: string, name: 'text'): string => (bodies(left).at(-1)?.[name] as string | undefined) ?? '';
+
+  test('are at all times a prefix of what masking the whole gives, and grow', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 30 }), cuts, (pieces, sizes) => {
+        const events = pieces.map((_, at) => event({ text: pieces.slice(0, at + 1).join('') }));
+        const expected = maskedWhole(pieces.join(''), 'text', 'cut');
+        for (const reads of readsOf(events, sizes)) {
+          const stream = maskedStream(route, sse);
+          for (const some of reads) {
+            stream.data(some);
+            let before = '';
+            for (const { text } of bodies(stream.left)) {
+              expect(expected.startsWith(text as string) && (text as string).startsWith(before)).toBe(true);
+              before = text as string;
+            }
+          }
+          stream.end();
+          expect(last(stream.left, 'text')).toBe(expected);
+          expect(stream.record['text'] ?? '').toBe(expected);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('leave byte for byte where nothing is hidden', () => {
+    const events = ['On', 'Once', 'Once upon'].map((text) => ({ text }));
+    expect(leaves(route, events)).toBe(events.map(event).join(''));
+  });
+
+  test('end the stream where they shrink, or have another beginning', () => {
+    for (const [one, two] of [
+      ['Once', 'On'],
+      ['Once', 'upon'],
+      ['Once', ''],
+    ])
+      expect(leaves(route, [{ text: one }, { text: two }])).toBe('response_uninspectable');
+    expect(leaves(route, [{ text: 'Once' }, { text: 'Once' }])).toContain('Once');
+  });
+
+  test('of elements of a list are each one by itself', () => {
+    const left = leaves(route, [
+      { choices: [{ text: 'Pay 4111 1111 1111 111' }, { text: 'a' }] },
+      { choices: [{ text: 'Pay 4111 1111 1111 1111 now' }, { text: 'ab' }] },
+      { choices: [{ text: `Pay 4111 1111 1111 1111 now${' and so on'.repeat(20)}` }, { text: 'abc' }] },
+    ]);
+    expect(left).not.toContain('4111');
+    expect(bodies(left).at(-1)?.['choices']).toEqual([
+      { text: `Pay [hidden] now${' and so on'.repeat(20)}` },
+      { text: 'abc' },
+    ]);
+  });
+
+  test('say what is left of them when the last of several that were held leaves', () => {
+    const long = 'word '.repeat(1_000);
+    const stream = maskedStream(route, sse);
+    stream.data(Buffer.from(event({ text: `${long}Call 4111 1111 ` })));
+    expect(last(stream.left, 'text')).not.toContain('4111');
+    stream.data(Buffer.from(event({ text: `${long}Call 4111 1111 or me` })));
+    stream.end();
+    expect(last(stream.left, 'text')).toBe(maskedWhole(`${long}Call 4111 1111 or me`, 'text', 'cut'));
+  });
+});

@@ -24,6 +24,8 @@ export interface Piece {
   readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
   /** In the lane a line's end stands before it. */
   readonly apart?: true;
+  /** The frame says all of the lane so far, up to `to`. */
+  readonly grows?: true;
 }
 
 export interface WaitingFrame {
@@ -76,6 +78,7 @@ export class FrameQueue {
   /** Characters of frames that are kept: of those that wait, and of those in whose form the rest of a lane will leave. */
   get units(): number {
     let units = this.#units;
+    for (const left of this.#left.values()) units += left.length;
     if (this.#templates.size === 0) return units;
     for (const { frame } of new Set(this.#templates.values())) units += sizeOf(frame);
     return units;
@@ -103,6 +106,7 @@ export class FrameQueue {
     this.#frames.length = 0;
     this.#units = 0;
     this.#templates.clear();
+    this.#left.clear();
   }
 
   /** Gives out all frames that may leave now. */
@@ -175,13 +179,41 @@ export class FrameQueue {
     for (const lane of rest) {
       const template = this.#templates.get(lane);
       this.#templates.delete(lane);
-      if (template !== undefined) renderRest(template, lane, output);
+      if (template !== undefined) this.#renderRest(template, lane, output);
     }
   }
 
   /** A frame of this lane waits. */
   #waits(lane: AnswerLane): boolean {
     return this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane));
+  }
+
+  /** The template with one lane's rest in it; its other texts were sent before, and are empty now or as they were. */
+  #renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
+    const rest = lane.take(lane.decided);
+    // A frame may have several pieces of one text: its rest is said once.
+    const into = template.pieces.findLast((piece) => piece.lane === lane);
+    const edits = template.pieces.map((piece) => {
+      const more = piece === into ? rest : '';
+      const text = piece.grows === true ? this.#grown(piece.lane, more) : more;
+      return { start: piece.node.start, end: piece.node.end, text: JSON.stringify(text) };
+    });
+    const tokens = template.tokens.map((one) => ({
+      start: one.node.start,
+      end: one.node.end,
+      text: one.shape === 'entries' ? '[]' : 'null',
+    }));
+    recordOf(lane, rest, output);
+    leave(template.frame, template.data, [...template.edits, ...edits, ...tokens], output);
+  }
+
+  /** What has left of lanes of which each frame says all so far. */
+  readonly #left = new Map<AnswerLane, string>();
+
+  #grown(lane: AnswerLane, more: string): string {
+    const left = (this.#left.get(lane) ?? '') + more;
+    this.#left.set(lane, left);
+    return left;
   }
 
   /** At a `stop` finding: gives out the head frames with what stands before the finding, then nothing more. */
@@ -203,8 +235,9 @@ export class FrameQueue {
     let edits: JsonEdit[] | undefined;
     for (const piece of pieces) {
       const { lane, node } = piece;
-      const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
-      recordOf(lane, text, output);
+      const taken = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
+      recordOf(lane, taken, output);
+      const text = piece.grows === true ? this.#grown(lane, taken) : taken;
       // Where nothing is hidden, nothing is changed either.
       const same = text === node.text || (piece.apart === true && !this.#exact && text === `\n${node.text}`);
       if (!same) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
@@ -238,29 +271,10 @@ function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
   if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
   if (waiting.tokens.length > 0 || waiting.edits.length > 0) return undefined;
   const [piece] = waiting.pieces;
-  return piece?.apart === true ? undefined : piece;
+  return piece?.apart === true || piece?.grows === true ? undefined : piece;
 }
 
 function decided(waiting: WaitingFrame): boolean {
   for (const piece of waiting.pieces) if (piece.lane.decided < piece.to) return false;
   return waiting.tokens.length === 0 || waiting.tokens.every(tokensDecided);
-}
-
-/** The template with one lane's rest in it; its other texts were sent before and are empty now. */
-function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
-  const rest = lane.take(lane.decided);
-  // A frame may have several pieces of one text: its rest is said once.
-  const into = template.pieces.findLast((piece) => piece.lane === lane);
-  const edits = template.pieces.map((piece) => ({
-    start: piece.node.start,
-    end: piece.node.end,
-    text: JSON.stringify(piece === into ? rest : ''),
-  }));
-  const tokens = template.tokens.map((one) => ({
-    start: one.node.start,
-    end: one.node.end,
-    text: one.shape === 'entries' ? '[]' : 'null',
-  }));
-  recordOf(lane, rest, output);
-  leave(template.frame, template.data, [...template.edits, ...edits, ...tokens], output);
 }

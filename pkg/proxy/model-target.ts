@@ -4,6 +4,7 @@ import { RefusedError } from '../core/index.ts';
 import type { Http2Upstream, Passthrough, Upstream, WebSocketUpstream } from '../http/index.ts';
 import {
   createHttp2Upstream,
+  createNegotiatedUpstream,
   createPassthrough,
   createUpstream,
   createWebSocketUpstream,
@@ -121,16 +122,19 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
     const proxy = named === undefined ? undefined : proxyAddress(named);
     const { origin, pathname } = new URL(url);
     const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
-    const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, proxy, clock });
+    const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, proxy, clock, offersHttp1: hosted });
     if (http2 !== undefined && rpc === 'all')
       return { url, upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
+    const http1 = createUpstream({ url, tls, proxy, clock, logger });
     const passthrough = proxy === undefined ? createPassthrough({ target: origin, tls, clock, logger }) : noPassthrough;
     return {
       url,
-      upstream: createUpstream({ url, tls, proxy, clock, logger }),
+      upstream:
+        hosted && http2 !== undefined && url.startsWith('https:')
+          ? createNegotiatedUpstream({ http2, http1, clock })
+          : http1,
       passthrough: underPath(passthrough, pathname.replace(/\/$/, '')),
-      // None goes past a proxy that is to be used.
-      socket: proxy === undefined ? createWebSocketUpstream({ url, tls, clock }) : undefined,
+      socket: createWebSocketUpstream({ url, tls, proxy, clock }),
       rpc: http2,
       hosted,
     };

@@ -67,8 +67,10 @@ import { RpcCall } from './rpc-call.ts';
 import { rpcUpstream } from './rpc-upstream.ts';
 import type { RequestViews, Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
+import { MessageBatch } from './message-batch.ts';
 import { SocketCall } from './socket-call.ts';
 import { SocketExchange } from './socket-exchange.ts';
+import type { SocketMessage } from './socket-exchange.ts';
 import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
@@ -427,6 +429,7 @@ class GovernedRequest {
   }
 
   async #parse(body: Body): Promise<void> {
+    this.#refuseHeaders();
     this.#treeShare?.release();
     const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller), body.length);
     this.#treeShare = share;
@@ -445,6 +448,14 @@ class GovernedRequest {
     this.#modelNode = root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
+  /** Where the caller's headers go on as they are, these do too. @throws RefusedError invalid_request */
+  #refuseHeaders(): void {
+    if (!this.#need(this.#runtime).snapshot.enforcing) return;
+    const { headers } = this.#exchange;
+    for (const name of this.#route.refusedHeaders ?? [])
+      if (headers[name] !== undefined) throw new RefusedError('invalid_request', { detail: name });
+  }
+
   /** Where the body names the model, in the dialects that do. */
   #modelNode: JsonNode | undefined;
 
@@ -1233,40 +1244,65 @@ class GovernedRequest {
 
   /**
    * Messages of a WebSocket's caller: as those of a call of gRPC. One counts as a request, but for those that go on with what the one before began
-   * (sound), until an answer has ended between them.
+   * (sound), until an answer has ended between them. Of those that are there already some go on in one write, once one write has recorded them all.
    */
   async #goOnSocket(exchange: SocketExchange): Promise<void> {
     const call = this.#need(this.#socketCall);
     this.#goesOn = true;
-    const model = this.#model;
-    for (;;) {
-      const message = await exchange.nextSocketMessage();
-      this.#options.metrics.received(exchange.bytesIn - this.#received);
-      this.#received = exchange.bytesIn;
-      if (message === undefined) return this.#closeSocket(exchange, call);
-      this.#refuseGone();
-      if (this.#isOverruled) throw new RefusedError('policy_changed');
-      await this.#identifyAgain();
-      this.#body = message.bytes;
-      this.#added = false;
-      if (!message.binary) await this.readBody();
-      if (this.#view?.model !== undefined && this.#view.model !== model) this.#refuseModel('model');
-      this.#nameModel(model);
-      this.authorise();
-      if (message.binary) this.#letPass([{ type: binaryType, bytes: message.bytes.length }]);
-      if (this.#countsAnew()) {
-        this.#chargeSocket();
-        await this.admit();
-      } else this.#socketBytes += message.bytes.length;
-      await this.inspect();
-      await this.hold();
-      await this.record();
-      if (this.#isOverruled) throw new RefusedError('policy_changed');
-      const { body = message.bytes } = this.#finished();
-      const frames = body === message.bytes ? message.frames : [body.length];
-      await call.write(bytesOf(body), message.binary, frames);
-      this.letGo();
+    const batch = new MessageBatch();
+    try {
+      for (;;) {
+        if (!exchange.hasMessage || batch.full) await this.#send(call, batch);
+        const message = await exchange.nextSocketMessage();
+        this.#options.metrics.received(exchange.bytesIn - this.#received);
+        this.#received = exchange.bytesIn;
+        if (message === undefined) break;
+        await this.#takeMessage(message, call, batch);
+      }
+    } catch (error) {
+      await this.#send(call, batch); // those before it were let through
+      throw error;
     }
+    return this.#closeSocket(exchange, call);
+  }
+
+  async #takeMessage(message: SocketMessage, call: SocketCall, batch: MessageBatch): Promise<void> {
+    const model = this.#model;
+    this.#refuseGone();
+    if (this.#isOverruled) throw new RefusedError('policy_changed');
+    await this.#identifyAgain();
+    this.#body = message.bytes;
+    this.#added = false;
+    if (!message.binary) await this.readBody();
+    if (this.#view?.model !== undefined && this.#view.model !== model) this.#refuseModel('model');
+    this.#nameModel(model);
+    this.authorise();
+    if (message.binary) this.#letPass([{ type: binaryType, bytes: message.bytes.length }]);
+    if (this.#countsAnew()) {
+      this.#chargeSocket();
+      await this.admit();
+    } else this.#socketBytes += message.bytes.length;
+    await this.inspect();
+    if (this.#approvals.length > 0) await this.#send(call, batch); // people take their time
+    await this.hold();
+    this.#refuseGone();
+    if (!this.#added) this.#session.queue(this.#lanes);
+    this.#added = true;
+    const { body } = this.#finished();
+    const bytes = body === undefined ? message.bytes : bytesOf(body);
+    const frames = bytes === message.bytes ? message.frames : [bytes.length];
+    batch.add({ bytes, binary: message.binary, frames });
+    this.letGo();
+  }
+
+  /** What was let through, under the policy that is in force, once it is on record. @throws RefusedError */
+  async #send(call: SocketCall, batch: MessageBatch): Promise<void> {
+    if (batch.empty) return;
+    const messages = batch.take();
+    this.#refuseGone();
+    if (this.#isOverruled) throw new RefusedError('policy_changed');
+    this.#session.commit();
+    await call.send(messages);
   }
 
   /**

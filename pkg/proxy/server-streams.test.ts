@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
+import { parseJson } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
 import { recognise, sse } from '../dialect/index.ts';
-import type { StreamFrame } from '../dialect/index.ts';
+import type { Route, StreamFrame } from '../dialect/index.ts';
 
 // The guarantee on streams for the model servers' own events: what has left of a text is at all times a prefix of what masking the whole text
 // gives, whatever the cuts into events and reads, and at the end it equals that.
@@ -94,6 +96,83 @@ describe("TGI's events", () => {
     );
     stream.end();
     expect(stream.left).toBe(event({ error: 'lost [hidden]', error_type: 'generation' }));
+  });
+});
+
+describe("SGLang's own events", () => {
+  const asked = { text: ['a', 'b'], stream: true, sampling_params: { max_new_tokens: 9 } };
+  const route = (): Route => {
+    const generate = recognise('POST', '/generate');
+    return generate.dialect.request(generate, parseJson(JSON.stringify(asked))).answers ?? generate;
+  };
+  const done = 'data: [DONE]\n\n';
+  /** What its clients have: the last that each event said of its answer. */
+  const read = (left: string): Joined => {
+    const texts: Record<string, string> = { 0: '', 1: '' };
+    for (const { index = 0, text } of bodies(left)) texts[String(index)] = text as string;
+    return texts;
+  };
+
+  test('say all of their texts so far, of two answers at once', () => {
+    const step = fc.record({ index: fc.nat({ max: 1 }), text: piece });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        cuts,
+        fc.constantFrom({ type: 'stop', matched: 2 }, { type: 'stop', matched: 'now' }, { type: 'length', length: 9 }),
+        (steps, sizes, finish_reason) => {
+          const texts = ['', ''];
+          const meta = { id: 'x', prompt_tokens: 3, completion_tokens: 4 };
+          const events = steps.map(({ index, text }) => {
+            texts[index] += text;
+            return event({ index, text: texts[index], output_ids: [1], meta_info: { ...meta, finish_reason: null } });
+          });
+          events.push(
+            ...texts.map((text, index) =>
+              event({ index, text, output_ids: [1], meta_info: { ...meta, finish_reason } }),
+            ),
+            done,
+          );
+          const end = finish_reason.matched === 2 ? 'complete' : 'cut';
+          const expected = Object.fromEntries(texts.map((text, at) => [at, maskedWhole(text, 'text', end)]));
+          for (const reads of readsOf(events, sizes)) {
+            const stream = maskedStream(route(), sse);
+            for (const some of reads) {
+              stream.data(some);
+              for (const [name, text] of Object.entries(read(stream.left)))
+                expect([name, expected[name]?.startsWith(text)]).toEqual([name, true]);
+            }
+            stream.end();
+            expect(read(stream.left)).toEqual(expected);
+            expect(stream.left.endsWith(done)).toBe(true);
+            expect(stream.left).not.toContain('[1]');
+            expect(stream.usage).toEqual({ input: 6, output: 8 });
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('that say what is new alone, or nothing, end the stream', () => {
+    const left = (...all: object[]): void => {
+      const stream = maskedStream(route(), sse);
+      stream.data(Buffer.from(all.map(event).join('')));
+      stream.end();
+    };
+    expect(() => left({ text: 'Once' }, { text: ' upon' })).toThrow(RefusedError);
+    expect(() => left({ meta_info: {} })).toThrow(RefusedError);
+    expect(() => left({ text: 'a', index: -1 })).toThrow(RefusedError);
+    expect(() => left({ text: 'a', index: 5_000 })).toThrow(RefusedError);
+  });
+
+  test('an error breaks off what is held, and is told', () => {
+    const stream = maskedStream(route(), sse);
+    stream.data(
+      Buffer.from(event({ text: 'Pay 4111 1111 1111' }) + event({ error: { message: 'lost ana@example.com' } }) + done),
+    );
+    stream.end();
+    expect(stream.left).toBe(event({ error: { message: 'lost [hidden]' } }));
   });
 });
 
@@ -286,6 +365,14 @@ describe("Gemini's chunks", () => {
     expect(left(...some)).toBe('a\na\na\na');
     expect(left([text('a '), code, text('b')], [text(' c')])).toBe('a b c');
     expect(left([text('4111 1111')], [code], [text('1111 1111')])).not.toContain('4111');
+    // Where nothing is hidden from the caller nothing is put in.
+    const open = maskedStream(recognise('POST', path), sse, false);
+    const events = [[text('ref')], [code], [text('ana@example.com')]].map((parts) =>
+      event({ candidates: [{ content: { parts } }] }),
+    );
+    open.data(Buffer.from(events.join('')));
+    open.end();
+    expect(open.left).toBe(events.join(''));
   });
 
   test('candidates that have no index, and are not the first, are refused', () => {

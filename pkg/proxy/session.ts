@@ -166,8 +166,13 @@ export class Session {
 
   /** Writes the text of a further message of the request. @throws RefusedError audit_unavailable. */
   add(lanes: readonly KeptText[]): void {
-    if (this.content !== 'None') this.#queueAll(lanes);
+    this.queue(lanes);
     this.commit();
+  }
+
+  /** The same; {@link commit} writes it, with what else is queued. */
+  queue(lanes: readonly KeptText[]): void {
+    if (this.content !== 'None') this.#queueAll(lanes);
   }
 
   #queueAll(kept: readonly KeptText[]): void {

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { closePayload, socketHead, socketOpcodes, socketRecord, socketType } from '../dialect/index.ts';
+import type { SocketRecord } from '../dialect/index.ts';
 import { WebSocketFault } from '../http/index.ts';
 import type { Upstream, UpstreamHandler, WebSocket, WebSocketUpstream, WebSocketWatch } from '../http/index.ts';
 import { mostPingBacklog } from './socket-exchange.ts';
@@ -17,6 +18,14 @@ export interface SocketCallOptions {
   readonly clock: Clock;
   /** Subprotocols that the model is offered. */
   readonly protocols: readonly string[];
+}
+
+/** A message of the caller's as the model gets it. */
+export interface ModelMessage {
+  readonly bytes: Buffer;
+  readonly binary: boolean;
+  /** Lengths of the frames in which it goes. */
+  readonly frames: readonly number[];
 }
 
 /** Bytes of one message of the model's; what is kept of it is counted as any answer's. */
@@ -68,8 +77,9 @@ export class SocketCall implements SocketPeer {
     exchange.model = this;
     this.#handler?.head(101, { 'content-type': socketType });
     const socket = start({
-      begin: (first, length) => this.#data(socketHead(first, length)),
-      bytes: (piece) => this.#data(piece),
+      begin: (first, length) => void this.#came.push(socketHead(first, length)),
+      bytes: (piece) => void this.#came.push(piece),
+      read: () => this.#data(),
       done: () => undefined,
       ping: (payload) => {
         this.#touch();
@@ -80,13 +90,18 @@ export class SocketCall implements SocketPeer {
         this.#touch();
         exchange.pong();
       },
-      close: (code, reason) => this.#closed({ code, reason }),
-      fault: (error) =>
+      close: (code, reason) => {
+        this.#data();
+        this.#closed({ code, reason });
+      },
+      fault: (error) => {
+        this.#data();
         this.#fail(
           error instanceof WebSocketFault
             ? new RefusedError('upstream_protocol', { detail: 'websocket' })
             : new RefusedError('internal_error', { cause: error }),
-        ),
+        );
+      },
       room: () => this.#proceed(),
       gone: () => this.#gone(),
     });
@@ -106,10 +121,16 @@ export class SocketCall implements SocketPeer {
     this.#lastAt = this.#options.clock.monotonic();
   }
 
-  #data(bytes: Buffer): void {
+  /** Whatever frames came in one read go on in one, as the text of one read of any answer. */
+  #data(): void {
+    const came = this.#came;
+    if (came.length === 0) return;
+    this.#came = [];
     this.#touch();
-    if (!this.#over) this.#handler?.data(bytes);
+    if (!this.#over) this.#handler?.data(Buffer.concat(came));
   }
+  /** Of a read that is under way. */
+  #came: Buffer[] = [];
 
   ping(): void {
     this.#touch();
@@ -123,18 +144,20 @@ export class SocketCall implements SocketPeer {
     if (payload !== undefined && (this.#socket?.backlogBytes ?? 0) < mostPingBacklog) this.#socket?.pong(payload);
   }
 
-  /** Resolves when the model takes more, or will take nothing any more. @param frames lengths of those in which it goes */
-  async write(message: Uint8Array, binary: boolean, frames: readonly number[]): Promise<void> {
+  /** In one write. Resolves when the model takes more, or will take nothing any more. */
+  async send(messages: readonly ModelMessage[]): Promise<void> {
     this.#touch();
-    let taken = true;
-    let from = 0;
-    for (let at = 0; at < frames.length && !this.#over; at++) {
-      const to = from + (frames[at] ?? 0);
-      const opcode = at > 0 ? socketOpcodes.more : binary ? socketOpcodes.binary : socketOpcodes.text;
-      const first = (at === frames.length - 1 ? 0x80 : 0) | opcode;
-      taken = this.#socket?.send(first, message.subarray(from, to)) ?? true;
-      from = to;
+    const list: SocketRecord[] = [];
+    for (const { bytes, binary, frames } of messages) {
+      let from = 0;
+      for (let at = 0; at < frames.length; at++) {
+        const to = from + (frames[at] ?? 0);
+        const opcode = at > 0 ? socketOpcodes.more : binary ? socketOpcodes.binary : socketOpcodes.text;
+        list.push({ first: (at === frames.length - 1 ? 0x80 : 0) | opcode, payload: bytes.subarray(from, to) });
+        from = to;
+      }
     }
+    const taken = this.#over || (this.#socket?.sendAll(list) ?? true);
     if (taken || this.#over) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#room = resolve;

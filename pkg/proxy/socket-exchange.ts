@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { RefusedError } from '../core/index.ts';
 import { SocketRecords, readSocketRecords, recordOf, socketOpcodes } from '../dialect/index.ts';
+import type { SocketRecord } from '../dialect/index.ts';
 import { WebSocketFault } from '../http/index.ts';
 import type { Exchange, UpgradeRequest, WebSocket, WebSocketWatch } from '../http/index.ts';
 
@@ -88,6 +89,11 @@ export class SocketExchange implements Exchange {
     return this.#end;
   }
 
+  /** A message of the caller's is there already. */
+  get hasMessage(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** The next message; undefined: there is none any more. One call at a time. @throws RefusedError */
   nextSocketMessage(): Promise<SocketMessage | undefined> {
     this.#giveBack(this.#given);
@@ -135,6 +141,7 @@ export class SocketExchange implements Exchange {
       },
       pong: () => this.model?.pong(),
       close: (code, reason) => this.#closed({ code, reason }),
+      read: () => undefined,
       fault: (error) => this.#broken(error),
       room: () => this.#drained(),
       gone: () => undefined,
@@ -150,13 +157,13 @@ export class SocketExchange implements Exchange {
   write(chunk: string | Uint8Array): boolean {
     const socket = this.#socket;
     if (socket === undefined) return true;
-    let taken = true;
+    const frames: SocketRecord[] = [];
     this.#records.push(bytesOf(chunk), (record) => {
-      const { first, payload } = recordOf(record);
-      if ((first & 0x0f) === socketOpcodes.close) this.#closing = endOf(payload);
-      else taken = socket.send(first, payload);
+      const one = recordOf(record);
+      if ((one.first & 0x0f) === socketOpcodes.close) this.#closing = endOf(one.payload);
+      else frames.push(one);
     });
-    return taken;
+    return socket.sendAll(frames);
   }
 
   end(chunk?: string | Uint8Array): void {

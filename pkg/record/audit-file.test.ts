@@ -447,6 +447,28 @@ describe('the disk', () => {
   });
 });
 
+describe('a gap that the disk drops', () => {
+  test('is told again with all the events that it spoke of', async () => {
+    const path = fresh();
+    const waiting: ((error: Error | null) => void)[] = [];
+    const { sink, clock } = make(path, { io: { ...systemAuditIo, sync: (_fd, done) => void waiting.push(done) } });
+    sink.lose(1_000);
+    sink.append([event('a')]);
+    clock.advance(100);
+    waiting[0]?.(Object.assign(new Error('i/o error'), { code: 'EIO' }));
+    // It still does: nothing counts twice.
+    clock.advance(100);
+    waiting[1]?.(Object.assign(new Error('i/o error'), { code: 'EIO' }));
+    clock.advance(100);
+    waiting[2]?.(null);
+    sink.append([event('b')]);
+    expect(brief(path)).toEqual(['gap 1000', 'a', 'gap 1001', 'b']);
+    const closed = sink.close();
+    waiting.at(-1)?.(null);
+    await closed;
+  });
+});
+
 describe('rotation', () => {
   test('begins a new file before one grows over its cap, and the chain goes on', async () => {
     const path = fresh();

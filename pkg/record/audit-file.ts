@@ -94,7 +94,7 @@ class FileSink implements AuditFile {
   #timer: Timer | undefined;
   #syncing = false;
   #durable: ChainHead;
-  /** Records written since the last sync began, and since the last that succeeded. */
+  /** Records written since the last sync began, and since the last that succeeded, with those that `gap` lines among them speak of. */
   #unsynced = 0;
   /** How many of these count as lost already. */
   #doubted = 0;
@@ -224,7 +224,7 @@ class FileSink implements AuditFile {
     const failed = this.#output.write(lines);
     if (failed === undefined) {
       this.#settle(own, moved);
-      this.#unsynced += own.length + events.length;
+      this.#unsynced += own.reduce((sum, event) => sum + weightOf(event), events.length);
       this.#scheduleSync();
       return;
     }
@@ -284,6 +284,9 @@ class FileSink implements AuditFile {
     });
   }
 }
+
+/** What counts as lost where the disk drops the event. */
+const weightOf = (event: ProcessEvent): number => (event.what === 'gap' ? Math.max(1, event.amount ?? 1) : 1);
 
 /** What befell a process is in no session: it has an id of its own, behind its type as every line's. */
 const named = (event: AuditEvent): AuditEvent =>

@@ -47,7 +47,15 @@ export type {
 } from './store/port.ts';
 export { needPublished } from './log/published-first.ts';
 export { controllersOf } from './ingest/controllers.ts';
-export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
+export {
+  createEventSource,
+  fileBook,
+  openReceivers,
+  parseReceivers,
+  sharedBook,
+  shipMetrics,
+  startShipper,
+} from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
@@ -82,7 +90,7 @@ export { followRevoked } from './api/revoked.ts';
 export type { People, Person } from './api/people.ts';
 export { parsePeople } from './api/people-settings.ts';
 export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.ts';
-export { readQuery } from './api/query.ts';
+export { readQuery, readTerms } from './api/query.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';
 export { consoleAssets } from './console/assets/index.ts';

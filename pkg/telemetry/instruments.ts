@@ -158,10 +158,19 @@ export function registerReading(
   named: { readonly name: string; readonly help: string },
   read: () => { readonly labels: Readonly<Record<string, string>>; readonly value: number } | undefined,
 ): void {
-  register(registry, 'gauge', named, () => {
+  registerReadings(registry, named, () => {
     const sample = read();
     return sample === undefined ? [] : [sample];
   });
+}
+
+/** Gauges of one name that are read when somebody asks, as many as there are then. */
+export function registerReadings(
+  registry: Registry,
+  named: { readonly name: string; readonly help: string },
+  read: () => { readonly labels: Readonly<Record<string, string>>; readonly value: number }[],
+): void {
+  register(registry, 'gauge', named, read);
 }
 
 export function registerDistributions(registry: Registry, family: Family<Distribution>): void {

@@ -8,6 +8,10 @@ test('what a process declares is rendered, with values outside a label set as ot
   const timer = meters.timer('c_seconds', 'C.', [{ name: 'kind', values: ['x'] }]);
   meters.reading('d', 'D.', () => 7);
   meters.reading('e', 'E.', () => undefined);
+  meters.readings('f', 'F.', 'kind', () => [
+    ['x', 1],
+    ['y', 2],
+  ]);
   plain.add([], 2);
   labelled.add(['x']);
   labelled.add(['made up']);
@@ -19,6 +23,7 @@ test('what a process declares is rendered, with values outside a label set as ot
   expect(text).toContain('c_seconds_bucket{kind="x",le="0.005"} 1\n');
   expect(text).toContain('c_seconds_bucket{kind="x",le="0.002"} 0\n');
   expect(text).toContain('d 7\n');
+  expect(text).toContain('f{kind="x"} 1\nf{kind="y"} 2\n');
   expect(text).not.toContain('e 7');
   expect(() => labelled.add([])).toThrow(RangeError);
 });

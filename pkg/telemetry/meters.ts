@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { Cell, Distribution, Family, registerCells, registerDistributions, registerReading } from './instruments.ts';
+import { Cell, Distribution, Family, registerCells, registerDistributions, registerReadings } from './instruments.ts';
 import type { Label } from './instruments.ts';
 
 /** A counter or gauge by up to three labels, in the order in which they were declared. */
@@ -22,6 +22,8 @@ export interface Meters {
   gauge(name: string, help: string, labels?: readonly Label[]): Meter;
   /** A gauge that is read when somebody asks. Undefined: it has no value now. */
   reading(name: string, help: string, read: () => number | undefined): void;
+  /** The same of several, by one label, whose values are a closed set. */
+  readings(name: string, help: string, label: string, read: () => readonly (readonly [value: string, number])[]): void;
   /** A histogram of seconds. */
   timer(name: string, help: string, labels?: readonly Label[]): Timer;
 }
@@ -71,10 +73,14 @@ export function createMeters(options: { readonly process?: boolean } = {}): Mete
     counter: (name, help, labels) => cells('counter', name, help, labels),
     gauge: (name, help, labels) => cells('gauge', name, help, labels),
     reading: (name, help, read) =>
-      registerReading(registry, { name, help }, () => {
+      registerReadings(registry, { name, help }, () => {
         const value = read();
-        return value === undefined ? undefined : { labels: {}, value };
+        return value === undefined ? [] : [{ labels: {}, value }];
       }),
+    readings: (name, help, label, read) =>
+      registerReadings(registry, { name, help }, () =>
+        read().map(([one, value]) => ({ labels: { [label]: one }, value })),
+      ),
     timer(name, help, labels = []) {
       const family = new Family(name, help, labels, () => new Distribution(secondsBounds));
       registerDistributions(registry, family);

@@ -46,6 +46,10 @@ export function createFrameReader(options: FrameReaderOptions): FrameReader {
   return createBodyReader({ maxBytes, onBody: (body) => onFrame(parseFrame(body, limits)) });
 }
 
+const none = Buffer.alloc(0);
+/** Of a frame that did not come at once. */
+const leastBody = 1_024;
+
 /** Frames whatever is in them. A body is the reader's own until `onBody` returns, and may be kept. */
 export function createBodyReader(options: {
   readonly maxBytes: number;
@@ -54,8 +58,12 @@ export function createBodyReader(options: {
   const { maxBytes, onBody } = options;
   const head = Buffer.alloc(headBytes);
   let headFilled = 0;
-  /** Pieces of the frame that is being read, joined once it is whole: no byte is copied twice. */
-  let pieces: Buffer[] = [];
+  /**
+   * What came of the frame that is being read, in one piece that grows to twice as much: a list of pieces would take some hundred bytes for each,
+   * and who sends them chooses how small they are.
+   */
+  let body = none;
+  let filled = 0;
   /** Bytes of it that are still to come; undefined while its head is not read. */
   let missing: number | undefined;
 
@@ -71,14 +79,26 @@ export function createBodyReader(options: {
   };
   const readBody = (chunk: Buffer, at: number, left: number): number => {
     const piece = chunk.subarray(at, at + left);
-    pieces.push(piece);
     missing = left - piece.length;
+    if (filled === 0 && missing === 0) {
+      missing = undefined;
+      onBody(piece);
+      return piece.length;
+    }
+    const need = filled + piece.length;
+    if (body.length < need) {
+      const before = body.subarray(0, filled);
+      body = Buffer.alloc(Math.min(filled + left, Math.max(need, 2 * body.length, leastBody)));
+      body.set(before);
+    }
+    body.set(piece, filled);
+    filled = need;
     if (missing > 0) return piece.length;
-    const [only] = pieces;
-    const body = only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
-    pieces = [];
+    const whole = body.subarray(0, filled);
+    body = none;
+    filled = 0;
     missing = undefined;
-    onBody(body);
+    onBody(whole);
     return piece.length;
   };
 

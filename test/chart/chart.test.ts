@@ -6,7 +6,7 @@ import { admissionMetrics } from '../../pkg/admission/index.ts';
 import { systemClock } from '../../pkg/base/index.ts';
 import { createControlMetrics } from '../../pkg/control/index.ts';
 import { reasons } from '../../pkg/core/index.ts';
-import { recorderMetrics } from '../../pkg/recorder/index.ts';
+import { recorderMetrics, shipMetrics } from '../../pkg/recorder/index.ts';
 import { createMeters, createMetrics } from '../../pkg/telemetry/index.ts';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
@@ -396,7 +396,7 @@ describe('what is watched', () => {
       kind === 'timer' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
     ),
   );
-  const ofSidecars = ['docs/metrics.md', 'docs/audit.md']
+  const ofSidecars = ['docs/metrics.md', 'docs/audit.md', 'docs/siem.md']
     .flatMap((page) => [...readFileSync(join(root, page), 'utf8').matchAll(/^\| `(sidegate_\w+)` \| (\w+)/gm)])
     .flatMap(([, name = '', type]) =>
       type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
@@ -446,6 +446,7 @@ describe('what is watched', () => {
     createControlMetrics(meters, ['ops']);
     admissionMetrics(meters);
     recorderMetrics(meters);
+    shipMetrics(meters, ['siem']);
     const sidecar = createMetrics({
       clock: systemClock,
       operations: [],

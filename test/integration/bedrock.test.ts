@@ -208,9 +208,18 @@ describe("Anthropic's messages by invoke", () => {
     expect(said).toBe(masked);
   });
 
-  test('go on without headers that Converse has fields for', async () => {
+  test('that name a guardrail in a header are refused, since it does not go on, and Converse has a field for it', async () => {
+    const seen = world.model.seen.length;
+    for (const guard of [{ guardrailIdentifier: 'g1', guardrailVersion: '1' }, { guardrailVersion: '1' }])
+      await expect(client.send(new InvokeModelCommand({ ...invoke, ...guard }))).rejects.toMatchObject({
+        $metadata: { httpStatusCode: 400 },
+      });
+    const headers = { 'X-Amzn-Bedrock-GuardrailIdentifier': 'g1' };
+    const { text } = await world.post(`/model/${modelId}/invoke`, JSON.parse(invoke.body) as object, { headers });
+    expect(JSON.parse(text)).toMatchObject({ code: 'invalid_request', param: 'x-amzn-bedrock-guardrailidentifier' });
+    expect(world.model.seen).toHaveLength(seen);
     world.model.script = answers({ type: 'message', content: [], stop_reason: 'end_turn' });
-    await client.send(new InvokeModelCommand({ ...invoke, guardrailIdentifier: 'g1', guardrailVersion: '1' }));
+    await client.send(new InvokeModelCommand({ ...invoke, trace: 'ENABLED' }));
     expect(Object.keys(world.model.seen.at(-1)?.headers ?? {}).filter((name) => name.startsWith('x-amzn'))).toEqual([]);
     world.model.script = answers({ output: { message: { role: 'assistant', content: [] } }, stopReason: 'end_turn' });
     const guardrailConfig = { guardrailIdentifier: 'g1', guardrailVersion: '1' };

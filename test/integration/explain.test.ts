@@ -270,3 +270,38 @@ test.each([
   expect(exit).toBe(0);
   expect(out).toContain(notice);
 });
+
+test.each([
+  [
+    "Anthropic's",
+    '/v1/messages',
+    { model: 'llama-3-8b', max_tokens: 9, messages: [{ role: 'user', content: 'about falcon' }] },
+  ],
+  ["Gemini's", '/v1beta/models/llama-3-8b:generateContent', { contents: [{ parts: [{ text: 'about falcon' }] }] }],
+  ["the policy's", '/v1/tale', { say: 'about falcon', model: 'llama-3-8b' }],
+])('a body of %s own API is decided by its path as a sidecar decides it', async (_what, target, body) => {
+  const tale = '  routes: [{ path: /v1/tale, operation: Chat, model: $.model, request: { texts: [$.say] } }]\n';
+  const yaml = basePolicy(world.issuer.url) + guard(word, 'Mask') + tale;
+  if (inForce.get(world) !== yaml) await world.setPolicy(yaml);
+  inForce.set(world, yaml);
+  const [policy, request] = [join(world.folder, 'policy.yaml'), join(world.folder, 'request.json')];
+  writeFileSync(request, JSON.stringify(body));
+  world.model.script = answerChat('hello');
+  const before = world.model.seen.length;
+  await world.post(target, body);
+  const caller = ['--user', 'ana', '--group', 'ml-eng'];
+  const { out } = await sidegateCommand([
+    'policy',
+    'explain',
+    policy,
+    '--json',
+    '--path',
+    target,
+    '--request',
+    request,
+    ...caller,
+  ]);
+  const { content } = JSON.parse(out) as { content: { request: { passed?: string } } };
+  expect(content.request.passed).toContain('[g]');
+  expect(world.model.seen[before]?.body).toBe(content.request.passed);
+});

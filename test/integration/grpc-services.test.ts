@@ -25,7 +25,7 @@ const services = (): string => `
       operation: Chat
       model: model
       request: { texts: [prompt, turns.content], values: [user] }
-      response: { texts: [piece], values: [id] }
+      response: { texts: [piece, turn.replies.content], values: [id] }
     - name: Tell
       operation: Completions
       request: { texts: [prompt] }
@@ -122,6 +122,16 @@ async function tell(request: Message): Promise<{ readonly text: string; readonly
   });
   return { text, end };
 }
+
+test('the elements of a list in an answer are read as one text and each by itself', async () => {
+  // Long enough that its end cuts no card.
+  const rest = 'now, and so it goes on. '.repeat(10);
+  const replies = [{ content: 'Pay 4111 1111 ' }, { content: `1111 1111 ${rest}` }];
+  answers = [{ piece: 'x', turn: { replies } }];
+  const { code, answer } = await one({ model: 'small', prompt: 'hello' });
+  const left = (answer['turn'] as { replies: { content: string }[] }).replies.map(({ content }) => content);
+  expect([code, left]).toEqual([status.OK, ['Pay [card]', ` ${rest}`]]);
+});
 
 test('a call goes through with what the policy lists of it, under the operation and the model that it says', async () => {
   const { code, answer } = await one({ model: 'small', prompt: 'hello', turns: [{ content: 'hi' }], user: 'u-1' });

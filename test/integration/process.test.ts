@@ -17,6 +17,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createSecureServer } from 'node:http2';
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { get as httpGet, request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { Socket, createServer } from 'node:net';
@@ -334,25 +336,61 @@ test('an upstream that looks hosted is taken for it, which the log says: whom no
   expect([status, text]).toEqual([403, expect.stringContaining('access_denied')]);
 });
 
+test('a hosted upstream that speaks HTTP/2 gets requests over one connection of it', async () => {
+  writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url));
+  const own = await ensureSelfSigned(join(folder, 'model'), ['127.0.0.1'], systemClock);
+  const sessions: Http2Session[] = [];
+  const endpoint = createSecureServer({ cert: readFileSync(own.certFile), key: readFileSync(own.keyFile) });
+  endpoint.on('session', (session) => sessions.push(session));
+  endpoint.on('stream', (opened) => {
+    const answering = opened as ServerHttp2Stream;
+    answering.resume();
+    answering.on('end', () => {
+      answering.respond({ ':status': 200, 'content-type': 'application/json' });
+      answering.end('{"choices":[]}');
+    });
+  });
+  await new Promise<void>((done) => endpoint.listen(0, '127.0.0.1', done));
+  try {
+    const { port } = endpoint.address() as AddressInfo;
+    const sidecar = await startUp(
+      `--upstream=https://127.0.0.1:${port}`,
+      '--hosted=yes',
+      `--upstream-ca=${own.caFile}`,
+    );
+    for (let at = 0; at < 3; at++)
+      expect(await post(sidecar.port, ask)).toMatchObject({ status: 200, text: '{"choices":[]}' });
+    expect(sessions).toHaveLength(1);
+  } finally {
+    for (const session of sessions) session.destroy();
+    endpoint.close();
+  }
+});
+
 test('a hosted upstream is reached through the proxy of the environment, which the log says, and not beside it', async () => {
   writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url));
   const asked: string[] = [];
   const proxy = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', (head: Buffer) => {
-      asked.push(head.toString('latin1').split('\r\n')[0] ?? '');
+      asked.push(...head.toString('latin1').split('\r\n'));
       socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
     });
   });
   await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
   try {
     const { port } = proxy.address() as AddressInfo;
-    const environment = { HTTPS_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: 'other.example' };
+    const environment = { HTTPS_PROXY: `http://me:p%40ss@127.0.0.1:${port}`, NO_PROXY: 'other.example' };
     const sidecar = await startUpOn(undefined, '--upstream=https://model.example', environment);
     expect(sidecar.stderr()).toContain('reached through the proxy of the environment');
     const { status, text } = await post(sidecar.port, ask);
     expect([status, text]).toEqual([502, expect.stringContaining('upstream_unreachable')]);
-    expect(asked).toEqual(['CONNECT model.example:443 HTTP/1.1']);
+    const basic = Buffer.from('me:p@ss').toString('base64');
+    expect(asked).toEqual([
+      ...['CONNECT model.example:443 HTTP/1.1', 'Host: model.example:443'],
+      ...[`Proxy-Authorization: Basic ${basic}`, '', ''],
+    ]);
+    expect(sidecar.stderr()).not.toMatch(new RegExp(`p@ss|p%40ss|${basic}`));
   } finally {
     proxy.close();
   }

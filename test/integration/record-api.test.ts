@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { generateKeyPairSync, hash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
@@ -371,6 +372,16 @@ test('who was refused is on record, with what was asked and why: of each the fir
     ['bad', '400 bad_question: POST /v1/search {"users":"bob"}'],
     ['127.0.0.1', 'and 1 more within a minute: unauthenticated 1'],
   ]);
+});
+
+test('connections that ask nothing take no place of who asks, and hold at most 32 of one address', async () => {
+  const other = await createAuditServer({ ...serverOptions, port: 0 });
+  const silent = Array.from({ length: 60 }, () => connect(other.port, '127.0.0.1').on('error', () => undefined));
+  await until(() => silent.filter(({ closed }) => closed).length === 28, 'those that were closed');
+  expect((await ask('GET', '/v1/log', { port: other.port })).status).toBe(200);
+  expect(silent.filter(({ closed }) => closed)).toHaveLength(29);
+  for (const socket of silent) socket.destroy();
+  await other.close();
 });
 
 test('tokens that nobody has said to be good yet take no place of an auditor whose token is', async () => {

@@ -64,7 +64,13 @@ afterAll(async () => {
 async function proofOf(session: string, search = new URLSearchParams()): Promise<SessionProof> {
   const route = sessionRoutes(store).find((one) => one.path.endsWith('/proof'));
   const nothing = (): Promise<void> => Promise.resolve();
-  const question = { who: 'a', search, body: undefined, allowHolds: nothing };
+  const question = {
+    who: 'a',
+    search,
+    body: undefined,
+    allowHolds: nothing,
+    turn: <Value>(act: () => Promise<Value>) => act(),
+  };
   const answer = await route?.answer({ ...question, part: session, allow: nothing, note: nothing });
   let text = '';
   for await (const part of (answer as Streamed).parts) text += part;

@@ -409,7 +409,16 @@ describe('syslog over TLS', () => {
     const settings = { name: 's', type: 'Syslog', address: `localhost:${port}`, caKey: 'slow-ca' } as const;
     const [receiver] = openReceivers([settings], folder, clock);
     const fields = { text: 'x'.repeat(1_000_000) };
-    const event = { entry: 0, id: 'a', at: 0, severity: 'info', action: 'session', message: '', fields } as const;
+    const event = {
+      entry: 0,
+      id: 'a',
+      at: 0,
+      logged: 0,
+      severity: 'info',
+      action: 'session',
+      message: '',
+      fields,
+    } as const;
     const sizes: number[] = [];
     const asked = new AbortController();
     const began = clock.monotonic();

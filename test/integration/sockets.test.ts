@@ -105,6 +105,22 @@ test.each([
   expect(model.messages).toEqual([]);
 });
 
+test('messages before one that is refused go on, those behind it do not, and all of them are on record', async () => {
+  const caller = await open();
+  const good = Array.from({ length: 40 }, (_, at) => JSON.stringify({ ask: `number ${at}, please` }));
+  for (const one of good) caller.socket.send(one);
+  caller.socket.send(JSON.stringify({ ask: secret }));
+  caller.socket.send(JSON.stringify({ ask: 'and this' }));
+  await ended(caller);
+  expect(caller.end).toEqual({ code: 1008, reason: 'guard_blocked' });
+  // Of this connection: that of the test before may end late.
+  await until(() => model.closes.some(({ code }) => code === 1001), 'the end at the model');
+  expect(model.messages).toEqual(good);
+  const record = JSON.stringify((await world.record()).filter(({ type }) => type === 'texts'));
+  for (let at = 0; at < 40; at++) expect(record).toContain(`number ${at}, please`);
+  expect(record).not.toContain('and this');
+});
+
 test('what the model says that is no JSON, or bytes, ends it', async () => {
   for (const said of ['hello', Buffer.from('{}')]) {
     model.onSocket = (socket) => socket.send(said);

@@ -73,7 +73,13 @@ const client = {
       const part = matchRoute(route, url.pathname);
       if (part === undefined || route.method !== 'GET') continue;
       const question = { who: 'ana', search: url.searchParams, body: undefined, part };
-      const answer = await route.answer({ ...question, allow: nothing, allowHolds: nothing, note: nothing });
+      const answer = await route.answer({
+        ...question,
+        allow: nothing,
+        allowHolds: nothing,
+        turn: (act) => act(),
+        note: nothing,
+      });
       if (!(answer instanceof Streamed)) return answer;
       let text = '';
       for await (const piece of answer.parts) text += piece;

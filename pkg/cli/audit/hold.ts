@@ -5,7 +5,7 @@ import type { Command, CommandIo } from '../command.ts';
 import type { Flags } from '../flags.ts';
 import { printable } from '../terminal-text.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
-import { timeOf } from './time.ts';
+import { refuseEmptyRange, timeOf } from './time.ts';
 
 const rights = `Who places and releases needs \`update\` on records.sidegate.dev: bind the account whose token asks to the ClusterRole
 sidegate-record-investigator, and name it with --service-account.`;
@@ -51,6 +51,7 @@ function termsOf(flags: Flags, now: number): Readonly<Record<string, JsonValue>>
     const given = flags.text(name);
     if (given !== undefined) terms[name] = timeOf(given, now);
   }
+  refuseEmptyRange(terms['since'], terms['until']);
   return terms;
 }
 

@@ -108,7 +108,13 @@ const client = {
     const part = route === undefined ? '' : (matchRoute(route, url.pathname) ?? '');
     const question = { who: 'ana', search: url.searchParams, body: undefined, part };
     const note = async (): Promise<void> => void noted++;
-    const answer = await route?.answer({ ...question, allow: nothing, allowHolds: nothing, note });
+    const answer = await route?.answer({
+      ...question,
+      allow: nothing,
+      allowHolds: nothing,
+      turn: (act) => act(),
+      note,
+    });
     let text = '';
     if (answer instanceof Streamed) for await (const part of answer.parts) text += part;
     else text = JSON.stringify(answer);

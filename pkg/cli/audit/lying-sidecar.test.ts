@@ -39,6 +39,31 @@ function log() {
   return { items, head };
 }
 
+test('audit verify names ten chains of a pod that never sent them, and counts the others', async () => {
+  const frontier = createFrontier();
+  const lines: string[] = [];
+  const add = (namespace: string, n: number): void => {
+    const [source, chain, hash] = [sourceIn(namespace), n.toString(16).padStart(32, '0'), 'f'.repeat(64)];
+    const end = { stored: 0, known: 7, hash, ended: false, gone: at } as const;
+    const text = entryText({ type: 'vanished', at, source, chain, ...end });
+    frontier.append(entryLeaf(text));
+    lines.push(JSON.stringify({ kind: 'entry', index: lines.length, text, lines: null }));
+  };
+  for (let n = 0; n < 25; n++) add('tenant', n);
+  add('finance', 1);
+  const head = signHead({ size: lines.length, root: frontier.root().toString('hex'), at }, privateKey);
+  const files: Record<string, string> = {
+    'log.jsonl': [JSON.stringify({ kind: 'head', text: head }), ...lines, ''].join('\n'),
+    'public.pem': publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  };
+  const args = ['audit', 'verify', '--file', 'log.jsonl', '--key', 'public.pem'];
+  const { out } = await sidegateCommand(args, { readFile: (path) => files[path] ?? '' });
+  const told = out.split('\n').filter((line) => line.startsWith('lost with its pod: '));
+  expect(told.filter((line) => line.includes('/ns/tenant/'))).toHaveLength(11);
+  expect(told).toContain(`lost with its pod: ${sourceIn('tenant')}: and 15 more chains`);
+  expect(told.filter((line) => line.includes('/ns/finance/'))).toHaveLength(1);
+});
+
 test('audit verify names what was done to the record of one beside a sidecar whose own lines are findings', async () => {
   const { items, head } = log();
   const verify = async (last: readonly Item[]) => {

@@ -1,6 +1,7 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
 import type { Cluster } from '../command.ts';
+import { run } from '../run.ts';
 import { csvCell } from './search.ts';
 
 test.each([
@@ -71,4 +72,63 @@ test('all that a session can be found by has a flag', async () => {
       limit: 100,
     },
   ]);
+});
+
+describe('of more sessions than one page holds', () => {
+  const sessions = (from: number, count: number) =>
+    Array.from({ length: count }, (_, at) => ({ session: `s${from + at}`, subject: 'ana' }));
+  /** The command on a recorder with so many; page by page, what was printed by then. */
+  const search = async (size: number, ...flags: readonly string[]) => {
+    const printed: number[] = [];
+    let out = 0;
+    const client = {
+      create: () => Promise.resolve({ status: { token: 't' } }),
+      request({ path, body }: { readonly path: string; readonly body: { limit: number; cursor?: string } }) {
+        if (!path.endsWith('/v1/search')) return Promise.resolve({});
+        printed.push(out);
+        const from = Number(body.cursor ?? 0);
+        const next = Math.min(size, from + body.limit);
+        return Promise.resolve({ sessions: sessions(from, next - from), cursor: next < size ? String(next) : null });
+      },
+      close: () => undefined,
+    } as unknown as Cluster['client'];
+    const lines: string[] = [];
+    const said: string[] = [];
+    const code = await run(['audit', 'search', ...flags], {
+      openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+      stdout(text: string) {
+        out++;
+        lines.push(text);
+      },
+      stderr: (text: string) => void said.push(text),
+      now: () => 0,
+      env: {},
+    } as unknown as Parameters<typeof run>[1]);
+    return { code, lines: lines.join('').trimEnd().split('\n'), err: said.join(''), printed };
+  };
+
+  test.each(['table', 'csv', 'jsonl'])(
+    'the newest are given as %s, and that there are more is said',
+    async (output) => {
+      const heading = output === 'jsonl' ? 0 : 1;
+      const { code, lines, err } = await search(250, '-o', output);
+      expect([code, lines.length - heading]).toEqual([0, 100]);
+      expect(err).toContain('there may be more sessions, which --all');
+      const all = await search(250, '--all', '-o', output);
+      expect([all.code, all.lines.length - heading, all.err]).toEqual([0, 250, '']);
+      const few = await search(100, '-o', output);
+      expect([few.lines.length - heading, few.err]).toEqual([100, '']);
+    },
+  );
+
+  test.each(['csv', 'jsonl'])('each is printed before the next page is asked for: %s', async (output) => {
+    const { printed } = await search(250, '--all', '-o', output);
+    const heading = output === 'csv' ? 1 : 0;
+    expect(printed).toEqual([0, 100, 200].map((lines) => lines + heading));
+  });
+
+  test('a table has rows for very many', async () => {
+    const { code, lines } = await search(150_000, '--all', '--limit', '1000');
+    expect([code, lines.length]).toEqual([0, 150_001]);
+  });
 });

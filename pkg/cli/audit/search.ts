@@ -2,12 +2,13 @@ import { describeError } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
-import { timeOf } from './time.ts';
+import { refuseEmptyRange, timeOf } from './time.ts';
 import type { Answer, AuditClient } from './client.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { widthsOf } from '../output.ts';
 import { jsonText, printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit search [flags]
@@ -28,7 +29,7 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
   --min-duration MS      --max-duration MS
   --min-bytes NUMBER     --max-bytes NUMBER
-  --limit NUMBER         default 100; --all: every page
+  --limit NUMBER         default 100; --all: every session. Where there are more, a line on stderr says so
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
   --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
@@ -70,6 +71,7 @@ function questionOf(flags: Flags, now: number): Record<string, JsonValue> {
     const text = flags.text(name);
     if (text !== undefined) question[name] = timeOf(text, now);
   }
+  refuseEmptyRange(question['since'], question['until']);
   for (const [flag, name] of [
     ['status', 'status'],
     ['min-duration', 'minDurationMs'],
@@ -128,46 +130,54 @@ export function csvCell(text: string): string {
 }
 
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = columns.map((_, at) => Math.max(...rows.map((row) => printable(row[at] ?? '').length)));
-  return rows
+  const shown = rows.map((row) => row.map(printable));
+  const widths = widthsOf(shown);
+  return shown
     .map((row) =>
       row
-        .map((text, at) => printable(text).padEnd(widths[at] ?? 0))
+        .map((text, at) => text.padEnd(widths[at] ?? 0))
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
 }
 
-/**
- * @param onUnsearched Told of blocks whose words the recorder could not look at.
- * @param onPartly Told of sessions that have more words than its index takes.
- */
+interface Told {
+  /** Of sessions, page by page. */
+  sessions(found: readonly Session[]): void;
+  /** Of blocks whose words the recorder could not look at. */
+  unsearched(blocks: number): void;
+  /** Of sessions that have more words than its index takes. */
+  partly(sessions: readonly string[]): void;
+}
+
+/** @returns whether there may be more sessions than were asked for */
 async function ask(
   audit: AuditClient,
   question: Record<string, JsonValue>,
   all: boolean,
-  onUnsearched: (blocks: number) => void,
-  onPartly: (sessions: readonly string[]) => void,
-): Promise<Session[]> {
-  const found: Session[] = [];
+  tell: Told,
+): Promise<boolean> {
+  let count = 0;
   const wanted = Number(question['limit']);
   let cursor: JsonValue = null;
   do {
     // A page is short where the recorder had to look through many sessions for it.
-    const limit = all ? wanted : wanted - found.length;
+    const limit = all ? wanted : wanted - count;
     const answer: Answer = await audit.post('/v1/search', {
       ...question,
       limit,
       ...(cursor === null ? {} : { cursor }),
     });
-    found.push(...(Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : []));
+    const found = Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : [];
+    count += found.length;
+    tell.sessions(found);
     cursor = answer['cursor'] ?? null;
-    if (Number(answer['unsearched'] ?? 0) > 0) onUnsearched(Number(answer['unsearched']));
+    if (Number(answer['unsearched'] ?? 0) > 0) tell.unsearched(Number(answer['unsearched']));
     const partly = Array.isArray(answer['partly']) ? answer['partly'].map(cell) : [];
-    if (partly.length > 0) onPartly(partly);
-  } while (cursor !== null && (all || found.length < wanted));
-  return found;
+    if (partly.length > 0) tell.partly(partly);
+  } while (cursor !== null && (all || count < wanted));
+  return cursor !== null;
 }
 
 /** Sessions as they come, in a form that needs to know no more than one of them. */
@@ -177,11 +187,13 @@ function printer(output: string, io: CommandIo): (session: Session) => void {
   return (one) => io.stdout(`${rowOf(one).map(csvCell).join(',')}\n`);
 }
 
-function print(found: readonly Session[], output: string, io: CommandIo): void {
-  if (output !== 'table') found.forEach(printer(output, io));
-  else if (found.length === 0) io.stdout('no session\n');
+function printTable(found: readonly Session[], io: CommandIo): void {
+  if (found.length === 0) io.stdout('no session\n');
   else io.stdout(`${table([columns, ...found.map(rowOf)])}\n`);
 }
+
+const saysMore = (io: CommandIo): void =>
+  io.stderr('these are the newest: there may be more sessions, which --all or a larger --limit gives\n');
 
 /** The same question to an archive. */
 async function searchInArchive(
@@ -196,16 +208,20 @@ async function searchInArchive(
     const output = flags.text('output') ?? 'table';
     const found: Session[] = [];
     const take = output === 'table' ? (one: Session): void => void found.push(one) : printer(output, io);
+    let more = false;
     let [count, faults] = [0, 0];
     const sessions = searchArchive(log, query, (name, { message }) => {
       faults++;
       io.stderr(`${name}: ${message}: it is left out\n`);
     });
     for await (const session of sessions) {
+      more = count === query.limit && !flags.on('all');
+      if (more) break;
+      count++;
       take(session as unknown as Session);
-      if (++count === query.limit && !flags.on('all')) break;
     }
-    if (output === 'table') print(found, output, io);
+    if (output === 'table') printTable(found, io);
+    if (more) saysMore(io);
     return faults === 0 ? 0 : 1;
   });
 }
@@ -261,17 +277,21 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const archive = flags.text('archive');
   if (archive !== undefined) return searchInArchive(archive, flags, question, io);
   return withCluster(flags, io, async ({ client }) => {
-    const found = await ask(
-      await openAudit(client, flags, io),
-      question,
-      flags.on('all'),
-      (blocks) => io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
-      (sessions) =>
+    const output = flags.text('output') ?? 'table';
+    const found: Session[] = [];
+    const audit = await openAudit(client, flags, io);
+    const take = output === 'table' ? (one: Session): void => void found.push(one) : printer(output, io);
+    const more = await ask(audit, question, flags.on('all'), {
+      sessions: (page) => page.forEach(take),
+      unsearched: (blocks) =>
+        io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+      partly: (sessions) =>
         io.stderr(
           `${sessions.length} sessions have more words than the index takes, and may hold these all the same: ${printable(sessions.join(' '))}\n`,
         ),
-    );
-    print(found, flags.text('output') ?? 'table', io);
+    });
+    if (output === 'table') printTable(found, io);
+    if (more) saysMore(io);
     return 0;
   });
 }

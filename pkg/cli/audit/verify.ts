@@ -143,14 +143,25 @@ function retentionDaysOf(flags: Flags): number | undefined {
 const wordsOf = ({ fault, entry, to, what }: LogFinding): string =>
   printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`);
 
+/** Chains of one pod that are named: by its own word a sidecar that lies has begun very many. */
+const mostOfPod = 10;
+
 /** What is not on record, as the record itself says, and what nobody but the recorder vouches for. */
 function reportLosses(verdict: LogVerdict, io: Pick<CommandIo, 'stdout'>): void {
-  for (const { source, lines, ended, gone } of verdict.lostWithPods)
+  const ofPods = new Map<string, number>();
+  for (const { source, lines, ended, gone } of verdict.lostWithPods) {
+    const told = (ofPods.get(source) ?? 0) + 1;
+    ofPods.set(source, told);
+    if (told > mostOfPod) continue;
     io.stdout(
       `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
+  }
+  for (const [source, chains] of ofPods)
+    if (chains > mostOfPod)
+      io.stdout(`lost with its pod: ${printable(source)}: and ${chains - mostOfPod} more chains\n`);
   for (const { source, line, events, unknown } of verdict.gaps)
     io.stdout(
       `not recorded: ${printable(source)}, before its line ${line}: ${unknown === true ? 'its machine had crashed, and lines of its last 100 ms may be lost' : `${events} events`}\n`,

@@ -2,7 +2,7 @@ import { parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import type { AuditClient } from '../audit/client.ts';
 import { blocksOfFile } from '../audit/log-pages.ts';
-import { timeOf } from '../audit/time.ts';
+import { refuseEmptyRange, timeOf } from '../audit/time.ts';
 
 /** A session as the record has it. */
 export interface SourceSession {
@@ -20,10 +20,12 @@ export function questionOf(text: string, now: number): Record<string, JsonValue>
   for (const part of text.split(/[,\s]+/).filter((one) => one !== '')) {
     const at = part.indexOf('=');
     const [name, value] = [part.slice(0, at), part.slice(at + 1)];
+    if (Object.hasOwn(question, name)) throw new Error(`--against: ${name} is given twice`);
     if (name === 'since' || name === 'until') question[name] = timeOf(value, now);
     else if (terms.some((one) => one === name) && value !== '') question[name] = value;
     else throw new Error(`--against: ${part.slice(0, 40)} is no condition; known: since, until, ${terms.join(', ')}`);
   }
+  refuseEmptyRange(question['since'], question['until']);
   return question;
 }
 

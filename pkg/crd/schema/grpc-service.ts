@@ -71,9 +71,9 @@ const method = {
         values: { ...texts, description: valuesDescription, 'x-sidegate-example': '[id]' },
         messages: {
           type: 'string',
-          enum: ['Joined', 'Separate'],
+          enum: ['Joined', 'Separate', 'Growing'],
           description:
-            'Joined: texts go on from message to message, so that the end of one may wait for the next. Separate: each message has texts of its own; a server that does join them could let a value through that is split over two. A method whose callers stream must say Separate, which holds for their messages too.',
+            'Joined: texts go on from message to message, so that the end of one may wait for the next. Separate: each message has texts of its own; a server that does join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the call. A method whose callers stream must say Separate, which holds for their messages too.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },

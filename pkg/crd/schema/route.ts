@@ -128,9 +128,9 @@ export const route = {
         others,
         messages: {
           type: 'string',
-          enum: ['Joined', 'Separate'],
+          enum: ['Joined', 'Separate', 'Growing'],
           description:
-            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two.',
+            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },

@@ -146,6 +146,43 @@ export class ForwardAutomaton {
     return i;
   }
 
+  /**
+   * For an automaton that is not `anywhere`: every end of a match that starts at `from`, with who matches, until nothing lives. Of patterns
+   * whose length is bounded by themselves.
+   */
+  allFrom(text: string, from: number, to: number, accepted: OnAccept): void {
+    const cache = this.#cache;
+    const classes = this.#program.classes;
+    const ascii = classes.ascii;
+    let state = this.#beginState();
+    let table = cache.table;
+    for (let i = from; i < to;) {
+      let code = text.charCodeAt(i++);
+      let one: number;
+      if (code < 128) one = ascii[code] as number;
+      else {
+        if (code >= 0xd800 && code < 0xdc00 && i < to) {
+          code = text.codePointAt(i - 1) as number;
+          if (code > 0xffff) i++;
+        }
+        one = classes.of(code);
+      }
+      let next = table[state + one] as number;
+      if (next < 0) {
+        if (next === unknown) {
+          next = this.#build(state, one);
+          table = cache.table;
+        }
+        if (next < 0) {
+          next = ~next;
+          accepted(i, cache.get(next).note);
+        }
+      }
+      state = next;
+      if (cache.empty[state / cache.stride] === 1) return;
+    }
+  }
+
   #beginState(): number {
     if (this.#beginGeneration !== this.#cache.generation) {
       const set = this.#anywhere ? none : this.#initial;

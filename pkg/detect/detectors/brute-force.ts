@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import type { Detector } from '../detector.ts';
+import { tells } from '../testing/slow-tells.ts';
 
 /**
  * The slow and obvious reading of a declaration, for the tests of detectors alone: every start, longest end first, RE2 itself.
@@ -30,16 +31,24 @@ function compile(detector: Detector): Compiled {
   return entry;
 }
 
+/** Whether what stands before lets a finding begin there. */
+export const mayBegin = ({ atWord, telling }: Detector, text: string, start: number, told: boolean): boolean =>
+  !(atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start - 1))) && (telling?.required !== true || told);
+
 /** The longest accepted end of a match that begins at `start`; undefined for none. */
 export function longestFrom(detector: Detector, text: string, start: number): number | undefined {
   const { pattern } = compile(detector);
+  const { telling } = detector;
+  const told = telling !== undefined && tells(text, start, telling.words);
+  if (!mayBegin(detector, text, start, told)) return undefined;
   // One unit more than the declared longest, so that a declaration that is too small shows.
   const rest = text.slice(start, start + detector.maxLength + 1);
   if (!pattern.matcher(rest).lookingAt()) return undefined;
   for (let length = rest.length; length > 0; length -= 1) {
     if (!pattern.matcher(rest.slice(0, length)).matches()) continue;
     if (length > detector.maxLength) throw new Error(`${detector.name}: a match is longer than maxLength`);
-    if (detector.accept === undefined || detector.accept(text, start, start + length)) return start + length;
+    if (detector.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start + length))) continue;
+    if (detector.accept === undefined || detector.accept(text, start, start + length, told)) return start + length;
   }
   return undefined;
 }

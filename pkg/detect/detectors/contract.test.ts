@@ -2,8 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { detectorNames } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
-import { findings, longestFrom } from './brute-force.ts';
+import { tells } from '../testing/slow-tells.ts';
+import { findings, longestFrom, mayBegin } from './brute-force.ts';
 import { detectors } from './index.ts';
+import { examples } from './issued/examples.ts';
 
 /** Length of the longest string that a pattern matches, for the syntax that the declarations use. */
 function longestMatch(pattern: string): number {
@@ -82,6 +84,12 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     'sk-proj-abcDEF123456ghiJKL',
     'page_token=a1b2c3d4',
   ],
+  ...Object.fromEntries(
+    Object.entries(examples).map(([name, { alone = [], told: [word, ...behind] = [''] }]) => [
+      name,
+      [...alone, ...behind.map((number) => `${word} ${number}`)],
+    ]),
+  ),
 };
 
 describe('every declaration', () => {
@@ -115,21 +123,19 @@ describe('every declaration', () => {
             const text = before + sample + after;
             for (let start = 0; start < text.length; start += 1) {
               for (const end of ends(detector, text, start)) {
-                const verdict = detector.accept?.(text, start, end) ?? true;
+                const verdict = judge(detector, text, start, end);
                 const left = text.slice(Math.max(0, start - detector.left), start);
                 const right = text.slice(end, end + detector.right);
                 const far = filler.repeat(4);
                 const begin = start > detector.left ? far + left : left;
                 const other = begin + text.slice(start, end) + right + (text.length > end + detector.right ? far : '');
-                expect([end, detector.accept?.(other, begin.length, begin.length + end - start) ?? true]).toEqual([
-                  end,
-                  verdict,
-                ]);
+                expect([end, judge(detector, other, begin.length, begin.length + end - start)]).toEqual([end, verdict]);
               }
             }
           },
         ),
-        { numRuns: detector.maxLength > 100 ? 6 : 20 },
+        // Those share one `accept`.
+        { numRuns: detector.name in examples ? 3 : detector.maxLength > 100 ? 6 : 20 },
       );
     },
   );
@@ -144,6 +150,11 @@ describe('every declaration', () => {
     },
   );
 });
+
+function judge(detector: Detector, text: string, start: number, end: number): readonly boolean[] {
+  const told = detector.telling !== undefined && tells(text, start, detector.telling.words);
+  return [mayBegin(detector, text, start, told), detector.accept?.(text, start, end, told) ?? true];
+}
 
 function ends(detector: Detector, text: string, start: number): number[] {
   const found: number[] = [];
@@ -198,7 +209,8 @@ describe('accept', () => {
       const reads = (repeats: number): number => {
         const { text, reads: sum } = counted(piece.repeat(repeats));
         for (let start = 0; start < text.length; start += 1) {
-          detector.accept?.(text, start, Math.min(text.length, start + detector.maxLength));
+          for (const told of detector.telling === undefined ? [false] : [false, true])
+            detector.accept?.(text, start, Math.min(text.length, start + detector.maxLength), told);
         }
         return sum();
       };

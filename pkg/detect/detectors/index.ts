@@ -11,6 +11,7 @@ import { macAddress } from './mac-address.ts';
 import { phone } from './phone.ts';
 import { privateKey } from './private-key.ts';
 import { usSsn } from './us-ssn.ts';
+import { issuedNumbers } from './issued/index.ts';
 
 /** Every built-in detector, once, in the order of detectorNames. */
 export const detectors: readonly Detector[] = [
@@ -26,6 +27,7 @@ export const detectors: readonly Detector[] = [
   awsKey,
   githubToken,
   genericApiKey,
+  ...issuedNumbers,
 ];
 
 export {

@@ -38,6 +38,14 @@ const values = [
   '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----',
   'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln',
   'project falcon',
+  // Some that words tell of, and some that need none.
+  'NHS number: 943 476 5919',
+  'my BSN is 111222333',
+  'passport_no=A12345678',
+  '529.982.247-25',
+  'S1234567D',
+  '51 824 753 556',
+  '2341 2341 2346',
 ];
 const fullWidth = (text: string): string =>
   text.replace(/[!-~]/g, (char) => String.fromCodePoint(char.charCodeAt(0) + 0xfee0));

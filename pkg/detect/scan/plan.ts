@@ -9,11 +9,12 @@ import { ReverseAutomaton } from '../automaton/reverse.ts';
 import type { Joints } from '../decode/index.ts';
 import type { ViewSpec } from '../scanner.ts';
 import { needsValue } from './replacement.ts';
-import type { Unit } from './unit.ts';
+import { TellingWords } from './telling.ts';
+import type { Form, Unit } from './unit.ts';
 import { WordJoints } from './word-joints.ts';
 
 /**
- * Automata over a selection of units, whatever is done with what they find: built when first needed, and as text comes. Each takes up to
+ * Automata over the forms of a selection of units, whatever is done with what they find: built when first needed, and as text comes. Each takes up to
  * 4 MiB.
  */
 export class Automata {
@@ -22,6 +23,7 @@ export class Automata {
   #forward: ForwardAutomaton | undefined = undefined;
   #reverse: ReverseAutomaton | undefined = undefined;
   #anchored: ForwardAutomaton | undefined = undefined;
+  #atWord: ForwardAutomaton | undefined = undefined;
 
   constructor(compiled: Compiled, active: readonly number[]) {
     this.#compiled = compiled;
@@ -39,14 +41,23 @@ export class Automata {
     return (this.#reverse ??= new ReverseAutomaton(
       this.#compiled.program,
       this.#active,
-      this.#compiled.units.map((unit) => ({
-        reach: unit.maxLength + unit.right - 1,
-        wordStart: unit.wordStart,
+      this.#compiled.forms.map((form) => ({
+        reach: form.maxLength + form.right - 1,
+        wordStart: form.wordStart,
       })),
     ));
   }
 
-  /** All units, from one start. */
+  /** Those that stand at words' edges, from one start. */
+  get atWord(): ForwardAutomaton {
+    return (this.#atWord ??= new ForwardAutomaton(
+      this.#compiled.program,
+      this.#active.filter((form) => this.#compiled.forms[form]?.atWord === true),
+      { anywhere: false, tails: false },
+    ));
+  }
+
+  /** All forms, from one start. */
   get anchored(): ForwardAutomaton {
     return (this.#anchored ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
       anywhere: false,
@@ -62,6 +73,9 @@ const mostSelections = 32;
 export class Compiled {
   readonly rules: readonly ScanRule[];
   readonly units: readonly Unit[];
+  /** By index; units of one form have the same one. */
+  readonly forms: readonly Form[];
+  readonly telling: TellingWords;
   readonly hashKey: Uint8Array;
   readonly fold: (code: number) => string;
   readonly program: Program;
@@ -77,15 +91,19 @@ export class Compiled {
     this.units = units;
     this.hashKey = hashKey;
     this.fold = fold;
-    this.program = buildProgram(units);
+    const forms: Form[] = [];
+    for (const { form } of units) forms[form.index] = form;
+    this.forms = forms;
+    this.program = buildProgram(forms);
+    this.telling = new TellingWords(units.map((unit) => unit.telling?.words));
     this.joints = new WordJoints(
       rules.flatMap((rule) => rule.match.words),
       fold,
     );
   }
 
-  matcher(unit: Unit): AnchoredMatcher {
-    return (this.#matchers[unit.index] ??= new AnchoredMatcher(this.program, unit.index, unit.pattern.asserted));
+  matcher({ index, pattern }: Form): AnchoredMatcher {
+    return (this.#matchers[index] ??= new AnchoredMatcher(this.program, index, pattern.asserted));
   }
 
   automata(active: readonly number[]): Automata {
@@ -95,8 +113,8 @@ export class Compiled {
     return automata;
   }
 
-  starts(unit: Unit): MatchStarts {
-    return (this.#starts[unit.index] ??= new MatchStarts(this.program, unit.index));
+  starts({ index }: Form): MatchStarts {
+    return (this.#starts[index] ??= new MatchStarts(this.program, index));
   }
 
   /** The closer of an open-ended unit, as an automaton that finds its first end. */
@@ -136,6 +154,10 @@ export class Plan {
   /** By unit index; undefined where no rule of the view asks for it. */
   readonly units: readonly (UnitPlan | undefined)[];
   readonly active: readonly number[];
+  /** The same by the index of their form. */
+  readonly byForm: readonly (readonly UnitPlan[] | undefined)[];
+  /** UTF-16 units that the widest form spans that stands at words' edges; 0 without any. */
+  readonly widestAtWord: number;
   readonly stops: boolean;
   /** Most characters of a finding with what is read around it. */
   readonly widest: number;
@@ -177,23 +199,37 @@ export class Plan {
     this.units = units;
     const plans = this.units.filter((one) => one !== undefined);
     this.active = plans.map((one) => one.unit.index);
-    this.seen = compiled.automata(this.active);
-    const written = plans.filter((one) => one.unit.asWritten).map((one) => one.unit.index);
+    const byForm: UnitPlan[][] = [];
+    for (const one of plans) (byForm[one.unit.form.index] ??= []).push(one);
+    this.byForm = byForm;
+    this.widestAtWord = plans.reduce(
+      (most, { unit: { form } }) => (form.atWord ? Math.max(most, 2 * form.maxLength) : most),
+      0,
+    );
+    const formsOf = (some: readonly UnitPlan[]): number[] => [...new Set(some.map((one) => one.unit.form.index))];
+    this.seen = compiled.automata(formsOf(plans));
+    const written = formsOf(plans.filter((one) => one.unit.asWritten));
     this.written = written.length > 0 ? compiled.automata(written) : undefined;
     this.stops = plans.some((one) => one.stop >= 0);
-    this.widest = plans.reduce((most, { unit }) => Math.max(most, unit.maxLength + unit.left + unit.right), 0);
+    this.widest = plans.reduce(
+      (most, { unit: { form, left } }) => Math.max(most, form.maxLength + left + form.right),
+      0,
+    );
     this.leftUnits = 2 * plans.reduce((most, one) => Math.max(most, one.unit.left), 1) + 2;
-    this.shortestPatience = plans.reduce((least, one) => Math.min(least, patience(one.unit)), Number.POSITIVE_INFINITY);
+    this.shortestPatience = plans.reduce(
+      (least, one) => Math.min(least, patience(one.unit.form)),
+      Number.POSITIVE_INFINITY,
+    );
     this.paddingAlarm = plans.reduce(
-      (least, { unit }) => Math.min(least, Math.max(1, 3 * unit.maxLength - 5 * unit.right)),
+      (least, { unit: { form } }) => Math.min(least, Math.max(1, 3 * form.maxLength - 5 * form.right)),
       Number.POSITIVE_INFINITY,
     );
   }
 }
 
 /** Source characters after which a candidate that is still undecided is a finding: 8 W, and never before W + R. */
-export function patience(unit: Unit): number {
-  return Math.max(8 * unit.maxLength, unit.maxLength + unit.right);
+export function patience({ maxLength, right }: Form): number {
+  return Math.max(8 * maxLength, maxLength + right);
 }
 
 function planUnit(unit: Unit, rules: readonly ScanRule[], spec: ViewSpec): UnitPlan | undefined {

@@ -1,11 +1,13 @@
 import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
 import type { Standing } from '../automaton/forward.ts';
+import { isWordCharacter } from '../detectors/characters.ts';
 import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
 import type { Finding } from './finding.ts';
 import { foldText } from './fold-text.ts';
 import { patience } from './plan.ts';
 import type { Automata, Plan, UnitPlan } from './plan.ts';
+import type { Form, Unit } from './unit.ts';
 import { trackOpen, trackPadding } from './tracker.ts';
 import type { Tracker } from './tracker.ts';
 import { longestStyledValue } from './replacement.ts';
@@ -47,8 +49,10 @@ export class TextReader {
 
   /** Offset in the form: all starts before it are judged. */
   #frontier = 0;
-  /** Places after the frontier where units may have ended, rising. */
+  /** Places after the frontier where forms may have ended, rising. */
   readonly #due = new Map<number, number[]>();
+  /** Of one start, by form: {@link #judgeAtWords} empties it before it goes on. */
+  readonly #endsAtWords = new Map<number, number[]>();
   #trackers: Tracker[] = [];
   /** The last open-ended finding of each unit: what begins in it is part of it. */
   readonly #regions = new Map<number, Region>();
@@ -193,22 +197,22 @@ export class TextReader {
     this.#window += text;
     this.#length += text.length;
     if (this.#trackers.length > 0) this.#track(text, from);
-    this.#automata.forward.run(this.#at, text, 0, text.length, (end, units) => this.#mayEnd(from + end, units));
+    this.#automata.forward.run(this.#at, text, 0, text.length, (end, forms) => this.#mayEnd(from + end, forms));
   }
 
   /** Over what the window holds from there on. */
   #run(from: number): void {
     const base = this.#base;
-    this.#automata.forward.run(this.#at, this.#window, from - base, this.#window.length, (end, units) => {
-      this.#mayEnd(base + end, units);
+    this.#automata.forward.run(this.#at, this.#window, from - base, this.#window.length, (end, forms) => {
+      this.#mayEnd(base + end, forms);
     });
   }
 
   /** The starts that this concerns are judged when the frontier has passed them. */
-  #mayEnd(end: number, units: readonly number[]): void {
-    for (const unit of units) {
-      const due = this.#due.get(unit);
-      if (due === undefined) this.#due.set(unit, [end]);
+  #mayEnd(end: number, forms: readonly number[]): void {
+    for (const form of forms) {
+      const due = this.#due.get(form);
+      if (due === undefined) this.#due.set(form, [end]);
       else due.push(end);
     }
   }
@@ -262,7 +266,7 @@ export class TextReader {
       anchored.run(standing, this.#window, at - this.#base, this.#length - this.#base, ignore);
       const waiting = anchored
         .units(standing)
-        .some((unit) => this.#ordinal - this.#ordinalAt(at) < patience(compiled.units[unit] as UnitPlan['unit']));
+        .some((form) => this.#ordinal - this.#ordinalAt(at) < patience(compiled.forms[form] as Form));
       if (waiting) return this.#wholePoint(at);
       at = this.#after(at);
     }
@@ -283,46 +287,108 @@ export class TextReader {
   }
 
   #judgeDue(from: number, frontier: number): void {
-    const base = this.#base;
+    const { byForm } = this.#plan;
+    const together = this.#map === undefined && this.#plan.widestAtWord > 0;
+    if (together) this.#judgeAtWords(from, frontier);
     for (const [index, due] of this.#due) {
-      const plan = this.#plan.units[index];
-      if (plan !== undefined) {
-        const starts: number[] = [];
-        const ends = base === 0 ? due : due.map((end) => end - base);
-        const finder = this.#plan.compiled.starts(plan.unit);
-        finder.find(this.#window, ends, from - base, frontier - base, (start) => starts.push(start + base));
-        for (let i = starts.length - 1; i >= 0; i--) this.#judge(plan, starts[i] as number, false);
-      }
+      const plans = byForm[index];
+      const form = plans?.[0]?.unit.form;
+      if (plans !== undefined && form !== undefined && !(together && form.atWord))
+        this.#judgeForm(form, plans, due, from, frontier);
       const left = due.filter((end) => end > frontier);
       if (left.length === 0) this.#due.delete(index);
       else this.#due.set(index, left);
     }
   }
 
-  /** The longest accepted end of a unit from one start. */
-  #judge(plan: UnitPlan, at: number, onlyImpatient: boolean): void {
-    const { unit } = plan;
+  #judgeForm(form: Form, plans: readonly UnitPlan[], due: readonly number[], from: number, frontier: number): void {
+    const base = this.#base;
+    const starts: number[] = [];
+    const ends = base === 0 ? due : due.map((end) => end - base);
+    const finder = this.#plan.compiled.starts(form);
+    finder.find(this.#window, ends, from - base, frontier - base, (start) => starts.push(start + base));
+    for (let i = starts.length - 1; i >= 0; i--) this.#judge(form, plans, starts[i] as number, false);
+  }
+
+  /** Forms that stand at words' edges are looked for together, from each edge: there are few of those and many forms. */
+  #judgeAtWords(from: number, frontier: number): void {
+    const { byForm, widestAtWord } = this.#plan;
+    let first = Number.POSITIVE_INFINITY;
+    let last = 0;
+    for (const [index, due] of this.#due) {
+      if (byForm[index]?.[0]?.unit.form.atWord !== true) continue;
+      first = Math.min(first, (due[0] as number) - widestAtWord);
+      last = Math.max(last, due.at(-1) as number);
+    }
+    const text = this.#window;
+    const automaton = this.#automata.atWord;
+    const ends = this.#endsAtWords;
+    const found = (end: number, forms: readonly number[]): void => {
+      if (isOfWord(text.charCodeAt(end))) return;
+      for (const form of forms) {
+        const known = ends.get(form);
+        if (known === undefined) ends.set(form, [end]);
+        else known.push(end);
+      }
+    };
+    for (let at = Math.max(from, first); at < Math.min(frontier, last); at++) {
+      const start = at - this.#base;
+      if (isOfWord(text.charCodeAt(start - 1)) || splitsPair(text, start)) continue;
+      automaton.allFrom(text, start, text.length, found);
+      if (ends.size === 0) continue;
+      for (const [form, its] of ends) this.#judgeEnds(byForm[form] ?? [], start, its);
+      ends.clear();
+    }
+  }
+
+  /** Each unit's longest accepted end from one start. */
+  #judge(form: Form, plans: readonly UnitPlan[], at: number, onlyImpatient: boolean): void {
     const text = this.#window;
     const start = at - this.#base;
-    const visible = this.#map === undefined ? text.length : this.#visibleUntil(start, patience(unit));
-    const { ends, live } = this.#plan.compiled.matcher(unit).match(text, start, visible, unit.maxLength);
-    if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(unit)) {
+    if (form.atWord && isOfWord(text.charCodeAt(start - 1))) return;
+    const visible = this.#map === undefined ? text.length : this.#visibleUntil(start, patience(form));
+    const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, visible, form.maxLength);
+    let impatient = false;
+    if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(form)) {
       const last = ends.at(-1);
-      const waits = last !== undefined && countCodePoints(text, last, visible) < unit.right;
-      if ((live || waits) && !(unit.wordStart && wordBefore(text, start))) {
-        this.#impatient(plan, at, visible + this.#base);
-        return;
-      }
+      const waits = last !== undefined && countCodePoints(text, last, visible) < form.right;
+      impatient = (live || waits) && !(form.wordStart && wordBefore(text, start));
     }
-    if (onlyImpatient) return;
+    if (onlyImpatient && !impatient) return;
+    if (form.atWord) keepOutside(text, ends);
+    if (!impatient) {
+      this.#judgeEnds(plans, start, ends);
+      return;
+    }
+    const told = this.#toldBefore(plans, start);
+    for (const plan of plans) if (begins(plan.unit, told)) this.#impatient(plan, at, visible + this.#base);
+  }
+
+  #judgeEnds(plans: readonly UnitPlan[], start: number, ends: readonly number[]): void {
+    if (ends.length === 0) return;
+    const told = this.#toldBefore(plans, start);
+    for (const plan of plans) {
+      if (begins(plan.unit, told)) this.#longest(plan, start, ends, told[plan.unit.index] === 1);
+    }
+  }
+
+  #longest(plan: UnitPlan, start: number, ends: readonly number[], told: boolean): void {
+    const { unit } = plan;
+    const text = this.#window;
     for (let i = ends.length - 1; i >= 0; i--) {
       const end = ends[i] as number;
-      if (unit.accept !== undefined && !unit.accept(text, start, end)) continue;
+      if (unit.accept !== undefined && !unit.accept(text, start, end, told)) continue;
       const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
       if (unit.open === undefined) this.#find(plan, from, end + this.#base);
       else this.#openFrom(plan, from, end + this.#base);
       return;
     }
+  }
+
+  /** By unit, whether a word tells of it before this start. */
+  #toldBefore(plans: readonly UnitPlan[], start: number): Uint8Array {
+    if (plans.every(({ unit }) => unit.telling === undefined)) return untold;
+    return this.#plan.compiled.telling.before(this.#window, start);
   }
 
   #find(plan: UnitPlan, at: number, end: number): void {
@@ -370,7 +436,7 @@ export class TextReader {
   }
 
   /** Whether an opener that ends here leads to the same end as the unit's last open-ended finding: then it is part of it. */
-  #inRegion(unit: UnitPlan['unit'], start: number, end: number): boolean {
+  #inRegion(unit: Unit, start: number, end: number): boolean {
     const region = this.#regions.get(unit.index);
     if (region === undefined || start < region.start || end > region.end) return false;
     if (unit.open?.kind !== 'until') return true;
@@ -395,7 +461,7 @@ export class TextReader {
   }
 
   #judgePadded(from: number, to: number): void {
-    const { units } = this.#plan;
+    const { byForm } = this.#plan;
     const { anchored } = this.#automata;
     for (let at = from; at < to; at = this.#after(at)) {
       const start = at - this.#base;
@@ -406,11 +472,12 @@ export class TextReader {
         anchored.run(standing, this.#window, read, next, ignore);
         read = next;
         if (this.#gapAfter(read, start) < this.#plan.shortestPatience) continue;
-        for (const unit of anchored.units(standing)) possible.add(unit);
+        for (const form of anchored.units(standing)) possible.add(form);
       }
-      for (const unit of possible) {
-        const plan = units[unit];
-        if (plan !== undefined) this.#judge(plan, at, true);
+      for (const index of possible) {
+        const plans = byForm[index];
+        const form = plans?.[0]?.unit.form;
+        if (plans !== undefined && form !== undefined) this.#judge(form, plans, at, true);
       }
     }
   }
@@ -423,7 +490,7 @@ export class TextReader {
 
   /** At a cut: a live candidate with half of its least significant characters is a finding. */
   #judgeCut(): void {
-    const { units } = this.#plan;
+    const { byForm } = this.#plan;
     const { anchored } = this.#automata;
     const from = this.#nextFrontier();
     const text = this.#window;
@@ -432,23 +499,42 @@ export class TextReader {
       const standing = anchored.begin();
       anchored.run(standing, text, start, text.length, ignore);
       for (const index of anchored.units(standing)) {
-        const plan = units[index];
-        if (plan !== undefined && this.#likely(plan, start)) this.#find(plan, at, this.#length);
+        const plans = byForm[index];
+        const form = plans?.[0]?.unit.form;
+        if (plans !== undefined && form !== undefined && this.#goesOn(form, start)) this.#judgeLive(form, plans, at);
       }
     }
   }
 
-  #likely(plan: UnitPlan, start: number): boolean {
-    const { unit } = plan;
+  /** Whether a candidate that begins here is undecided at the end of what came. */
+  #goesOn(form: Form, start: number): boolean {
     const text = this.#window;
-    if (unit.wordStart && wordBefore(text, start)) return false;
+    if ((form.wordStart && wordBefore(text, start)) || (form.atWord && isOfWord(text.charCodeAt(start - 1))))
+      return false;
     // Patience ran out before: decided without regard to the cut.
-    if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(unit)) return false;
-    const { ends, live } = this.#plan.compiled.matcher(unit).match(text, start, text.length, unit.maxLength);
+    return this.#map === undefined || this.#ordinal - this.#map.ordinal(start) < patience(form);
+  }
+
+  #judgeLive(form: Form, plans: readonly UnitPlan[], at: number): void {
+    const text = this.#window;
+    const start = at - this.#base;
+    const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, text.length, form.maxLength);
     const last = ends.at(-1);
-    if (!live && !(last !== undefined && countCodePoints(text, last, text.length) < unit.right)) return false;
-    // An accepted opener is a finding without this, and begins where it says.
-    if (unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end) ?? true)) return false;
+    if (!live && !(last !== undefined && countCodePoints(text, last, text.length) < form.right)) return;
+    const told = this.#toldBefore(plans, start);
+    for (const plan of plans) {
+      const { unit } = plan;
+      if (!begins(unit, told)) continue;
+      // An accepted opener is a finding without this, and begins where it says.
+      const opens =
+        unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end, told[unit.index] === 1) ?? true);
+      if (!opens && this.#isLikely(unit, start)) this.#find(plan, at, this.#length);
+    }
+  }
+
+  /** Half of its least significant characters have come. */
+  #isLikely(unit: Unit, start: number): boolean {
+    const text = this.#window;
     let count = 0;
     for (let i = start; i < text.length;) {
       const code = text.codePointAt(i) as number;
@@ -552,6 +638,21 @@ function mergeTrackers(trackers: readonly Tracker[]): Tracker[] {
   }
   return kept;
 }
+
+/** Of a word, as RE2 has it. */
+const isOfWord = (code: number): boolean => isWordCharacter(code) || code === 0x5f;
+
+/** Leaves the ends that no word goes on after. */
+function keepOutside(text: string, ends: number[]): void {
+  let kept = 0;
+  for (const end of ends) if (!isOfWord(text.charCodeAt(end))) ends[kept++] = end;
+  ends.length = kept;
+}
+
+/** Of units that no words tell of. */
+const untold = new Uint8Array(0);
+const begins = ({ telling, index }: Unit, told: Uint8Array): boolean =>
+  telling === undefined || !telling.required || told[index] === 1;
 
 function ignore(): void {
   // Only whether anything lives is asked.

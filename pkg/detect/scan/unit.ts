@@ -16,22 +16,32 @@ export interface Unit {
   readonly by: string;
   /** Order within a rule: detectors, patterns, words, fields. */
   readonly rank: number;
-  readonly pattern: Pattern;
+  /** What its candidates look like; units may share one. */
+  readonly form: Form;
   /** Looked for in the text as it is written, too: it may find what it does not in the text as a reader sees it. */
   readonly asWritten: boolean;
-  readonly maxLength: number;
   readonly left: number;
-  readonly right: number;
-  readonly accept: ((text: string, start: number, end: number) => boolean) | undefined;
+  readonly telling: { readonly words: readonly string[]; readonly required: boolean } | undefined;
+  readonly accept: ((text: string, start: number, end: number, told: boolean) => boolean) | undefined;
   /** Where what is covered begins, in [start, end). */
   readonly from: ((text: string, start: number, end: number) => number) | undefined;
   readonly significant: (code: number) => boolean;
   readonly leastSignificant: number;
   readonly open: OpenEnd | undefined;
-  /** It begins only where a word may begin. */
-  readonly wordStart: boolean;
   /** Rules that ask for it, rising, each with the unit's place among those of the same rank. */
   readonly rules: readonly { readonly rule: number; readonly place: number }[];
+}
+
+/** What candidates look like. Those of equal form are sought once, and then judged by each unit. */
+export interface Form {
+  readonly index: number;
+  readonly pattern: Pattern;
+  readonly maxLength: number;
+  readonly right: number;
+  /** It begins only where a word may begin (automaton/word-edges.ts). */
+  readonly wordStart: boolean;
+  /** It begins and ends only where no letter (A-Z), digit or `_` stands beside it. */
+  readonly atWord: boolean;
 }
 
 export type OpenEnd =
@@ -48,7 +58,11 @@ export interface Environment {
   readonly decode?: boolean;
 }
 
-type Draft = Omit<Unit, 'index' | 'rules'>;
+type Draft = Omit<Unit, 'index' | 'rules' | 'form'> & {
+  readonly form: Omit<Form, 'index'>;
+  /** The pattern's text, where other units may have the same; undefined where what follows a match is the unit's own. */
+  readonly source: string | undefined;
+};
 
 /** Names of `**.name` rules are looked for in prose with up to this many spaces around the colon. */
 const colonSpaces = 8;
@@ -80,7 +94,19 @@ export function collectUnits(rules: readonly ScanRule[], environment: Environmen
       if (folded !== '') add(`field ${folded}`, index, place, () => fieldUnit(folded));
     });
   }
-  return [...drafts.values()].map((entry, index) => ({ ...entry.draft, index, rules: entry.rules }));
+  const forms = new Map<string, Form>();
+  const formOf = ({ form, source }: Draft, index: number): Form => {
+    const key = source === undefined ? `unit ${index}` : `${form.maxLength} ${form.right} ${form.atWord} ${source}`;
+    let known = forms.get(key);
+    if (known === undefined) forms.set(key, (known = { ...form, index: forms.size }));
+    return known;
+  };
+  return [...drafts.values()].map(({ draft: { source: _source, ...draft }, rules: asking }, index) => ({
+    ...draft,
+    form: formOf({ ...draft, source: _source }, index),
+    index,
+    rules: asking,
+  }));
 }
 
 /**
@@ -120,11 +146,17 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
   return {
     by: name,
     rank: 0,
-    pattern: compilePattern(detector.pattern, detector.maxLength),
+    form: {
+      pattern: compilePattern(detector.pattern, detector.maxLength),
+      maxLength: detector.maxLength,
+      right: detector.right,
+      wordStart: false,
+      atWord: detector.atWord === true,
+    },
+    source: open === undefined ? detector.pattern : undefined,
     asWritten: false,
-    maxLength: detector.maxLength,
     left: detector.left,
-    right: detector.right,
+    telling: detector.telling,
     accept: detector.accept,
     from: detector.from,
     significant: detector.significant,
@@ -139,7 +171,6 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
               closerMaxLength: open.untilMaxLength,
             }
           : { kind: 'class', goesOn: open.whileClass },
-    wordStart: false,
   };
 }
 
@@ -150,17 +181,16 @@ function patternUnit(source: string, maxLength: number, fold: (code: number) => 
   return {
     by: 'pattern',
     rank: 1,
-    pattern,
+    form: { pattern, maxLength, right: context, wordStart: false, atWord: false },
+    source: undefined,
     asWritten: !readsAlike(written, fold),
-    maxLength,
     left: context,
-    right: context,
+    telling: undefined,
     accept: undefined,
     from: undefined,
     significant: () => true,
     leastSignificant: Math.max(1, pattern.shortest),
     open: undefined,
-    wordStart: false,
   };
 }
 
@@ -172,17 +202,16 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
   return {
     by: 'word',
     rank: 2,
-    pattern: made.pattern,
+    form: { pattern: made.pattern, maxLength: made.maxLength, right: 1, wordStart: true, atWord: false },
+    source: undefined,
     asWritten: false,
-    maxLength: made.maxLength,
     left: 1,
-    right: 1,
+    telling: undefined,
     accept: wordAccepts,
     from: undefined,
     significant: (code) => letterDigitOrSign.test(String.fromCodePoint(code)),
     leastSignificant: made.letters,
     open: undefined,
-    wordStart: true,
   };
 }
 
@@ -195,17 +224,22 @@ function fieldUnit(name: string): Draft {
   return {
     by: 'field',
     rank: 3,
-    pattern: parsePattern(`"${literal}"${spaces}:${spaces}["\\-0-9tfn{\\[]`),
+    form: {
+      pattern: parsePattern(`"${literal}"${spaces}:${spaces}["\\-0-9tfn{\\[]`),
+      maxLength: Array.from(name).length + 4 + 2 * colonSpaces,
+      right: 0,
+      wordStart: false,
+      atWord: false,
+    },
+    source: undefined,
     asWritten: false,
-    maxLength: Array.from(name).length + 4 + 2 * colonSpaces,
     left: 0,
-    right: 0,
+    telling: undefined,
     accept: undefined,
     from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,
     leastSignificant: Array.from(name).length + 4,
     open: { kind: 'json' },
-    wordStart: false,
   };
 }
 

@@ -4,7 +4,9 @@ import { expandDetector } from '../../core/index.ts';
 import type { DetectorName, ScanRule } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
 import type { LaneEnd, ViewSpec } from '../scanner.ts';
+import { mayBegin } from '../detectors/brute-force.ts';
 import { SlowRegex } from './slow-regex.ts';
+import { tells } from './slow-tells.ts';
 
 /**
  * mask(T) written from its definition and nothing else: every start of every unit is tried, all findings are listed, sorted
@@ -22,6 +24,7 @@ export interface SlowUnit {
   readonly regex: SlowRegex;
   /** Looked for in the text as it is written, too. */
   readonly asWritten: boolean;
+  readonly begins: (text: string, start: number) => boolean;
   readonly accept: (text: string, start: number, end: number) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
   readonly significant: (code: number) => boolean;
@@ -178,14 +181,15 @@ export class SlowMasker {
     const { seen, codes, folded, unitAt } = lane;
     const value = (from: number, to: number): string =>
       Array.from(folded.slice(unitAt[from], unitAt[to]), (char) => this.setup.fold(char.codePointAt(0)!)).join('');
-    const wordFault =
-      unit.wordStart && s > 0 && isOfWord(String.fromCodePoint(codes[s - 1]!), String.fromCodePoint(codes[s]!));
+    const misplaced =
+      (unit.wordStart && s > 0 && isOfWord(String.fromCodePoint(codes[s - 1]!), String.fromCodePoint(codes[s]!))) ||
+      !unit.begins(folded, unitAt[s]!);
     const limit = seen[s]!.ordinal + Math.max(8 * unit.maxLength, unit.maxLength + unit.right);
     let visible = codes.length;
     while (visible > s && seen[visible - 1]!.ordinal >= limit) visible--;
     const within = unit.regex.match(codes, s, visible, true).ends.filter((e) => e - s <= unit.maxLength);
     const undecided = (at: number): boolean =>
-      !wordFault &&
+      !misplaced &&
       ((unit.regex.match(codes, s, at, false).ranOut && at - s < unit.maxLength) ||
         within.some((e) => at - e < unit.right));
     if (lane.total >= limit && undecided(visible)) {
@@ -198,7 +202,7 @@ export class SlowMasker {
         value: 'x'.repeat(5000),
       };
     }
-    const accepted = within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!)).at(-1);
+    const accepted = misplaced ? undefined : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!)).at(-1);
     if (lane.end === 'cut' && (unit.open === undefined || accepted === undefined) && undecided(codes.length)) {
       const count = codes.slice(s).filter((code) => unit.significant(code)).length;
       if (count > 0 && 2 * count >= unit.least) {
@@ -422,6 +426,8 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
   return [
     ...names.map((name, place): SlowUnit => {
       const one = setup.detectors[name]!;
+      const told = (text: string, start: number): boolean =>
+        one.telling !== undefined && tells(text, start, one.telling.words);
       return {
         by: name,
         rank: 0,
@@ -432,7 +438,10 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         right: one.right,
         regex: new SlowRegex(one.pattern),
         asWritten: false,
-        accept: one.accept ?? yes,
+        begins: (text, start) => mayBegin(one, text, start, told(text, start)),
+        accept: (text, start, end) =>
+          !(one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) &&
+          (one.accept?.(text, start, end, told(text, start)) ?? true),
         from: one.from ?? ((_, start) => start),
         significant: one.significant,
         least: one.leastSignificant,
@@ -457,6 +466,7 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         right: regex.asserted ? 1 : 0,
         regex,
         asWritten: true,
+        begins: yes,
         accept: yes,
         from: (_, start) => start,
         significant: yes,
@@ -521,6 +531,7 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
     right: 1,
     regex: new SlowRegex(pattern),
     asWritten: false,
+    begins: () => true,
     accept: (text, start, end) => {
       const [before, first] = [Array.from(text.slice(0, start)).at(-1), Array.from(text.slice(start, end))[0]!];
       const [last, after] = [Array.from(text.slice(start, end)).at(-1)!, Array.from(text.slice(end))[0]];
@@ -545,6 +556,7 @@ function slowField(name: string, rule: number, place: number): SlowUnit {
     right: 0,
     regex: new SlowRegex(`"${name}"[ \\t\\r\\n]{0,8}:[ \\t\\r\\n]{0,8}["\\x2d0-9tfn{\\[]`),
     asWritten: false,
+    begins: () => true,
     accept: () => true,
     from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,

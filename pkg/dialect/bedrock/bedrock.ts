@@ -14,6 +14,9 @@ const streams: Readonly<Record<BedrockKind, Route['streams']>> = {
   'invoke-with-response-stream': [invokeChunks],
 };
 
+/** What `invoke` is to be guarded by. Without it the caller would take an answer for guarded that is not. */
+const guardrail = ['x-amzn-bedrock-guardrailidentifier', 'x-amzn-bedrock-guardrailversion'];
+
 interface Known extends Route {
   readonly bedrock: BedrockRoute;
 }
@@ -32,6 +35,7 @@ export const bedrock: Dialect = {
     if (found === undefined) return undefined;
     const { kind, model, renamed } = found;
     return {
+      ...(kind.startsWith('invoke') && { refusedHeaders: guardrail }),
       ...{ dialect: bedrock, operation: 'Chat', body: 'json', generates: true, streams: streams[kind] },
       ...{ model, renamed, bedrock: found },
     };

@@ -53,7 +53,7 @@ export function describedMethod(
     return made;
   };
   const { elements, messages } = response;
-  const joins = { elements, streamed: serverStreams && messages === 'Joined' };
+  const joins = { elements, streamed: serverStreams && messages !== 'Separate', grows: messages === 'Growing' };
   return {
     type: {
       methodKind: clientStreams
@@ -85,6 +85,8 @@ interface Tree {
 interface ElementsSpec extends Pick<Joining, 'elements'> {
   /** Texts go on in the next message. */
   readonly streamed: boolean;
+  /** Each message says all of them so far. */
+  readonly grows: boolean;
 }
 
 /** Whether something below it is a text. */
@@ -164,8 +166,9 @@ class Shapes {
   }
 
   #scalar(name: string, holds: number, tree: Tree | undefined, { names, list: isListed }: Way): Shape {
-    const shape = scalarShape(name, holds, tree?.role);
     const joins = this.#joins;
+    const plain = scalarShape(name, holds, tree?.role);
+    const shape = tree?.role === 'text' && joins?.grows === true && joins.streamed ? { ...plain, grows: true } : plain;
     const pieces = joins === undefined || joins.streamed || !isListed ? undefined : piecesOf(joins);
     if (tree?.role !== 'text' || joins === undefined || pieces === undefined) return shape;
     return {

@@ -12,9 +12,12 @@ const paths = new Set(prefixes.map((prefix) => `${prefix}/realtime`));
 /** Its clients offer this one; another would carry a key (`openai-insecure-api-key.…`), which is nobody's business upstream. */
 const protocols: ReadonlySet<string> = new Set(['realtime', 'openai-beta.realtime-v1']);
 
+/** A session that only writes down what is said: by which model its `session.update` says. */
+const transcribes = 'intent=transcription';
+
 /**
- * OpenAI's Realtime API over a WebSocket. The model stands in the query of the handshake. What would join a call of somebody's (`call_id`), or open a
- * session without a model (`intent`), is refused.
+ * OpenAI's Realtime API over a WebSocket. The model stands in the query of the handshake. What would join a call of somebody's (`call_id`) is
+ * refused.
  */
 function modelOf(query: string): string {
   const [, model = ''] = /^model=([A-Za-z0-9._:@~/%-]{1,512})$/.exec(query) ?? [];
@@ -44,7 +47,14 @@ export function realtimeRoute(path: string): Route | undefined {
     model: undefined,
     generates: true,
     streams: [socketMessages],
-    socket: { model: modelOf, protocols: (offered) => offered.filter((name) => protocols.has(name)), endless: false },
+    socket: {
+      model(query) {
+        requests.transcribesOnly = query === transcribes;
+        return requests.transcribesOnly ? undefined : modelOf(query);
+      },
+      protocols: (offered) => offered.filter((name) => protocols.has(name)),
+      endless: false,
+    },
   };
 }
 

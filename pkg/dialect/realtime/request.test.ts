@@ -15,11 +15,32 @@ function connection() {
 
       return JSON.parse(applyEdits(source, edits));
     },
+    /** @returns the model that a handshake with this query names. */
+    opens: (query: string) => route.socket?.model(query),
     hears(event: object): void {
       route.dialect.frame(route, undefined, '', parseJson(JSON.stringify(event)));
     },
   };
 }
+
+test('a session that was opened to write down what is said becomes no other', () => {
+  const { asks, opens } = connection();
+  expect(opens('intent=transcription')).toBeUndefined();
+  expect(() => asks({ type: 'session.update', session: { type: 'transcription' } })).not.toThrow();
+  expect(() => asks({ type: 'transcription_session.update', session: {} })).not.toThrow();
+  for (const event of [
+    { type: 'session.update', session: { type: 'realtime' } },
+    { type: 'session.update', session: { instructions: 'answer me' } },
+    { type: 'response.create' },
+    { type: 'response.create', response: { instructions: 'answer me' } },
+  ])
+    expect(() => asks(event)).toThrow(refused('type'));
+  const other = connection();
+  expect(other.opens('model=gpt-realtime')).toBe('gpt-realtime');
+  expect(() => other.asks({ type: 'response.create' })).not.toThrow();
+  for (const query of ['intent=transcription&model=a', 'intent=answers', 'intent=', 'call_id=c', ''])
+    expect(() => connection().opens(query)).toThrow(refused('query'));
+});
 
 const append = { type: 'input_audio_buffer.append', audio: Buffer.alloc(90, 0x9c).toString('base64') };
 const commit = { type: 'input_audio_buffer.commit' };

@@ -29,6 +29,8 @@ export class RealtimeRequests {
   readonly #told: () => ToldLimit;
   /** The caller set what no one here knows, so that it may have chosen where answers end. */
   stops = false;
+  /** The handshake named no model, and asked for a session that answers nothing: no other kind may come of it. */
+  transcribesOnly = false;
 
   /** @param told what the server last said of its session. */
   constructor(told: () => ToldLimit) {
@@ -45,8 +47,7 @@ export class RealtimeRequests {
     reader.read(root, place);
     const settings = settingsOf(type, root);
     const transcribes = type === 'transcription_session.update' || settings?.get('type')?.string === 'transcription';
-    // Nothing is answered there: what has a limit is another kind of session.
-    if (transcribes) for (const name of limitNames) if (settings?.get(name) !== undefined) refuse(name);
+    this.#checkKind(type, settings, transcribes);
     const limit = transcribes ? undefined : limitOf(settings);
     if (reader.strangers || hasStrangers(type, settings)) this.stops = true;
     checkConversation(settings);
@@ -73,6 +74,13 @@ export class RealtimeRequests {
       askUsage: () => none,
       spellTokens: () => none,
     };
+  }
+
+  #checkKind(type: string, settings: JsonNode | undefined, transcribes: boolean): void {
+    const answers = type === 'response.create' || (settings !== undefined && !transcribes);
+    if (this.transcribesOnly && answers) refuse('type');
+    // Nothing is answered there: what has a limit is another kind of session.
+    if (transcribes) for (const name of limitNames) if (settings?.get(name) !== undefined) refuse(name);
   }
 
   #limit(type: string, root: JsonNode, settings: JsonNode | undefined, most: number): readonly JsonEdit[] {

@@ -37,6 +37,9 @@ const responseFields: Record<string, Shape> = {
 };
 export const response = object(responseFields);
 
+/** How many tokens a prompt has. */
+export const inputTokens = object({ object: lone, input_tokens: number, error });
+
 /** The same around what an event carries. */
 export const eventAround = object({ response: object(responseFields) });
 

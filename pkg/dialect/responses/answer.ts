@@ -7,7 +7,7 @@ import { readTokenEntries } from '../openai/logprobs.ts';
 import { free, object } from '../shape.ts';
 import type { Shape, ShapePlace } from '../shape.ts';
 import { usageOf } from '../usage.ts';
-import { eventAround, eventFields, response as responseShape, streamed } from './answer-shape.ts';
+import { eventAround, eventFields, inputTokens, response as responseShape, streamed } from './answer-shape.ts';
 import { around, bare, carried } from './events.ts';
 import type { Carried } from './events.ts';
 
@@ -21,6 +21,7 @@ import type { Carried } from './events.ts';
  */
 
 const answers = Place.root(responseShape);
+const counts = Place.root(inputTokens);
 const wrapped = Place.root(eventAround);
 const output = Place.root(streamed);
 
@@ -77,6 +78,15 @@ export function readAnswer(root: JsonNode, status: number): AnswerView {
   reader.read(root, answers);
   if (status < 400 && !isError(root) && root.get('output')?.kind !== 'array') refuse('output');
   return { ...viewOf(reader), ends: endsOf(root, '', endOf(root)), usage: usageOf(root) };
+}
+
+/** What a count of a prompt's tokens says. @throws RefusedError `response_uninspectable` */
+export function readCount(root: JsonNode, status: number): AnswerView {
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, counts);
+  if (status < 400 && !isError(root) && root.get('input_tokens')?.kind !== 'number') refuse('input_tokens');
+  return { ...viewOf(reader), ends: noEnds, usage: undefined };
 }
 
 const done: FrameView = { ...viewOf(new Reader('answer')), kind: 'done', ends: noEnds, usage: undefined };

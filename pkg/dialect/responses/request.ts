@@ -22,9 +22,10 @@ const limitName = 'max_output_tokens';
 
 /**
  * @param query without `?`.
+ * @param generates false: its tokens are counted.
  * @throws RefusedError `invalid_request`
  */
-export function readRequest(root: JsonNode, query: string): RequestView {
+export function readRequest(root: JsonNode, query: string, generates = true): RequestView {
   if (!plainQuery.test(query)) refuse('query');
   if (root.kind !== 'object') refuse('body');
   const reader = new Reader('request');
@@ -36,8 +37,8 @@ export function readRequest(root: JsonNode, query: string): RequestView {
   const limit = wholeNumber(fields, limitName, 1, Number.MAX_SAFE_INTEGER);
   return {
     model,
-    generates: true,
-    stream: fields.get('stream')?.kind === 'true',
+    generates,
+    stream: generates && fields.get('stream')?.kind === 'true',
     count: 1,
     maxOutputTokens: limit,
     outputBound: limit,
@@ -48,7 +49,7 @@ export function readRequest(root: JsonNode, query: string): RequestView {
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     listNumbers: reader.listNumbers,
-    limitOutput: (most) => limitEdits(root, fields, most),
+    limitOutput: (most) => (generates ? limitEdits(root, fields, most) : []),
     askUsage: () => [],
     spellTokens: () => [],
   };

@@ -44,8 +44,7 @@ const probabilities = named(
   spelledTokens,
 );
 
-/** SGLang's `/generate`. */
-export const sglangAnswer = object({
+const sglangFields: Readonly<Record<string, Shape>> = {
   error: either(text, object({ message: text, type: lone, code: either(lone, number) })),
   text,
   output_ids: spelledTokens,
@@ -70,4 +69,10 @@ export const sglangAnswer = object({
     ),
     ...probabilities,
   }),
-});
+};
+
+/** SGLang's `/generate`. */
+export const sglangAnswer = object(sglangFields);
+
+/** Of its stream: each event says all of the text so far. */
+export const sglangEvent = object({ ...sglangFields, text: { ...text, grows: true } });

@@ -1,14 +1,15 @@
 import type { JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView, Lane, LaneEnds, Usage } from '../dialect.ts';
+import { endMarker } from '../openai/answer.ts';
 import { Place } from '../place.ts';
-import { Reader } from '../reader.ts';
+import { Reader, maxIndex } from '../reader.ts';
 import { list } from '../shape.ts';
-import { event, generation, page, sglangAnswer } from './answer-shape.ts';
+import { event, generation, page, sglangAnswer, sglangEvent } from './answer-shape.ts';
 import type { TgiRoute } from './routes.ts';
 
 /**
- * Answers of TGI's API and the events of its streams, and answers of SGLang's `/generate`.
+ * Answers of TGI's API and of SGLang's `/generate`, and the events of their streams.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of these answers is refused. The texts of the
  * tokens of a stream are one text, as its clients join them: those that the server calls special are left out there, so each is a text of
@@ -20,6 +21,7 @@ const lists = Place.root(list(generation));
 const others = Place.root(sglangAnswer);
 const otherLists = Place.root(list(sglangAnswer));
 const events = Place.root(event);
+const growing = Place.root(sglangEvent);
 const pages = Place.root(page);
 const noEnds: readonly LaneEnds[] = Object.freeze([]);
 const noModels: AnswerView['models'] = Object.freeze([]);
@@ -135,6 +137,47 @@ export function readAnswer({ operation, streaming, listed }: TgiRoute, root: Jso
   const [first] = answersOf(root);
   const isSglangs = streaming === 'never' && !listed && first?.get('meta_info') !== undefined;
   return isSglangs ? readSglang(root, status) : readGeneration(root, status);
+}
+
+const done: FrameView = {
+  kind: 'done',
+  ...{ lanes: [], loneValues: [], tokenLanes: [], integerArrays: [], opaque: [], models: noModels },
+  ends: noEnds,
+  usage: undefined,
+};
+
+/** Of several answers which it is. */
+function indexOf(root: JsonNode): number {
+  const index = root.get('index')?.number ?? 0;
+  return Number.isInteger(index) && index >= 0 && index <= maxIndex ? index : refuse('index');
+}
+
+/**
+ * An event of SGLang's own stream: all of the text so far, of one of several answers by its `index`.
+ *
+ * @throws RefusedError `response_uninspectable`
+ */
+export function readGrowing(data: string, root: JsonNode | undefined): FrameView {
+  if (root === undefined && endMarker(data)) return done;
+  if (root?.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, growing);
+  const failed = isError(root);
+  if (!failed && root.get('text')?.kind !== 'string') refuse('text');
+  const finished = (root.get('meta_info')?.get('finish_reason')?.kind ?? 'null') !== 'null';
+  const prefix = `[${indexOf(root)}].`;
+  const lanes = reader.lanes.map((lane): Lane => {
+    const { id, grows } = lane;
+    return grows === true ? { ...lane, id: prefix + id } : { ...lane, id: prefix + id, whole: 'cut' };
+  });
+  const used = finished ? sglangUsage([root]) : undefined;
+  return {
+    ...viewOf(reader),
+    lanes,
+    kind: failed ? 'error' : 'data',
+    ends: finished && !failed ? [{ prefix, end: sglangEnd(root) }] : noEnds,
+    usage: used && { ...used, adds: true },
+  };
 }
 
 const isTrue = (node: JsonNode | undefined): boolean => node?.kind === 'true';

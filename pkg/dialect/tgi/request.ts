@@ -1,5 +1,5 @@
 import type { JsonNode } from '../../base/index.ts';
-import type { RequestView } from '../dialect.ts';
+import type { RequestView, Route } from '../dialect.ts';
 import { nestedLimit, nestedLimitEdits } from '../nested-limit.ts';
 import type { NestedLimit } from '../nested-limit.ts';
 import { Place } from '../place.ts';
@@ -14,7 +14,7 @@ import type { TgiRoute } from './routes.ts';
  * Requests of TGI's API, and of SGLang's `/generate`. Both name no model: the server has one.
  *
  * Promise: as that of OpenAI's requests ({@link Reader}). A body that could be either server's is refused.
- * Limit: streams of SGLang's own say the whole text in each event; they are refused, and its OpenAI routes stream.
+ * Streams of SGLang's own say the whole text in each event.
  */
 
 /** OpenAI's own bound, which is higher than any of theirs. */
@@ -73,15 +73,15 @@ function checkPrompt(kind: Kind, fields: Fields): void {
 
 function streams(kind: Kind, { streaming }: TgiRoute, fields: Fields): boolean {
   const asked = fields.get('stream')?.kind === 'true';
-  if (kind === sglang && asked) refuse('stream');
-  return streaming === 'always' || (streaming === 'asked' && asked);
+  return streaming === 'always' || ((streaming === 'asked' || kind === sglang) && asked);
 }
 
 /**
  * @param query without `?`; neither server reads one.
+ * @param growing how SGLang's own stream is read.
  * @throws RefusedError `invalid_request`
  */
-export function readRequest(route: TgiRoute, root: JsonNode, query: string): RequestView {
+export function readRequest(route: TgiRoute, root: JsonNode, query: string, growing: Route): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
   const kind = kindOf(root, route);
@@ -94,10 +94,12 @@ export function readRequest(route: TgiRoute, root: JsonNode, query: string): Req
   const inside: Fields = parameters === undefined ? new Map() : fieldsOf(parameters);
   const { limit } = nestedLimit(fields, kind.limit);
   const each = wholeNumber(inside, kind.count, 1, maxCount) ?? 1;
+  const stream = streams(kind, route, fields);
   return {
     model: undefined,
     generates: true,
-    stream: streams(kind, route, fields),
+    stream,
+    ...(stream && kind === sglang && { answers: growing }),
     count: each * (kind === sglang ? promptCount(fields) : 1),
     maxOutputTokens: limit,
     outputBound: limit,

@@ -98,6 +98,15 @@ describe("a request of SGLang's", () => {
     expect(view).toMatchObject({ count: 4, stops: true });
   });
 
+  it('streams where it says so, and its events are read as its own', () => {
+    expect(request('/generate', { text: 'a', stream: true })).toMatchObject({
+      stream: true,
+      answers: { operation: 'Completions', streams: [{ mediaTypes: expect.anything() }] },
+    });
+    expect(request('/generate', { text: 'a', stream: false })).not.toHaveProperty('answers');
+    expect(request('/generate', { inputs: 'a', stream: true }).stream).toBe(false);
+  });
+
   it('of token ids cannot be read', () => {
     expect(request('/generate', { input_ids: [5] })).toMatchObject({ tokenInput: true, count: 1 });
     expect(request('/generate', { input_ids: [[5], [6]] })).toMatchObject({ tokenInput: true, count: 2 });
@@ -109,7 +118,6 @@ describe("a request of SGLang's", () => {
   });
 
   test.each([
-    [{ text: 'a', stream: true }, 'stream'],
     [{ text: 'a', input_ids: [5] }, 'text'],
     [{ input_ids: ['a'] }, 'input_ids'],
     [{ text: 'a', lora_path: 'b' }, 'lora_path'],

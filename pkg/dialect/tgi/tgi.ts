@@ -1,7 +1,8 @@
 import { RefusedError } from '../../core/index.ts';
 import type { Dialect, RefusalText, Route } from '../dialect.ts';
 import { sse } from '../framing/sse.ts';
-import { readAnswer, readFrame } from './answer.ts';
+import { endMarker } from '../openai/answer.ts';
+import { readAnswer, readFrame, readGrowing } from './answer.ts';
 import { readRequest } from './request.ts';
 import { tgiRoutes } from './routes.ts';
 import type { TgiRoute } from './routes.ts';
@@ -28,7 +29,8 @@ const known = (route: Route): TgiRoute => (route as Known).tgi;
 export const tgi: Dialect = {
   name: 'tgi',
   route: (method, path) => routes.get(`${method} ${path}`),
-  request: (route, root, query = '') => readRequest(known(route), root, query),
+  request: (route, root, query = '') =>
+    readRequest(known(route), root, query, { ...route, dialect: sglang, streams: [sse] }),
   answer: (route, root, status) => readAnswer(known(route), root, status),
   frame(route, _event, _data, root) {
     if (known(route).streaming === 'never') throw new RefusedError('response_uninspectable', { detail: 'stream' });
@@ -38,6 +40,13 @@ export const tgi: Dialect = {
   endMarker: () => false,
   errorEvent: undefined,
   refusal,
+};
+
+/** A stream of SGLang's `/generate`. */
+const sglang: Dialect = {
+  ...tgi,
+  frame: (_route, _event, data, root) => readGrowing(data, root),
+  endMarker,
 };
 
 /** Made once: what a path is never changes. */

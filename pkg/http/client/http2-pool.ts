@@ -22,6 +22,8 @@ export interface Http2PoolOptions {
   readonly tls: (() => ConnectionOptions) | undefined;
   /** With TLS: makes the connection that it goes over, where that is not straight to the address. */
   readonly tunnel?: (() => Duplex) | undefined;
+  /** With TLS: its server may choose HTTP/1.1, and who waits hears `other`. Default: h2 alone is offered. */
+  readonly offersHttp1?: boolean;
   readonly limits: Http2ClientLimits;
 }
 
@@ -39,8 +41,8 @@ export interface Http2ClientLimits {
   readonly windowBytes: number;
 }
 
-/** Why there is no stream: no connection, one that is none of HTTP/2, or the pool was closed. */
-export type NoStream = 'unreachable' | 'protocol';
+/** Why there is no stream: no connection (or the pool was closed), one whose server chose another protocol, or one that is none of HTTP/2. */
+export type NoStream = 'unreachable' | 'other' | 'protocol';
 
 /** Gets its stream on a connection that stands. */
 export interface StreamWaiter {
@@ -136,7 +138,7 @@ export class Http2Pool {
   }
 
   #connect(): void {
-    const { address, tls, tunnel, clock, limits } = this.#options;
+    const { address, tls, tunnel, clock, limits, offersHttp1 = false } = this.#options;
     const socket: Socket =
       tls === undefined
         ? connectPlain({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 1_000 })
@@ -144,7 +146,7 @@ export class Http2Pool {
             ...address,
             ...(this.#tls ??= tls()),
             ...(tunnel !== undefined && { socket: tunnel() }),
-            ALPNProtocols: ['h2'],
+            ALPNProtocols: offersHttp1 ? ['h2', 'http/1.1'] : ['h2'],
           });
     this.#connecting.add(socket);
     let over = false;
@@ -166,7 +168,7 @@ export class Http2Pool {
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       if (over) return;
       if (tls !== undefined && (socket as TLSSocket).alpnProtocol !== 'h2')
-        return end('protocol', new CodedError('no_h2', 'the server did not choose h2'));
+        return end('other', new CodedError('no_h2', 'the server did not choose h2'));
       over = true;
       timer.cancel();
       socket.off('error', onError);

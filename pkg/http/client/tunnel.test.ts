@@ -8,11 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { createPeers } from '../../../test/support/peers.ts';
-import { systemClock } from '../../base/index.ts';
+import { Secret, systemClock } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import { ensureSelfSigned } from '../../pki/index.ts';
 import type { Upstream } from '../exchange.ts';
 import { createHttp2Upstream } from '../http2-upstream.ts';
+import { frame } from '../websocket/frame-writer.ts';
+import { acceptOf } from '../websocket/handshake.ts';
+import { createWebSocketUpstream } from '../websocket/upstream.ts';
 import type { ProxyAddress } from './tunnel.ts';
 
 const peers = createPeers();
@@ -145,6 +148,69 @@ describe('through a proxy', () => {
       code: 'upstream_unreachable',
     });
     expect(seen).toEqual([]);
+  });
+
+  test('the proxy is told who we are, and the server is not', async () => {
+    const heads: string[] = [];
+    const port = await listen(
+      createHttps(material, (request, response) => {
+        heads.push(JSON.stringify(request.rawHeaders));
+        response.end();
+      }),
+    );
+    const { seen, address } = await proxyTo(port);
+    const authorization = new Secret('Basic bWU6d29yZA==');
+    expect(await send(through({ ...address, authorization }), undefined)).toMatchObject({ status: 200 });
+    expect(seen).toEqual([
+      'CONNECT models.test:8443 HTTP/1.1\r\nHost: models.test:8443\r\nProxy-Authorization: Basic bWU6d29yZA==\r\n\r\n',
+    ]);
+    expect(heads).toHaveLength(1);
+    expect(heads[0]).not.toMatch(/proxy|bWU6/i);
+  });
+
+  test('WebSockets go the same way', async () => {
+    const server = createHttps(material);
+    server.on('upgrade', (request, socket) => {
+      socket.on('error', () => undefined);
+      const accept = acceptOf(String(request.headers['sec-websocket-key']));
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
+      );
+      socket.write(frame(0x81, Buffer.from(`you are at ${String(request.headers.host)}`), false));
+    });
+    const { seen, address } = await proxyTo(await listen(server));
+    const upstream = createWebSocketUpstream({
+      ...{ url: 'https://models.test', proxy: address, tls: { ca }, clock: systemClock },
+    });
+    const request = { path: '/ws', headers: {}, protocols: [], idleMs: 3_000, maxMessageBytes: 1_000 };
+    const nothing = (): void => undefined;
+    const heard = await new Promise<string>((resolve, reject) => {
+      upstream.open(request, {
+        opened: (_protocol, start) => {
+          const socket = start({
+            ...{ begin: nothing, done: nothing, ping: nothing, pong: nothing, close: nothing, read: nothing },
+            ...{ fault: nothing, room: nothing, gone: nothing },
+            bytes: (piece) => resolve(piece.toString()),
+          });
+          closing.push(() => socket.destroy());
+        },
+        failed: reject,
+      });
+    });
+    expect(heard).toBe('you are at models.test');
+    expect(seen).toEqual(['CONNECT models.test:443 HTTP/1.1\r\nHost: models.test:443\r\n\r\n']);
+  });
+
+  test('a WebSocket that the proxy does not lead on fails', async () => {
+    const { address } = await proxyTo(1, ['HTTP/1.1 407 Proxy Authentication Required\r\n\r\n']);
+    const upstream = createWebSocketUpstream({
+      ...{ url: 'https://models.test', proxy: address, tls: { ca }, clock: systemClock },
+    });
+    const request = { path: '/ws', headers: {}, protocols: [], idleMs: 3_000, maxMessageBytes: 1_000 };
+    const failed = await new Promise<RefusedError>((resolve, reject) => {
+      upstream.open(request, { opened: () => reject(new Error('opened')), failed: resolve });
+    });
+    expect(failed.code).toBe('upstream_unreachable');
   });
 
   test('HTTP/2 goes the same way', async () => {

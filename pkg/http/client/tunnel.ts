@@ -2,11 +2,14 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { CodedError } from '../../base/index.ts';
+import type { Secret } from '../../base/index.ts';
 
 /** Where a proxy stands. */
 export interface ProxyAddress {
   readonly host: string;
   readonly port: number;
+  /** What `Proxy-Authorization` says (RFC 9110 section 11.7.2). Absent: nothing. */
+  readonly authorization?: Secret;
 }
 
 /** Longest head of a proxy's answer. */
@@ -30,10 +33,12 @@ export class Tunnel extends Duplex {
   /** @param authority host and port of the server, as a URL writes them */
   constructor(proxy: ProxyAddress, authority: string) {
     super({ allowHalfOpen: true });
-    const socket = connect({ ...proxy, noDelay: true, keepAlive: true, keepAliveInitialDelay: 1_000 });
+    const { host, port, authorization } = proxy;
+    const own = authorization === undefined ? '' : `Proxy-Authorization: ${authorization.reveal()}\r\n`;
+    const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 1_000 });
     this.#socket = socket;
     socket.once('connect', () => {
-      socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`, 'latin1');
+      socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${own}\r\n`, 'latin1');
     });
     socket.on('data', (chunk: Buffer) => {
       if (this.#head !== undefined) this.#answer(Buffer.concat([this.#head, chunk]));

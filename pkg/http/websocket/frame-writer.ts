@@ -3,29 +3,49 @@ import { fin, opcodes } from './frame-reader.ts';
 
 /** Frames of a WebSocket as they are written (RFC 6455 section 5.2): masked where we are the client, with keys that nobody can foretell. */
 
+export interface Frame {
+  /** FIN and opcode. */
+  readonly first: number;
+  readonly payload: Uint8Array;
+}
+
 /** @param first FIN and opcode. */
-export function frame(first: number, payload: Uint8Array, masked: boolean): Buffer {
-  const size = payload.length;
-  const extended = size < 126 ? 0 : size < 65_536 ? 2 : 8;
-  const at = 2 + extended + (masked ? 4 : 0);
-  const bytes = Buffer.alloc(at + size);
-  bytes[0] = first;
-  bytes[1] = (masked ? 0x80 : 0) | (extended === 0 ? size : extended === 2 ? 126 : 127);
-  if (extended === 2) bytes.writeUInt16BE(size, 2);
-  else if (extended === 8) {
-    bytes.writeUInt32BE(0, 2);
-    bytes.writeUInt32BE(size, 6);
-  }
-  bytes.set(payload, at);
-  if (masked) mask(bytes, at);
+export const frame = (first: number, payload: Uint8Array, masked: boolean): Buffer =>
+  frames([{ first, payload }], masked);
+
+/** Several behind one another, so that they leave in one write. */
+export function frames(list: readonly Frame[], masked: boolean): Buffer {
+  let total = 0;
+  for (const { payload } of list) total += headBytes(payload.length, masked) + payload.length;
+  const bytes = Buffer.alloc(total);
+  let at = 0;
+  for (const { first, payload } of list) at = write(bytes, at, first, payload, masked);
   return bytes;
+}
+
+const headBytes = (size: number, masked: boolean): number =>
+  2 + (size < 126 ? 0 : size < 65_536 ? 2 : 8) + (masked ? 4 : 0);
+
+/** @returns where the next begins. */
+function write(bytes: Buffer, from: number, first: number, payload: Uint8Array, masked: boolean): number {
+  const size = payload.length;
+  const at = from + headBytes(size, masked);
+  bytes[from] = first;
+  bytes[from + 1] = (masked ? 0x80 : 0) | (size < 126 ? size : size < 65_536 ? 126 : 127);
+  if (size >= 65_536) {
+    bytes.writeUInt32BE(0, from + 2);
+    bytes.writeUInt32BE(size, from + 6);
+  } else if (size >= 126) bytes.writeUInt16BE(size, from + 2);
+  bytes.set(payload, at);
+  if (masked) mask(bytes, at, at + size);
+  return at + size;
 }
 
 /** Keys are taken from a pool: asking for four bytes each time costs more than all else of a short frame. */
 const pool = Buffer.alloc(4_096);
 let taken = pool.length;
 
-function mask(bytes: Buffer, from: number): void {
+function mask(bytes: Buffer, from: number, to: number): void {
   if (taken === pool.length) {
     randomFillSync(pool);
     taken = 0;
@@ -33,7 +53,7 @@ function mask(bytes: Buffer, from: number): void {
   const key = taken;
   taken += 4;
   pool.copy(bytes, from - 4, key, key + 4);
-  for (let at = from, turn = 0; at < bytes.length; at++, turn = (turn + 1) & 3)
+  for (let at = from, turn = 0; at < to; at++, turn = (turn + 1) & 3)
     bytes[at] = (bytes[at] as number) ^ (pool[key + turn] as number);
 }
 

@@ -4,9 +4,12 @@ import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:h
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { errorCode } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
+import type { ProxyAddress } from '../client/tunnel.ts';
+import { tunnelTo } from '../upstream.ts';
 import { acceptOf } from './handshake.ts';
 import { WebSocket } from './web-socket.ts';
 import type { WebSocketWatch } from './web-socket.ts';
@@ -40,6 +43,8 @@ export interface WebSocketUpstreamOptions {
   /** `http:` or `https:` with host and port; a path in it is put before each request's. */
   readonly url: string;
   readonly tls?: { readonly ca?: string; readonly serverName?: string };
+  /** Where https goes through. Absent: straight. */
+  readonly proxy?: ProxyAddress | undefined;
   readonly clock: Clock;
   /** Default 5 s, TLS included. */
   readonly connectMs?: number;
@@ -51,18 +56,24 @@ export function createWebSocketUpstream(options: WebSocketUpstreamOptions): WebS
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const prefix = url.pathname.replace(/\/$/, '');
   const { ca, serverName } = options.tls ?? {};
+  const secured = secure
+    ? {
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.2' as const,
+        ALPNProtocols: ['http/1.1'],
+        // In a list: an empty text alone would stand for the public roots.
+        ...(ca !== undefined && { ca: [ca] }),
+        servername: serverName ?? (isIP(host) === 0 ? host : ''),
+      }
+    : {};
+  const tunnel = tunnelTo(url, options.proxy);
   const place = {
     host,
     port: Number(url.port) || (secure ? 443 : 80),
-    agent: false as const,
-    ...(secure && {
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.2' as const,
-      ALPNProtocols: ['http/1.1'],
-      // In a list: an empty text alone would stand for the public roots.
-      ...(ca !== undefined && { ca: [ca] }),
-      servername: serverName ?? (isIP(host) === 0 ? host : ''),
-    }),
+    ...(tunnel === undefined
+      ? { agent: false as const }
+      : { createConnection: () => connectTls({ ...secured, host, socket: tunnel() }) }),
+    ...secured,
   };
   return {
     open({ path, headers, protocols, idleMs, maxMessageBytes }, opening) {

@@ -18,7 +18,16 @@ function opened(begin: () => void): {
   new WebSocket({
     ...{ socket, head: Buffer.alloc(0), role: 'server', maxMessageBytes: 1_000, clock: fakeClock() },
     watch: {
-      ...{ begin, bytes: nothing, done: nothing, ping: nothing, pong: nothing, close: nothing, room: nothing },
+      ...{
+        begin,
+        bytes: nothing,
+        done: nothing,
+        ping: nothing,
+        pong: nothing,
+        close: nothing,
+        read: nothing,
+        room: nothing,
+      },
       fault: (error) => faults.push(error),
       gone: (closed) => ends.push(closed),
     },

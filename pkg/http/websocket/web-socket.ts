@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/index.ts';
 import { FrameReader, WebSocketFault, fin, opcodes } from './frame-reader.ts';
-import { closeFrame, frame } from './frame-writer.ts';
+import { closeFrame, frames } from './frame-writer.ts';
+import type { Frame } from './frame-writer.ts';
 
 /**
  * One side's WebSocket, once its handshake is done: of a caller (we are the server), or of the model (we are the client).
@@ -18,6 +19,8 @@ export interface WebSocketWatch {
   ping(payload: Buffer): void;
   pong(): void;
   close(code: number | undefined, reason: string): void;
+  /** All that came in one read of the connection has been told. */
+  read(): void;
   /** The peer broke the protocol, and was told so; or, where it is no {@link WebSocketFault}, whoever watches failed: the connection is cut. */
   fault(error: unknown): void;
   /** What was written has been taken. */
@@ -102,8 +105,13 @@ export class WebSocket {
 
   /** @param first FIN and opcode. @returns false: wait for room. */
   send(first: number, payload: Uint8Array): boolean {
-    if (this.#closeSent) return true;
-    return this.#write(frame(first, payload, this.#masks));
+    return this.sendAll([{ first, payload }]);
+  }
+
+  /** In one write. @returns false: wait for room. */
+  sendAll(list: readonly Frame[]): boolean {
+    if (this.#closeSent || list.length === 0) return true;
+    return this.#write(frames(list, this.#masks));
   }
 
   /** Without a payload: whatever stood in one would be text that nobody reads. */
@@ -151,6 +159,7 @@ export class WebSocket {
     if (this.#broken) return;
     try {
       this.#reader.push(chunk);
+      this.#watch.read();
     } catch (error) {
       this.#broken = true;
       if (error instanceof WebSocketFault) this.close(error.code);

@@ -94,6 +94,31 @@ function ask(username: string, to: Peer, { path = '/v1/export', ...by }: AskedBy
 }
 
 describe('questions at work', () => {
+  test('search by turns: another account waits for one search of who asks much', async () => {
+    const ends: (() => void)[] = [];
+    const { search } = store;
+    store.search = async (query) => {
+      await new Promise<void>((end) => ends.push(end));
+      return search(query);
+    };
+    const peers = Array.from({ length: 9 }, peer);
+    const asked = peers.map((one, n) => ask(n < 8 ? 'greedy' : 'other', one));
+    try {
+      await turns();
+      // One of each.
+      expect(ends).toHaveLength(2);
+      ends[1]?.();
+      await turns();
+      expect(peers.map(({ pieces }) => pieces)).toEqual([...Array.from({ length: 8 }, () => 0), 1]);
+    } finally {
+      store.search = search;
+      for (const end of ends) end();
+      await turns();
+      for (const one of peers) one.destroy();
+      await Promise.all(asked);
+    }
+  });
+
   test('are eight of one account, and do not shut out another', async () => {
     const greedy = Array.from({ length: 9 }, peer);
     const asked = greedy.map((one) => ask('greedy', one));

@@ -16,6 +16,7 @@ import { createRefusedQuestions } from './refused-questions.ts';
 import { refusedText } from './refused-text.ts';
 import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
+import { createTurns } from './turns.ts';
 
 export interface AnswersOptions {
   readonly store: RecordStore;
@@ -148,6 +149,7 @@ export function createAnswers(options: AnswersOptions): Answers {
       throw new Refusal(429, 'too_many', 'too many questions of all accounts: each is kept on record', sharedAfter);
     }
   };
+  const turns = createTurns();
   let working = 0;
   const ofEach = new Map<string, number>();
   const sharing = async (username: string, act: () => Promise<void>): Promise<void> => {
@@ -192,6 +194,7 @@ export function createAnswers(options: AnswersOptions): Answers {
         if (!(await authorizer.mayHold(auditor))) throw notAllowed(auditor, 'place or release holds', 'update');
         takeEntry(auditor, '');
       },
+      turn: (search) => turns.take(auditor.username, search),
       note: (what, spelled) => {
         const text = noted(spelled);
         return put(what, text, async () => {

@@ -72,6 +72,9 @@ function read(value: JsonValue | undefined): SessionQuery {
     if (key === 'status' && (number < 0 || number > mostStatus)) throw no(`status is at most ${mostStatus}`);
     query[key] = number;
   }
+  const [since, until] = [fields['since'], fields['until']];
+  if (typeof since === 'number' && typeof until === 'number' && since >= until)
+    throw no('until is after since: nothing is between them');
   return { ...query, ...sessionOf(fields), ...tagsOf(fields), limit: limitOf(fields) };
 }
 

@@ -31,6 +31,8 @@ export interface Question {
   allow(namespace: string | undefined): Promise<void>;
   /** Refuses unless they may place and release holds. */
   allowHolds(): Promise<void>;
+  /** Searches when it is the turn of who asks: others come between two searches of one account. */
+  turn<Value>(search: () => Promise<Value>): Promise<Value>;
   /** Writes into the log that it was asked. */
   note(what: string, question: string): Promise<void>;
 }

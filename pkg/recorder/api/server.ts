@@ -12,6 +12,7 @@ import { createAnswers } from './answers.ts';
 import type { Answers } from './answers.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
 import { openApi } from './openapi.ts';
+import { givePlaces } from './connection-places.ts';
 import { createProving } from './proving.ts';
 import { Refusal } from './question.ts';
 import { respond } from './respond.ts';
@@ -57,8 +58,11 @@ export interface AuditServerOptions {
 }
 
 export interface Pages {
-  /** @throws Refusal, StoreError */
-  handle(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
+  /**
+   * @param prove Called where a person has shown who they are.
+   * @throws Refusal, StoreError
+   */
+  handle(request: IncomingMessage, response: ServerResponse, url: URL, prove?: () => void): Promise<void>;
 }
 
 export interface AuditServer {
@@ -94,9 +98,11 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
       const url = URL.parse(request.url ?? '/', 'https://recorder');
       if (url === null) throw new Refusal(404, 'not_found', 'there is no such page');
       try {
-        if (pages !== undefined && /^\/console(\/|$)/.test(url.pathname)) await pages.handle(request, response, url);
+        if (pages !== undefined && /^\/console(\/|$)/.test(url.pathname))
+          await pages.handle(request, response, url, () => places.prove(request));
         else {
           const auditor = await auditorOf(request);
+          places.prove(request);
           await answers.bounded(() => answers.answer(request, response, url, auditor));
         }
       } catch (error) {
@@ -112,9 +118,12 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     ...context(serving.current()),
     ALPNProtocols: ['http/1.1'],
     maxHeaderSize: 24 * 1024,
+    handshakeTimeout: 10_000,
     requestTimeout: 30_000,
     headersTimeout: 10_000,
+    connectionsCheckingInterval: 1_000,
   });
+  const places = givePlaces(server);
   const stop = serving.subscribe((material) => server.setSecureContext(context(material)));
   server.on('request', (request, response) => {
     request.on('error', () => undefined);

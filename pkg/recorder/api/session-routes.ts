@@ -23,46 +23,53 @@ export function sessionRoutes(
     const all = lists.flat().toSorted((one, other) => one - other);
     return all.slice(0, mostBlocks);
   };
+  const inTurn = ({ turn }: Question): typeof store => ({
+    ...store,
+    search: (query) => turn(() => store.search(query)),
+  });
   const asked = ({ part, search }: Question): string => (search.size === 0 ? part : `${part}?${search.toString()}`);
 
   return [
     {
       method: 'POST',
       path: '/v1/search',
-      async answer({ body, allow, note }) {
+      async answer(question) {
+        const { body, allow, note } = question;
         const query = readQuery(body);
         await allow(query.namespace);
         await note('search', JSON.stringify(body));
-        const { sessions, cursor, unsearched = 0, partly = [] } = await store.search(query);
+        const { sessions, cursor, unsearched = 0, partly = [] } = await inTurn(question).search(query);
         return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched, partly: [...partly] };
       },
     },
     {
       method: 'POST',
       path: '/v1/sessions',
-      async answer({ body, allow, note }) {
+      async answer(question) {
+        const { body, allow, note } = question;
         const query = readQuery(body);
         await allow(query.namespace);
         await note('sessions', JSON.stringify(body));
-        const page = await store.search({ ...query, limit: Math.min(query.limit, mostWithLines) });
+        const page = await inTurn(question).search({ ...query, limit: Math.min(query.limit, mostWithLines) });
         return new Streamed('application/json', sessionsPage(store, page));
       },
     },
     {
       method: 'POST',
       path: '/v1/export',
-      async answer({ body, allow, note }) {
+      async answer(question) {
+        const { body, allow, note } = question;
         const query = readQuery(body);
         await allow(query.namespace);
         await note('export', JSON.stringify(body));
-        return new Streamed('application/jsonl', exported(store, query));
+        return new Streamed('application/jsonl', exported(inTurn(question), query));
       },
     },
     {
       method: 'GET',
       path: '/v1/sessions/{session}',
       async answer(question) {
-        const found = await findSessions(store, question);
+        const found = await findSessions(inTurn(question), question);
         await question.note('session', asked(question));
         return new Streamed('application/json', linesPage(store, found));
       },
@@ -73,7 +80,7 @@ export function sessionRoutes(
       async answer(question) {
         // A page of them would be a proof without the others.
         if (question.search.has('from')) throw badQuestion('a proof is of all chains: from is not asked for');
-        const { sessions, others } = await findSessions(store, question);
+        const { sessions, others } = await findSessions(inTurn(question), question);
         await question.note('proof', asked(question));
         if (others !== undefined)
           throw new Refusal(

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startS3 } from '../../../test/support/s3-server.ts';
@@ -11,7 +11,7 @@ import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
 import { signHead, verifySession } from '../../record/index.ts';
 import { readLines } from '../ingest/read-lines.ts';
 import { keepHeads } from '../log/heads.ts';
-import type { RecordStore, SessionSummary } from '../store/index.ts';
+import type { RecordStore, SessionQuery, SessionSummary } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
 import { blockOf, blockOfEvents } from '../store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
@@ -240,6 +240,35 @@ describe('the archive', () => {
     for await (const { session } of searchArchive(log, { since, limit: 10 }, () => undefined)) found.push(session);
     from.close();
     expect(found).toEqual([sessionId(days[1] ?? 0)]);
+  });
+
+  test('is read no further back than a week before the day that is asked for, though a session has no start', async () => {
+    const day = 86_400_000;
+    const lines = (id: string, type: 'start' | 'end') => sessionEvents({ id }).filter((event) => event.type === type);
+    const [lasting, lost] = [sessionId('lasting'), sessionId('lost')];
+    const at = (ago: number): number => systemClock.now() - ago * day;
+    for (const ago of [60, 50, 40, 30]) await store.append([blockOf(chain, [{ id: sessionId(ago) }], at(ago))]);
+    await store.append([blockOfEvents(chain, lines(lasting, 'start'), at(5))]);
+    await store.append([blockOf(chain, [{ id: sessionId(3) }], at(3))]);
+    await store.append([blockOfEvents(chain, [...lines(lasting, 'end'), ...lines(lost, 'end')], at(0))]);
+    await add(0);
+    start({ segmentBytes: 1 });
+    await archived();
+    expect(names('segments')).toHaveLength(7);
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const search = async (query: Partial<SessionQuery>) => {
+      const read: string[] = [];
+      const watched = { ...log, segment: (name: string) => (read.push(name), log.segment(name)) };
+      const found: string[] = [];
+      const asked = { since: at(0) - 60_000, limit: 10, ...query };
+      for await (const { session } of searchArchive(watched, asked, () => undefined)) found.push(session);
+      return { found, read: read.length };
+    };
+    // Of one that lasts, its start says that it began before; of the other no segment does. One more may hold what begins on the first of these days.
+    expect(await search({})).toEqual({ found: [lost], read: 4 });
+    expect(await search({ session: lost })).toEqual({ found: [lost], read: 7 });
+    from.close();
   });
 
   test('has a session as the store has it, also one of a sidecar that lies or of which lines are missing', async () => {
@@ -516,6 +545,89 @@ describe('the archive', () => {
     expect((await twin.archived()).entries).toBe(1);
     await two.close();
     await twin.close();
+  });
+
+  describe.each(['the same day', 'the next day'])('of which the store is an older copy, on %s', (when) => {
+    const clock = when === 'the same day' ? systemClock : { ...systemClock, now: () => systemClock.now() + 86_400_000 };
+    const old = async (): Promise<RecordStore> => {
+      await add(2);
+      start();
+      await archived();
+      await archiver?.close();
+      await store.close();
+      copyFileSync(join(folder, 'record.db'), join(folder, 'copy.db'));
+      store = openStore('record.db');
+      await add(1);
+      start();
+      await archived();
+      await archiver?.close();
+      return openStore('copy.db');
+    };
+    const takeIn = async (copy: RecordStore, blocks: number): Promise<void> => {
+      const other = testChain('of another pod');
+      for (let n = 0; n < blocks; n++)
+        await copy.append([blockOf(other, [{ id: sessionId(`later ${n}`) }], clock.now())]);
+      const heads = keepHeads({ store: copy, key: privateKey, clock, logger: silentLogger });
+      await heads.sign();
+      heads.close();
+    };
+
+    test.each([0, 1, 2])(
+      'stays as it is, and nothing is held for archived that is not: %i entries are new',
+      async (blocks) => {
+        const copy = await old();
+        const before = new Map(server.objects);
+        await takeIn(copy, blocks);
+        const told: string[] = [];
+        let failures = 0;
+        const logger = {
+          ...silentLogger,
+          error: (_: string, fields?: object) => void told.push(JSON.stringify(fields)),
+        };
+        const two = start({ store: copy, clock, logger, onFailure: () => failures++ });
+        two.kick();
+        await until(() => failures > 1);
+        expect(two.foreign).toBe(true);
+        await two.close();
+        expect(told).toEqual([expect.stringContaining('docs/audit.md, The archive')]);
+        expect([...server.objects.keys()].sort()).toEqual([...before.keys()].sort());
+        expect((await copy.archived()).entries).toBe(2);
+        const rule = { before: clock.now() + 1, of: { allBut: [] }, archivedOnly: true };
+        expect(await copy.deleteOld(rule, clock.now() + 2, 50)).toBe(2);
+        await copy.close();
+        await restore();
+      },
+    );
+
+    test('goes on with it where it was restored before anything else came', async () => {
+      await (await old()).close();
+      await restore('copy.db');
+      const copy = openStore('copy.db');
+      await takeIn(copy, 2);
+      let failures = 0;
+      const two = start({ store: copy, clock, onFailure: () => failures++ });
+      await archived(copy);
+      expect([two.foreign, failures]).toEqual([false, 0]);
+      await two.close();
+      await copy.close();
+      expect(await restore()).toMatchObject({ entries: 5, fault: undefined });
+    });
+  });
+
+  test('does not count as gone on where somebody else has put objects behind its last', async () => {
+    await add(2);
+    start();
+    await archived();
+    await archiver?.close();
+    const [segment = ''] = names('segments').slice(-1);
+    const [head = ''] = names('heads').slice(-1);
+    for (const name of [segment, head]) {
+      const junk = name.replace(/\/[0-9-]{10}\/[0-9]{16}/, '/9999-12-31/0000000000009999');
+      server.objects.set(junk, { ...server.objects.get(name)!, body: Buffer.from('{}') });
+    }
+    await add(1);
+    start();
+    await archived();
   });
 
   test('is not held for written where it is not locked', async () => {

@@ -6,6 +6,7 @@ import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.t
 import type { Frontier } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
 import { dayOf, headKey, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
+import { newestOf } from './newest.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 import { openSegment } from './segment.ts';
@@ -19,6 +20,8 @@ import { createSegmentWriter } from './segment-writer.ts';
 export interface Archiver {
   /** As last looked; undefined: not yet. */
   lag(): ArchiveLag | undefined;
+  /** Whether the archive, when last looked at, had entries of this log that the store does not have, or others in their place. */
+  readonly foreign: boolean;
   /** There is a new head. */
   kick(): void;
   /** Ends, with what is under way left undone. */
@@ -73,6 +76,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
   let frontier: Frontier | undefined;
   let log: string | undefined;
   let known: { readonly entries: number; readonly since: number | undefined } | undefined;
+  let foreign = false;
   let closed = false;
   let wake: (() => void) | undefined;
   let kicked = false;
@@ -211,6 +215,26 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return end === mark.heads ? nothing : { ...mark, entries: end };
   };
 
+  /** Day of the entry at which the archive was last compared with the log. */
+  let comparedOn: string | undefined;
+  /**
+   * That the archive goes no further than the log, and has the log's entries at its end: a store may have been brought back from a copy, or its
+   * database be one that lacks what was committed. Names of objects hold a day, so that on another one nothing would stand in its way.
+   */
+  const compare = async (): Promise<void> => {
+    const newest = await newestOf(objects, log ?? '', keys);
+    const { size } = await store.log();
+    for (const end of newest) {
+      if (end.size <= size && Buffer.from(await treeRoot(end.size, readNode)).toString('hex') === end.root) continue;
+      throw new ObjectStoreError(
+        'other_log',
+        end.size > size
+          ? `the archive has ${end.size} entries of this log, the store ${size}: it is an older copy, nothing is archived of it (docs/audit.md, The archive)`
+          : 'the archive has other entries than the store where it ends: nothing is archived of it (docs/audit.md, The archive)',
+      );
+    }
+  };
+
   /** @returns whether there is more to do */
   const step = async (): Promise<boolean> => {
     const mark = await store.archived();
@@ -223,7 +247,14 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;
     log ??= logId(first.text);
-    if (mark.entries > 0 && (mark.entries !== own?.entries || mark.heads !== own.heads)) {
+    const moved = mark.entries !== own?.entries || mark.heads !== own.heads;
+    // Beyond the first entry of a day, a segment of the same name is there or not.
+    const day = waits === undefined ? comparedOn : dayOf(timeOf(waits));
+    // Another recorder brings it forward.
+    const back = own === undefined || mark.entries < own.entries || mark.heads < own.heads;
+    if (back || day !== comparedOn) await compare();
+    comparedOn = day;
+    if (moved && mark.entries > 0) {
       const present = await presentOf(mark);
       if (present.entries !== mark.entries) {
         logger.error(
@@ -251,6 +282,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     while (!closed) {
       try {
         const more = await step();
+        foreign = false;
         if (failures > 0) logger.info('the log is archived again');
         failures = 0;
         told = '';
@@ -259,6 +291,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
         kicked = false;
       } catch (error) {
         if (closed) return;
+        if (error instanceof ObjectStoreError && error.code === 'other_log') foreign = true;
         options.onFailure?.();
         const why = error instanceof CodedError ? error.message : describeError(error);
         if (why !== told) logger.error('the log was not archived: tried again', { error: why });
@@ -280,6 +313,9 @@ export function startArchiver(options: ArchiverOptions): Archiver {
             entries: known.entries,
             seconds: known.since === undefined ? 0 : Math.max(0, (clock.now() - known.since) / 1_000),
           },
+    get foreign() {
+      return foreign;
+    },
     kick() {
       kicked = true;
       wake?.();

@@ -4,17 +4,17 @@ import { LineConflict, readLines } from '../ingest/read-lines.ts';
 import type { ArchivedEntry, RestoredEntry } from '../store/index.ts';
 
 /** An entry of an archive with what a store takes of it, or what is wrong with it. */
-export function restoredEntry({ text, pod, data }: ArchivedEntry): RestoredEntry | string {
+export function restoredEntry({ index, text, pod, data }: ArchivedEntry): RestoredEntry | string {
   const { v: _, ...members } = jsonValue(parseJson(text)) as unknown as LogEntry & { readonly v: number };
   const entry = members as LogEntry;
   switch (entry.type) {
     case 'block': {
       if (pod === undefined) return 'a block without its pod';
-      if (data === undefined) return { entry, text, pod };
+      if (data === undefined) return { entry, index, text, pod };
       try {
         const read = readLines(Buffer.from(data), { sequence: entry.first - 1, hash: entry.prev });
         if (read.last === entry.last && read.hash === entry.hash && read.list === (entry.list ?? read.list))
-          return { entry, text, block: { ...read.block, pod } };
+          return { entry, index, text, block: { ...read.block, pod } };
       } catch (error) {
         if (!(error instanceof LineConflict)) throw error;
       }
@@ -22,17 +22,17 @@ export function restoredEntry({ text, pod, data }: ArchivedEntry): RestoredEntry
     }
     case 'hole':
       if (pod === undefined) return 'a hole without its pod';
-      return { entry, text, pod };
+      return { entry, index, text, pod };
     case 'conflict':
-      return { entry, text, evidence: data ?? new Uint8Array() };
+      return { entry, index, text, evidence: data ?? new Uint8Array() };
     case 'deleted':
     case 'hold':
-      return { entry, text };
+      return { entry, index, text };
     case 'vanished':
     case 'read':
     case 'authorities':
     case 'retention':
-      return { entry, text };
+      return { entry, index, text };
     default:
       return 'an entry of a kind that is not known';
   }

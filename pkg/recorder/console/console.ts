@@ -211,11 +211,12 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     get sessions() {
       return sessions.size;
     },
-    async handle(request, response, url) {
+    async handle(request, response, url, prove = () => undefined) {
       guardAnswer(response);
       const path = url.pathname.slice(prefix.length);
       if (path.startsWith('/v1/')) {
         const { session, person } = await account(request);
+        prove();
         const api = new URL(`${path}${url.search}`, url);
         const put = (what: string, question: string, write: () => Promise<void>): Promise<void> =>
           what === 'search' ? repeats.once(session, question, write) : write();
@@ -249,6 +250,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
       only(route.method);
       const found = await account(request);
+      prove();
       const send = async (): Promise<void> => respondWhole(response, await route.answer(found, request), clock);
       await (route.forwards === true ? send() : answers.bounded(send));
     },

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { namedStart } from '../../record/index.ts';
+import { maxRecordBytes } from '../../wire/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
 import { LineConflict, readLines } from './read-lines.ts';
 
@@ -134,6 +135,20 @@ describe('a batch of lines', () => {
 });
 
 describe('what has just come', () => {
+  test('is taken however many rules acted, as long as a frame holds it', () => {
+    const act = { rule: 'a/b', act: 'denied', by: ['x'] } as const;
+    const count = Math.floor((maxRecordBytes - 4_096) / (JSON.stringify(act).length + 1));
+    const chain = testChain();
+    const bytes = chain.lines(
+      sessionEvents({ id: sessionId(1) }).map((event) =>
+        event.type === 'end' ? { ...event, observed: Array.from({ length: count }, () => act) } : event,
+      ),
+    );
+    expect(bytes.length).toBeGreaterThan(0.99 * maxRecordBytes);
+    const { block } = readLines(bytes, start, 'sidecar');
+    expect(block.ends[0]?.tags).toContain('observed:a/b');
+  });
+
   const hashed = (body: object, seq = start.sequence + 1): Buffer => {
     const time = '2026-11-26T12:00:00.000Z';
     const text = `{"v":1,"seq":${seq},"time":"${time}","prev":"${start.hash}",${JSON.stringify(body).slice(1, -1)}`;

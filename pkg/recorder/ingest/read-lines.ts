@@ -64,7 +64,8 @@ const tail = /,"hash":"([0-9a-f]{64})"\}$/;
 const sessionId = /^[0-9a-f]{32}$/;
 const longestHead = 200;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
+/** As many values and keys as an honest line has that is as long as a frame: the end of a session in which tens of thousands of rules acted. */
+const limits = { maxDepth: 16, maxNodes: 500_000, loneSurrogates: true };
 
 /**
  * Reads a batch against a point of its chain, every line of it: number, link, own hash, JSON; and, where they have just come, that their times go on.

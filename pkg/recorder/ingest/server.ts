@@ -200,7 +200,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     socket instanceof TLSSocket ? authenticator.identify(socket.getPeerX509Certificate()) : undefined;
   const isController = ({ namespace, serviceAccount }: Sidecar): boolean =>
     namespace === options.namespace && serviceAccount === controlPlane.controller;
-  const reports = createPodReports(options);
+  const reports = createPodReports({ ...options, onUnheard: () => observer.refused('chains') });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     response.on('error', () => undefined);
     const refuse = (status: number, why: IngestRefusal): void => {

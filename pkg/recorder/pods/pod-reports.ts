@@ -12,6 +12,8 @@ export function createPodReports(options: {
   readonly store: Pick<RecordStore, 'learn' | 'presentSources'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told how many heads of chains were left out, of sidecars that have named too many that they did not send. */
+  readonly onUnheard?: (heads: number) => void;
 }): PodReports {
   const { store, clock, logger } = options;
   return async (request, response) => {
@@ -28,7 +30,11 @@ export function createPodReports(options: {
         answer(413);
         return void request.destroy();
       }
-      await store.learn(readPodReport(text), clock.now());
+      const leftOut = await store.learn(readPodReport(text), clock.now());
+      if (leftOut > 0) {
+        options.onUnheard?.(leftOut);
+        logger.error('sidecars name more chains than they send: what is said of these is not kept', { heads: leftOut });
+      }
       answer(204);
     } catch (error) {
       logger.error('a report of the controller was not taken', { error: describeError(error) });

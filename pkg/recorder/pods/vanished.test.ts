@@ -55,6 +55,27 @@ test('a pod whose last line is long did not say that it stops, and the chains be
   expect(await store.departed(clock.now(), 10)).toEqual([]);
 });
 
+test('a sidecar that names chains which it never sends has few entries, which count as a million lines each at most', async () => {
+  const heads = Array.from({ length: 100 }, (_, n) => ({
+    source,
+    namespace: 'ml',
+    pod: 'p',
+    chain: n.toString(16).padStart(32, '0'),
+    sequence: Number.MAX_SAFE_INTEGER,
+    hash: '0'.repeat(64),
+  }));
+  await store.learn({ heads, gone: [] }, clock.now());
+  await store.learn({ heads: [], gone: [{ source, at: clock.now() }] }, clock.now());
+  clock.advance(60_000);
+  const counted: number[] = [];
+  const onVanished = (lines: number): void => void counted.push(lines);
+  const watch = watchVanished({ store, connected: () => false, clock, logger: silentLogger, onVanished });
+  await watch.look();
+  await watch.close();
+  expect(counted).toEqual(Array.from({ length: 16 }, () => 1_000_000));
+  expect(await vanished()).toHaveLength(16);
+});
+
 test('a chain of which nothing can be written keeps no other', async () => {
   await depart();
   const [first] = await store.departed(clock.now(), 10);

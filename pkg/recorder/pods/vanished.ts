@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { describeError, parseJson } from '../../base/index.ts';
 import type { Clock, JsonNode, Logger } from '../../base/index.ts';
+import { countedLoss } from '../../record/index.ts';
 import type { ConflictEntry, VanishedEntry } from '../../record/index.ts';
 import type { Addition, DepartedChain, RecordStore } from '../store/index.ts';
 
@@ -24,7 +25,7 @@ export interface VanishedWatchOptions {
   readonly logger: Logger;
   /** From the word that a pod is gone to the entry: what is on its way still comes. Default 10 s. */
   readonly graceMs?: number;
-  /** @param lines That never came. */
+  /** @param lines That never came, by the word of the sidecar: a million at most. */
   readonly onVanished?: (lines: number) => void;
 }
 
@@ -57,7 +58,7 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
       stored: stored.sequence,
       known: last.sequence,
     });
-    options.onVanished?.(lines);
+    options.onVanished?.(countedLoss(lines));
     const entry: VanishedEntry = {
       type: 'vanished',
       at,

@@ -84,7 +84,7 @@ afterEach(async () => {
 
 /** A shipper whose receiver is a list. */
 function ship(book: ShipBook, send: Receiver['send'], name = 'r') {
-  const counts = { dead: 0, rewinds: 0 };
+  const counts = { dead: 0, rewinds: 0, failures: 0 };
   const shipper = startShipper({
     receiver: { name, send, close: () => undefined },
     source: createEventSource(store, () => true),
@@ -92,6 +92,7 @@ function ship(book: ShipBook, send: Receiver['send'], name = 'r') {
     clock: systemClock,
     logger: silentLogger,
     onDead: (events) => (counts.dead += events),
+    onFailure: () => (counts.failures += 1),
     onRewind: () => (counts.rewinds += 1),
     lookMs: 5,
     retryMs: { first: 1, longest: 10 },
@@ -130,7 +131,7 @@ describe.each(kinds)('what is kept in $name', ({ open, dead }) => {
     );
     await done();
     expect(got).toEqual(ids.filter((id) => id !== poison));
-    expect([counts, await dead('poisoned')]).toEqual([{ dead: 1, rewinds: 0 }, [poison]]);
+    expect([counts, await dead('poisoned')]).toEqual([{ dead: 1, rewinds: 0, failures: 0 }, [poison]]);
   });
 
   test('that is ahead of the log is not believed: the log is shipped from its beginning', async () => {
@@ -179,9 +180,17 @@ test('a cursor of this log goes on where it was, also one that does not say of w
   expect(await behind({ entry: 8, events: 10 })).toEqual([40, 0]);
 });
 
-test('a cursor that is none is not guessed', async () => {
-  writeFileSync(join(folder, 'broken.cursor'), '{"entry":3}\n');
+test.each([
+  ...['', '\0\0\0\0', '{"entry":3}', '{"entry":-5,"events":0}', '{"entry":1.5,"events":0}', '{"entry":5,"events":-1}'],
+  ...['{"entry":5,"events":1e300}', '[]'],
+])('a cursor that is none is not guessed, and its receiver counts as behind by all of the log: %j', async (text) => {
+  writeFileSync(join(folder, 'broken.cursor'), text);
   await expect(fileBook(join(folder, 'broken')).take()).rejects.toThrow('is no cursor');
+  const { shipper, counts } = ship(fileBook(join(folder, 'broken')), () =>
+    Promise.reject(new Error('nothing is sent')),
+  );
+  await until(() => counts.failures > 1, 'tries');
+  expect(shipper.behind()).toBe(sessions / 50);
 });
 
 describe('two recorders on one database', () => {

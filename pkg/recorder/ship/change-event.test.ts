@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { parseJson } from '../../base/index.ts';
 import type { ChangeEvent } from '../../core/index.ts';
-import { sessionId, testChain } from '../testing/chains.ts';
+import { sessionId, testChain, testTime } from '../testing/chains.ts';
 import { changeEvent } from './change-event.ts';
 
 const source = 'spiffe://cluster.local/ns/sidegate-system/sa/sidegate-controller/pod/uid-1';
@@ -24,7 +24,7 @@ const shipped = (more: Partial<ChangeEvent>) =>
         .trimEnd(),
     ),
     source,
-    7,
+    { entry: 7, at: testTime },
   );
 
 test('a grant that was taken back says by whom, where the webhook saw it', () => {

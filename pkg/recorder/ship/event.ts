@@ -1,6 +1,7 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonNode, JsonValue } from '../../base/index.ts';
 import { cut, cutList, cutValue, owned } from '../bounds.ts';
+import { seenTime } from '../store/session-time.ts';
 
 /** How much somebody should care: numbers of syslog (RFC 5424) and of OpenTelemetry stand for the same. */
 export type Severity = 'info' | 'warning' | 'alert';
@@ -10,8 +11,10 @@ export interface ShippedEvent {
   /** Entry of the log that it stands in: with {@link ShippedEvent.id} it tells a receiver what came twice. */
   readonly entry: number;
   readonly id: string;
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds: a sidecar's word within what the recorder saw ({@link seenTime}), so that it stands in the window of who looks for it. */
   readonly at: number;
+  /** When the recorder had it, by the log's time: epoch milliseconds. */
+  readonly logged: number;
   readonly severity: Severity;
   /** `session`, or `record.conflict` and so on. */
   readonly action: string;
@@ -29,11 +32,32 @@ export const textAt = (root: JsonNode | undefined, key: string): string | undefi
   const text = root?.get(key)?.string;
   return text === undefined || text === '' ? undefined : cut(text);
 };
-const numberAt = (root: JsonNode | undefined, key: string): number | undefined => {
+export const numberAt = (root: JsonNode | undefined, key: string): number | undefined => {
   const number = root?.get(key)?.number;
   // `1e400` is no number of the receivers' JSON.
   return number !== undefined && Number.isFinite(number) ? number : undefined;
 };
+
+/** Where a line stands in the log. */
+export interface LogPlace {
+  readonly entry: number;
+  /** Of the entry: epoch milliseconds. */
+  readonly at: number;
+}
+
+/** When a sidecar says that something was, within what the recorder saw of it. */
+export const timesOf = (
+  line: JsonNode,
+  { entry, at: logged }: LogPlace,
+): Pick<ShippedEvent, 'entry' | 'at' | 'logged'> & { readonly saidAt: string | undefined } => {
+  const text = textAt(line, 'time');
+  const { at, said } = seenTime(Date.parse(text ?? '') || 0, logged);
+  return { entry, at, logged, saidAt: said === null ? undefined : text };
+};
+
+/** The largest whole number of nanoseconds that every receiver's numbers hold: 104 days. */
+const nanosecondsFor = (ms: number): number =>
+  Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.round(ms * 1_000_000)));
 
 /** Without what is not known. */
 export function known(fields: Readonly<Record<string, JsonValue | undefined>>): Fields {
@@ -186,17 +210,19 @@ export function sessionEvent(
   end: JsonNode,
   start: ShippedStart | undefined,
   source: string,
-  entry: number,
+  place: LogPlace,
 ): ShippedEvent {
+  const { saidAt, ...times } = timesOf(end, place);
   const [outcome = '', code] = [textAt(end, 'outcome'), textAt(end, 'code')];
   const refused = outcome === 'refused' || outcome === 'ended';
   const skipped = textsOf(end.get('failedOpen')).length > 0;
   const who = start?.subject ?? 'nobody known';
   const asked = [start?.operation, start?.model].filter((one) => one !== undefined).join(' of ');
+  const began = Date.parse(start?.time ?? '');
+  const seen = seenTime(began, place.at);
   return {
-    entry,
+    ...times,
     id: textAt(end, 'session') ?? '',
-    at: Date.parse(textAt(end, 'time') ?? '') || 0,
     severity: refused || skipped ? 'warning' : 'info',
     action: 'session',
     ...traceOf(start),
@@ -209,8 +235,9 @@ export function sessionEvent(
         'event.type': refused ? ['access', 'denied'] : ['access', 'allowed'],
         'event.outcome': outcomes[outcome] ?? 'unknown',
         'event.reason': code,
-        'event.duration': Math.round((numberAt(end.get('timing'), 'total') ?? 0) * 1_000_000),
-        'event.start': start?.time,
+        'event.duration': nanosecondsFor(numberAt(end.get('timing'), 'total') ?? 0),
+        'event.start': Number.isNaN(began) || seen.said === null ? start?.time : new Date(seen.at).toISOString(),
+        'sidegate.said_at': saidAt,
       }),
       ...whoFields(start),
       ...exchangeFields(start, end),
@@ -248,6 +275,7 @@ export function entryEvent(text: string, entry: number): ShippedEvent | undefine
     entry,
     id: `entry-${entry}`,
     at: numberAt(root, 'at') ?? 0,
+    logged: numberAt(root, 'at') ?? 0,
     severity: alert ? 'alert' : 'info',
     action: `record.${type}`,
     message,
@@ -265,9 +293,12 @@ export function entryEvent(text: string, entry: number): ShippedEvent | undefine
 }
 
 /** As one line of JSON: what webhooks and syslog carry. */
-export function eventText({ entry, id, at, action, severity, message, trace, fields }: ShippedEvent): string {
+export function eventText(event: ShippedEvent): string {
+  const { entry, id, at, logged, action, severity, message, trace, fields } = event;
+  const time = (ms: number): string => new Date(Math.min(8.64e15, Math.max(0, ms))).toISOString();
   return JSON.stringify({
-    '@timestamp': new Date(Math.min(8.64e15, Math.max(0, at))).toISOString(),
+    '@timestamp': time(at),
+    'event.created': time(logged),
     message,
     'event.id': id,
     'event.action': action,

@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
 import { errorCode, parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
 import { beginning } from './book.ts';
 import type { ShipBook } from './book.ts';
 import { eventText } from './event.ts';
@@ -7,6 +8,8 @@ import type { Position } from './source.ts';
 
 /** Longest file of what was never taken; then it becomes `FILE.old`, in place of the one before. */
 const mostBytes = 8 * 1024 * 1024;
+
+const isCount = (value: number | undefined): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 /**
  * The book of a receiver beside the embedded store, which one recorder has for itself: the turn is always its own.
@@ -24,11 +27,19 @@ export function fileBook(path: string): ShipBook {
       if (errorCode(error) === 'ENOENT') return beginning;
       throw error;
     }
-    const root = parseJson(text);
-    const [entry, events] = [root.get('entry')?.number, root.get('events')?.number];
-    if (entry === undefined || events === undefined) throw new Error(`${cursor} is no cursor`);
-    const last = root.get('last')?.string;
+    const root = parsed(text);
+    const [entry, events] = [root?.get('entry')?.number, root?.get('events')?.number];
+    if (!isCount(entry) || !isCount(events)) throw new Error(`${cursor} is no cursor`);
+    const last = root?.get('last')?.string;
     return { entry, events, ...(last !== undefined && { last }) };
+  };
+  /** Undefined: what a machine leaves that crashed as it wrote. */
+  const parsed = (text: string): JsonNode | undefined => {
+    try {
+      return parseJson(text);
+    } catch {
+      return undefined;
+    }
   };
   const write = (position: Position): void => {
     const temporary = `${cursor}.new`;
@@ -55,7 +66,14 @@ export function fileBook(path: string): ShipBook {
     async keepDead(events) {
       const size = statSync(dead, { throwIfNoEntry: false })?.size ?? 0;
       if (size > mostBytes) renameSync(dead, `${dead}.old`);
-      appendFileSync(dead, events.map((event) => `${eventText(event)}\n`).join(''), { mode: 0o600 });
+      // On the disk, as the cursor is that moves over them next.
+      const file = openSync(dead, 'a', 0o600);
+      try {
+        appendFileSync(file, events.map((event) => `${eventText(event)}\n`).join(''));
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
     },
     close: () => Promise.resolve(),
   };

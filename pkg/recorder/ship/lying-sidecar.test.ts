@@ -5,6 +5,7 @@ import { parseJson } from '../../base/index.ts';
 import { changeEvent } from './change-event.ts';
 import { entryEvent, eventText, sessionEvent, shippedStart } from './event.ts';
 import { logsRequest } from './otlp.ts';
+import { processEvent } from './process-event.ts';
 import { createEventSource } from './source.ts';
 import type { ShippedStore } from './source.ts';
 
@@ -51,7 +52,7 @@ describe.each(Object.entries(lists))('texts of 2 MB, and lists that are %s', (_,
   };
 
   test('make a small event of a session', () => {
-    const event = sessionEvent(node(end), shippedStart(node(start)), source, 1);
+    const event = sessionEvent(node(end), shippedStart(node(start)), source, { entry: 1, at: 1 });
     expect(size(eventText(event))).toBeLessThan(mostBytes);
     expect(size(JSON.stringify(logsRequest([event])))).toBeLessThan(2 * mostBytes);
     expect(event.fields['user.name']).toBe('x'.repeat(256));
@@ -73,7 +74,7 @@ describe.each(Object.entries(lists))('texts of 2 MB, and lists that are %s', (_,
       by: long,
       decisions: list.map((who) => ({ who, [who]: list.slice(0, 3) })),
     };
-    expect(size(eventText(changeEvent(node(change), source, 1)))).toBeLessThan(mostBytes);
+    expect(size(eventText(changeEvent(node(change), source, { entry: 1, at: 1 })))).toBeLessThan(mostBytes);
   });
 });
 
@@ -86,8 +87,75 @@ test('what an auditor asked and how an entry names a chain are cut too', () => {
 
 test('numbers that JSON has no word for are not shipped', () => {
   const end = parseJson(`{"type":"end","status":1e400,"bytesIn":1e999,"timing":{"total":1e400}}`);
-  const text = JSON.stringify(logsRequest([sessionEvent(end, undefined, source, 1)]));
+  const text = JSON.stringify(logsRequest([sessionEvent(end, undefined, source, { entry: 1, at: 1 })]));
   expect(text).not.toContain('null');
+});
+
+test('a total that is no number of nanoseconds is one that every receiver takes', () => {
+  for (const [total, duration] of [
+    ['1e305', Number.MAX_SAFE_INTEGER],
+    ['-5', 0],
+    ['1.5', 1_500_000],
+  ] as const) {
+    const end = parseJson(`{"type":"end","timing":{"total":${total}}}`);
+    const event = sessionEvent(end, undefined, source, { entry: 1, at: 1 });
+    expect(event.fields['event.duration']).toBe(duration);
+    expect(JSON.stringify(logsRequest([event]))).not.toContain('null');
+  }
+});
+
+describe('a time that the recorder does not believe', () => {
+  const logged = Date.parse('2026-11-26T12:00:00.000Z');
+  const shown = (time: string, began = time) => {
+    const [end, start] = [
+      { type: 'end', time },
+      { type: 'start', time: began },
+    ];
+    return sessionEvent(node(end), shippedStart(node(start)), source, { entry: 1, at: logged });
+  };
+
+  test.each([
+    ['1971-01-01T00:00:00.000Z', '2026-11-19T12:00:00.000Z'],
+    ['9999-01-01T00:00:00.000Z', '2026-11-26T12:05:00.000Z'],
+    ['no time', '2026-11-19T12:00:00.000Z'],
+  ])('does not put its session out of the window of a SIEM: %s', (said, at) => {
+    const event = shown(said);
+    expect(JSON.parse(eventText(event))).toMatchObject({
+      '@timestamp': at,
+      'event.created': '2026-11-26T12:00:00.000Z',
+      'sidegate.said_at': said,
+    });
+    const [record] =
+      (logsRequest([event]) as unknown as { resourceLogs: { scopeLogs: { logRecords: object[] }[] }[] }).resourceLogs[0]
+        ?.scopeLogs[0]?.logRecords ?? [];
+    expect(record).toMatchObject({
+      timeUnixNano: `${Date.parse(at)}000000`,
+      observedTimeUnixNano: `${logged}000000`,
+    });
+  });
+
+  test('does not stand in when the session began, of a change and of a process', () => {
+    const said = '1971-01-01T00:00:00.000Z';
+    const line = node({ type: 'change', what: 'start', step: 'approved', time: said });
+    expect(shown(said).fields['event.start']).toBe('2026-11-19T12:00:00.000Z');
+    for (const event of [
+      changeEvent(line, source, { entry: 1, at: logged }),
+      processEvent(line, source, { entry: 1, at: logged }),
+    ])
+      expect(event).toMatchObject({
+        at: Date.parse('2026-11-19T12:00:00.000Z'),
+        logged,
+        fields: { 'sidegate.said_at': said },
+      });
+  });
+
+  test('is one alone that is far off: others are shipped as they were said', () => {
+    const said = '2026-11-26T11:59:30.123456Z';
+    const event = shown(said);
+    expect(event.at).toBe(Date.parse(said));
+    expect(event.fields['event.start']).toBe(said);
+    expect(Object.keys(event.fields)).not.toContain('sidegate.said_at');
+  });
 });
 
 describe('a source of events', () => {
@@ -133,6 +201,16 @@ describe('a source of events', () => {
     collect();
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(24 * 1024 * 1024);
     expect(await source.size()).toBe(64);
+  });
+
+  test('sends an entry again from its first event where a place says more events than it has', async () => {
+    const end = JSON.stringify({ ...place, type: 'end', session: id, outcome: 'completed' });
+    const source = createEventSource(
+      storeOf([`${end}\n`, `${end}\n`], async function* () {}),
+      nobody,
+    );
+    expect((await source.read({ entry: 0, events: 1 }, 200)).events).toHaveLength(1);
+    expect((await source.read({ entry: 0, events: 1e9 }, 200)).events).toHaveLength(2);
   });
 
   test('looks up once what many ends of one session name', async () => {

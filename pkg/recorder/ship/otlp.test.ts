@@ -22,7 +22,7 @@ const session = (start: object | undefined, end: object = {}): ShippedEvent =>
     }),
     start === undefined ? undefined : shippedStart(node({ type: 'start', time: '2026-11-26T12:00:00.000Z', ...start })),
     'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1',
-    7,
+    { entry: 7, at: Date.parse('2026-11-26T12:00:02.000Z') },
   );
 interface Shown {
   readonly traceId?: string;

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
-import { jsonValue, parseJson } from '../../base/index.ts';
-import type { JsonValue } from '../../base/index.ts';
+import { CodedError, parseJson } from '../../base/index.ts';
+import type { JsonNode, JsonValue } from '../../base/index.ts';
 import type { ShippedEvent, Severity } from './event.ts';
 import { post, readStatus } from './post.ts';
-import type { PostOptions } from './post.ts';
+import type { PostAnswer, PostOptions } from './post.ts';
+import { tooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 
 /** Numbers of the OpenTelemetry log data model. */
@@ -36,10 +37,10 @@ const nanosecondsOf = (ms: number): bigint =>
 const nanoseconds = (ms: number): string => String(nanosecondsOf(ms));
 
 function logRecord(event: ShippedEvent): JsonValue {
-  const { at, severity, action, message, id, entry, trace, fields } = event;
+  const { at, logged, severity, action, message, id, entry, trace, fields } = event;
   return {
     timeUnixNano: nanoseconds(at),
-    observedTimeUnixNano: nanoseconds(at),
+    observedTimeUnixNano: nanoseconds(logged),
     severityNumber: severities[severity],
     severityText: severity.toUpperCase(),
     eventName: `sidegate.${action}`,
@@ -120,16 +121,32 @@ export function tracesRequest(events: readonly ShippedEvent[]): JsonValue {
   return { resourceSpans: [{ resource, scopeSpans }] };
 }
 
-/** `partialSuccess` of the answer: how many the receiver will never take. */
-function rejected(body: string, count: 'rejectedLogRecords' | 'rejectedSpans'): number {
+const unreadable = (why: string, code = 'not_taken'): CodedError =>
+  new CodedError(code, `the receiver's answer is no answer of OTLP (${why})`);
+
+/**
+ * `partialSuccess` of an answer of status 2xx: how many the receiver does not take. An answer that cannot be read says of none that it was
+ * taken: a proxy that answers a page of its own has kept nothing.
+ *
+ * @throws CodedError
+ */
+function rejected({ body, isCut }: PostAnswer, count: 'rejectedLogRecords' | 'rejectedSpans'): number {
+  // Of fewer events there is less to say.
+  if (isCut) throw unreadable('too long', tooSlow);
+  if (body.trim() === '') return 0;
+  let answer: JsonNode;
   try {
-    const answer = jsonValue(parseJson(body)) as {
-      readonly partialSuccess?: Readonly<Record<string, string | number>>;
-    };
-    return Number(answer.partialSuccess?.[count] ?? 0) || 0;
+    answer = parseJson(body);
   } catch {
-    return 0;
+    throw unreadable('no JSON');
   }
+  if (answer.kind !== 'object') throw unreadable('no object');
+  const partial = answer.get('partialSuccess')?.get(count);
+  if (partial === undefined) return 0;
+  // 64-bit numbers are texts in the JSON of Protocol Buffers.
+  const rejects = Number(partial.string ?? partial.number ?? NaN);
+  if (!Number.isSafeInteger(rejects) || rejects < 0) throw unreadable(`${count} is no number`);
+  return rejects;
 }
 
 function otlp(
@@ -142,9 +159,11 @@ function otlp(
     name,
     async send(events, signal) {
       const answer = await post(options, 'application/json', Buffer.from(JSON.stringify(requestOf(events))), signal);
-      const result = readStatus(answer.status);
-      const lost = result === 'taken' ? Math.min(rejected(answer.body, count), events.length) : 0;
-      return lost > 0 ? lost : result;
+      if (readStatus(answer.status) === 'refused') return 'refused';
+      const lost = rejected(answer, count);
+      // All of them: whether it takes any, or none because of what is wrong with it, other events say.
+      if (lost >= events.length) return 'refused';
+      return lost > 0 ? lost : 'taken';
     },
     close: () => undefined,
   };

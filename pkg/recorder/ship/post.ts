@@ -13,11 +13,13 @@ export interface PostOptions {
 
 export interface PostAnswer {
   readonly status: number;
-  /** At most 64 KiB of it. */
+  /** At most 1 Mi characters of it. */
   readonly body: string;
+  /** There was more of it, which was not read. */
+  readonly isCut: boolean;
 }
 
-const mostAnswer = 65_536;
+const mostAnswer = 1_048_576;
 
 /** Posts and reads the answer. Redirects are not followed. @throws CodedError `unreachable`, without the address */
 export function post(options: PostOptions, type: string, body: Buffer, signal: AbortSignal): Promise<PostAnswer> {
@@ -39,10 +41,13 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
-          if (text.length < mostAnswer) text += chunk;
+          text += chunk;
+          if (text.length <= mostAnswer) return;
+          resolve({ status: response.statusCode ?? 0, body: text.slice(0, mostAnswer), isCut: true });
+          response.destroy();
         });
         response.on('error', failed);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text, isCut: false }));
       },
     );
     call.on('error', failed);
@@ -50,7 +55,7 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
   });
 }
 
-/** Statuses that say that this batch will never be taken. Credentials, addresses and load may be mended: those are tried again. */
+/** Statuses that say that a batch is not taken as it is. Credentials, addresses and load may be mended: those are tried again. */
 const never = new Set([400, 413, 422]);
 
 /** @throws CodedError where it may work later */

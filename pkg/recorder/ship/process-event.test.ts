@@ -18,7 +18,7 @@ describe('what befell a process', () => {
     const event = processEvent(
       line({ type: 'process', session, what, ...(amount !== undefined && { amount }) }),
       source,
-      9,
+      { entry: 9, at: testTime },
     );
     expect(event).toMatchObject({ entry: 9, id: session, at: testTime, action, severity });
     expect(event?.fields).toMatchObject({
@@ -31,10 +31,14 @@ describe('what befell a process', () => {
   });
 
   test('has an id of its place where the line has none', () => {
-    expect(processEvent(line({ type: 'process', what: 'start' }), source, 9)?.id).toBe('line-9-1');
+    expect(processEvent(line({ type: 'process', what: 'start' }), source, { entry: 9, at: testTime })?.id).toBe(
+      'line-9-1',
+    );
   });
 
   test.each(['policy', 'toString', 'something new'])('is not shipped: %s', (what) => {
-    expect(processEvent(line({ type: 'process', what: what as 'policy' }), source, 9)).toBeUndefined();
+    expect(
+      processEvent(line({ type: 'process', what: what as 'policy' }), source, { entry: 9, at: testTime }),
+    ).toBeUndefined();
   });
 });

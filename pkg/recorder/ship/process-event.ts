@@ -1,7 +1,7 @@
 import { gapOf, isUnknownGap } from '../../record/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { common, known, textAt } from './event.ts';
-import type { Severity, ShippedEvent } from './event.ts';
+import { common, known, numberAt, textAt, timesOf } from './event.ts';
+import type { LogPlace, Severity, ShippedEvent } from './event.ts';
 
 interface Kind {
   readonly action: string;
@@ -28,17 +28,17 @@ const kinds: Readonly<Record<string, Kind>> = {
 };
 
 /** What befell a process; undefined: nothing that is shipped (the policies that it had). */
-export function processEvent(line: JsonNode, source: string, entry: number): ShippedEvent | undefined {
+export function processEvent(line: JsonNode, source: string, place: LogPlace): ShippedEvent | undefined {
   const what = textAt(line, 'what') ?? '';
   const kind = Object.hasOwn(kinds, what) ? kinds[what] : undefined;
   if (kind === undefined) return undefined;
   const { action, severity } = kind;
-  const amount = what === 'gap' ? gapOf(line) : (line.get('amount')?.number ?? 0);
+  const amount = what === 'gap' ? gapOf(line) : (numberAt(line, 'amount') ?? 0);
   const sequence = line.get('seq')?.number ?? 0;
+  const { saidAt, ...times } = timesOf(line, place);
   return {
-    entry,
-    id: textAt(line, 'session') ?? `line-${String(entry)}-${String(sequence)}`,
-    at: Date.parse(textAt(line, 'time') ?? '') || 0,
+    ...times,
+    id: textAt(line, 'session') ?? `line-${String(place.entry)}-${String(sequence)}`,
     severity,
     action,
     message: kind.message(amount, isUnknownGap(line)),
@@ -49,6 +49,7 @@ export function processEvent(line: JsonNode, source: string, entry: number): Shi
         'event.category': ['process'],
         'event.type': [what === 'start' ? 'start' : what === 'stop' ? 'end' : 'info'],
         'sidegate.amount': what === 'gap' || what === 'clock_step' ? amount : undefined,
+        'sidegate.said_at': saidAt,
       }),
     },
   };

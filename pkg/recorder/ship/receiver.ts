@@ -1,6 +1,6 @@
 import type { ShippedEvent } from './event.ts';
 
-/** Code of an error that says that a batch took too long: fewer events may not. */
+/** Code of an error that says that a batch took too long, or its answer was: fewer events may not. */
 export const tooSlow = 'too_slow';
 
 /** Where events go. */
@@ -10,8 +10,8 @@ export interface Receiver {
   /** Whether it has a form for such an event; what it has none for is passed over. Default: for every one. */
   takes?(event: ShippedEvent): boolean;
   /**
-   * Sends events, in order. `taken`: all of them; a number: so many of them will never be taken, the others were; `refused`: the
-   * receiver does not take the batch as it is, however often it is tried.
+   * Sends events, in order. `taken`: all of them; a number, less than all: so many of them will never be taken, the others were; `refused`:
+   * the receiver takes none of them as they are.
    *
    * @throws CodedError, without secrets, where it may work later
    */

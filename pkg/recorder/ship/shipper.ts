@@ -3,7 +3,7 @@ import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { beginning } from './book.ts';
 import type { ShipBook } from './book.ts';
-import type { ShippedEvent } from './event.ts';
+import { createDelivery } from './deliver.ts';
 import { tooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
@@ -73,29 +73,7 @@ export function startShipper(options: ShipperOptions): Shipper {
   /** Whether the turn is still its own, after what may have taken long. */
   const hasTurn = async (): Promise<boolean> => (await book.take()) !== undefined;
 
-  /**
-   * Sends what can be sent of a batch: one that is refused is halved, until the event is found that is not taken.
-   * @returns false: another recorder has the turn, and sends it again
-   */
-  const deliver = async (events: readonly ShippedEvent[]): Promise<boolean> => {
-    if (events.length === 0) return true;
-    if (!(await hasTurn())) return false;
-    const result = await receiver.send(events, abort.signal);
-    if (result === 'taken') {
-      options.onSent?.(events.length);
-      return true;
-    }
-    if (typeof result === 'number' || events.length === 1) {
-      const lost = typeof result === 'number' ? result : 1;
-      // Before the cursor moves over it; which of a batch they are, the receiver may not say.
-      await book.keepDead(events);
-      options.onDead?.(lost);
-      options.onSent?.(events.length - lost);
-      return true;
-    }
-    const half = events.length >> 1;
-    return (await deliver(events.slice(0, half))) && deliver(events.slice(half));
-  };
+  const deliver = createDelivery({ ...options, hasTurn, signal: abort.signal });
 
   /** The store was restored or is new: what it has now may never have been sent, and twice is better than never. */
   const rewind = async (entries: number, shipped: number): Promise<Step> => {
@@ -108,8 +86,19 @@ export function startShipper(options: ShipperOptions): Shipper {
     return (await book.move(beginning)) ? 'more' : 'other';
   };
 
+  const place = async (): Promise<Position | undefined> => {
+    try {
+      return await book.take();
+    } catch (error) {
+      // A place that cannot be read is none: until somebody mends it, all of the log is before the receiver.
+      size = await source.size();
+      position = beginning;
+      throw error;
+    }
+  };
+
   const step = async (): Promise<Step> => {
-    position = await book.take();
+    position = await place();
     if (position === undefined) return 'other';
     size = await source.size();
     // Of a store that was brought back while nobody shipped: it may have grown since.
@@ -117,7 +106,7 @@ export function startShipper(options: ShipperOptions): Shipper {
     known = true;
     const { events, next } = await source.read(position, most);
     const taken = receiver.takes === undefined ? events : events.filter((event) => receiver.takes?.(event));
-    if (!(await deliver(taken))) return 'other';
+    if (!(await deliver(taken, next))) return 'other';
     if (next.entry === position.entry && next.events === position.events) return 'none';
     if (!(await book.move(next))) return 'other';
     most = Math.min(batchSize, most + 1);

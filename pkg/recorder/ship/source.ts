@@ -5,7 +5,7 @@ import { entryLeaf, lineType } from '../../record/index.ts';
 import { changeEvent } from './change-event.ts';
 import { processEvent } from './process-event.ts';
 import { entryEvent, sessionEvent, shippedStart } from './event.ts';
-import type { ShippedEvent, ShippedStart } from './event.ts';
+import type { LogPlace, ShippedEvent, ShippedStart } from './event.ts';
 
 /** How far a receiver has come: the entry of the log that is read next, and how many of its events were taken. */
 export interface Position {
@@ -86,7 +86,7 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     return lookedUp.get(key);
   };
 
-  const eventsOfBlock = async (lines: string, of: SessionChain, entry: number): Promise<ShippedEvent[]> => {
+  const eventsOfBlock = async (lines: string, of: SessionChain, place: LogPlace): Promise<ShippedEvent[]> => {
     const events: ShippedEvent[] = [];
     for (const line of lines.split('\n')) {
       const type = lineType(line);
@@ -94,11 +94,11 @@ export function createEventSource(store: ShippedStore, isController: (source: st
       const root = parse(line);
       const session = root.get('session')?.string ?? '';
       if (type === 'start') keep(keyOf(session, of), shippedStart(root));
-      else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, entry));
+      else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, place));
       else if (type === 'process') {
-        const befell = processEvent(root, of.source, entry);
+        const befell = processEvent(root, of.source, place);
         if (befell !== undefined) events.push(befell);
-      } else if (isController(of.source)) events.push(changeEvent(root, of.source, entry));
+      } else if (isController(of.source)) events.push(changeEvent(root, of.source, place));
     }
     return events;
   };
@@ -112,7 +112,7 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     // Deleted by retention before it was shipped: the entry that says so is shipped itself.
     if (lines === undefined) return [];
     const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
-    return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, entry);
+    return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, { entry, at: root.get('at')?.number ?? 0 });
   };
 
   return {
@@ -122,7 +122,8 @@ export function createEventSource(store: ShippedStore, isController: (source: st
       let next = from;
       for (const { index, text } of await store.entries(entry, mostEntries)) {
         const all = await eventsOf(text, index);
-        const skipped = index === entry ? taken : 0;
+        // A place beyond an entry's events is none: what comes twice is known, what never comes is not.
+        const skipped = index === entry && taken <= all.length ? taken : 0;
         const room = atMost - events.length;
         events.push(...all.slice(skipped, skipped + room));
         if (all.length - skipped > room) return { events, next: { ...next, entry: index, events: skipped + room } };

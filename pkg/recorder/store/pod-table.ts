@@ -1,24 +1,35 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { namedStart } from '../../record/index.ts';
-import type { VanishedEntry } from '../../record/index.ts';
+import type { BlockEntry, VanishedEntry } from '../../record/index.ts';
 import type { PodReport } from '../../wire/index.ts';
 import { tailOf } from './tail.ts';
 import type { Names } from './names.ts';
 import type { DepartedChain } from './port.ts';
 
+/**
+ * Chains of one sidecar that are known by its controller's word alone. Each is a row for ever, and an entry of the log once the pod is gone: one that
+ * lies names a new one with each heartbeat. An honest one begins another chain where its spool cannot be read.
+ */
+export const mostUnheard = 16;
+
 /** What the controller says of chains and their pods, beside where they stand. Writes run inside of the caller's transaction. */
 export interface PodTable {
-  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): void;
+  /** @returns heads that were left out: {@link mostUnheard} */
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): number;
   present(): readonly string[];
   returned(source: string): void;
   departed(before: number, atMost: number): readonly DepartedChain[];
   settle(chain: Pick<DepartedChain, 'source' | 'chain'>): void;
-  /** An entry of an archive says what never came of a chain. */
-  restore(entry: VanishedEntry): void;
+  /**
+   * An entry of an archive says what never came of a chain, or that lines came: where these are deleted, nobody sees whether they said that the
+   * sidecar stops, and the chain counts as settled until its sidecar comes.
+   */
+  restore(entry: VanishedEntry | BlockEntry, hasLines: boolean): void;
 }
 
 export function createPodTable(db: DatabaseSync, names: Names): PodTable {
   const sql = {
+    unheard: db.prepare('SELECT count(*) AS count FROM chain WHERE source = ? AND sequence = 0 AND gone IS NULL'),
     find: db.prepare('SELECT id, sequence, hash, known FROM chain WHERE source = ? AND name = ?'),
     // A chain of which nothing has come yet.
     add: db.prepare(
@@ -37,15 +48,23 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
        WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < ? ORDER BY c.told LIMIT ?`,
     ),
     settle: db.prepare('UPDATE chain SET settled = 1 WHERE source = ? AND name = ?'),
+    goesOn: db.prepare(
+      'UPDATE chain SET gone = NULL, told = NULL, settled = NULL WHERE source = ? AND name = ? AND gone IS NOT NULL',
+    ),
     restore: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 1 WHERE source = ? AND name = ?'),
   };
 
   return {
     learn({ heads, gone }, now) {
+      let leftOut = 0;
       for (const { source, namespace, pod, chain, sequence, hash } of heads) {
         const number = names.number(source);
         const row = sql.find.get(number, chain);
         if (row === undefined) {
+          if (Number(sql.unheard.get(number)?.['count']) >= mostUnheard) {
+            leftOut++;
+            continue;
+          }
           const start = namedStart(chain).hash;
           sql.add.run(number, chain, names.number(namespace), names.number(pod), start, sequence, hash);
           continue;
@@ -59,6 +78,7 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
         const number = names.find(source);
         if (number !== undefined) sql.gone.run(at, now, number);
       }
+      return leftOut;
     },
     present: () => sql.present.all().map((row) => String(row['text'])),
     returned(source) {
@@ -82,8 +102,10 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     settle({ source, chain }) {
       sql.settle.run(names.number(source), chain);
     },
-    restore({ source, chain, gone, at }) {
-      sql.restore.run(gone, at, names.number(source), chain);
+    restore(entry, hasLines) {
+      const { source, chain, at } = entry;
+      if (entry.type === 'block' && hasLines) sql.goesOn.run(names.number(source), chain);
+      else sql.restore.run(entry.type === 'block' ? at : entry.gone, at, names.number(source), chain);
     },
   };
 }

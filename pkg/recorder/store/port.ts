@@ -20,7 +20,7 @@ export interface RecordStore {
   /** Hash of one stored line; undefined: it is not here, or deleted. */
   lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
   /** Keeps what the controller says of pods. @param now Epoch milliseconds. */
-  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<void>;
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<number>;
   /** Sidecars (SPIFFE ids) with a chain here whose pod is not said to be gone. */
   presentSources(): Promise<readonly string[]>;
   /** A sidecar that was said to be gone is there: its pod is not gone until that is said once more, and is judged then as if it never was. */
@@ -92,7 +92,7 @@ export interface RecordStore {
   archived(): Promise<ArchiveMark>;
   /** @returns false: it does not stand at `from`: another recorder has moved it */
   moveArchived(from: ArchiveMark, to: ArchiveMark): Promise<boolean>;
-  /** Adds entries of an archive as they stand, and does what they say was done: one transaction. @throws StoreError moved */
+  /** Adds entries of an archive as they stand, and does what they say was done: one transaction. @throws StoreError moved: somebody else has written */
   restore(entries: readonly RestoredEntry[]): Promise<void>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
@@ -211,7 +211,9 @@ export interface ArchivedEntry extends StoredEntry {
 
 /** An entry that comes back from an archive. */
 export type RestoredEntry = (Addition | { readonly entry: Extract<LogEntry, { type: 'deleted' | 'hold' }> }) & {
-  /** As it stands in the log. */
+  /** Where it stands in the log: other entries speak of it by that. */
+  readonly index: number;
+  /** As it stands there. */
   readonly text: string;
 };
 

@@ -39,7 +39,9 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     WHERE p.block = b.id AND instr(char(10) || n.text, char(10) || x.value) > 0)`;
   const archived = 'b.id < (SELECT entries FROM archive)';
   const sql = {
-    block: db.prepare('SELECT id, size, count FROM block WHERE id = ?'),
+    block: db.prepare('SELECT id, chain, last, size, count FROM block WHERE id = ?'),
+    // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
+    end: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 1 WHERE id = ? AND sequence = ? AND gone IS NULL'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
     hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
@@ -134,7 +136,9 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     restore(entry) {
       if (entry.type === 'deleted') {
         const block = sql.block.get(entry.entry);
-        if (block !== undefined) forget(block);
+        if (block === undefined) return;
+        forget(block);
+        sql.end.run(entry.at, entry.at, Number(block['chain']), Number(block['last']));
       } else if (entry.what === 'placed') place(entry.hold, entry);
       else sql.release.run(entry.hold);
     },

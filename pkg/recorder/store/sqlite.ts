@@ -14,7 +14,7 @@ import { migrate } from './schema.ts';
 import { createRoom } from './room.ts';
 import { createReaderClient } from './search/reader-client.ts';
 import type { Reader } from './search/reader.ts';
-import { StoreError } from './store-error.ts';
+import { StoreError, anotherWrote } from './store-error.ts';
 import { openVolume, sizeOf } from './volume.ts';
 
 export interface SqliteStoreOptions {
@@ -32,6 +32,8 @@ export interface SqliteStoreOptions {
 }
 
 const lineFeed = 0x0a;
+/** How long lines are kept, and who signs them: small, and written where one of them is another. */
+const isOfStart = ({ entry: { type } }: Addition): boolean => type === 'retention' || type === 'authorities';
 const leastToOpen = 4 * 1024 * 1024;
 /** How long a statement waits for a lock. */
 const busyMs = 5_000;
@@ -164,7 +166,11 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async append(additions) {
-      guarded(room.need);
+      const need = (): void => {
+        // By these a recorder starts that then deletes by age.
+        if (!additions.every(isOfStart)) guarded(room.need);
+      };
+      need();
       const add = (): void => transaction(() => appender.add(additions));
       try {
         add();
@@ -172,7 +178,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         if (!room.full) throw error;
         // There may be pages for it, and only the log of the file that has grown too large for what is left beside it.
         makeRoom();
-        guarded(room.need);
+        need();
         add();
       }
     },
@@ -190,7 +196,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async learn(report, now) {
-      transaction(() => pods.learn(report, now));
+      return transaction(() => pods.learn(report, now));
     },
     async presentSources() {
       return guarded(() => pods.present());
@@ -319,12 +325,13 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     async restore(entries) {
       transaction(() => {
         for (const one of entries) {
+          if (one.index !== appender.log().size) throw anotherWrote();
           if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
             appender.addEntry(one.entry, one.text);
             retention.restore(one.entry);
           } else {
             appender.add([one as Addition]);
-            if (one.entry.type === 'vanished') pods.restore(one.entry);
+            if (one.entry.type === 'vanished' || one.entry.type === 'block') pods.restore(one.entry, !('pod' in one));
           }
         }
       });

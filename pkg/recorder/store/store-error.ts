@@ -21,3 +21,7 @@ export class StoreError extends CodedError<StoreErrorCode> {
     this.name = 'StoreError';
   }
 }
+
+/** An entry that comes back from an archive would stand elsewhere than it stood, and others speak of it by its place. */
+export const anotherWrote = (): StoreError =>
+  new StoreError('moved', 'somebody else has written into the store: stop the recorders that use it');

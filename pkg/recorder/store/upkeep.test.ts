@@ -8,6 +8,8 @@ const dayMs = 86_400_000;
 
 function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 0, logEndsAt: 0 }) {
   const clock = fakeClock();
+  const warnings: string[] = [];
+  const log = { latest: 0 };
   const sweeps: number[] = [];
   const asked: number[] = [];
   const froms: number[] = [];
@@ -38,11 +40,12 @@ function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 
       },
     },
     clock,
-    logger: silentLogger,
+    latest: () => log.latest,
+    logger: { ...silentLogger, warn: (words) => void warnings.push(words) },
     retention: { all: retentionDays, namespaces: {}, policies: {} },
     logEndsAt: times.logEndsAt,
   });
-  return { clock, asked, froms, sweeps, upkeep, left: () => left, kept: () => kept };
+  return { clock, warnings, log, asked, froms, sweeps, upkeep, left: () => left, kept: () => kept };
 }
 
 describe('the upkeep of a store', () => {
@@ -54,6 +57,17 @@ describe('the upkeep of a store', () => {
     expect(upkeep.stats()).toEqual(stats);
     await upkeep.close();
     expect(clock.pending).toBe(0);
+  });
+
+  test('says once that the log is ahead of the clock, since what comes then is deleted later', async () => {
+    const { clock, warnings, log, upkeep } = make(30);
+    log.latest = clock.now() + 30 * 60_000;
+    await clock.advanceAsync(120_000);
+    expect(warnings).toEqual([]);
+    log.latest = clock.now() + 3_650 * dayMs;
+    await clock.advanceAsync(180_000);
+    expect(warnings).toEqual([expect.stringContaining('the log is ahead of the clock')]);
+    await upkeep.close();
   });
 
   test('deletes what is older than it is to be kept, step by step, each minute', async () => {
@@ -109,6 +123,7 @@ describe('the upkeep of a store', () => {
         retentionReached: async () => 0,
         keepRetentionReached: () => Promise.reject(new Error('full')),
       },
+      latest: () => 0,
       clock,
       logger: { ...silentLogger, error: (_, fields) => void errors.push(fields) },
       retention: { all: 30, namespaces: { ml: 20 }, policies: {} },

@@ -35,6 +35,8 @@ export function keepUp(options: {
   readonly retention: RetentionDays;
   /** Time of the log's last entry or head before this process wrote any, epoch milliseconds; 0: there is none. */
   readonly logEndsAt: number;
+  /** Time of the log's last entry, epoch milliseconds. */
+  readonly latest: () => number;
   /** Lines that are not archived yet are kept whatever their age. */
   readonly archivedOnly?: boolean;
   readonly onDeleted?: (blocks: number) => void;
@@ -66,6 +68,7 @@ export function keepUp(options: {
   const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   let retentionNow: (() => number) | undefined;
   let waits = false;
+  let logAhead = false;
   let due = false;
   let nextWhole = 0;
   const retain = async (): Promise<void> => {
@@ -81,6 +84,12 @@ export function keepUp(options: {
         seconds: Math.round(behind / 1_000),
       });
     waits = behind > toldMs;
+    const ahead = options.latest() - clock.now();
+    if (ahead > toldMs && !logAhead)
+      logger.warn('the log is ahead of the clock, which was wrong: what comes until then is deleted that much later', {
+        seconds: Math.round(ahead / 1_000),
+      });
+    logAhead = ahead > toldMs;
     // What is kept past its age, by a hold or a policy or until it is archived, is looked at again each hour.
     const all = now >= nextWhole;
     if (all) nextWhole = now + wholeMs;

@@ -67,7 +67,14 @@ async function open(folder: string, sidecars: number, dsn: string | undefined) {
     observer: silentObserver,
     limits: { perAddress: 1_000 },
   });
-  const upkeep = keepUp({ store, clock, logger, retention: { all: 0, namespaces: {}, policies: {} }, logEndsAt: 0 });
+  const upkeep = keepUp({
+    store,
+    clock,
+    logger,
+    retention: { all: 0, namespaces: {}, policies: {} },
+    logEndsAt: 0,
+    latest: () => store.latest(),
+  });
   const heads = keepHeads({ store, key: privateKey, clock, logger });
   const identities = [];
   for (let at = 0; at < sidecars; at++) {

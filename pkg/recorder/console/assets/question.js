@@ -146,8 +146,17 @@ const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000
 function timeOf(text) {
   const [, count, unit = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
   if (count !== undefined) return now() - Number(count) * (units[unit] ?? 0);
-  return /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  const [found, day = '', offset] = timeForm.exec(text) ?? [];
+  if (found === undefined) return Number.NaN;
+  const midnight = Date.parse(day);
+  // The 31st of February would be a day of March.
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return Number.NaN;
+  return offset === undefined ? midnight : Date.parse(text.replace(' ', 'T').toUpperCase());
 }
+
+/** RFC 3339, also without seconds; a day alone is its beginning in UTC. */
+const timeForm =
+  /^((?!00)[0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))?$/;
 
 /** @param {Condition} condition @param {string} text @returns {string | number | undefined} As the API takes it; undefined: it cannot. */
 function valueOf({ kind, flag }, text) {

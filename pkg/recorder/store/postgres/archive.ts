@@ -3,10 +3,11 @@ import type { HoleEntry } from '../../../record/index.ts';
 import { decompress } from '../compress.ts';
 import type { ArchivedEntry, ArchiveMark, RestoredEntry } from '../port.ts';
 import type { Appender, WrittenAddition } from './append.ts';
-import { settleRestored } from './chains.ts';
+import { chainKey, settleRestored } from './chains.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import type { Names } from './names.ts';
+import { anotherWrote } from '../store-error.ts';
 import { redo } from './retention.ts';
 
 const timeOf = /"at":([0-9]+)/;
@@ -113,10 +114,17 @@ export async function restore(
   let additions: WrittenAddition[] = [];
   const flush = async (): Promise<void> => {
     await append(turn, additions);
-    for (const { entry } of additions) if (entry.type === 'vanished') await settleRestored(turn, names, entry);
+    const ends = new Map<string, Parameters<typeof settleRestored>[2][number]>();
+    for (const addition of additions) {
+      const { entry } = addition;
+      if (entry.type === 'vanished' || entry.type === 'block')
+        ends.set(chainKey(entry), { entry, hasLines: !('pod' in addition) });
+    }
+    await settleRestored(turn, names, [...ends.values()]);
     additions = [];
   };
   for (const one of entries) {
+    if (one.index !== turn.state().size + additions.length) throw anotherWrote();
     if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
       await flush();
       turn.addEntry(one.entry, one.text);

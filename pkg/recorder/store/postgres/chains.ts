@@ -1,6 +1,7 @@
 import { namedStart } from '../../../record/index.ts';
-import type { VanishedEntry } from '../../../record/index.ts';
+import type { BlockEntry, VanishedEntry } from '../../../record/index.ts';
 import type { PodReport } from '../../../wire/index.ts';
+import { mostUnheard } from '../pod-table.ts';
 import { tailOf } from '../tail.ts';
 import type { Addition, Block, DepartedChain } from '../port.ts';
 import type { Row, Run } from './connection.ts';
@@ -79,13 +80,13 @@ export async function writeChains(run: Run, chains: Iterable<Chain>): Promise<vo
   );
 }
 
-/** Keeps what the controller says of pods. */
+/** Keeps what the controller says of pods. @returns heads that were left out: `mostUnheard` */
 export async function learn(
   { run }: Turn,
   names: Names,
   { heads, gone }: Pick<PodReport, 'heads' | 'gone'>,
   now: number,
-): Promise<void> {
+): Promise<number> {
   const number = await names.numbers(
     run,
     heads.flatMap(({ source, namespace, pod }) => [source, namespace, pod]),
@@ -106,6 +107,7 @@ export async function learn(
       },
     ]),
   );
+  const left = await withoutUnheard(run, rows);
   // What has come needs no remembering: mostly the record is here before the heartbeat is.
   await run(
     `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, known_hash)
@@ -129,6 +131,37 @@ export async function learn(
      WHERE c.source = g.source AND c.gone IS NULL`,
     [JSON.stringify(ended), now],
   );
+  return left;
+}
+
+/** Takes out new chains of sidecars that have as many as may be known of by word alone. @returns how many */
+async function withoutUnheard(
+  run: Run,
+  rows: Map<string, { readonly source: number; readonly name: string }>,
+): Promise<number> {
+  const heads = JSON.stringify([...rows.values()]);
+  const stored = await run(
+    'SELECT c.source, c.name FROM json_populate_recordset(NULL::chain, $1) n JOIN chain c ON c.source = n.source AND c.name = n.name',
+    [heads],
+  );
+  const known = new Set(stored.map((row) => `${String(row['source'])} ${String(row['name'])}`));
+  const unheard = await run(
+    `SELECT source, count(*) AS count FROM chain WHERE sequence = 0 AND gone IS NULL
+       AND source IN (SELECT source FROM json_populate_recordset(NULL::chain, $1)) GROUP BY source`,
+    [heads],
+  );
+  const counts = new Map(unheard.map((row) => [Number(row['source']), Number(row['count'])]));
+  let left = 0;
+  for (const [key, { source, name }] of rows) {
+    if (known.has(`${source} ${name}`)) continue;
+    const count = counts.get(source) ?? 0;
+    if (count < mostUnheard) counts.set(source, count + 1);
+    else {
+      rows.delete(key);
+      left++;
+    }
+  }
+  return left;
 }
 
 export async function presentSources(run: Run): Promise<readonly string[]> {
@@ -186,13 +219,32 @@ export async function settle(
   return rows.length === 1;
 }
 
-/** An entry of an archive says what never came of a chain. */
-export async function settleRestored({ run }: Turn, names: Names, entry: VanishedEntry): Promise<void> {
-  const number = (await names.find(run, [entry.source]))(entry.source) ?? 0;
-  await run('UPDATE chain SET gone = $1, told = $2, settled = 1 WHERE source = $3 AND name = $4', [
-    entry.gone,
-    entry.at,
-    number,
-    entry.chain,
-  ]);
+/**
+ * Entries of an archive say what never came of chains, or that lines came: where these are deleted, nobody sees whether they said that the
+ * sidecar stops, and the chain counts as settled until its sidecar comes.
+ *
+ * @param ends The last of each chain.
+ */
+export async function settleRestored(
+  { run }: Turn,
+  names: Names,
+  ends: readonly { readonly entry: VanishedEntry | BlockEntry; readonly hasLines: boolean }[],
+): Promise<void> {
+  if (ends.length === 0) return;
+  const number = await names.find(
+    run,
+    ends.map(({ entry }) => entry.source),
+  );
+  const rows = ends.map(({ entry, hasLines }) => ({
+    source: number(entry.source) ?? 0,
+    name: entry.chain,
+    gone: entry.type === 'vanished' ? entry.gone : hasLines ? null : entry.at,
+    told: entry.type === 'block' && hasLines ? null : entry.at,
+    settled: entry.type === 'block' && hasLines ? null : 1,
+  }));
+  await run(
+    `UPDATE chain c SET gone = n.gone, told = n.told, settled = n.settled FROM json_populate_recordset(NULL::chain, $1) n
+     WHERE c.source = n.source AND c.name = n.name AND (c.gone IS NOT NULL OR n.gone IS NOT NULL)`,
+    [JSON.stringify(rows)],
+  );
 }

@@ -142,8 +142,15 @@ async function addHold(turn: Turn, names: Names, { id, at, who, reason, terms }:
 export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldEntry): Promise<void> {
   const { run } = turn;
   if (entry.type === 'deleted') {
-    const rows = await run('SELECT id, received, size, count FROM block WHERE id = $1', [entry.entry]);
+    const rows = await run('SELECT id, chain, last, received, size, count FROM block WHERE id = $1', [entry.entry]);
     await deleteBlocks(turn, rows);
+    // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
+    for (const row of rows)
+      await run('UPDATE chain SET gone = $1, told = $1, settled = 1 WHERE id = $2 AND sequence = $3 AND gone IS NULL', [
+        entry.at,
+        row['chain'],
+        row['last'],
+      ]);
   } else if (entry.what === 'placed') {
     await addHold(turn, names, { id: entry.hold, ...entry });
     // Numbers go on behind it.

@@ -42,6 +42,19 @@ const fill = async (atMost: number): Promise<string> => {
   }
   return 'nothing';
 };
+/** That lines are kept for other days from now on, and who signs them; what it was refused by. */
+const rule = async (all: number): Promise<string> => {
+  const at = testTime + kept;
+  try {
+    await store.append([
+      { entry: { type: 'retention', at, days: { all, namespaces: {}, policies: {} }, seals: 'all' } },
+    ]);
+    await store.append([{ entry: { type: 'authorities', at, bundle: 'x'.repeat(8_000) } }]);
+    return 'nothing';
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
 const volume = async () => {
   const { volume: said } = await store.stats();
   return { full: said?.full, reserve: said?.reserveBytes };
@@ -56,7 +69,7 @@ const remove = async (before: number): Promise<number> => {
 const began = await volume();
 const grown = { refused: await fill(10_000), ...(await volume()), kept };
 const room = { deleted: await remove(Math.floor(kept / 2)), ...(await volume()), refused: await fill(20) };
-const again = { refused: await fill(10_000), kept };
+const again = { refused: await fill(10_000), rule: await rule(30), kept };
 // Somebody else takes what is left, to the last byte, when not even SQLite's own log has any.
 while (await store.sweep());
 const { bavail, bsize } = statfsSync(folder);
@@ -67,8 +80,9 @@ try {
 }
 const before = (await volume()).reserve ?? 0;
 const refused = await fill(1);
+const ruled = await rule(20);
 const deleted = await remove(kept - 20);
-const drained = { refused, deleted, released: ((await volume()).reserve ?? 0) < before };
+const drained = { refused, rule: ruled, deleted, released: ((await volume()).reserve ?? 0) < before };
 const resumed = { refused: await fill(20), ...(await volume()) };
 rmSync(filler);
 const { full, reserve } = await volume();

@@ -596,6 +596,30 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.departed(later, 10)).toHaveLength(2);
     });
 
+    test('of whose chains most never came are known by a few of these', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const head = (n: number, of = source) => ({
+        source: of,
+        namespace: 'ml',
+        pod: 'llama-0',
+        chain: n.toString(16).padStart(32, '0'),
+        sequence: 9,
+        hash: 'f'.repeat(64),
+      });
+      expect(await store.learn({ heads: [1, 2, 3].map((n) => head(n)), gone: [] }, testTime)).toBe(0);
+      const many = Array.from({ length: 20 }, (_, n) => head(n));
+      // One of another pod, and news of a chain that is stored, are none of them.
+      const others = [head(1, 'spiffe://two'), { ...head(0), chain: chain.name }];
+      expect(await store.learn({ heads: [...many, ...others], gone: [] }, testTime)).toBe(4);
+      expect(await store.learn({ heads: [...many, ...others], gone: [] }, testTime)).toBe(4);
+      const gone = [source, 'spiffe://two'].map((one) => ({ source: one, at: testTime }));
+      await store.learn({ heads: [], gone }, testTime);
+      const departed = await store.departed(testTime + 60_000, 100);
+      expect(departed.filter((one) => one.source === source)).toHaveLength(17);
+      expect(departed.filter((one) => one.source === 'spiffe://two')).toHaveLength(1);
+    });
+
     test('that are there after all are not gone, until that is said once more', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
@@ -914,6 +938,78 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         // Numbers of holds are not given twice.
         const hold = { terms: {}, reason: 'case 9', who: 'eve', at: testTime };
         expect(await again.placeHold(hold)).toBe(3);
+      } finally {
+        await again.close();
+        await other.remove();
+      }
+    });
+
+    test('says nothing of pods whose last lines were deleted, and what there is of the others', async () => {
+      const chains = ['stopped', 'deleted early', 'goes on'].map((seed) => testChain(seed));
+      const sources = chains.map((_, n) => `${source}-${n}`);
+      const add = (n: number, id: number): Promise<void> => {
+        const { [n]: chain } = chains;
+        if (chain === undefined) throw new Error('chain');
+        return store.append([blockOf(chain, [{ id: sessionId(id) }], testTime + id, sources[n])]);
+      };
+      await add(0, 0);
+      await add(1, 1);
+      await add(2, 2);
+      const rule = (n: number) => ({ before: testTime + n, of: { allBut: [] } });
+      // The archive never gets lines of the second: they were deleted before.
+      const first = await store.archivable(0, { ...all, entries: 1 });
+      expect(await store.deleteOld(rule(2), testTime + 1_000, 10)).toBe(2);
+      const second = await store.archivable(1, { ...all, entries: 2 });
+      expect(await store.deleteOld(rule(3), testTime + 1_000, 10)).toBe(1);
+      const { size } = await store.log();
+      const third = await store.archivable(3, all);
+      await add(2, 500);
+      const last = await store.archivable(size, all);
+      const other = place();
+      const again = await other.open();
+      try {
+        for (const part of [[...first, ...second], third, last])
+          await again.restore(
+            part.map((one) => {
+              const entry = restoredEntry(one);
+              if (typeof entry === 'string') throw new Error(entry);
+              return entry;
+            }),
+          );
+        expect(await again.presentSources()).toEqual([sources[2]]);
+        await again.learn({ heads: [], gone: sources.map((one) => ({ source: one, at: testTime })) }, testTime);
+        expect(await again.departed(testTime + 60_000, 10)).toMatchObject([{ source: sources[2] }]);
+        // Its sidecar comes after all.
+        await again.returned(sources[0] ?? '');
+        expect(await again.presentSources()).toEqual([sources[0]]);
+      } finally {
+        await again.close();
+        await other.remove();
+      }
+    });
+
+    test('is not put into a store where somebody else writes meanwhile', async () => {
+      await fill();
+      const entries = (await store.archivable(0, all)).map((one) => {
+        const entry = restoredEntry(one);
+        if (typeof entry === 'string') throw new Error(entry);
+        return entry;
+      });
+      const other = place();
+      const again = await other.open();
+      try {
+        await again.restore(entries.slice(0, 2));
+        const moved = expect.objectContaining({ code: 'moved' });
+        // One is missing; then another stands in its place.
+        await expect(again.restore(entries.slice(3))).rejects.toEqual(moved);
+        await again.append([{ entry: { type: 'read', at: testTime, who: 'ana', what: 'search', question: '' } }]);
+        await expect(again.restore(entries.slice(2))).rejects.toEqual(moved);
+        expect((await again.log()).size).toBe(3);
+        // Nor behind entries of the same batch.
+        const [first, second] = entries.slice(3);
+        if (first === undefined || second === undefined) throw new Error('entries');
+        await expect(again.restore([first, { ...second, index: second.index + 1 }])).rejects.toEqual(moved);
+        expect((await again.log()).size).toBe(3);
       } finally {
         await again.close();
         await other.remove();

@@ -1,0 +1,55 @@
+import { describe, expect, test } from '@jest/globals';
+import { found } from '../brute-force.ts';
+import { examples } from './examples.ts';
+import { issuedNumbers } from './index.ts';
+import type { Detector } from '../../detector.ts';
+
+const one = (name: string): Detector => issuedNumbers.find((each) => each.name === name) as Detector;
+
+test('each has examples', () => {
+  expect(Object.keys(examples)).toEqual(issuedNumbers.map(({ name }) => name));
+});
+
+describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, never }) => {
+  const detector = one(name);
+  const [word = '', ...behind] = told ?? [];
+
+  for (const number of alone)
+    test(`finds ${number} without a word`, () => {
+      for (const text of [number, `It is ${number}.`, `"${number}", (${number});`])
+        expect(new Set(found(detector, text))).toEqual(new Set([number]));
+    });
+
+  if (told !== undefined) {
+    for (const number of behind)
+      test(`finds ${number} behind ${word}, and not without`, () => {
+        for (const text of [
+          `${word}: ${number}`,
+          `My ${word.toUpperCase()} is ${number}, thanks`,
+          `${word.replaceAll(' ', '_')}=${number}`,
+        ])
+          expect(found(detector, text)).toEqual([number]);
+        for (const text of [number, `order ${number}`, `${word} ${'far '.repeat(20)}${number}`])
+          expect(found(detector, text)).toEqual([]);
+      });
+  }
+
+  for (const number of never)
+    test(`never finds ${number}`, () => {
+      expect(found(detector, number)).toEqual([]);
+      expect(found(detector, `${word} ${number}`)).toEqual([]);
+    });
+
+  for (const number of [...alone, ...behind])
+    test(`finds no part of a longer word or number around ${number}`, () => {
+      for (const text of [...(grows ? [] : [`7${number}`, `${number}7`, `x${number}`, `${number}x`]), `_${number}`])
+        expect(found(detector, `${word} ${text}`).filter((part) => part.includes(number))).toEqual([]);
+    });
+});
+
+test('a group of digits beside it makes one of digits a part of a longer number, one that begins and ends with letters not', () => {
+  expect(found(one('SgNric'), 'rooms 12 S1234567D 34')).toEqual(['S1234567D']);
+  expect(found(one('AuAbn'), '12 51 824 753 556')).toEqual([]);
+  expect(found(one('AuAbn'), '51 824 753 556 12')).toEqual([]);
+  expect(found(one('AuAbn'), 'ABN 51 824 753 556 12')).toEqual(['51 824 753 556']);
+});

@@ -1,0 +1,225 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '../../../test/support/wait.ts';
+import { systemClock } from '../../base/index.ts';
+import type { Logger } from '../../base/index.ts';
+import type { ShippedEvent } from './event.ts';
+import { fileBook } from './file-book.ts';
+import { otlpReceiver } from './otlp.ts';
+import type { Receiver } from './receiver.ts';
+import { startShipper } from './shipper.ts';
+import type { Shipper } from './shipper.ts';
+import type { EventSource } from './source.ts';
+
+// A receiver that refuses: an event that it will never take, or everything, because of what stands before it.
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-deliver-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const shippers: Shipper[] = [];
+const servers: { close(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(shippers.splice(0).map((one) => one.close()));
+  for (const server of servers.splice(0)) server.close();
+});
+
+const event = (entry: number): ShippedEvent => ({
+  entry,
+  id: `e${entry}`,
+  at: 1,
+  logged: 1,
+  severity: 'info',
+  action: 'session',
+  message: 'm',
+  fields: {},
+});
+const idsTo = (size: number): string[] => Array.from({ length: size }, (_, at) => `e${at}`);
+
+/** A log of one event an entry, that grows. */
+const log = { size: 0 };
+const source: EventSource = {
+  size: () => Promise.resolve(log.size),
+  has: () => Promise.resolve(true),
+  read: ({ entry }, most) => {
+    const to = Math.min(log.size, entry + Math.min(most, 64));
+    const events = Array.from({ length: Math.max(0, to - entry) }, (_, at) => event(entry + at));
+    return Promise.resolve({ events, next: { entry: Math.max(entry, to), events: 0 } });
+  },
+};
+
+let made = 0;
+function ship(size: number, receiver: Pick<Receiver, 'send'>) {
+  log.size = size;
+  const path = join(folder, `r${made++}`);
+  const counts = { dead: 0, sent: 0, failures: 0 };
+  const lines: string[] = [];
+  const told = (line: string): void => void lines.push(line);
+  const logger = { debug: told, info: told, warn: told, error: told } as unknown as Logger;
+  const shipper = startShipper({
+    receiver: { name: 'r', close: () => undefined, ...receiver },
+    source,
+    book: fileBook(path),
+    clock: systemClock,
+    logger,
+    onDead: (events) => (counts.dead += events),
+    onSent: (events) => (counts.sent += events),
+    onFailure: () => (counts.failures += 1),
+    lookMs: 2,
+    retryMs: { first: 1, longest: 4 },
+  });
+  shippers.push(shipper);
+  const dead = (): readonly unknown[] =>
+    readFileSync(`${path}.dead.jsonl`, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as Record<string, unknown>)['event.id']);
+  return { shipper, counts, lines, dead, done: () => until(() => shipper.behind() === 0, 'all that is shipped') };
+}
+
+/** A receiver that keeps what it takes. */
+const keeping = (got: string[], refuses: (events: readonly ShippedEvent[]) => boolean): Pick<Receiver, 'send'> => ({
+  send(events) {
+    if (refuses(events)) return Promise.resolve('refused');
+    got.push(...events.map(({ id }) => id));
+    return Promise.resolve('taken');
+  },
+});
+
+describe('a receiver that refuses everything for a time', () => {
+  test('from the beginning gets every event after it, in order, and none is dead', async () => {
+    const got: string[] = [];
+    let broken = true;
+    const { counts, lines, done, shipper } = ship(
+      300,
+      keeping(got, () => broken),
+    );
+    await until(() => counts.failures > 3, 'tries');
+    expect([shipper.behind(), counts.dead, counts.sent]).toEqual([300, 0, 0]);
+    expect(lines).toContain('events were not shipped: tried again');
+    broken = false;
+    await done();
+    expect([got, counts.dead, counts.sent]).toEqual([idsTo(300), 0, 300]);
+  });
+
+  test('from the middle of a batch that it had refused for one event gets all others, and that one alone is dead', async () => {
+    const got: string[] = [];
+    let [posts, broken] = [0, false];
+    const { counts, done, dead } = ship(
+      64,
+      keeping(got, (events) => {
+        // The batch, its first half: then it is broken for everything.
+        if (++posts === 3) broken = true;
+        return broken || events.some(({ id }) => id === 'e40');
+      }),
+    );
+    await until(() => counts.failures > 2, 'tries');
+    expect(counts.dead).toBe(0);
+    broken = false;
+    await done();
+    expect(new Set(got)).toEqual(new Set(idsTo(64).filter((id) => id !== 'e40')));
+    expect([counts.dead, dead()]).toEqual([1, ['e40']]);
+  });
+});
+
+describe('an event that a receiver will never take', () => {
+  test('is dead once, after another was taken behind it, and the log says so', async () => {
+    const got: string[] = [];
+    const { counts, lines, done, dead } = ship(
+      64,
+      keeping(got, (events) => events.some(({ id }) => id === 'e5')),
+    );
+    await done();
+    expect(got).toEqual(idsTo(64).filter((id) => id !== 'e5'));
+    expect([counts, dead()]).toEqual([{ dead: 1, sent: 63, failures: 0 }, ['e5']]);
+    expect(lines.filter((line) => line.includes('kept aside'))).toHaveLength(1);
+  });
+
+  test('and that nothing came behind waits until something does', async () => {
+    const got: string[] = [];
+    const { counts, done, dead } = ship(
+      1,
+      keeping(got, (events) => events.some(({ id }) => id === 'e0')),
+    );
+    await until(() => counts.failures > 2, 'tries');
+    expect(counts.dead).toBe(0);
+    log.size = 2;
+    await done();
+    expect([got, dead()]).toEqual([['e1'], ['e0']]);
+  });
+
+  test('with all of its batch, as what is too old for the receiver, does not hold up what comes behind', async () => {
+    const got: string[] = [];
+    const { counts, done, dead } = ship(
+      200,
+      keeping(got, (events) => events.some(({ entry }) => entry < 130)),
+    );
+    await done();
+    expect(counts.dead).toBe(130);
+    expect(dead()).toEqual(idsTo(130));
+    // The newest was asked for first, and came again in its turn.
+    const inOrder = idsTo(200).slice(130);
+    expect(new Set(got)).toEqual(new Set(inOrder));
+    expect(got.filter((id) => id !== 'e199')).toEqual(inOrder.filter((id) => id !== 'e199'));
+    expect(got.at(-1)).toBe('e199');
+  });
+});
+
+describe('an answer of OTLP', () => {
+  const answering = async (answer: () => string): Promise<Receiver> => {
+    const server = createServer((request, response) => {
+      request.resume();
+      request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(answer()));
+    });
+    servers.push(server);
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { port } = server.address() as AddressInfo;
+    const url = new URL(`http://127.0.0.1:${port}/v1/logs`);
+    return otlpReceiver('o', { url, headers: () => ({}), ca: () => undefined, timeoutMs: 5_000 });
+  };
+  const rejecting = (count: string, message = '') =>
+    JSON.stringify({ partialSuccess: { rejectedLogRecords: count, errorMessage: message } });
+
+  test.each([
+    ['a page of a proxy', '<html>log in'],
+    ['a text', '"ok"'],
+    ['with a byte order mark', '\ufeff{}'],
+    ['with a key twice', '{"partialSuccess":{},"partialSuccess":{"rejectedLogRecords":"1"}}'],
+    ['whose count is none', rejecting('some')],
+    ['whose count is negative', rejecting('-1')],
+    ['that is longer than is read', rejecting('1', 'x'.repeat(1_200_000))],
+  ])('that is %s says of nothing that it was taken', async (_, text) => {
+    let answer = text;
+    const receiver = await answering(() => answer);
+    const { counts, done, shipper } = ship(10, receiver);
+    await until(() => counts.failures > 1, 'tries');
+    expect([shipper.behind(), counts.sent, counts.dead]).toEqual([10, 0, 0]);
+    answer = '{}';
+    await done();
+    expect(counts).toMatchObject({ sent: 10, dead: 0 });
+  });
+
+  test('that rejects some, and says why in 300 KB, is read', async () => {
+    const { counts, done } = ship(10, await answering(() => rejecting('2', 'entry too old; '.repeat(20_000))));
+    await done();
+    expect(counts).toEqual({ sent: 8, dead: 2, failures: 0 });
+  });
+
+  test('that rejects all of everything is a receiver that refuses everything', async () => {
+    const { counts, shipper } = ship(10, await answering(() => rejecting('10')));
+    await until(() => counts.failures > 1, 'tries');
+    expect([shipper.behind(), counts.sent, counts.dead]).toEqual([10, 0, 0]);
+  });
+
+  test.each(['', ' ', '{}', '{"partialSuccess":{}}', rejecting('0')])('%j takes all', async (text) => {
+    const { counts, done } = ship(10, await answering(() => text));
+    await done();
+    expect(counts).toEqual({ sent: 10, dead: 0, failures: 0 });
+  });
+});
