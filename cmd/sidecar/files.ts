@@ -33,6 +33,7 @@ import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { noPassthrough, startSidecar } from '../../pkg/proxy/index.ts';
 import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { bodyHeap, growWithBodies } from './body-collection.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
@@ -191,6 +192,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     hashKey: keyFile(settings.data, 'hash.key'),
     modelRequests: settings.modelRequests,
     onInFlight: collectWhenIdle(clock),
+    onHeld: growWithBodies(clock, bodyHeap(process)),
     ...(limitStore === undefined ? {} : { limitStore }),
   });
   const admin = await createAdminServer({ ...settings.admin, logger, metrics, ready: () => sidecar.ready() });

@@ -11,12 +11,15 @@ export interface Launch {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** By how many percent of what lives the old generation grows before it is collected. */
+export const growingPercent = 75;
+
 /** Read while V8 starts: set later, `--no-maglev` lacks what V8 derives from it, and requests cost half as much again. */
 const launchFlags: readonly string[] = [
   // New objects have two halves of at most 8 MB (32 by default): most of a request's are gone before a half is full.
   '--max-semi-space-size=8',
   // The old generation grows by three quarters before it is collected (by default up to four times what lives).
-  '--heap-growing-percent=75',
+  `--heap-growing-percent=${growingPercent}`,
   // Of the compilers between interpreter and optimizing one: on this work it costs more than it gives.
   '--no-maglev',
   // V8 makes what often outlives a collection old from the start. Frames of a stream do, waiting for the next, and are gone with it:
@@ -40,6 +43,12 @@ const setBy = (flag: string): string =>
     .replace(/=.*$/s, '')
     .replaceAll('_', '-')
     .replace(/^--no-?/, '--');
+
+/** Whether this flag was given, and not as we give it. */
+export function isSet(flag: string, { execArgv, env }: Launch, ours: string): boolean {
+  const given = [...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)];
+  return given.some((one) => setBy(one) === flag && one.replaceAll('_', '-') !== `${flag}=${ours}`);
+}
 
 function notSet(flags: readonly string[], { execArgv, env }: Launch): readonly string[] {
   const set = new Set([...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)].map(setBy));

@@ -12,6 +12,7 @@ import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
+import { bodyHeap, growWithBodies } from './body-collection.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
@@ -115,6 +116,7 @@ export async function runPod(
     logger,
     hashKey: keyFile(settings.state, 'hash.key'),
     onInFlight: collectWhenIdle(clock),
+    onHeld: growWithBodies(clock, bodyHeap(process)),
     modelRequests: settings.modelRequests,
     namespace: pod.namespace,
     limitStore,

@@ -22,11 +22,16 @@ export type NoRoom = Extract<ReasonCode, 'overloaded' | 'caller_share_used'>;
 export class BodyBudget {
   readonly maxBytes: number;
   readonly #owned = new Map<string, number>();
+  readonly #onTaken: (bytes: number) => void;
   #used = 0;
 
-  /** @param maxBytes default 64 MiB. */
-  constructor(maxBytes = 64 * 1024 * 1024) {
+  /**
+   * @param maxBytes default 64 MiB.
+   * @param onTaken told of all bytes that were taken, when they are.
+   */
+  constructor(maxBytes = 64 * 1024 * 1024, onTaken: (bytes: number) => void = () => undefined) {
     this.maxBytes = maxBytes;
+    this.#onTaken = onTaken;
   }
 
   get used(): number {
@@ -50,6 +55,7 @@ export class BodyBudget {
       this.#owned.set(owner, owned + bytes);
     }
     this.#used += bytes;
+    this.#onTaken(bytes);
     return undefined;
   }
 

@@ -73,6 +73,8 @@ export interface DataPlaneOptions {
   readonly modelRequests?: number;
   /** Told of each change of {@link DataPlane.inFlight}. */
   readonly onInFlight?: (count: number) => void;
+  /** Bytes of bodies that are held from now on: requests' and answers'. */
+  readonly onHeld?: (bytes: number) => void;
 }
 
 /** One listener: where it listens, who comes there, and where it leads. */
@@ -197,7 +199,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     options.revocations === undefined
       ? undefined
       : new LiveRevocations(options.revocations, clock, () => live.revoked());
-  const bodies = new BodyBudget();
+  const bodies = new BodyBudget(undefined, options.onHeld);
   const shared: Omit<PipelineOptions, 'entrance' | 'model'> = {
     runtime,
     record,
@@ -215,7 +217,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     noteModelFault: noteModelFaults(metrics, logger, clock),
     bodies,
     places,
-    buffers: heldBytes(new BodyBudget(), metrics),
+    buffers: heldBytes(new BodyBudget(undefined, options.onHeld), metrics),
     newId: randomId,
     turn: async () => {
       await setImmediate();

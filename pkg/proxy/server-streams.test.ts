@@ -365,6 +365,14 @@ describe("Gemini's chunks", () => {
     expect(left(...some)).toBe('a\na\na\na');
     expect(left([text('a '), code, text('b')], [text(' c')])).toBe('a b c');
     expect(left([text('4111 1111')], [code], [text('1111 1111')])).not.toContain('4111');
+    // Where nothing is hidden from the caller nothing is put in.
+    const open = maskedStream(recognise('POST', path), sse, false);
+    const events = [[text('ref')], [code], [text('ana@example.com')]].map((parts) =>
+      event({ candidates: [{ content: { parts } }] }),
+    );
+    open.data(Buffer.from(events.join('')));
+    open.end();
+    expect(open.left).toBe(events.join(''));
   });
 
   test('candidates that have no index, and are not the first, are refused', () => {

@@ -154,6 +154,30 @@ describe('TGI', () => {
   });
 });
 
+test('SGLang streams all of its text so far in each event, masked as far as it goes', async () => {
+  const said = pieces(text, 5).map((_, at) => text.slice(0, (at + 1) * 5));
+  const meta = { id: 'x', prompt_tokens: 3, completion_tokens: 4 };
+  world.model.script = streams(
+    ...said.map((one, at) => ({
+      text: one,
+      output_ids: [5],
+      meta_info: { ...meta, finish_reason: at + 1 < said.length ? null : { type: 'stop', matched: 2 } },
+    })),
+    '[DONE]',
+  );
+  const answer = await world.post('/generate', { text: 'hello', stream: true });
+  const left = events(answer.text);
+  expect(sent()).toMatchObject({ stream: true, sampling_params: { max_new_tokens: 64 } });
+  expect(left.at(-1)).toMatchObject({ text: masked, output_ids: [] });
+  for (const { text: one } of left) expect(masked.startsWith(one as string)).toBe(true);
+  expect(answer.text.endsWith('data: [DONE]\n\n')).toBe(true);
+  // One that says what is new alone cannot be read so.
+  world.model.script = streams({ text: 'Pay 4111 ' }, { text: '1111' }, '[DONE]');
+  const broken = await world.post('/generate', { text: 'hello', stream: true });
+  expect(broken.text).toContain('response_uninspectable');
+  expect(broken.text).not.toContain('[DONE]');
+});
+
 test('SGLang answers whole, and its ids are hidden', async () => {
   const meta_info = { id: 'i', finish_reason: { type: 'stop', matched: 2 }, prompt_tokens: 3, completion_tokens: 4 };
   world.model.script = answers({ text, output_ids: [5, 6], meta_info });

@@ -23,6 +23,8 @@ const rule: ScanRule = {
 const scanner = compileScanner([rule], { hashKey: new Uint8Array(32) });
 const [one, none] = [Uint8Array.of(1), Uint8Array.of(0)];
 const view = scanner.view({ replace: one, stop: none, note: none });
+/** Of a caller from whom nothing is hidden. */
+const bare = scanner.view({ replace: none, stop: none, note: one });
 
 /** What masking a whole text gives. */
 export const maskedWhole = (text: string, kind: LaneKind, end: LaneEnd): string => view.mask(text, kind, end).text;
@@ -39,12 +41,14 @@ export interface MaskedStream {
   end(): void;
 }
 
-export function maskedStream(route: Route, framing: StreamFraming): MaskedStream {
+/** @param hides false: the rule finds, and hides nothing. */
+export function maskedStream(route: Route, framing: StreamFraming, hides = true): MaskedStream {
+  const act = hides ? view : bare;
   const departure = new Departure();
   const clean = (): CleanTexts => new CleanTexts();
   const views = {
-    ...{ act: view, record: view, pair: scanner.pair(view, view), sealed: undefined, hiding: one },
-    ...{ clean: clean(), cleanRecord: clean(), cleanReadings: clean(), guarded: true, same: true },
+    ...{ act, record: act, pair: scanner.pair(act, act), sealed: undefined, hiding: hides ? one : none },
+    ...{ clean: clean(), cleanRecord: clean(), cleanReadings: clean(), guarded: hides, same: true },
   };
   const options = { route, framing, views, stops: false, dropUsage: false, observes: false };
   const stream = new StreamAnswer({ ...options, onHits: () => undefined }, departure);

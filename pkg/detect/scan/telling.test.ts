@@ -16,6 +16,7 @@ describe('a word tells', () => {
     ['NHSNUMBER ', 'nhs number'],
     ['patientNhsNumber=', 'nhs number'],
     ['tin1: ', 'tin'],
+    ['DL: ', 'dl'],
     ['个人番号は', '番号'],
     ['주민등록번호는 ', '주민등록번호'],
     [`nhs${' '.repeat(toldWithin - 3)}`, 'nhs'],
@@ -27,6 +28,7 @@ describe('a word tells', () => {
   test.each([
     ['a meeting ', 'tin'],
     ['tinfoil ', 'tin'],
+    ['userDlNumber ', 'dl'],
     ['xnhs ', 'nhs'],
     ['nhs--number ', 'nhs number'],
     ['nhs the number ', 'nhs number'],

@@ -5,8 +5,9 @@ import { isLetter, isLower, isUpper, lower } from '../detectors/characters.ts';
  * once for all who want to know.
  *
  * A word is found in any case, as people write it (`NHS no.`), as a column or a key (`nhs_number`, `nhsNumber`): a space in it stands for one
- * of space, `_`, `-`, `.` and `/`, or for nothing. Whole words alone: `tin` is not told by `meeting`. Characters of other scripts than
- * Latin need no border: their words are written without spaces, or bent.
+ * of space, `_`, `-`, `.` and `/`, or for nothing. Whole words alone: `tin` is not told by `meeting`. A capital behind a small letter is a border,
+ * but for words of two letters, which any base64 has so. Characters of other scripts than Latin need no border: their words are
+ * written without spaces, or bent.
  */
 
 /** Most characters before a value in which a word is looked for. */
@@ -62,16 +63,17 @@ export class TellingWords {
     for (let at = Math.max(0, start - toldWithin); at < start; at += 1) {
       const code = text.charCodeAt(at);
       if (code < 128 ? this.#begins[code] === 1 && startsWord(text, at, code) : this.#root.next.has(code))
-        this.#walk(this.#root, text, at, start);
+        this.#walk(this.#root, text, at, at, start);
     }
     return this.#told;
   }
 
-  #walk(from: Node, text: string, first: number, to: number): void {
+  #walk(from: Node, text: string, begin: number, first: number, to: number): void {
     let here: Node | undefined = from;
     for (let at = first; here !== undefined; at += 1) {
-      if (here.lists.length > 0 && endsWord(text, at)) for (const list of here.lists) this.#told[list] = 1;
-      if (here.gap !== undefined) this.#walk(here.gap, text, at < to && joins(text.charCodeAt(at)) ? at + 1 : at, to);
+      if (here.lists.length > 0 && isWord(text, begin, at)) for (const list of here.lists) this.#told[list] = 1;
+      if (here.gap !== undefined)
+        this.#walk(here.gap, text, begin, at < to && joins(text.charCodeAt(at)) ? at + 1 : at, to);
       here = at < to ? here.next.get(lower(text.charCodeAt(at))) : undefined;
     }
   }
@@ -80,6 +82,15 @@ export class TellingWords {
 function startsWord(text: string, at: number, code: number): boolean {
   const before = text.charCodeAt(at - 1);
   return !isLetter(before) || (isUpper(code) && isLower(before));
+}
+
+/** The longest word that wants a border on either side that is none of camel case. */
+const shortWord = 2;
+
+function isWord(text: string, begin: number, end: number): boolean {
+  if (!endsWord(text, end)) return false;
+  if (end - begin > shortWord || text.charCodeAt(begin) > 0x7f) return true;
+  return !isLetter(text.charCodeAt(begin - 1)) && !isLetter(text.charCodeAt(end));
 }
 
 function endsWord(text: string, at: number): boolean {

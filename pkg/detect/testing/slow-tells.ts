@@ -36,6 +36,8 @@ function wordEnds(text: string, start: number, to: number, word: string): boolea
     else return false;
   }
   if (at > to) return false;
+  const touches = isLetter(text.charCodeAt(start - 1)) || isLetter(text.charCodeAt(at));
+  if (at - start <= 2 && text.charCodeAt(start) < 0x80 && touches) return false;
   const last = text.charCodeAt(at - 1);
   const after = text.charCodeAt(at);
   return !isLetter(last) || !isLetter(after) || (isLower(last) && isUpper(after));

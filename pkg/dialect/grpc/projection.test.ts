@@ -377,7 +377,7 @@ describe('it reads as the reader of @bufbuild/protobuf does', () => {
         expect(found(infer.output, ByteChain.of(bytes), tells)).toEqual(wanted);
         expect(found(infer.output, cut(bytes, pieces), tells)).toEqual(wanted);
       }),
-      { numRuns: 1_500 },
+      { numRuns: 1_000 },
     );
     // Both happen, or nothing was compared.
     expect(Math.min(seen.read, seen.refused)).toBeGreaterThan(100);
@@ -396,7 +396,7 @@ describe('it reads as the reader of @bufbuild/protobuf does', () => {
         expect(found(type, ByteChain.of(bytes), false)).toEqual(wanted);
         expect(found(type, cut(bytes, pieces), false)).toEqual(wanted);
       }),
-      { numRuns: 1_500 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -427,7 +427,7 @@ describe('it reads as the reader of @bufbuild/protobuf does', () => {
         });
         expect(after.strings).toEqual(own);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

@@ -51,13 +51,14 @@ function read(text: string, start: number, end: number): number {
 const leadsOn = (code: number): boolean =>
   (code >= 0x2b && code <= 0x2f) || code === 0x3a || code === 0x23 || code === 0x40 || code === 0x26 || code === 0x5c;
 
-/** A part of a longer number: beside it a further group, in digits. */
+/** A part of a longer number: beside a digit of it a further group, in digits. */
 function goesOn(text: string, start: number, end: number): boolean {
   const before = text.charCodeAt(start - 1);
   const after = text.charCodeAt(end);
   return (
-    ((leadsOn(before) || before === 0x20) && isDigit(text.charCodeAt(start - 2))) ||
-    ((leadsOn(after) || after === 0x20) && isDigit(text.charCodeAt(end + 1)))
+    ((leadsOn(before) || (before === 0x20 && isDigit(text.charCodeAt(start)))) &&
+      isDigit(text.charCodeAt(start - 2))) ||
+    ((leadsOn(after) || (after === 0x20 && isDigit(text.charCodeAt(end - 1)))) && isDigit(text.charCodeAt(end + 1)))
   );
 }
 

@@ -46,3 +46,10 @@ describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, 
         expect(found(detector, `${word} ${text}`).filter((part) => part.includes(number))).toEqual([]);
     });
 });
+
+test('a group of digits beside it makes one of digits a part of a longer number, one that begins and ends with letters not', () => {
+  expect(found(one('SgNric'), 'rooms 12 S1234567D 34')).toEqual(['S1234567D']);
+  expect(found(one('AuAbn'), '12 51 824 753 556')).toEqual([]);
+  expect(found(one('AuAbn'), '51 824 753 556 12')).toEqual([]);
+  expect(found(one('AuAbn'), 'ABN 51 824 753 556 12')).toEqual(['51 824 753 556']);
+});
