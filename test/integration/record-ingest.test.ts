@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createPrivateKey } from 'node:crypto';
 import type { TlsMaterial } from '../../pkg/pki/index.ts';
+import { systemClock } from '../../pkg/base/index.ts';
 import { namedStart, signPoint } from '../../pkg/record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import type { TestChain } from '../../pkg/recorder/testing/chains.ts';
@@ -301,11 +302,20 @@ describe('a sidecar that lies', () => {
     expect(more.reduce((sum, one) => sum + 1 + one, 0)).toBe(40);
   });
 
-  test('begins chains without end: it has to wait, and goes on with those that it has', async () => {
+  test.each([
+    ['begins chains without end', false],
+    ['begins chains without end, each of which it told the controller of before', true],
+  ])('%s: it has to wait, and goes on with those that it has', async (_, told) => {
     await recorder.close();
     recorder = await startRecorder({ limits: { newChains: 3 } });
     material = await recorder.identity(uid);
     const chains = Array.from({ length: 4 }, (_, n) => testChain(`chain ${n}`));
+    const head = { source: `spiffe://cluster.local/ns/ml/sa/default/pod/${uid}`, namespace: 'ml', pod: 'llama-0' };
+    if (told)
+      await recorder.store.learn(
+        { heads: chains.map(({ name }) => ({ ...head, chain: name, sequence: 3, hash: 'a'.repeat(64) })), gone: [] },
+        systemClock.now(),
+      );
     for (const chain of chains.slice(0, 3)) {
       const one = await begun(chain);
       send(one, batch(chain, 1));

@@ -11,7 +11,7 @@ import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
 import { signHead, verifySession } from '../../record/index.ts';
 import { readLines } from '../ingest/read-lines.ts';
 import { keepHeads } from '../log/heads.ts';
-import type { RecordStore, SessionSummary } from '../store/index.ts';
+import type { RecordStore, SessionQuery, SessionSummary } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
 import { blockOf, blockOfEvents } from '../store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
@@ -240,6 +240,35 @@ describe('the archive', () => {
     for await (const { session } of searchArchive(log, { since, limit: 10 }, () => undefined)) found.push(session);
     from.close();
     expect(found).toEqual([sessionId(days[1] ?? 0)]);
+  });
+
+  test('is read no further back than a week before the day that is asked for, though a session has no start', async () => {
+    const day = 86_400_000;
+    const lines = (id: string, type: 'start' | 'end') => sessionEvents({ id }).filter((event) => event.type === type);
+    const [lasting, lost] = [sessionId('lasting'), sessionId('lost')];
+    const at = (ago: number): number => systemClock.now() - ago * day;
+    for (const ago of [60, 50, 40, 30]) await store.append([blockOf(chain, [{ id: sessionId(ago) }], at(ago))]);
+    await store.append([blockOfEvents(chain, lines(lasting, 'start'), at(5))]);
+    await store.append([blockOf(chain, [{ id: sessionId(3) }], at(3))]);
+    await store.append([blockOfEvents(chain, [...lines(lasting, 'end'), ...lines(lost, 'end')], at(0))]);
+    await add(0);
+    start({ segmentBytes: 1 });
+    await archived();
+    expect(names('segments')).toHaveLength(7);
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const search = async (query: Partial<SessionQuery>) => {
+      const read: string[] = [];
+      const watched = { ...log, segment: (name: string) => (read.push(name), log.segment(name)) };
+      const found: string[] = [];
+      const asked = { since: at(0) - 60_000, limit: 10, ...query };
+      for await (const { session } of searchArchive(watched, asked, () => undefined)) found.push(session);
+      return { found, read: read.length };
+    };
+    // Of one that lasts, its start says that it began before; of the other no segment does. One more may hold what begins on the first of these days.
+    expect(await search({})).toEqual({ found: [lost], read: 4 });
+    expect(await search({ session: lost })).toEqual({ found: [lost], read: 7 });
+    from.close();
   });
 
   test('has a session as the store has it, also one of a sidecar that lies or of which lines are missing', async () => {

@@ -18,6 +18,9 @@ const lateMs = longestStayMs;
 /** How far a session's time may be ahead of its entry's, with room for the day at which segments begin. */
 const aheadMs = dayMs;
 
+/** How far before `since` the beginning of a session is looked for: one that goes on for longer is named as one without its start. */
+const longestSessionMs = 7 * dayMs;
+
 /** What is known of a session of which the segments that were read do not have the beginning. */
 interface Known {
   /** From the first of its lines that were read, as a store has it that knows no more. */
@@ -72,15 +75,17 @@ export async function* searchArchive(
     const begun = withLater(await read(name), later);
     yield* begun.flatMap(found).sort(newestFirst);
   }
-  // Their start is in segments that were not read, or nowhere.
+  // Their start is in segments that were not read, or nowhere. One of a session that is asked for by its id is looked for in all of them.
   for (const [key, known] of later) if (found(known).length === 0) later.delete(key);
-  if (later.size > 0 && from !== undefined)
-    for (const name of (await namesOf(log, undefined)).reverse()) {
+  if (later.size > 0 && query.since !== undefined) {
+    const back = query.session === undefined ? dayOf(Math.max(0, query.since - aheadMs - longestSessionMs)) : undefined;
+    for (const name of (await namesOf(log, back)).reverse()) {
       if (names.includes(name)) continue;
       if (later.size === 0) break;
       const begun = withLater(only(await read(name), later), later);
       yield* begun.flatMap(found).sort(newestFirst);
     }
+  }
   yield* [...later.values()].flatMap(found).sort(newestFirst);
 }
 

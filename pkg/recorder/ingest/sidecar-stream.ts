@@ -125,7 +125,8 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   const onBegin = async (name: string): Promise<void> => {
     if (!(await holes.settled())) return;
     const stored = await store.position(source, name);
-    if (stored === undefined && !options.mayBegin(name)) {
+    // One that the controller has heard of alone is as new.
+    if ((stored === undefined || stored.sequence === 0) && !options.mayBegin(name)) {
       observer.refused('chains');
       logger.error('a sidecar begins too many chains: it has to wait', { chain: name });
       return end('unavailable');

@@ -1,6 +1,5 @@
 import { connect as connectH2, constants } from 'node:http2';
 import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2';
-import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -9,6 +8,22 @@ import { fakeClock } from '../../support/fake-clock.ts';
 import { pause, until } from '../../support/wait.ts';
 import { echo, serve } from './harness.ts';
 import type { Served } from './harness.ts';
+import {
+  continuation,
+  data,
+  endHeaders,
+  endStream,
+  frame,
+  goaway,
+  headersFrame,
+  hpack,
+  ping,
+  rawConnection as connectRaw,
+  request,
+  reset,
+  settings,
+} from './http2-frames.ts';
+import type { RawConnection } from './http2-frames.ts';
 
 let open: Served[] = [];
 const connections: (TLSSocket | ClientHttp2Session)[] = [];
@@ -24,75 +39,13 @@ async function start(options: Parameters<typeof serve>[0] = {}): Promise<Served>
   return served;
 }
 
-// Frames by hand: a library would not send what an attacker sends (RFC 9113 section 4.1).
-const data = 0;
-const headersFrame = 1;
-const reset = 3;
-const settings = 4;
-const ping = 6;
-const goaway = 7;
-const continuation = 9;
-const endStream = 1;
-const endHeaders = 4;
-
-function frame(type: number, flags: number, stream: number, body: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(body.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, body]);
+/** One that is closed after its test. */
+async function rawConnection(served: Served): Promise<RawConnection> {
+  const connection = await connectRaw(served);
+  connections.push(connection.socket);
+  return connection;
 }
 
-/** HPACK, literal without indexing, no Huffman (RFC 7541 section 6.2.2). */
-function hpack(fields: readonly (readonly [string, string])[]): Buffer {
-  const text = (value: string): Buffer => {
-    const bytes = Buffer.from(value, 'latin1');
-    if (bytes.length < 127) return Buffer.concat([Buffer.of(bytes.length), bytes]);
-    const size = [127];
-    let rest = bytes.length - 127;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) size.push((rest % 128) + 128);
-    size.push(rest);
-    return Buffer.concat([Buffer.from(size), bytes]);
-  };
-  return Buffer.concat(fields.map(([name, value]) => Buffer.concat([Buffer.of(0), text(name), text(value)])));
-}
-
-interface Seen {
-  readonly type: number;
-  readonly flags: number;
-  readonly stream: number;
-  readonly body: Buffer;
-}
-
-/** A connection that has said its preface and settings. */
-async function rawConnection(served: Served): Promise<{ socket: TLSSocket; frames: Seen[]; closed: () => boolean }> {
-  const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca, ALPNProtocols: ['h2'] });
-  connections.push(socket);
-  const frames: Seen[] = [];
-  let rest = Buffer.alloc(0);
-  let closed = false;
-  socket.on('data', (chunk: Buffer) => {
-    rest = Buffer.concat([rest, chunk]);
-    while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
-      const size = rest.readUIntBE(0, 3);
-      frames.push({ type: rest[3]!, flags: rest[4]!, stream: rest.readUInt32BE(5), body: rest.subarray(9, 9 + size) });
-      rest = rest.subarray(9 + size);
-    }
-  });
-  socket.on('error', () => (closed = true));
-  socket.on('close', () => (closed = true));
-  await new Promise((resolve) => socket.once('secureConnect', resolve));
-  socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(settings, 0, 0)]));
-  return { socket, frames, closed: () => closed };
-}
-
-const request = [
-  [':method', 'POST'],
-  [':scheme', 'https'],
-  [':authority', 'a'],
-  [':path', '/v1'],
-] as const;
 const without = (name: string): (readonly [string, string])[] => request.filter(([one]) => one !== name);
 const replaced = (name: string, value: string): (readonly [string, string])[] => [
   ...without(name),
