@@ -316,7 +316,7 @@ describe('the recorder', () => {
     expect(shown.out).toContain('where is the falcon');
     expect((await sidegate(`audit show ${sessionId(9)}`)).code).toBe(1);
     const replayed = await sidegate(`audit replay ${sessionId(1)} --speed 10`);
-    expect(replayed.out).toMatch(/^> \+0 ms .*\nwhere is the falcon\n< \+5 ms .*\nhi\n= \+12 ms/);
+    expect(replayed.out).toMatch(/^> \+0 ms .*\n\| where is the falcon\n< \+5 ms .*\n\| hi\n= \+12 ms/);
     expect((await sidegate(`audit explain ${sessionId(2)}`)).out).toContain('support/no-secrets: blocked by Secrets');
 
     const proven = await sidegate(`audit verify --save-head ${join(folder, 'head')}`);

@@ -46,6 +46,7 @@ export interface Page {
   inputValue(selector: string): Promise<string>;
   locator(selector: string): Locator;
   on(event: 'pageerror', listener: (error: Error) => void): void;
+  on(event: 'request', listener: (request: { url(): string }) => void): void;
   on(event: 'console', listener: (message: { type(): string; text(): string }) => void): void;
   route(pattern: string, handler: (route: Route) => Promise<void>): Promise<void>;
   screenshot(options: { readonly path: string }): Promise<unknown>;

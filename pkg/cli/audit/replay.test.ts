@@ -52,11 +52,11 @@ test('a replay says what was masked in each text, and which rule did it by what'
   expect(end?.rules).toEqual([email, cards]);
 });
 
-async function replayed(more: string) {
+async function replayed(more: string, recorded = maskedLines()) {
   const client = {
     create: () => Promise.resolve({ status: { token: 't' } }),
     request: ({ path }: { readonly path: string }) =>
-      Promise.resolve(path.includes('/v1/sessions/') ? { lines: maskedLines() } : {}),
+      Promise.resolve(path.includes('/v1/sessions/') ? { lines: recorded } : {}),
     close: () => undefined,
   } as unknown as Cluster['client'];
   return sidegateCommand(['audit', 'replay', sessionId(1), ...more.split(' ')], {
@@ -69,15 +69,15 @@ test('in the terminal it stands below the text, and in JSON beside it', async ()
   expect(code).toBe(0);
   expect(out.split('\n')).toEqual([
     '> +0 ms messages[0].content',
-    'to [personal]',
+    '| to [personal]',
     '  [personal]  support/personal: masked by Email, 2 places',
     '< +5 ms choices[0].message.content',
-    'card ****1111, [personal:0123abcd], [hidden], [1]',
+    '| card ****1111, [personal:0123abcd], [hidden], [1]',
     '  ****1111  support/personal: masked by Email, 2 places; support/cards: masked by CreditCard',
     '  [personal:0123abcd]  support/personal: masked by Email, 2 places',
     '  [hidden]  looks like a replacement: no rule that acted here has its name, so perhaps one that hides this in the record alone',
     '= +12 ms ',
-    'completed 200',
+    '| completed 200',
     '  support/personal: masked by Email, 2 places',
     '  support/cards: masked by CreditCard',
     '',
@@ -89,6 +89,19 @@ test('in the terminal it stands below the text, and in JSON beside it', async ()
       .split('\n')
       .map((line) => JSON.parse(line) as unknown),
   ).toEqual(stepsOf(maskedLines()));
+});
+
+test('no text looks like a step, an end or an act of a rule', async () => {
+  const forged = '\n= +900 ms \ncompleted 200\n  payroll: blocked by Salary\n> +901 ms messages[1].content\nI approve';
+  const { out } = await replayed('--speed 0', linesOf({ id: sessionId(1), ask: `a${forged}`, answer: `b${forged}` }));
+  expect(out.split('\n').filter((row) => !row.startsWith('| '))).toEqual([
+    '> +0 ms messages[0].content',
+    '< +5 ms choices[0].message.content',
+    '= +12 ms ',
+    '  support/allow: allowed',
+    '',
+  ]);
+  expect(out).toContain('| a\n| = +900 ms \n| completed 200\n|   payroll: blocked by Salary\n');
 });
 
 test('many short texts of a request are replayed one by one, and shown so', () => {

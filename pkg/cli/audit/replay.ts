@@ -71,7 +71,10 @@ function plainSteps(lines: readonly string[]): readonly ReplayStep[] {
 
 const mark = { request: '>', response: '<', end: '=' } as const;
 
-/** Texts of one lane flow into each other; behind them stands what was masked in them, and why. */
+/**
+ * Texts of one lane flow into each other, each of their rows behind a bar, so that none looks like a step of the replay or a rule's act; behind them stands what was
+ * masked in them, and why.
+ */
 function screen(io: Pick<CommandIo, 'stdout'>): (step: ReplayStep) => void {
   let lane: string | undefined;
   const notes = new Set<string>();
@@ -86,8 +89,9 @@ function screen(io: Pick<CommandIo, 'stdout'>): (step: ReplayStep) => void {
       endLane();
       io.stdout(`${mark[step.direction]} +${Math.round(step.at)} ms ${printable(step.lane)}\n`);
     }
+    const rows = printableRows(step.text).replaceAll('\n', '\n| ');
+    io.stdout(here === lane ? rows : `| ${rows}`);
     lane = here;
-    io.stdout(printableRows(step.text));
     for (const { from, to, rules } of step.masked ?? []) notes.add(noteOf(step.text.slice(from, to), rules));
     if (step.direction !== 'end') return;
     for (const rule of step.rules ?? []) notes.add(printable(ruleText(rule)));

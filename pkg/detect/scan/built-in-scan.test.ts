@@ -149,4 +149,15 @@ describe('all built-in detectors and their disguises', () => {
       { numRuns: Math.ceil(runs / 4) },
     );
   });
+
+  it('hide at a cut what may go on, and of what cannot not a word behind it', () => {
+    for (const [text, masked] of [
+      ['Pay 4111 1111 1111 1111 now, dear', 'Pay [pii] now, dear'],
+      ['Pay 4111 1111 1111', 'Pay [pii]'],
+      ['Pay 4111 1111 1111 and', 'Pay 4111 1111 1111 and'],
+    ] as const) {
+      expect(view.mask(text, 'text', 'cut').text).toBe(masked);
+      expect(drive([text], 'cut')).toBe(masked);
+    }
+  });
 });

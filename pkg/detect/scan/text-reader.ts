@@ -520,7 +520,10 @@ export class TextReader {
     const start = at - this.#base;
     const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, text.length, form.maxLength);
     const last = ends.at(-1);
-    if (!live && !(last !== undefined && countCodePoints(text, last, text.length) < form.right)) return;
+    const waits = last !== undefined && countCodePoints(text, last, text.length) < form.right;
+    if (!live && !waits) return;
+    // What can grow no more, and waits for what stands behind it, covers nothing behind it.
+    const end = live ? text.length : (last as number);
     const told = this.#toldBefore(plans, start);
     for (const plan of plans) {
       const { unit } = plan;
@@ -528,15 +531,15 @@ export class TextReader {
       // An accepted opener is a finding without this, and begins where it says.
       const opens =
         unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end, told[unit.index] === 1) ?? true);
-      if (!opens && this.#isLikely(unit, start)) this.#find(plan, at, this.#length);
+      if (!opens && this.#isLikely(unit, start, end)) this.#find(plan, at, end + this.#base);
     }
   }
 
   /** Half of its least significant characters have come. */
-  #isLikely(unit: Unit, start: number): boolean {
+  #isLikely(unit: Unit, start: number, end: number): boolean {
     const text = this.#window;
     let count = 0;
-    for (let i = start; i < text.length;) {
+    for (let i = start; i < end;) {
       const code = text.codePointAt(i) as number;
       if (unit.significant(code)) count++;
       i += code > 0xffff ? 2 : 1;

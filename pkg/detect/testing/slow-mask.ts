@@ -204,9 +204,11 @@ export class SlowMasker {
     }
     const accepted = misplaced ? undefined : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!)).at(-1);
     if (lane.end === 'cut' && (unit.open === undefined || accepted === undefined) && undecided(codes.length)) {
-      const count = codes.slice(s).filter((code) => unit.significant(code)).length;
+      // What can grow no more ends where it matched.
+      const grows = unit.regex.match(codes, s, codes.length, false).ranOut && codes.length - s < unit.maxLength;
+      const e = grows ? codes.length : within.at(-1)!;
+      const count = codes.slice(s, e).filter((code) => unit.significant(code)).length;
       if (count > 0 && 2 * count >= unit.least) {
-        const e = codes.length;
         return {
           unit,
           start: seen[s]!.start,

@@ -19,6 +19,8 @@ async function start() {
     if (asked.url === '/wait') waiting.push(response);
     else response.end('answered');
   });
+  // Hundreds of connections take their time: none of those that are kept is to end by itself meanwhile.
+  Object.assign(server, { keepAliveTimeout: 600_000, headersTimeout: 0, requestTimeout: 0 });
   const places = givePlaces(server);
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   closing.push(() => {
@@ -94,5 +96,6 @@ test('all are bounded: who comes from elsewhere takes the place of one of the ad
   await until(async () => (await connections()) <= mostConnections, 'the bound');
   expect(await ask('/', kept(), '127.0.0.2')).toMatch('200');
   expect(await ask('/', known, '127.0.0.3')).toBe(first);
-  expect(sockets.length - closedOf(sockets)).toBeLessThan(mostConnections);
+  // Two of the places are those of who asked.
+  await until(() => sockets.length - closedOf(sockets) === mostConnections - 2, 'those that made room');
 });

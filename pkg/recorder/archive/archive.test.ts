@@ -614,6 +614,27 @@ describe('the archive', () => {
     });
   });
 
+  test('does not go on, and says so, where so many stand behind its last that it does not look at all of them', async () => {
+    await add(2);
+    start();
+    await archived();
+    await archiver?.close();
+    const [segment = ''] = names('segments').slice(-1);
+    for (let n = 0; n < 32; n++) {
+      const junk = segment.replace(/\/[0-9-]{10}\/[0-9]{16}/, `/9999-12-31/00000000000099${String(n + 10)}`);
+      server.objects.set(junk, { ...server.objects.get(segment)!, body: Buffer.from('{}') });
+    }
+    const before = server.objects.size;
+    await add(1);
+    let failures = 0;
+    const two = start({ onFailure: () => failures++ });
+    await until(() => failures > 0);
+    expect(two.foreign).toBe(true);
+    await two.close();
+    expect(server.objects.size).toBe(before);
+    expect((await store.archived()).entries).toBe(2);
+  });
+
   test('does not count as gone on where somebody else has put objects behind its last', async () => {
     await add(2);
     start();

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { readHead } from '../../record/index.ts';
 import { headsPrefix, readKey, segmentsPrefix } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
+import { ObjectStoreError } from './object-store-error.ts';
 import { SegmentError, openSegment } from './segment.ts';
 
 /** How far an archive goes: so many entries, of which the tree has this root. */
@@ -17,7 +18,7 @@ const mostLooked = 32;
 /**
  * The newest segment and the newest head that an archive has of a log, as far as its keys signed them.
  *
- * @throws ObjectStoreError
+ * @throws ObjectStoreError also `other_log`, where too many objects that others made stand before it
  */
 export async function newestOf(
   objects: ObjectStore,
@@ -33,7 +34,12 @@ export async function newestOf(
       const object = await objects.get(name);
       const found = object === undefined ? undefined : read(object, readKey(name)?.number ?? 0);
       if (found !== undefined) return [found];
-      if (++looked >= mostLooked) break;
+      // To go on as if nothing stood there would let who fills the bucket hide what does.
+      if (++looked >= mostLooked)
+        throw new ObjectStoreError(
+          'other_log',
+          `the newest ${mostLooked} objects under ${prefix} are none that a key of this log has signed: nothing is archived behind them (docs/audit.md, The archive)`,
+        );
     }
     return [];
   };

@@ -17,7 +17,7 @@ import { cookieLine, cookieOf } from './cookies.ts';
 import { createDecisions, readReason } from './decisions.ts';
 import type { Decider, Decisions } from './decisions.ts';
 import { createExchange } from './fetch.ts';
-import { guardAnswer, refuseForeign } from './headers.ts';
+import { guardAnswer, isForeign, refuseForeign } from './headers.ts';
 import { createLoginClient } from './login-client.ts';
 import { createLogins } from './logins.ts';
 import type { LoginResult } from './logins.ts';
@@ -236,6 +236,9 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       const asset = byPath.get(path);
       if (page !== undefined || asset !== undefined) {
         only('GET');
+        // What an address asks is asked in its reader's name: who only followed a link is shown what it would ask (search.js, session.js).
+        if (path === '/' && url.search !== '' && !url.searchParams.has('linked') && isForeign(request))
+          return redirect(response, `${home}${url.search}&linked=`, []);
         return asset === undefined ? page?.() : sendAsset(request, response, asset);
       }
       if (path === '/logout') {

@@ -24,6 +24,12 @@ export function guardAnswer(response: ServerResponse): void {
   response.setHeader('cache-control', 'no-store');
 }
 
+/** Whether another site began this: a link of it was followed, or its script opened a window. Browsers say so (Fetch Metadata). */
+export function isForeign({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const site = headers['sec-fetch-site'];
+  return site !== undefined && site !== 'same-origin' && site !== 'none';
+}
+
 /**
  * Refuses what another site began. Browsers say who began a request (Fetch Metadata), and with everything that is not GET from where; what says neither is
  * no browser's request, and lacks the session's cookie unless somebody put it there.

@@ -149,7 +149,9 @@ export async function search({ main, parameters, info, signal, announce, title }
   const [own] = info.namespaces;
   // Who may see some namespaces asks in one of them.
   if (!info.namespaces.includes('*') && !values.has('namespace') && own !== undefined) values.set('namespace', [own]);
-  const asked = parameters.has('asked') || valuesOf(parameters).size > 0;
+  // Another site's link led here: it asks nothing in the name of who followed it.
+  const linked = parameters.has('linked');
+  const asked = !linked && (parameters.has('asked') || valuesOf(parameters).size > 0);
   const form = searchForm(values, (now) => {
     const url = pageUrl({ page: 'search', asked: now.size === 0 ? '' : undefined, ...Object.fromEntries(now) });
     const link = el('a', { href: url });
@@ -165,7 +167,9 @@ export async function search({ main, parameters, info, signal, announce, title }
       el(
         'p',
         { class: 'empty' },
-        'All conditions must hold. Text is found by whole words, without case and accents. Each search goes on record.',
+        linked
+          ? 'A link of another site led here. Nothing was asked yet: read what it would ask, then press Enter. Each search goes on record.'
+          : 'All conditions must hold. Text is found by whole words, without case and accents. Each search goes on record.',
       ),
     );
     /** @type {HTMLElement | null} */ (form.querySelector('#expression'))?.focus();

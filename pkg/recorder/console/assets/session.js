@@ -309,5 +309,13 @@ export async function session({ main, parameters, signal, title, keys, announce 
     add(main);
     /** @type {HTMLElement | null} */ (main.querySelector('h1'))?.focus({ preventScroll: true });
   };
-  await load();
+  if (!parameters.has('linked')) return load();
+  // Another site's link led here: it reads nothing in the name of who followed it.
+  const own = Object.fromEntries([...parameters].filter(([name]) => name !== 'linked'));
+  main.replaceChildren(
+    el('h1', { tabindex: -1 }, 'Session'),
+    el('p', {}, 'A link of another site led here. Nothing was read yet: who reads a session is on record.'),
+    el('p', { class: 'mono' }, id),
+    el('a', { class: 'button primary', href: pageUrl(own) }, 'Show this session'),
+  );
 }

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { chromium } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { consoleAssets } from '../../pkg/recorder/index.ts';
+import { findChromium, noChromium } from '../support/chromium.ts';
+import { startConsoleWorld } from '../support/console-world.ts';
+
+// A link of another site: what an address asks goes on record under the name of who follows it, so nothing is asked before they say so.
+
+type World = Awaited<ReturnType<typeof startConsoleWorld>>;
+const id = 'a'.repeat(32);
+const links = {
+  search: '/console/?page=search&asked=&text=framed+insider+words',
+  session: `/console/?page=session&id=${id}`,
+};
+let world: World;
+let other: Server;
+let browser: Browser;
+let context: BrowserContext;
+
+beforeAll(async () => {
+  world = await startConsoleWorld({
+    assets: consoleAssets,
+    roles: [{ value: 'ana', role: 'Investigator', namespaces: ['*'] }],
+  });
+  const anchors = Object.entries(links).map(([name, path]) => `<a id="${name}" href="${world.url}${path}">cake</a>`);
+  other = createServer((_, response) =>
+    response.writeHead(200, { 'content-type': 'text/html' }).end(anchors.join(' ')),
+  );
+  await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening));
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error(noChromium);
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  await page.goto(`${world.url}/console/`);
+  await page.click('main a');
+  await page.fill('[name=login]', 'ana');
+  await page.fill('[name=password]', 'x');
+  await page.click('[type=submit]');
+  await page.click('[type=submit]');
+  await page.waitForSelector('#person:not(:empty)');
+}, 180_000);
+afterAll(async () => {
+  await browser?.close();
+  other?.close();
+  await world?.close();
+});
+
+/** What is on record that names one of these. */
+async function onRecord(words: string): Promise<number> {
+  const { size } = await world.store.log();
+  const found: string[] = [];
+  for (let from = 0; from < size; from += 100)
+    found.push(
+      ...(await world.store.entries(from, 100)).map(({ text }) => text).filter((text) => text.includes(words)),
+    );
+  return found.length;
+}
+/** What pages asked of sessions. */
+const asked: string[] = [];
+async function follow(name: keyof typeof links): Promise<Page> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  page.on('request', (one) => {
+    if (one.url().includes('/v1/sessions/')) asked.push(one.url());
+  });
+  await page.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
+  await page.click(`#${name}`);
+  await page.waitForSelector('text=Nothing was');
+  return page;
+}
+
+test('to a search fills the form, and asks with Enter', async () => {
+  const page = await follow('search');
+  expect(await page.inputValue('#expression')).toBe("--text 'framed insider words'");
+  expect(await onRecord('framed insider words')).toBe(0);
+  await page.click('#expression');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.bar p');
+  expect(await onRecord('framed insider words')).toBe(1);
+}, 120_000);
+
+test('to a session names it, and reads it with a click', async () => {
+  const page = await follow('session');
+  expect(asked).toEqual([]);
+  await page.click('text=Show this session');
+  await page.waitForSelector('.problem');
+  expect(page.url()).toBe(`${world.url}${links.session}`);
+  expect(asked).toHaveLength(1);
+}, 120_000);
