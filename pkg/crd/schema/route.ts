@@ -130,7 +130,7 @@ export const route = {
           type: 'string',
           enum: ['Joined', 'Separate', 'Growing'],
           description:
-            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer.',
+            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer, and so does one that the policy does not list: what changes from message to message is listed in `values`.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },
