@@ -1,7 +1,7 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { BodySpec, Joining, RouteSpec } from '../core/index.ts';
-import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
+import type { AnswerView, Dialect, FrameView, Lane, RequestView, Route } from './dialect.ts';
 import { elementNames, piecesOf } from './elements.ts';
 import { ndjson } from './framing/ndjson.ts';
 import { plainText } from './framing/plain-text.ts';
@@ -55,6 +55,15 @@ function httpRoute(spec: RouteSpec): Route {
 }
 
 const none: readonly never[] = Object.freeze([]);
+/**
+ * What each text of a message is, listed or not. One that does not grow where all do is refused: read by itself, a part that is new in each message could
+ * bring a value in pieces, and a text so far would leave up to the last character of a value.
+ */
+const told: Readonly<Record<RouteSpec['response']['messages'], Pick<Lane, 'whole' | 'grows'>>> = {
+  Joined: {},
+  Separate: { whole: 'cut' },
+  Growing: { grows: true },
+};
 /** Names are matched, recorded and measured: no server's is longer. */
 const longestModel = 512;
 /** Where the text of a body or of a stream stands that is nothing but text. */
@@ -75,10 +84,9 @@ class Described {
     // The name of a model is a value, said so or not.
     this.#request = Place.root(shapeOf({ side: 'request', names: model === undefined ? [] : [model] }, request));
     const { elements } = response;
-    const grows = response.messages === 'Growing';
     const place = (joins: ElementsSpec): Place => Place.root(shapeOf({ side: 'answer', names: [], joins }, response));
-    this.#answer = place({ elements, streamed: false, grows: false });
-    this.#streamed = place({ elements, streamed: true, grows });
+    this.#answer = place({ elements, streamed: false });
+    this.#streamed = place({ elements, streamed: true });
   }
 
   dialect(): Dialect {
@@ -155,9 +163,9 @@ class Described {
     if (root === undefined) return generic.frame(undefined as never, event, data, root);
     // Chunks of plain text are no messages: wherever they are cut, every client joins them.
     const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
-    const separate = this.#spec.response.messages === 'Separate' && !isText;
-    const view = this.#read(root, separate ? this.#answer : this.#streamed);
-    const lanes = separate ? view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const })) : view.lanes;
+    const messages = isText ? 'Joined' : this.#spec.response.messages;
+    const view = this.#read(root, messages === 'Separate' ? this.#answer : this.#streamed);
+    const lanes = view.lanes.map((lane): Lane => ({ ...lane, ...told[messages] }));
     return { ...view, lanes, kind: event === 'error' ? 'error' : 'data' };
   }
 }
@@ -178,8 +186,6 @@ type Side = 'request' | 'answer';
 interface ElementsSpec extends Pick<Joining, 'elements'> {
   /** Texts go on in the next message. */
   readonly streamed: boolean;
-  /** Each message says all of them so far. */
-  readonly grows: boolean;
 }
 
 interface Body {
@@ -243,7 +249,6 @@ function shapeFor(here: Spot): Shape {
       : elementNames(here.joins, here.joins.streamed);
   return {
     ...(names !== undefined && { names }),
-    ...(tree.role === 'text' && here.joins?.grows === true && { grows: true }),
     string: tree.role ?? 'text',
     number: true,
     boolean: true,

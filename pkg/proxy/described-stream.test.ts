@@ -157,14 +157,22 @@ describe('elements of a list in a stream', () => {
 
   test('that are each message’s own are read in every way', () => {
     const route = routeOf({ texts: ['$.pieces[*]'], messages: 'Separate' });
+    const numbered = routeOf({ texts: ['$.pieces[*].text'], messages: 'Separate' });
+    const [one, two] = ['4111 1111 ', '1111 1111'];
+    const pieces = [
+      { index: 0, text: one },
+      { index: 1, text: 'x' },
+      { index: 0, text: two },
+    ];
+    expect(leaves(numbered, [{ pieces }])).toBe('response_uninspectable');
     const left = (...pieces: string[]): unknown => bodies(leaves(route, [{ pieces }]))[0]?.['pieces'];
     expect(left('Pay 4111 1111 ', '1111 1111 now')).toEqual(['Pay [hidden]', ' now']);
     expect(left('to ana', '@example.com')).toEqual(['to [hidden]', '']);
     expect(left('ref 9', '4111 1111 1111 1111')).toEqual(['ref 9', '[hidden]']);
-    const one = maskedStream(route, sse);
-    one.data(Buffer.from(event({ pieces: ['Pay 4111 1111 ', '1111 1111 now'] })));
-    one.end();
-    expect(one.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
+    const stream = maskedStream(route, sse);
+    stream.data(Buffer.from(event({ pieces: ['Pay 4111 1111 ', '1111 1111 now'] })));
+    stream.end();
+    expect(stream.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
   });
 });
 
@@ -210,6 +218,40 @@ describe('texts of which each message says all so far', () => {
     ])
       expect(leaves(route, [{ text: one }, { text: two }])).toBe('response_uninspectable');
     expect(leaves(route, [{ text: 'Once' }, { text: 'Once' }])).toContain('Once');
+  });
+
+  test('are those too that the policy does not list, wherever they stand', () => {
+    const others = { others: 'Texts', messages: 'Growing' } as const;
+    const long = 'Pay 4111 1111 1111 1111 is it, and more of it';
+    const soFar = Array.from({ length: 15 }, (_, at) => long.slice(0, (at + 1) * 3));
+    const ways: readonly (readonly [Route, (text: string) => object])[] = [
+      [routeOf({ ...others, texts: ['$.text'] }), (text) => ({ text: [text] })],
+      [routeOf({ ...others, texts: ['$.text'] }), (text) => ({ text: { deep: text } })],
+      [routeOf({ ...others, texts: ['$.other'] }), (text) => ({ text })],
+      [routeOf({ ...others, texts: ['$.other'] }), (text) => ({ other: '', deep: [{ text, kind: 'word' }] })],
+    ];
+    for (const [described, say] of ways) {
+      const left = leaves(
+        described,
+        soFar.map((text) => say(text)),
+      );
+      expect(left).not.toContain('4111');
+      expect(bodies(left).at(-1)).toEqual(say('Pay [hidden] is it, and more of it'));
+    }
+  });
+
+  test('end the stream where one that the policy does not list is another, so that no part of a value leaves by itself', () => {
+    const described = routeOf({ others: 'Texts', texts: ['$.text'], values: ['$.state'], messages: 'Growing' });
+    const events = [
+      { text: 'Pay', delta: 'Pay 4111 1111 ' },
+      { text: 'Pay up', delta: '1111 1111 now' },
+    ];
+    expect(leaves(described, events)).toBe('response_uninspectable');
+    const states = [
+      { text: 'Pay', state: 'begun', id: 'a' },
+      { text: 'Pay up', state: 'done', id: 'a' },
+    ];
+    expect(leaves(described, states)).toBe(states.map(event).join(''));
   });
 
   test('of elements of a list are each one by itself', () => {

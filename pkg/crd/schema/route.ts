@@ -130,7 +130,7 @@ export const route = {
           type: 'string',
           enum: ['Joined', 'Separate', 'Growing'],
           description:
-            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer.',
+            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of its texts so far, of those too that are not listed; one whose beginning is another ends the answer, so list what changes and is no text in `values`.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },
