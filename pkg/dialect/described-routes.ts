@@ -55,15 +55,6 @@ function httpRoute(spec: RouteSpec): Route {
 }
 
 const none: readonly never[] = Object.freeze([]);
-/**
- * What each text of a message is, listed or not. One that does not grow where all do is refused: read by itself, a part that is new in each message could
- * bring a value in pieces, and a text so far would leave up to the last character of a value.
- */
-const told: Readonly<Record<RouteSpec['response']['messages'], Pick<Lane, 'whole' | 'grows'>>> = {
-  Joined: {},
-  Separate: { whole: 'cut' },
-  Growing: { grows: true },
-};
 /** Names are matched, recorded and measured: no server's is longer. */
 const longestModel = 512;
 /** Where the text of a body or of a stream stands that is nothing but text. */
@@ -165,9 +156,21 @@ class Described {
     const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
     const messages = isText ? 'Joined' : this.#spec.response.messages;
     const view = this.#read(root, messages === 'Separate' ? this.#answer : this.#streamed);
-    const lanes = view.lanes.map((lane): Lane => ({ ...lane, ...told[messages] }));
-    return { ...view, lanes, kind: event === 'error' ? 'error' : 'data' };
+    const lanes = messages === 'Growing' ? growing(view.lanes) : view.lanes;
+    const told = messages === 'Separate' ? lanes.map((lane): Lane => ({ ...lane, whole: 'cut' })) : lanes;
+    return { ...view, lanes: told, kind: event === 'error' ? 'error' : 'data' };
   }
+}
+
+/**
+ * What the policy does not list as well: joined, a text so far would stand right behind the one before it. A message that says one of them twice is none.
+ *
+ * @throws RefusedError response_uninspectable
+ */
+function growing(lanes: readonly Lane[]): readonly Lane[] {
+  if (new Set(lanes.map(({ id }) => id)).size < lanes.length)
+    throw new RefusedError('response_uninspectable', { detail: 'elements' });
+  return lanes.map((lane) => ({ ...lane, grows: true }));
 }
 
 /** `$.turns[*].content` as the names on the way, `*` for each element. */

@@ -205,6 +205,46 @@ describe('texts of which each message says all so far', () => {
     );
   });
 
+  const card = '4111 1111 1111 1111 is it, and more of it';
+  const grown = Array.from(card, (_, at) => card.slice(0, at + 1));
+  test.each<[string, readonly string[], (text: string) => object]>([
+    ['a list where the policy has a text', ['$.text'], (text) => ({ text: [text] })],
+    ['what the policy does not list', ['$.other'], (text) => ({ text })],
+    ['what the policy does not list, far below', [], (text) => ({ a: [{ b: [text] }] })],
+  ])('are read so in %s, too', (_what, texts, say) => {
+    const open = routeOf({ texts, messages: 'Growing', others: 'Texts' });
+    const left = leaves(open, grown.map(say));
+    expect(left).not.toMatch(/4111 1/);
+    expect(bodies(left).at(-1)).toEqual(say('[hidden] is it, and more of it'));
+    expect(leaves(open, ['4111 1', '111 1111 1111'].map(say))).toBe('response_uninspectable');
+    expect(leaves(open, ['same', 'same'].map(say))).toBe(['same', 'same'].map((text) => event(say(text))).join(''));
+  });
+
+  test('end the stream where a message says one of them twice', () => {
+    const one = routeOf({ texts: ['$.pieces[*]'], elements: 'Joined', messages: 'Growing' });
+    expect(leaves(one, [{ pieces: ['On'] }, { pieces: ['Once'] }])).toContain('Once');
+    for (const pieces of [
+      ['4444 4444 ', '4444 4444 4448 '],
+      ['a', 'a'],
+    ])
+      expect(leaves(one, [{ pieces }])).toBe('response_uninspectable');
+  });
+
+  test('are apart in fields that the policy does not list', () => {
+    const open = routeOf({ texts: ['$.text'], messages: 'Growing', others: 'Texts' });
+    const apart = { text: 'a', id: 'b', more: { text: 'c', id: ['d', 'e'] } };
+    expect(leaves(open, [apart, apart])).toBe(event(apart).repeat(2));
+  });
+
+  test('do not hold what the policy lists as a value to that', () => {
+    const open = routeOf({ texts: ['$.text'], values: ['$.at'], messages: 'Growing', others: 'Texts' });
+    const events = [
+      { text: 'On', at: 'one' },
+      { text: 'Once', at: 'two' },
+    ];
+    expect(leaves(open, events)).toBe(events.map(event).join(''));
+  });
+
   test('leave byte for byte where nothing is hidden', () => {
     const events = ['On', 'Once', 'Once upon'].map((text) => ({ text }));
     expect(leaves(route, events)).toBe(events.map(event).join(''));
@@ -218,40 +258,6 @@ describe('texts of which each message says all so far', () => {
     ])
       expect(leaves(route, [{ text: one }, { text: two }])).toBe('response_uninspectable');
     expect(leaves(route, [{ text: 'Once' }, { text: 'Once' }])).toContain('Once');
-  });
-
-  test('are those too that the policy does not list, wherever they stand', () => {
-    const others = { others: 'Texts', messages: 'Growing' } as const;
-    const long = 'Pay 4111 1111 1111 1111 is it, and more of it';
-    const soFar = Array.from({ length: 15 }, (_, at) => long.slice(0, (at + 1) * 3));
-    const ways: readonly (readonly [Route, (text: string) => object])[] = [
-      [routeOf({ ...others, texts: ['$.text'] }), (text) => ({ text: [text] })],
-      [routeOf({ ...others, texts: ['$.text'] }), (text) => ({ text: { deep: text } })],
-      [routeOf({ ...others, texts: ['$.other'] }), (text) => ({ text })],
-      [routeOf({ ...others, texts: ['$.other'] }), (text) => ({ other: '', deep: [{ text, kind: 'word' }] })],
-    ];
-    for (const [described, say] of ways) {
-      const left = leaves(
-        described,
-        soFar.map((text) => say(text)),
-      );
-      expect(left).not.toContain('4111');
-      expect(bodies(left).at(-1)).toEqual(say('Pay [hidden] is it, and more of it'));
-    }
-  });
-
-  test('end the stream where one that the policy does not list is another, so that no part of a value leaves by itself', () => {
-    const described = routeOf({ others: 'Texts', texts: ['$.text'], values: ['$.state'], messages: 'Growing' });
-    const events = [
-      { text: 'Pay', delta: 'Pay 4111 1111 ' },
-      { text: 'Pay up', delta: '1111 1111 now' },
-    ];
-    expect(leaves(described, events)).toBe('response_uninspectable');
-    const states = [
-      { text: 'Pay', state: 'begun', id: 'a' },
-      { text: 'Pay up', state: 'done', id: 'a' },
-    ];
-    expect(leaves(described, states)).toBe(states.map(event).join(''));
   });
 
   test('of elements of a list are each one by itself', () => {

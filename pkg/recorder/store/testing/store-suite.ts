@@ -592,8 +592,19 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       // What was stored when it was heard of is no news; what was not is.
       await store.learn({ heads: [{ ...head, ...stored }], gone: [] }, later);
       expect(await store.departed(later, 10)).toHaveLength(1);
+      // It may be there: that it is gone is said anew, and counts from then on.
       await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
-      expect(await store.departed(later, 10)).toHaveLength(2);
+      expect(await store.departed(later * 2, 10)).toHaveLength(1);
+      expect(await store.presentSources()).toEqual([source]);
+      await store.learn({ heads: [], gone: [{ source, at: later + 5 }] }, later + 5);
+      expect(await store.departed(later + 5, 10)).toHaveLength(1);
+      expect(await store.departed(later + 6, 10)).toMatchObject([
+        {},
+        { source, known: { sequence: 9 }, gone: later + 5 },
+      ]);
+      // News of one that is departed, as its last heartbeat may come late, does not make it wait.
+      await store.learn({ heads: [{ ...head, sequence: 12 }], gone: [] }, later + 10);
+      expect(await store.departed(later + 6, 10)).toMatchObject([{}, { known: { sequence: 12 }, gone: later + 5 }]);
     });
 
     test('of whose chains most never came are known by a few of these', async () => {
@@ -982,6 +993,13 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         // Its sidecar comes after all.
         await again.returned(sources[0] ?? '');
         expect(await again.presentSources()).toEqual([sources[0]]);
+        // Of another the controller hears more before its sidecar is here: it is there, as long as nobody says that it is gone.
+        const more = { namespace: 'ml', pod: 'llama-0', sequence: 900, hash: 'f'.repeat(64) };
+        const [, early] = chains;
+        const head = { ...more, source: sources[1] ?? '', chain: early?.name ?? '' };
+        await again.learn({ heads: [head], gone: [] }, testTime + 60_000);
+        expect((await again.departed(testTime * 2, 10)).map((one) => one.source)).toEqual([sources[2]]);
+        expect(await again.presentSources()).toContain(sources[1]);
       } finally {
         await again.close();
         await other.remove();
