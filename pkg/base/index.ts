@@ -1,5 +1,6 @@
 export { limitByAddress } from './address-limit.ts';
 export { ByteChain } from './byte-chain.ts';
+export { PieceList } from './piece-list.ts';
 export { createBucket } from './bucket.ts';
 export type { Bucket } from './bucket.ts';
 export { createKeyedBuckets } from './keyed-buckets.ts';
