@@ -220,8 +220,9 @@ export class Components {
       const { rules, hashKey } = this.#plan.compiled;
       const rule = rules[this.#planOf(first).replace];
       if (rule !== undefined) {
-        const text = this.#alike(first) ? replacementText(rule, first.value, hashKey) : labelText(rule);
-        this.#put(first, text, rule.replacement.style === 'Partial' ? labelText(rule) : undefined);
+        const label = labelText(rule);
+        const text = this.#alike(first) ? replacementText(rule, first.value, hashKey) : label;
+        this.#put(first, text, rule.replacement.style === 'Partial' && text !== label ? label : undefined);
       }
     }
     const replaced = this.#replaced as Replaced | undefined;
