@@ -157,14 +157,22 @@ describe('elements of a list in a stream', () => {
 
   test('that are each message’s own are read in every way', () => {
     const route = routeOf({ texts: ['$.pieces[*]'], messages: 'Separate' });
+    const numbered = routeOf({ texts: ['$.pieces[*].text'], messages: 'Separate' });
+    const [one, two] = ['4111 1111 ', '1111 1111'];
+    const pieces = [
+      { index: 0, text: one },
+      { index: 1, text: 'x' },
+      { index: 0, text: two },
+    ];
+    expect(leaves(numbered, [{ pieces }])).toBe('response_uninspectable');
     const left = (...pieces: string[]): unknown => bodies(leaves(route, [{ pieces }]))[0]?.['pieces'];
     expect(left('Pay 4111 1111 ', '1111 1111 now')).toEqual(['Pay [hidden]', ' now']);
     expect(left('to ana', '@example.com')).toEqual(['to [hidden]', '']);
     expect(left('ref 9', '4111 1111 1111 1111')).toEqual(['ref 9', '[hidden]']);
-    const one = maskedStream(route, sse);
-    one.data(Buffer.from(event({ pieces: ['Pay 4111 1111 ', '1111 1111 now'] })));
-    one.end();
-    expect(one.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
+    const stream = maskedStream(route, sse);
+    stream.data(Buffer.from(event({ pieces: ['Pay 4111 1111 ', '1111 1111 now'] })));
+    stream.end();
+    expect(stream.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
   });
 });
 

@@ -248,6 +248,7 @@ describe("MLServer's events", () => {
   test.each([
     ['a text that goes on beside tensors', said, { model_name: 'm', text_output: goesOn, ...tensorsToo }],
     ['tensors behind a text', said, { model_name: 'm', ...tensorsToo }],
+    ['an error that goes on', said, { error: 'x', text_output: goesOn, ...tensorsToo }],
     ['a text behind tensors', { model_name: 'm', text_output: 'card 4111 1', ...tensorsToo }, said],
   ])('are of no stream with events of the other kind: %s', (_what, first, second) => {
     const stream = maskedStream(recognise('POST', path), sse);

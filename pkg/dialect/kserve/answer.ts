@@ -54,6 +54,9 @@ export const readAnswer = (kind: KserveKind, root: JsonNode, status: number): An
   ends: cut,
 });
 
+/** Fields that the events of both kinds read alike. */
+const ofBothKinds: ReadonlySet<string> = new Set(['error', 'model_name', 'model_version', 'id']);
+
 /** A list of tensors, or an empty one. */
 function areTensors(outputs: JsonNode | undefined): boolean {
   if (outputs?.kind !== 'array' || outputs.numbers !== undefined) return false;
@@ -66,5 +69,7 @@ export function readFrame(root: JsonNode | undefined): FrameView {
   const failed = isError(root);
   const tensors = areTensors(root.get('outputs'));
   const view = { ...read(tensors ? inferred : generated, root, failed), ends: none };
-  return failed ? { ...view, kind: 'error' } : { ...view, kind: 'data', shape: tensors ? 'infer' : 'generate' };
+  // Servers of both kinds say of an error nothing else, and both kinds name that alike.
+  const ofBoth = failed && root.keys.every((key) => ofBothKinds.has(key.text));
+  return { ...view, kind: failed ? 'error' : 'data', ...(!ofBoth && { shape: tensors ? 'infer' : 'generate' }) };
 }

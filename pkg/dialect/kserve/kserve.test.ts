@@ -284,6 +284,10 @@ describe('an event', () => {
     expect(shape({ model_name: 'm', outputs: ['a'] })).toBe('generate');
     expect(shape({ model_name: 'm', outputs: [1] })).toBe('generate');
     expect(shape({ error: 'bad' })).toBeUndefined();
+    expect(shape({ error: 'bad', model_name: 'm', model_version: '1', id: '7' })).toBeUndefined();
+    expect(shape({ error: 'bad', outputs: [tensor('BYTES', ['a'])] })).toBe('infer');
+    expect(shape({ error: 'bad', text_output: 'a' })).toBe('generate');
+    expect(shape({ error: 'bad', x: 'a' })).toBe('generate');
   });
 
   it('of anything else is refused', () => {

@@ -25,6 +25,19 @@ export interface StorePlace {
 export const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
 const pod = { namespace: 'ml', name: 'llama-0' };
 
+/** Of each: a text, a word of it, and a text that has its letters apart and not the word. */
+export const wordsWithMarks = [
+  ['Hindi', 'मुझे हिन्दी भाषा', 'हिन्दी', 'ह न द'],
+  ['Hindi, with a letter of two', 'मेरा क़लम', 'क़लम', 'क ल म'],
+  ['Bengali', 'আমার বাংলা', 'বাংলা', 'ব ল'],
+  ['Tamil', 'என் தமிழ்', 'தமிழ்', 'த ம ழ'],
+  ['Arabic with vowels', 'هذا كِتَاب', 'كِتَاب', 'ك ت ا ب'],
+  ['Arabic, asked for without vowels', 'هذا كِتَاب', 'كتاب', 'ك ت ا ب'],
+  ['Hebrew with points', 'שָׁלוֹם לכם', 'שָׁלוֹם', 'ש ל ו ם'],
+  ['a letter that no single character has', 'the x\u0302y axis', 'x\u0302y', 'x y'],
+  ['Spanish', 'el ñandú', 'nandu', 'nan du'],
+] as const;
+
 /** Lines as an addition. */
 export function blockOfEvents(chain: TestChain, events: readonly AuditEvent[], at = testTime, from = source): Addition {
   const before = chain.point();
@@ -341,6 +354,17 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ label: 'pii', source })).toEqual([sessionId(1)]);
       expect(await find({ label: 'pii' })).toHaveLength(100);
       expect(await find({ label: 'p7' })).toEqual([]);
+    });
+
+    test.each(wordsWithMarks)('are found by words with marks: %s', async (_, ask, asked, other) => {
+      await store.append([
+        blockOf(testChain(), [
+          { id: sessionId(1), ask },
+          { id: sessionId(2), ask: other },
+        ]),
+      ]);
+      for (const text of [asked, asked.normalize('NFD'), asked.normalize('NFC')])
+        expect(await find({ text })).toEqual([sessionId(1)]);
     });
 
     test('are found by words within what is written together: Chinese, Japanese, Korean, Thai', async () => {
