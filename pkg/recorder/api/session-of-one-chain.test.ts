@@ -126,7 +126,8 @@ test('more chains than a proof holds are no proof before one is named, and none 
   const route = sessionRoutes(store).find(({ path }) => path.endsWith('/proof'));
   const ask = async (search: Record<string, string>) => {
     const nothing = (): Promise<void> => Promise.resolve();
-    const question = { part: session, search: new URLSearchParams(search), allow: nothing, note: nothing };
+    const turn: Question['turn'] = (asked) => asked();
+    const question = { part: session, search: new URLSearchParams(search), allow: nothing, note: nothing, turn };
     return route?.answer(question as Partial<Question> as Question);
   };
   await expect(ask({})).rejects.toMatchObject({ status: 409, code: 'many_chains' });
