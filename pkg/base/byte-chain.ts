@@ -28,13 +28,6 @@ export class ByteChain {
     return new ByteChain(full, length);
   }
 
-  /** As {@link of}; pieces that are short on average are put together: each is an object, of some hundred bytes. */
-  static gathered(pieces: readonly Uint8Array[]): ByteChain {
-    const chain = ByteChain.ofAll(pieces);
-    const areShort = chain.pieces.length > 1 && chain.length < chain.pieces.length * shortPiece;
-    return areShort ? ByteChain.of(Buffer.concat(chain.pieces, chain.length)) : chain;
-  }
-
   /** These, one after the other. */
   static concat(chains: readonly ByteChain[]): ByteChain {
     return ByteChain.ofAll(chains.flatMap(({ pieces }) => pieces));
@@ -102,6 +95,3 @@ export class ByteChain {
     }));
   }
 }
-
-/** Bytes. */
-const shortPiece = 2_048;

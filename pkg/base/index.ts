@@ -1,11 +1,13 @@
 export { limitByAddress } from './address-limit.ts';
 export { ByteChain } from './byte-chain.ts';
+export { PieceList } from './piece-list.ts';
 export { createBucket } from './bucket.ts';
 export type { Bucket } from './bucket.ts';
 export { createKeyedBuckets } from './keyed-buckets.ts';
 export type { KeyedBuckets } from './keyed-buckets.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
+export { derCertificate, longestCertificate } from './der-certificate.ts';
 export { CodedError, assertNever, describeError, errorCode } from './errors.ts';
 export { randomId } from './ids.ts';
 export { createLogger, silentLogger } from './log.ts';

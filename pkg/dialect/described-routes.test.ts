@@ -248,23 +248,24 @@ describe('answers', () => {
   });
 
   test('in lists are read in every way where nobody says how they are joined, else as the policy says', () => {
-    const joinedBy = (elements: string | undefined): unknown => {
+    const some = [
+      { index: 1, text: 'a' },
+      { index: 0, text: 'b' },
+      { index: 1, text: 'c' },
+    ];
+    const joinedBy = (elements: string | undefined, choices: { text: string }[] = some): unknown => {
       const texts = ['$.choices[*].text'];
       const route = routeOf({
         response: { ...body({ texts, values: ['$.choices[*].index'] }), messages: 'Joined', elements },
       });
-      const choices = [
-        { index: 1, text: 'a' },
-        { index: 0, text: 'b' },
-        { index: 1, text: 'c' },
-      ];
       const view = route.dialect.answer(route, parseJson(JSON.stringify({ choices })), 200);
       return {
         lanes: lanes(view),
         joined: view.joined?.map(({ id, nodes, each }) => [id, nodes.map(({ text }) => text).join(''), each]),
       };
     };
-    expect(joinedBy(undefined)).toEqual({ lanes: [], joined: [['choices[*].text', 'abc', true]] });
+    const plain = some.map(({ text }) => ({ text }));
+    expect(joinedBy(undefined, plain)).toEqual({ lanes: [], joined: [['choices[*].text', 'abc', true]] });
     expect(joinedBy('Joined')).toEqual({ lanes: [], joined: [['choices[*].text', 'abc', undefined]] });
     expect(joinedBy('.index')).toEqual({
       lanes: [],
@@ -275,6 +276,37 @@ describe('answers', () => {
     });
     const byPosition = ['a', 'b', 'c'].map((text, at) => [`choices[${at}].text`, text]);
     expect(joinedBy('Position')).toEqual({ lanes: byPosition, joined: undefined });
+  });
+
+  test('in lists of which nobody says how they are joined pass where a number of their own keeps their order', () => {
+    const texts = ['$.choices[*].text'];
+    const route = routeOf({ response: { ...body({ texts }), messages: 'Joined' } });
+    const ways: readonly (readonly [(object | undefined)[], boolean])[] = [
+      [[{}, {}], true],
+      [[{ index: null }, {}], true],
+      [[{ index: 0 }, { index: 1 }, { index: 4 }], true],
+      [[{ chunk_idx: 1 }, { chunk_idx: 2 }], true],
+      [[{}, { index: 1 }], true],
+      [[{ index: 7 }], true],
+      [[{ index: 0 }, { index: 0 }], false],
+      [[{ index: 1 }, { index: 0 }], false],
+      [[{ index: 1 }, {}], false],
+      [[{}, { index: 0 }], false],
+      [[{ index: 0 }, {}, { index: 1 }], false],
+      [[{ index: 'a' }, { index: 'b' }], false],
+      [
+        [
+          { index: 0, chunkIndex: 3 },
+          { index: 1, chunkIndex: 3 },
+        ],
+        false,
+      ],
+    ];
+    for (const [some, passes] of ways) {
+      const choices = some.map((one) => ({ ...one, text: 'a' }));
+      const run = (): unknown => route.dialect.answer(route, parseJson(JSON.stringify({ choices })), 200);
+      expect([some, refusal(run)]).toEqual([some, passes ? undefined : 'response_uninspectable']);
+    }
   });
 
   test('that are text are one text, in JSON they are read as the policy says', () => {

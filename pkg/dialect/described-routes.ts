@@ -1,7 +1,7 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { BodySpec, Joining, RouteSpec } from '../core/index.ts';
-import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
+import type { AnswerView, Dialect, FrameView, Lane, RequestView, Route } from './dialect.ts';
 import { elementNames, piecesOf } from './elements.ts';
 import { ndjson } from './framing/ndjson.ts';
 import { plainText } from './framing/plain-text.ts';
@@ -75,10 +75,9 @@ class Described {
     // The name of a model is a value, said so or not.
     this.#request = Place.root(shapeOf({ side: 'request', names: model === undefined ? [] : [model] }, request));
     const { elements } = response;
-    const grows = response.messages === 'Growing';
     const place = (joins: ElementsSpec): Place => Place.root(shapeOf({ side: 'answer', names: [], joins }, response));
-    this.#answer = place({ elements, streamed: false, grows: false });
-    this.#streamed = place({ elements, streamed: true, grows });
+    this.#answer = place({ elements, streamed: false });
+    this.#streamed = place({ elements, streamed: true });
   }
 
   dialect(): Dialect {
@@ -155,11 +154,23 @@ class Described {
     if (root === undefined) return generic.frame(undefined as never, event, data, root);
     // Chunks of plain text are no messages: wherever they are cut, every client joins them.
     const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
-    const separate = this.#spec.response.messages === 'Separate' && !isText;
-    const view = this.#read(root, separate ? this.#answer : this.#streamed);
-    const lanes = separate ? view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const })) : view.lanes;
-    return { ...view, lanes, kind: event === 'error' ? 'error' : 'data' };
+    const messages = isText ? 'Joined' : this.#spec.response.messages;
+    const view = this.#read(root, messages === 'Separate' ? this.#answer : this.#streamed);
+    const lanes = messages === 'Growing' ? growing(view.lanes) : view.lanes;
+    const told = messages === 'Separate' ? lanes.map((lane): Lane => ({ ...lane, whole: 'cut' })) : lanes;
+    return { ...view, lanes: told, kind: event === 'error' ? 'error' : 'data' };
   }
+}
+
+/**
+ * What the policy does not list as well: joined, a text so far would stand right behind the one before it. A message that says one of them twice is none.
+ *
+ * @throws RefusedError response_uninspectable
+ */
+function growing(lanes: readonly Lane[]): readonly Lane[] {
+  if (new Set(lanes.map(({ id }) => id)).size < lanes.length)
+    throw new RefusedError('response_uninspectable', { detail: 'elements' });
+  return lanes.map((lane) => ({ ...lane, grows: true }));
 }
 
 /** `$.turns[*].content` as the names on the way, `*` for each element. */
@@ -178,8 +189,6 @@ type Side = 'request' | 'answer';
 interface ElementsSpec extends Pick<Joining, 'elements'> {
   /** Texts go on in the next message. */
   readonly streamed: boolean;
-  /** Each message says all of them so far. */
-  readonly grows: boolean;
 }
 
 interface Body {
@@ -243,7 +252,6 @@ function shapeFor(here: Spot): Shape {
       : elementNames(here.joins, here.joins.streamed);
   return {
     ...(names !== undefined && { names }),
-    ...(tree.role === 'text' && here.joins?.grows === true && { grows: true }),
     string: tree.role ?? 'text',
     number: true,
     boolean: true,

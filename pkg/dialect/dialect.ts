@@ -200,6 +200,8 @@ export interface FrameView extends AnswerView {
   readonly kind: 'data' | 'usage' | 'error' | 'done';
   /** The same again means something else: a frame like it is read, too. */
   readonly once?: true;
+  /** Of a protocol whose events have several shapes that name the same text otherwise: which of them. All of a stream's must be of one. Absent: of any. */
+  readonly shape?: string;
   /** Ids of lanes of which what comes next is {@link Lane.apart}. Absent: none. */
   readonly gaps?: readonly string[];
 }

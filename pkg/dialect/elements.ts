@@ -31,6 +31,27 @@ const only: ElementNames = (reader, { items }, place) => {
   return [0];
 };
 
+/**
+ * By their position, where every way to join them keeps that order: what numbers them goes up from each to the next. Servers that leave zeros out mean one by
+ * what is missing.
+ */
+const inOrder: ElementNames = (reader, { items }, place) => {
+  const last = new Map<string, { readonly at: number; readonly number: number }>();
+  items.forEach(({ keys, items: values }, at) => {
+    keys.forEach(({ text }, nth) => {
+      const value = values[nth];
+      if (value === undefined || isNothing(value) || !numbering.test(text)) return;
+      // The first alone may leave out its zero.
+      const before = last.get(text) ?? (at === 1 ? { at: 0, number: 0 } : { at: -1, number: -1 });
+      const { number } = value;
+      if (number === undefined || number <= before.number || before.at !== at - 1) reader.refuse(place, 'index');
+      else last.set(text, { at, number });
+    });
+  });
+  for (const { at } of last.values()) if (at < items.length - 1) reader.refuse(place, 'index');
+  return items.map((_, at) => at);
+};
+
 /** By a field of their own. Servers that leave zeros out mean one by what is missing. */
 const byField =
   (field: string): ElementNames =>
@@ -55,10 +76,11 @@ export const piecesOf = ({ elements }: Pick<Joining, 'elements'>): { readonly ea
 /**
  * How elements are named. Undefined: by their position.
  *
- * @param streamed what a text says goes on in the next message; else each message is read as a whole, where what nobody says how to join is read in every way.
+ * @param streamed what a text says goes on in the next message; else each message is read as a whole, where what nobody says how to join is read in every way that keeps its order.
  */
 export function elementNames({ elements }: Pick<Joining, 'elements'>, streamed: boolean): ElementNames | undefined {
   if (elements?.startsWith('.') === true) return byField(elements.slice(1));
-  if (!streamed || elements === 'Position') return undefined;
-  return elements === 'Joined' ? joined : only;
+  if (elements === 'Position') return undefined;
+  if (elements === 'Joined') return streamed ? joined : undefined;
+  return streamed ? only : inOrder;
 }

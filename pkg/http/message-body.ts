@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { ByteChain, PieceList } from '../base/index.ts';
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
@@ -21,7 +22,9 @@ export class MessageBody {
   readonly #source: Readable;
   readonly #budget: BodyBudget;
   readonly #clock: Clock;
-  #chunks: Buffer[] = [];
+  readonly #pieces = new PieceList();
+  /** Of the message under way, as its prefix says; undefined: not known yet. */
+  #due: number | undefined;
   #kept = 0;
   #taken = 0;
   #owner: string | undefined;
@@ -78,7 +81,7 @@ export class MessageBody {
     if (noRoom !== undefined) return this.#fail(noRoom);
     this.#taken += chunk.length;
     this.#kept += chunk.length;
-    this.#chunks.push(chunk);
+    this.#pieces.push(chunk);
     this.#look();
   }
 
@@ -101,15 +104,14 @@ export class MessageBody {
 
   #length(): number | undefined {
     if (this.#kept < prefixBytes) return undefined;
-    if ((this.#chunks[0]?.length ?? 0) < prefixBytes) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0]?.readUInt32BE(1);
+    return (this.#due ??= this.#pieces.chain().bytes(0, prefixBytes).readUInt32BE(1));
   }
 
   #give(size: number): void {
-    const [only] = this.#chunks;
-    const all = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#kept);
+    const all = this.#pieces.chain().bytes();
     const rest = all.subarray(size);
-    this.#chunks = rest.length === 0 ? [] : [Buffer.from(rest)];
+    this.#pieces.reset(ByteChain.of(Buffer.from(rest)));
+    this.#due = undefined;
     this.#kept = rest.length;
     this.#settle(all.subarray(0, size));
   }
@@ -130,7 +132,8 @@ export class MessageBody {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     this.#timer?.cancel();
-    this.#chunks = [];
+    this.#pieces.reset();
+    this.#due = undefined;
     this.#kept = 0;
     this.#giveBack(this.#taken);
     waiting?.reject(fault);

@@ -1,6 +1,6 @@
 import type { Readable, Transform } from 'node:stream';
-import { ByteChain } from '../base/index.ts';
-import type { Clock, Timer } from '../base/index.ts';
+import { PieceList } from '../base/index.ts';
+import type { ByteChain, Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
 import { codingOf, createDecoder } from './content-coding.ts';
@@ -79,7 +79,7 @@ export class RequestBody {
   readonly #source: Readable;
   readonly #budget: BodyBudget;
   readonly #clock: Clock;
-  #chunks: Buffer[] = [];
+  readonly #pieces = new PieceList();
   #taken = 0;
   #kept = 0;
   #wire = 0;
@@ -117,7 +117,7 @@ export class RequestBody {
     return (await this.pieces(limits, encoding)).bytes();
   }
 
-  /** In the pieces in which it came; where they are very short, in one. */
+  /** In the pieces in which it came; short ones are put together. */
   pieces(limits: BodyLimits, encoding: string | undefined): Promise<ByteChain> {
     const coding = codingOf(encoding);
     if (coding === undefined) return Promise.reject(new RefusedError('unsupported_encoding'));
@@ -137,7 +137,7 @@ export class RequestBody {
   fail(code: ReasonCode, detail?: string): void {
     if (this.#settled) return;
     this.#settle();
-    this.#chunks = [];
+    this.#pieces.reset();
     this.#give();
     this.#reject(new RefusedError(code, detail === undefined ? {} : { detail }));
   }
@@ -185,15 +185,15 @@ export class RequestBody {
     const noRoom = this.#budget.take(chunk.length, this.#owner, this.#maxBytes, 0, this.#taken);
     if (noRoom !== undefined) return this.fail(noRoom);
     this.#taken += chunk.length;
-    this.#chunks.push(chunk);
+    this.#pieces.push(chunk);
   }
 
   #finish(): void {
     if (this.#settled) return;
     this.#settle();
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    this.#resolve(ByteChain.gathered(chunks));
+    const chain = this.#pieces.chain();
+    this.#pieces.reset();
+    this.#resolve(chain);
   }
 
   #settle(): void {

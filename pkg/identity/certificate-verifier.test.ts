@@ -66,6 +66,15 @@ const day = 86_400_000;
 const spiffe = 'spiffe://corp.example/ns/ml/sa/batch';
 
 describe('proving a caller by client certificate', () => {
+  test('whoever hides the certificate of another in their own is nobody', () => {
+    const ana = authority.issue({ subject: [['CN', 'ana']] });
+    const verifier = make();
+    expect(present(verifier, ana.der)).toEqual(subject('ana'));
+    const thief = createAuthority('stranger', clock.now()).issue({ hidden: `\n${ana.pem}\n` });
+    expect(present(verifier, thief.der)).toEqual(invalid);
+    expect(why()).toBe('not_a_certificate');
+  });
+
   test('the identity says who, by whom, in which groups and until when, without a promise', async () => {
     const { der } = authority.issue({
       subject: [

@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto';
-import { CodedError } from '../base/index.ts';
+import type { X509Certificate } from 'node:crypto';
+import { CodedError, derCertificate } from '../base/index.ts';
 import { kubernetesName } from '../core/index.ts';
 import type { ClientCertificateSpec, CompiledProvider, Identity } from '../core/index.ts';
 import { certificateNames, isSpiffeId } from './certificate-names.ts';
@@ -67,7 +67,7 @@ export function certificateIdentity(
 
 function parse(der: Uint8Array): X509Certificate {
   try {
-    return new X509Certificate(der);
+    return derCertificate(der);
   } catch {
     throw new CertificateFault('not_a_certificate');
   }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { parseJson } from '../base/index.ts';
+import { derCertificate, parseJson } from '../base/index.ts';
 import { PkiError } from './pki-error.ts';
 
 /**
@@ -26,10 +26,13 @@ export interface CertificateFacts {
   readonly isAuthority: boolean;
 }
 
-/** @throws PkiError certificate_invalid */
+/**
+ * @param certificate PEM, or DER and nothing else
+ * @throws PkiError certificate_invalid
+ */
 export function certificateFacts(certificate: string | Uint8Array): CertificateFacts {
   try {
-    const parsed = new X509Certificate(certificate);
+    const parsed = typeof certificate === 'string' ? new X509Certificate(certificate) : derCertificate(certificate);
     return {
       subject: parsed.subject,
       issuer: parsed.issuer,

@@ -1,6 +1,6 @@
-import { X509Certificate, hash } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { Recent } from '../base/index.ts';
+import { hash } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { Recent, derCertificate } from '../base/index.ts';
 import { certificateFacts } from './certificate-facts.ts';
 import type { CertificateFacts } from './certificate-facts.ts';
 
@@ -20,7 +20,7 @@ const mostIssuers = 256;
 /** @throws PkiError certificate_invalid */
 export function knownLeaf(der: Uint8Array): KnownLeaf {
   const facts = certificateFacts(der);
-  const { publicKey, keyUsage } = new X509Certificate(der);
+  const { publicKey, keyUsage } = derCertificate(der);
   const issuers = new Recent<string, boolean>(mostIssuers);
   return {
     facts,
@@ -30,7 +30,7 @@ export function knownLeaf(der: Uint8Array): KnownLeaf {
       const known = issuers.get(authority.fingerprint256);
       if (known !== undefined) return known;
       // Parsed again: what is kept of thousands of certificates is their bytes.
-      const leaf = new X509Certificate(der);
+      const leaf = derCertificate(der);
       const issued = leaf.checkIssued(authority) && leaf.verify(authority.publicKey);
       issuers.set(authority.fingerprint256, issued);
       return issued;
@@ -41,7 +41,7 @@ export function knownLeaf(der: Uint8Array): KnownLeaf {
 /** Reads leaves, and keeps those that came last, by all of their bytes. */
 export type LeafReader = (der: Uint8Array) => KnownLeaf;
 
-/** @param most Leaves that are kept, of some 3 KB each; default 2,048. The reader throws as {@link knownLeaf}, which is not kept. */
+/** @param most Leaves that are kept, of some 3 KB each and at most 16; default 2,048. The reader throws as {@link knownLeaf}, which is not kept. */
 export function createLeafReader(most = 2_048): LeafReader {
   const leaves = new Recent<string, KnownLeaf>(most);
   return (der) => {

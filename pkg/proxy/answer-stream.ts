@@ -211,6 +211,7 @@ export class StreamAnswer {
     if (marker) this.#marked = true;
     const root = marker ? undefined : rootOf(frame, data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
+    this.#mustBeOfOneShape(view);
     if (view.files !== undefined) for (const one of view.files) this.#letPass(one);
     if (view.usage !== undefined) this.#count(view.usage);
     if (view.kind === 'done') {
@@ -221,6 +222,15 @@ export class StreamAnswer {
       return this.#push({ frame: this.#outgoing(frame), data, pieces: [], tokens: [], edits: [], drop: false });
     this.#dataFrame(frame, data, root, view);
   }
+
+  /** Another shape would give a text that goes on another lane. @throws RefusedError response_uninspectable */
+  #mustBeOfOneShape({ shape }: FrameView): void {
+    if (shape === undefined) return;
+    this.#oneShape ??= shape;
+    if (shape !== this.#oneShape) throw new RefusedError('response_uninspectable', { detail: 'another shape' });
+  }
+  /** Which its frames have, where they may have several. */
+  #oneShape: string | undefined;
 
   /** It leaves as it came, in its place among the others. @throws RefusedError response_uninspectable */
   #file(frame: StreamFrame, file: FilePart): void {

@@ -129,7 +129,7 @@ export class Answer implements LiveRequest {
     this.#beside = !options.runtime.snapshot.enforcing && !options.ownCredential;
     this.#paced = options.plan.limits.cadenceMs !== undefined;
     this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock, {
-      room: () => this.#call?.resume(),
+      room: () => this.#resume(),
       departed: () => this.#recount(),
     });
   }
@@ -144,7 +144,7 @@ export class Answer implements LiveRequest {
       this.#delivery.drained();
       if (this.#raw) this.#giveBack();
       this.#recount();
-      this.#call?.resume();
+      this.#resume();
     });
     this.#call = upstream.send(request, {
       head: (status, headers) => this.#guard(() => this.#head(status, headers)),
@@ -342,14 +342,27 @@ export class Answer implements LiveRequest {
     this.#heardAt = now;
     this.#quiet ??= this.#options.clock.after(quietMs, this.#settleNow);
   }
-  /** When something of the model's came last of which some is held. */
+  /** When something of the model's came last of which some is held; or could come again. */
   #heardAt = 0;
   #quiet: Timer | undefined;
+
+  /** Its caller takes nothing more for now: whether the model is silent cannot be known. */
+  #pause(): void {
+    this.#paused = true;
+    this.#call?.pause();
+  }
+  #paused = false;
+
+  #resume(): void {
+    this.#paused = false;
+    if (this.#endless && this.#stream?.waits === true) this.#settleLater(this.#options.clock.monotonic());
+    this.#call?.resume();
+  }
 
   readonly #settleNow = (): void => {
     const stream = this.#stream;
     this.#quiet = undefined;
-    if (this.#over || this.#raw || stream === undefined || !stream.waits) return;
+    if (this.#over || this.#raw || this.#paused || stream === undefined || !stream.waits) return;
     const left = this.#heardAt + quietMs - this.#options.clock.monotonic();
     if (left > 0) {
       this.#quiet = this.#options.clock.after(left, this.#settleNow);
@@ -458,7 +471,7 @@ export class Answer implements LiveRequest {
     if (!this.#left) return this.#keep(text);
     session.firstTextAt ??= clock.monotonic();
     const taken = this.#delivery.write(text);
-    if (!taken) this.#call?.pause();
+    if (!taken) this.#pause();
     if (taken && !this.#paced) return;
     this.#waiting = this.#delivery.waiting;
     this.#count();
@@ -506,7 +519,7 @@ export class Answer implements LiveRequest {
   #pass(chunk: Buffer): boolean {
     if (this.#raw) this.textBytes += chunk.length;
     const taken = this.#delivery.pass(chunk);
-    if (!taken) this.#call?.pause();
+    if (!taken) this.#pause();
     return taken;
   }
 

@@ -157,14 +157,22 @@ describe('elements of a list in a stream', () => {
 
   test('that are each message’s own are read in every way', () => {
     const route = routeOf({ texts: ['$.pieces[*]'], messages: 'Separate' });
+    const numbered = routeOf({ texts: ['$.pieces[*].text'], messages: 'Separate' });
+    const [one, two] = ['4111 1111 ', '1111 1111'];
+    const pieces = [
+      { index: 0, text: one },
+      { index: 1, text: 'x' },
+      { index: 0, text: two },
+    ];
+    expect(leaves(numbered, [{ pieces }])).toBe('response_uninspectable');
     const left = (...pieces: string[]): unknown => bodies(leaves(route, [{ pieces }]))[0]?.['pieces'];
     expect(left('Pay 4111 1111 ', '1111 1111 now')).toEqual(['Pay [hidden]', ' now']);
     expect(left('to ana', '@example.com')).toEqual(['to [hidden]', '']);
     expect(left('ref 9', '4111 1111 1111 1111')).toEqual(['ref 9', '[hidden]']);
-    const one = maskedStream(route, sse);
-    one.data(Buffer.from(event({ pieces: ['Pay 4111 1111 ', '1111 1111 now'] })));
-    one.end();
-    expect(one.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
+    const stream = maskedStream(route, sse);
+    stream.data(Buffer.from(event({ pieces: ['Pay 4111 1111 ', '1111 1111 now'] })));
+    stream.end();
+    expect(stream.record).toEqual({ 'pieces[*]': 'Pay [hidden] now' });
   });
 });
 
@@ -195,6 +203,46 @@ describe('texts of which each message says all so far', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  const card = '4111 1111 1111 1111 is it, and more of it';
+  const grown = Array.from(card, (_, at) => card.slice(0, at + 1));
+  test.each<[string, readonly string[], (text: string) => object]>([
+    ['a list where the policy has a text', ['$.text'], (text) => ({ text: [text] })],
+    ['what the policy does not list', ['$.other'], (text) => ({ text })],
+    ['what the policy does not list, far below', [], (text) => ({ a: [{ b: [text] }] })],
+  ])('are read so in %s, too', (_what, texts, say) => {
+    const open = routeOf({ texts, messages: 'Growing', others: 'Texts' });
+    const left = leaves(open, grown.map(say));
+    expect(left).not.toMatch(/4111 1/);
+    expect(bodies(left).at(-1)).toEqual(say('[hidden] is it, and more of it'));
+    expect(leaves(open, ['4111 1', '111 1111 1111'].map(say))).toBe('response_uninspectable');
+    expect(leaves(open, ['same', 'same'].map(say))).toBe(['same', 'same'].map((text) => event(say(text))).join(''));
+  });
+
+  test('end the stream where a message says one of them twice', () => {
+    const one = routeOf({ texts: ['$.pieces[*]'], elements: 'Joined', messages: 'Growing' });
+    expect(leaves(one, [{ pieces: ['On'] }, { pieces: ['Once'] }])).toContain('Once');
+    for (const pieces of [
+      ['4444 4444 ', '4444 4444 4448 '],
+      ['a', 'a'],
+    ])
+      expect(leaves(one, [{ pieces }])).toBe('response_uninspectable');
+  });
+
+  test('are apart in fields that the policy does not list', () => {
+    const open = routeOf({ texts: ['$.text'], messages: 'Growing', others: 'Texts' });
+    const apart = { text: 'a', id: 'b', more: { text: 'c', id: ['d', 'e'] } };
+    expect(leaves(open, [apart, apart])).toBe(event(apart).repeat(2));
+  });
+
+  test('do not hold what the policy lists as a value to that', () => {
+    const open = routeOf({ texts: ['$.text'], values: ['$.at'], messages: 'Growing', others: 'Texts' });
+    const events = [
+      { text: 'On', at: 'one' },
+      { text: 'Once', at: 'two' },
+    ];
+    expect(leaves(open, events)).toBe(events.map(event).join(''));
   });
 
   test('leave byte for byte where nothing is hidden', () => {

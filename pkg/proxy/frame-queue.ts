@@ -166,11 +166,14 @@ export class FrameQueue {
     for (const one of bytes) output.bytes(one);
   }
 
-  /** Gives out the text of lanes, which have ended or are all decided, that waits for a frame which may not come, behind the frames that may leave now. */
-  flushRest(ended: readonly AnswerLane[], output: StreamOutput): void {
+  /**
+   * Gives out the text of lanes that waits for a frame which may not come, behind the frames that may leave now. Of a lane that has neither ended nor is
+   * all decided nothing leaves: its rest keeps the frame in whose form it will.
+   */
+  flushRest(lanes: readonly AnswerLane[], output: StreamOutput): void {
     const rest: AnswerLane[] = [];
-    for (const lane of ended) {
-      if (!this.#templates.has(lane)) continue;
+    for (const lane of lanes) {
+      if (!this.#templates.has(lane) || (!lane.ended && lane.decided < lane.received)) continue;
       if (lane.held === 0) this.#templates.delete(lane);
       else if (!this.#waits(lane)) rest.push(lane);
     }

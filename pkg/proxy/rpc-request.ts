@@ -1,6 +1,7 @@
 import { createGunzip, createInflate } from 'node:zlib';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import { ByteChain } from '../base/index.ts';
+import { PieceList } from '../base/index.ts';
+import type { ByteChain } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { prefixBytes } from '../dialect/index.ts';
 
@@ -47,25 +48,23 @@ function decompressed(
 ): Promise<ByteChain> {
   const decoder = decoders[encoding]({ rejectGarbageAfterEnd: true });
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    const pieces = new PieceList();
     const fail = (error: unknown): void => {
-      chunks.length = 0;
+      pieces.reset();
       decoder.destroy();
       reject(error instanceof RefusedError ? error : new RefusedError('invalid_encoding', { cause: error }));
     };
     decoder.on('error', fail);
     decoder.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
       try {
-        if (bytes > maxBytes) throw new RefusedError('body_too_large');
+        if (pieces.length + chunk.length > maxBytes) throw new RefusedError('body_too_large');
         take(chunk.length);
-        chunks.push(chunk);
+        pieces.push(chunk);
       } catch (error) {
         fail(error);
       }
     });
-    decoder.on('end', () => resolve(ByteChain.gathered(chunks)));
+    decoder.on('end', () => resolve(pieces.chain()));
     for (const piece of message.pieces) decoder.write(piece);
     decoder.end();
   });

@@ -242,6 +242,24 @@ describe("MLServer's events", () => {
     'Ce-Id': '1f0c9ea6-1111-4a11-9111-411111111111',
   };
 
+  const said = { model_name: 'm', text_output: 'card 4111 1' };
+  const goesOn = '111 1111 1111 and more of it';
+  const tensorsToo = { outputs: [{ name: 'x', datatype: 'BYTES', shape: [1], data: [goesOn] }] };
+  test.each([
+    ['a text that goes on beside tensors', said, { model_name: 'm', text_output: goesOn, ...tensorsToo }],
+    ['tensors behind a text', said, { model_name: 'm', ...tensorsToo }],
+    ['an error that goes on', said, { error: 'x', text_output: goesOn, ...tensorsToo }],
+    ['a text behind tensors', { model_name: 'm', text_output: 'card 4111 1', ...tensorsToo }, said],
+  ])('are of no stream with events of the other kind: %s', (_what, first, second) => {
+    const stream = maskedStream(recognise('POST', path), sse);
+    stream.data(Buffer.from(event(first)));
+    const before = stream.left;
+    expect(() => stream.data(Buffer.from(event(second)))).toThrow(
+      expect.objectContaining({ code: 'response_uninspectable', detail: 'another shape' }),
+    );
+    expect(stream.left).toBe(before);
+  });
+
   test('are answers to infer: their texts are joined, and what stands beside them stays in each', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 60 }), cuts, (pieces, sizes) => {

@@ -14,9 +14,9 @@ const say = (stream: MaskedStream, text: string): void =>
 const recorded = ({ record }: MaskedStream): string =>
   Object.entries(record).find(([lane]) => lane !== keysLane)?.[1] ?? '';
 const heard = (stream: MaskedStream): string[] =>
-  readSocketRecords(Buffer.from(stream.left, 'latin1')).map(
-    ({ payload }) => (JSON.parse(payload.toString('utf8')) as { text: string }).text,
-  );
+  readSocketRecords(Buffer.from(stream.left, 'latin1'))
+    .filter(({ first }) => first === 0x81)
+    .map(({ payload }) => (JSON.parse(payload.toString('utf8')) as { text: string }).text);
 const spoken = (texts: readonly (string | undefined)[]): MaskedStream => {
   const stream = open();
   for (const text of texts)
@@ -100,6 +100,21 @@ describe('silence of the model', () => {
     expect(heard(stream).join('')).toHaveLength(before);
     say(stream, ' and more. ');
     expect(heard(stream).join('')).toContain(' and more');
+  });
+
+  test.each([
+    ['that begins as JSON does', `[speaker] ${'plain words '.repeat(4_000)}card 4111`],
+    ['of one word', 'ab4111'.repeat(10_000)],
+  ])('of a text %s, whose beginning is not kept, loses nothing of its end', (_what, text) => {
+    const stream = spoken([text, undefined, undefined]);
+    const before = heard(stream);
+    expect(before).toHaveLength(1);
+    expect(before.join('').length).toBeLessThan(text.length);
+    stream.data(socketRecord(0x88, Buffer.from([0x03, 0xe8])));
+    stream.end();
+    expect(heard(stream)).toHaveLength(2);
+    expect(heard(stream).join('')).toBe(text);
+    expect(recorded(stream)).toBe(text);
   });
 
   test('anywhere holds nothing back, and leaves no finding whole', () => {

@@ -25,6 +25,8 @@ export interface CertificateOptions {
   /** Extended key usages by OID; default clientAuth. Empty: no such extension. */
   readonly usages?: readonly string[];
   readonly ca?: boolean;
+  /** A text that stands in an extension that nobody knows. */
+  readonly hidden?: string;
   /** Certify an RSA key of so many bits in place of a P-256 key. */
   readonly rsaBits?: number;
   readonly digest?: 'sha256' | 'sha1';
@@ -101,6 +103,7 @@ function certify(options: CertificateOptions, publicKey: KeyObject, signer: Sign
         extension('2.5.29.19', true, options.ca === true ? sequence(der(0x01, Buffer.from([0xff]))) : sequence()),
         ...(alternatives.length === 0 ? [] : [extension('2.5.29.17', false, sequence(...alternatives))]),
         ...(usages.length === 0 ? [] : [extension('2.5.29.37', false, sequence(...usages.map(oid)))]),
+        ...(options.hidden === undefined ? [] : [extension('1.2.3.4', false, Buffer.from(options.hidden))]),
       ),
     ),
   );

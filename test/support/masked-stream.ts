@@ -6,6 +6,7 @@ import type { Route, StreamFraming, Usage } from '../../pkg/dialect/index.ts';
 import { StreamAnswer } from '../../pkg/proxy/answer-stream.ts';
 import { CleanTexts } from '../../pkg/proxy/clean-texts.ts';
 import { Departure } from '../../pkg/proxy/departure.ts';
+import type { ResponseViews } from '../../pkg/proxy/runtime.ts';
 
 /** A stream of any dialect through the scanner, with one rule that masks e-mail addresses and cards for everybody. */
 
@@ -41,15 +42,20 @@ export interface MaskedStream {
   end(): void;
 }
 
-/** @param hides false: the rule finds, and hides nothing. */
-export function maskedStream(route: Route, framing: StreamFraming, hides = true): MaskedStream {
+/** What such a caller's answers are read by. @param hides false: the rule finds, and hides nothing. */
+export function maskingViews(hides = true): ResponseViews {
   const act = hides ? view : bare;
-  const departure = new Departure();
   const clean = (): CleanTexts => new CleanTexts();
-  const views = {
+  return {
     ...{ act, record: act, pair: scanner.pair(act, act), sealed: undefined, hiding: hides ? one : none },
     ...{ clean: clean(), cleanRecord: clean(), cleanReadings: clean(), guarded: hides, same: true },
   };
+}
+
+/** @param hides as of {@link maskingViews}. */
+export function maskedStream(route: Route, framing: StreamFraming, hides = true): MaskedStream {
+  const departure = new Departure();
+  const views = maskingViews(hides);
   const options = { route, framing, views, stops: false, dropUsage: false, observes: false };
   const stream = new StreamAnswer({ ...options, onHits: () => undefined }, departure);
   const record: Record<string, string> = {};

@@ -31,7 +31,7 @@ export const elements = {
   pattern: '^(Position|Joined|\\.[^.\\[\\]*\\x00-\\x20"\']+)$',
   maxLength: 64,
   description:
-    'What the elements of a list are on the way to a text. Position: texts of their own, told by where they stand. A dot and a name: texts of their own, told by a field of theirs. Joined: pieces of one text. Without it a list in one whole answer is read in every way, and of a stream with joined messages only lists pass that have one element without a number of its own.',
+    'What the elements of a list are on the way to a text. Position: texts of their own, told by where they stand. A dot and a name: texts of their own, told by a field of theirs. Joined: pieces of one text. Without it a list in one whole answer is read in every way, and refused where numbers of its own do not go up from each to the next, and of a stream with joined messages only lists pass that have one element without a number of its own.',
   'x-sidegate-form': 'Position, Joined, or a dot and the name of a field, such as .index',
   'x-sidegate-default': 'only lists pass that can be read in one way',
   'x-sidegate-example': '.index',
@@ -130,7 +130,7 @@ export const route = {
           type: 'string',
           enum: ['Joined', 'Separate', 'Growing'],
           description:
-            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer.',
+            'Joined: texts of JSON go on from one event, line or message to the next, so that the end of one may wait for the next. Separate: each has texts of its own; a server whose clients do join them could let a value through that is split over two. Growing: each says all of a text so far; one whose beginning is another ends the answer, and so does one that the policy does not list: what changes from message to message is listed in `values`.',
           'x-sidegate-default': 'Joined',
           'x-sidegate-example': 'Separate',
         },

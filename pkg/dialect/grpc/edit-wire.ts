@@ -21,12 +21,14 @@ export interface Region {
 export function editWire(bytes: ByteChain, changes: ReadonlyMap<Region, Uint8Array>): ByteChain {
   if (changes.size === 0) return bytes;
   const inside = new Map<Region | undefined, Region[]>();
+  const placed = new Set<Region>();
   const place = (region: Region): void => {
+    if (placed.has(region)) return;
+    placed.add(region);
     const siblings = inside.get(region.parent);
-    if (siblings?.includes(region) === true) return;
     if (siblings === undefined) inside.set(region.parent, [region]);
     else siblings.push(region);
-    if (siblings === undefined && region.parent !== undefined) place(region.parent);
+    if (region.parent !== undefined) place(region.parent);
   };
   for (const region of changes.keys()) place(region);
   const parts: Uint8Array[] = [];

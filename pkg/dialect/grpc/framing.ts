@@ -1,4 +1,4 @@
-import { ByteChain, JsonError, JsonNode, applyEdits, parseJson } from '../../base/index.ts';
+import { ByteChain, JsonError, JsonNode, PieceList, applyEdits, parseJson } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import { longestFrame } from '../framing/stream-framing.ts';
 import type { FrameMessage, FrameSplitter, StreamFrame, StreamFraming } from '../framing/stream-framing.ts';
@@ -126,8 +126,7 @@ const none: readonly StreamFrame[] = Object.freeze([]);
 
 class MessageSplitter implements FrameSplitter {
   readonly #rpc: Rpc;
-  #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #pieces = new PieceList();
   /** Of the frame under way, with its prefix; 0: not known yet. */
   #due = 0;
   #ended = false;
@@ -138,15 +137,14 @@ class MessageSplitter implements FrameSplitter {
   }
 
   get pendingBytes(): number {
-    return this.#bytes;
+    return this.#pieces.length;
   }
 
   push(chunk: Buffer): readonly StreamFrame[] {
     if (chunk.length === 0) return none;
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes < Math.max(this.#due, prefixBytes)) return none;
-    let rest = ByteChain.gathered(this.#chunks);
+    this.#pieces.push(chunk);
+    if (this.#pieces.length < Math.max(this.#due, prefixBytes)) return none;
+    let rest = this.#pieces.chain();
     const frames: StreamFrame[] = [];
     for (;;) {
       this.#due = 0;
@@ -158,8 +156,7 @@ class MessageSplitter implements FrameSplitter {
       frames.push(this.#frame(rest.slice(0, this.#due)));
       rest = rest.slice(this.#due);
     }
-    this.#bytes = rest.length;
-    this.#chunks = [...rest.pieces];
+    this.#pieces.reset(rest);
     return frames;
   }
 
@@ -206,13 +203,12 @@ class MessageSplitter implements FrameSplitter {
 
   end(): StreamFrame | undefined {
     // Without a status nobody can say that the answer is whole.
-    if (!this.#ended || this.#bytes > 0) throw new RefusedError('upstream_protocol', { detail: 'grpc-status' });
+    if (!this.#ended || this.#pieces.length > 0) throw new RefusedError('upstream_protocol', { detail: 'grpc-status' });
     return undefined;
   }
 
   clear(): void {
-    this.#chunks = [];
-    this.#bytes = 0;
+    this.#pieces.reset();
     this.#due = 0;
   }
 }

@@ -10,7 +10,7 @@ import { generateAnswer, inferAnswer, inferEvent, modelPage, predictAnswer } fro
  * Answers of KServe's protocols, and the events of `generate_stream`: Triton's, and MLServer's, which are answers to `infer`.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of the route's answers is refused. No model says
- * whether its answer was cut, so every end is treated as a cut. The texts of one field, event after event, are one text.
+ * whether its answer was cut, so every end is treated as a cut. The texts of one field, event after event, are one text; so all events of a stream are of one kind.
  */
 
 interface Kind {
@@ -54,10 +54,22 @@ export const readAnswer = (kind: KserveKind, root: JsonNode, status: number): An
   ends: cut,
 });
 
+/** Fields that the events of both kinds read alike. */
+const ofBothKinds: ReadonlySet<string> = new Set(['error', 'model_name', 'model_version', 'id']);
+
+/** A list of tensors, or an empty one. */
+function areTensors(outputs: JsonNode | undefined): boolean {
+  if (outputs?.kind !== 'array' || outputs.numbers !== undefined) return false;
+  return outputs.items.length === 0 || outputs.items.some((one) => one.kind === 'object');
+}
+
 /** @throws RefusedError `response_uninspectable` */
 export function readFrame(root: JsonNode | undefined): FrameView {
   if (root === undefined) refuse('body');
   const failed = isError(root);
-  const tensors = root.get('outputs')?.items.some((one) => one.kind === 'object') === true;
-  return { ...read(tensors ? inferred : generated, root, failed), kind: failed ? 'error' : 'data', ends: none };
+  const tensors = areTensors(root.get('outputs'));
+  const view = { ...read(tensors ? inferred : generated, root, failed), ends: none };
+  // Servers of both kinds say of an error nothing else, and both kinds name that alike.
+  const ofBoth = failed && root.keys.every((key) => ofBothKinds.has(key.text));
+  return { ...view, kind: failed ? 'error' : 'data', ...(!ofBoth && { shape: tensors ? 'infer' : 'generate' }) };
 }

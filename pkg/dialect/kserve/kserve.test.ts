@@ -276,6 +276,20 @@ describe('an event', () => {
     expect(recognise('POST', stream).streams).toEqual([sse]);
   });
 
+  it('says of which shape it is', () => {
+    const shape = (event: object): string | undefined => frame(stream, event).shape;
+    expect(shape({ model_name: 'm', outputs: [tensor('BYTES', ['a'])] })).toBe('infer');
+    expect(shape({ model_name: 'm', outputs: [] })).toBe('infer');
+    expect(shape({ model_name: 'm', text_output: 'a' })).toBe('generate');
+    expect(shape({ model_name: 'm', outputs: ['a'] })).toBe('generate');
+    expect(shape({ model_name: 'm', outputs: [1] })).toBe('generate');
+    expect(shape({ error: 'bad' })).toBeUndefined();
+    expect(shape({ error: 'bad', model_name: 'm', model_version: '1', id: '7' })).toBeUndefined();
+    expect(shape({ error: 'bad', outputs: [tensor('BYTES', ['a'])] })).toBe('infer');
+    expect(shape({ error: 'bad', text_output: 'a' })).toBe('generate');
+    expect(shape({ error: 'bad', x: 'a' })).toBe('generate');
+  });
+
   it('of anything else is refused', () => {
     expect(() => frame(stream, { x: 'y' })).toThrow(unread('model_name'));
     expect(() => frame(stream, [])).toThrow(unread('body'));

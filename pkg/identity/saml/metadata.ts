@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { derCertificate } from '../../base/index.ts';
 import { ns, redirectBinding } from './names.ts';
 import { SamlFault } from './saml-fault.ts';
 import { childrenOf, plainXml, readXml } from './xml.ts';
@@ -112,7 +112,7 @@ function signingCertificates(role: XmlElement): string[] {
 
 function certificateOf(base64: string): string[] {
   try {
-    const certificate = new X509Certificate(Buffer.from(base64.replace(/\s+/g, ''), 'base64'));
+    const certificate = derCertificate(Buffer.from(base64.replace(/\s+/g, ''), 'base64'));
     const { asymmetricKeyType: kind, asymmetricKeyDetails: details } = certificate.publicKey;
     return kind === 'rsa' && (details?.modulusLength ?? 0) >= minRsaBits ? [certificate.toString()] : [];
   } catch {

@@ -13,7 +13,7 @@ import { readLines } from '../ingest/read-lines.ts';
 import { keepHeads } from '../log/heads.ts';
 import type { RecordStore, SessionQuery, SessionSummary } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
-import { blockOf, blockOfEvents } from '../store/testing/store-suite.ts';
+import { blockOf, blockOfEvents, wordsWithMarks } from '../store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
 import type { TestSession } from '../testing/chains.ts';
 import { startArchiver } from './archiver.ts';
@@ -268,6 +268,28 @@ describe('the archive', () => {
     // Of one that lasts, its start says that it began before; of the other no segment does. One more may hold what begins on the first of these days.
     expect(await search({})).toEqual({ found: [lost], read: 4 });
     expect(await search({ session: lost })).toEqual({ found: [lost], read: 7 });
+    // Both have an end alone for a question that begins so late: what only a start has is not known of them.
+    expect((await search({ user: 'ana' })).found).toEqual([]);
+    from.close();
+  });
+
+  test('has its sessions found by words with marks', async () => {
+    const sessions = wordsWithMarks.flatMap(([name, ask, , other]) => [
+      { id: sessionId(name), ask },
+      { id: sessionId(`other than ${name}`), ask: other },
+    ]);
+    await store.append([blockOf(chain, sessions, systemClock.now())]);
+    await add(1);
+    start();
+    await archived();
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    for (const [name, , text] of wordsWithMarks) {
+      const found: string[] = [];
+      for await (const { session } of searchArchive(log, { text, limit: 100 }, () => undefined)) found.push(session);
+      expect({ name, found }).toEqual({ name, found: expect.arrayContaining([sessionId(name)]) });
+      expect({ name, found }).toEqual({ name, found: expect.not.arrayContaining([sessionId(`other than ${name}`)]) });
+    }
     from.close();
   });
 

@@ -172,10 +172,10 @@ describe('an event that a receiver will never take', () => {
 });
 
 describe('an answer of OTLP', () => {
-  const answering = async (answer: () => string): Promise<Receiver> => {
+  const answering = async (answer: () => string | Buffer, type = 'application/json'): Promise<Receiver> => {
     const server = createServer((request, response) => {
       request.resume();
-      request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(answer()));
+      request.on('end', () => response.writeHead(200, { 'content-type': type }).end(answer()));
     });
     servers.push(server);
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
@@ -217,9 +217,59 @@ describe('an answer of OTLP', () => {
     expect([shipper.behind(), counts.sent, counts.dead]).toEqual([10, 0, 0]);
   });
 
-  test.each(['', ' ', '{}', '{"partialSuccess":{}}', rejecting('0')])('%j takes all', async (text) => {
+  test.each([
+    '',
+    ' ',
+    '{}',
+    '{"partialSuccess":{}}',
+    '{"partialSuccess":null}',
+    '{"partialSuccess":{"rejectedLogRecords":null,"errorMessage":null}}',
+    rejecting('0'),
+  ])('%j takes all', async (text) => {
     const { counts, done } = ship(10, await answering(() => text));
     await done();
     expect(counts).toEqual({ sent: 10, dead: 0, failures: 0 });
+  });
+
+  describe('in Protocol Buffers', () => {
+    /** The message of field 1, with a message of an error behind the count. */
+    const partial = (...count: number[]): Buffer => {
+      const message = Buffer.from([...count, 0x12, 2, 0x6e, 0x6f]);
+      return Buffer.from([0x0a, message.length, ...message]);
+    };
+    const type = 'application/x-protobuf';
+
+    test.each([
+      ['nothing', Buffer.alloc(0), 0],
+      ['an empty partialSuccess', Buffer.from([0x0a, 0]), 0],
+      ['a warning alone', partial(), 0],
+      ['a count of 0', partial(0x08, 0), 0],
+      ['a count of 2', partial(0x08, 2), 2],
+      [
+        'a count of two bytes, and fields that nobody knows',
+        Buffer.concat([Buffer.from([0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x1d, 1, 2, 3, 4, 0x20, 9]), partial(0x08, 0x82, 0)]),
+        2,
+      ],
+    ])('that has %s is read', async (_, answer, dead) => {
+      const { counts, done } = ship(10, await answering(() => answer, type));
+      await done();
+      expect(counts).toEqual({ sent: 10 - dead, dead, failures: 0 });
+    });
+
+    test.each([
+      ['is cut off', partial(0x08, 2).subarray(0, 4)],
+      ['has a number without an end', partial(0x08, ...Array.from({ length: 11 }, () => 0xff))],
+      ['counts less than none', partial(0x08, ...Array.from({ length: 9 }, () => 0xff), 1)],
+      ['counts by a text', partial(0x0a, 1, 0x32)],
+      ['has a number as partialSuccess', Buffer.from([0x08, 2])],
+      ['has a group', Buffer.from([0x0b, 0x0c])],
+      ['has a field without a number', Buffer.from([0, 0])],
+      ['is a page', Buffer.from('<html>log in')],
+      ['is JSON', Buffer.from('{}')],
+    ])('that %s says of nothing that it was taken', async (_, answer) => {
+      const { counts, shipper } = ship(10, await answering(() => answer, type));
+      await until(() => counts.failures > 1, 'tries');
+      expect([shipper.behind(), counts.sent, counts.dead]).toEqual([10, 0, 0]);
+    });
   });
 });

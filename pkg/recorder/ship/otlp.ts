@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
-import { CodedError, parseJson } from '../../base/index.ts';
-import type { JsonNode, JsonValue } from '../../base/index.ts';
+import type { JsonValue } from '../../base/index.ts';
 import type { ShippedEvent, Severity } from './event.ts';
+import { rejected } from './otlp-answer.ts';
+import type { RejectedCount } from './otlp-answer.ts';
 import { post, readStatus } from './post.ts';
-import type { PostAnswer, PostOptions } from './post.ts';
-import { tooSlow } from './receiver.ts';
+import type { PostOptions } from './post.ts';
 import type { Receiver } from './receiver.ts';
 
 /** Numbers of the OpenTelemetry log data model. */
@@ -121,39 +121,11 @@ export function tracesRequest(events: readonly ShippedEvent[]): JsonValue {
   return { resourceSpans: [{ resource, scopeSpans }] };
 }
 
-const unreadable = (why: string, code = 'not_taken'): CodedError =>
-  new CodedError(code, `the receiver's answer is no answer of OTLP (${why})`);
-
-/**
- * `partialSuccess` of an answer of status 2xx: how many the receiver does not take. An answer that cannot be read says of none that it was
- * taken: a proxy that answers a page of its own has kept nothing.
- *
- * @throws CodedError
- */
-function rejected({ body, isCut }: PostAnswer, count: 'rejectedLogRecords' | 'rejectedSpans'): number {
-  // Of fewer events there is less to say.
-  if (isCut) throw unreadable('too long', tooSlow);
-  if (body.trim() === '') return 0;
-  let answer: JsonNode;
-  try {
-    answer = parseJson(body);
-  } catch {
-    throw unreadable('no JSON');
-  }
-  if (answer.kind !== 'object') throw unreadable('no object');
-  const partial = answer.get('partialSuccess')?.get(count);
-  if (partial === undefined) return 0;
-  // 64-bit numbers are texts in the JSON of Protocol Buffers.
-  const rejects = Number(partial.string ?? partial.number ?? NaN);
-  if (!Number.isSafeInteger(rejects) || rejects < 0) throw unreadable(`${count} is no number`);
-  return rejects;
-}
-
 function otlp(
   name: string,
   options: PostOptions,
   requestOf: (events: readonly ShippedEvent[]) => JsonValue,
-  count: Parameters<typeof rejected>[1],
+  count: RejectedCount,
 ): Receiver {
   return {
     name,

@@ -13,8 +13,10 @@ export interface PostOptions {
 
 export interface PostAnswer {
   readonly status: number;
-  /** At most 1 Mi characters of it. */
-  readonly body: string;
+  /** `content-type`; empty where there is none. */
+  readonly type: string;
+  /** At most 1 MiB of it. */
+  readonly body: Buffer;
   /** There was more of it, which was not read. */
   readonly isCut: boolean;
 }
@@ -38,16 +40,25 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
         ...(ca === undefined ? {} : { ca }),
       },
       (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-          if (text.length <= mostAnswer) return;
-          resolve({ status: response.statusCode ?? 0, body: text.slice(0, mostAnswer), isCut: true });
+        const parts: Buffer[] = [];
+        let size = 0;
+        const { statusCode: status = 0, headers } = response;
+        const done = (isCut: boolean): void =>
+          resolve({
+            status,
+            type: headers['content-type'] ?? '',
+            body: Buffer.concat(parts).subarray(0, mostAnswer),
+            isCut,
+          });
+        response.on('data', (part: Buffer) => {
+          parts.push(part);
+          size += part.length;
+          if (size <= mostAnswer) return;
+          done(true);
           response.destroy();
         });
         response.on('error', failed);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text, isCut: false }));
+        response.on('end', () => done(false));
       },
     );
     call.on('error', failed);

@@ -35,7 +35,11 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     add: db.prepare(
       `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, knownHash) VALUES (?, ?, ?, ?, 0, ?, ?, ?)`,
     ),
-    know: db.prepare('UPDATE chain SET known = ?, knownHash = ?, settled = NULL WHERE id = ?'),
+    // What was settled is so no more, and its pod may be there: whether it is gone, and since when, the controller says anew.
+    know: db.prepare(
+      `UPDATE chain SET known = ?, knownHash = ?, settled = NULL, gone = CASE WHEN settled IS NULL THEN gone END,
+         told = CASE WHEN settled IS NULL THEN told END WHERE id = ?`,
+    ),
     gone: db.prepare('UPDATE chain SET gone = ?, told = ? WHERE source = ? AND gone IS NULL'),
     returned: db.prepare(
       'UPDATE chain SET gone = NULL, told = NULL, settled = NULL WHERE source = ? AND gone IS NOT NULL',

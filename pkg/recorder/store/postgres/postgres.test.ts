@@ -247,7 +247,7 @@ describe('words', () => {
     } while (cursor !== undefined);
     return ids;
   };
-  const textOf = (n: number): string => `common of${n % 7} only${n} größe${n % 3} 東京${n % 2}`;
+  const textOf = (n: number): string => `common of${n % 7} only${n} größe${n % 3} москва${n % 2}`;
   const newest = Array.from({ length: count }, (_, n) => sessionId(count - 1 - n));
   const findsAll = async (): Promise<void> => {
     expect(await found('common')).toEqual(newest);
@@ -256,7 +256,7 @@ describe('words', () => {
     );
     for (const n of [0, 17, count - 1]) {
       expect(await found(`only${n}`)).toEqual([sessionId(n)]);
-      expect(await found(`only${n} of${n % 7} only${n} 東京${n % 2} common`)).toEqual([sessionId(n)]);
+      expect(await found(`only${n} of${n % 7} only${n} москва${n % 2} common`)).toEqual([sessionId(n)]);
       expect(await found(`only${n} of${(n + 1) % 7}`)).toEqual([]);
     }
     expect(await found('nowhere')).toEqual([]);

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { decompress } from '../compress.ts';
+import { withoutMarks } from './fold-words.ts';
 import { gramsOf, hasGrams, withoutGrams } from './grams.ts';
 import { holdsTexts, readSessionLine } from './session-lines.ts';
 import { notAllWords } from './not-all-words.ts';
@@ -40,8 +41,8 @@ const usualPages = 500;
 const emptySegments = 32;
 const usual = { automerge: 4, crisismerge: 16 };
 
-/** 3: pairs of characters where words are not parted. */
-const version = 3;
+/** 3: pairs of characters where words are not parted; 4: words do not end at marks. */
+const version = 4;
 const schema = `
   CREATE VIRTUAL TABLE words USING fts5 (
     text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
@@ -252,11 +253,11 @@ export function createWordIndex(
 
 /** A text as the index takes it, which parts words at what is no letter. */
 function indexed(text: string): string {
-  if (!hasGrams(text)) return text;
+  if (!hasGrams(text)) return withoutMarks(text);
   const grams = new Set<string>();
   for (const gram of gramsOf(text)) {
     grams.add(gram);
     if (grams.size > mostGrams) break;
   }
-  return [withoutGrams(text), ...grams, ...(grams.size > mostGrams ? [notAllWords] : [])].join(' ');
+  return [withoutMarks(withoutGrams(text)), ...grams, ...(grams.size > mostGrams ? [notAllWords] : [])].join(' ');
 }

@@ -1,5 +1,5 @@
 import { StoreError } from '../store-error.ts';
-import { foldWords } from './fold-words.ts';
+import { foldWords, withoutMarks } from './fold-words.ts';
 import { gramsAsked, withoutGrams } from './grams.ts';
 
 /** Most words of one question, and pairs of characters where words are not parted. */
@@ -12,10 +12,7 @@ interface Asked {
 
 function read(text: string): Asked {
   const pairs = gramsAsked(text);
-  const words =
-    withoutGrams(text)
-      .normalize('NFC')
-      .match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
+  const words = withoutMarks(withoutGrams(text)).match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
   if (pairs.length + words.length === 0) throw new StoreError('query', 'the text to look for has no word in it');
   if (words.length > most.words)
     throw new StoreError('query', `the text to look for has more than ${most.words} words`);

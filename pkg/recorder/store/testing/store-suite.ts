@@ -25,6 +25,19 @@ export interface StorePlace {
 export const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
 const pod = { namespace: 'ml', name: 'llama-0' };
 
+/** Of each: a text, a word of it, and a text that has its letters apart and not the word. */
+export const wordsWithMarks = [
+  ['Hindi', 'मुझे हिन्दी भाषा', 'हिन्दी', 'ह न द'],
+  ['Hindi, with a letter of two', 'मेरा क़लम', 'क़लम', 'क ल म'],
+  ['Bengali', 'আমার বাংলা', 'বাংলা', 'ব ল'],
+  ['Tamil', 'என் தமிழ்', 'தமிழ்', 'த ம ழ'],
+  ['Arabic with vowels', 'هذا كِتَاب', 'كِتَاب', 'ك ت ا ب'],
+  ['Arabic, asked for without vowels', 'هذا كِتَاب', 'كتاب', 'ك ت ا ب'],
+  ['Hebrew with points', 'שָׁלוֹם לכם', 'שָׁלוֹם', 'ש ל ו ם'],
+  ['a letter that no single character has', 'the x\u0302y axis', 'x\u0302y', 'x y'],
+  ['Spanish', 'el ñandú', 'nandu', 'nan du'],
+] as const;
+
 /** Lines as an addition. */
 export function blockOfEvents(chain: TestChain, events: readonly AuditEvent[], at = testTime, from = source): Addition {
   const before = chain.point();
@@ -343,6 +356,17 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ label: 'p7' })).toEqual([]);
     });
 
+    test.each(wordsWithMarks)('are found by words with marks: %s', async (_, ask, asked, other) => {
+      await store.append([
+        blockOf(testChain(), [
+          { id: sessionId(1), ask },
+          { id: sessionId(2), ask: other },
+        ]),
+      ]);
+      for (const text of [asked, asked.normalize('NFD'), asked.normalize('NFC')])
+        expect(await find({ text })).toEqual([sessionId(1)]);
+    });
+
     test('are found by words within what is written together: Chinese, Japanese, Korean, Thai', async () => {
       const chain = testChain();
       await store.append([
@@ -592,8 +616,19 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       // What was stored when it was heard of is no news; what was not is.
       await store.learn({ heads: [{ ...head, ...stored }], gone: [] }, later);
       expect(await store.departed(later, 10)).toHaveLength(1);
+      // It may be there: that it is gone is said anew, and counts from then on.
       await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
-      expect(await store.departed(later, 10)).toHaveLength(2);
+      expect(await store.departed(later * 2, 10)).toHaveLength(1);
+      expect(await store.presentSources()).toEqual([source]);
+      await store.learn({ heads: [], gone: [{ source, at: later + 5 }] }, later + 5);
+      expect(await store.departed(later + 5, 10)).toHaveLength(1);
+      expect(await store.departed(later + 6, 10)).toMatchObject([
+        {},
+        { source, known: { sequence: 9 }, gone: later + 5 },
+      ]);
+      // News of one that is departed, as its last heartbeat may come late, does not make it wait.
+      await store.learn({ heads: [{ ...head, sequence: 12 }], gone: [] }, later + 10);
+      expect(await store.departed(later + 6, 10)).toMatchObject([{}, { known: { sequence: 12 }, gone: later + 5 }]);
     });
 
     test('of whose chains most never came are known by a few of these', async () => {
@@ -982,6 +1017,13 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         // Its sidecar comes after all.
         await again.returned(sources[0] ?? '');
         expect(await again.presentSources()).toEqual([sources[0]]);
+        // Of another the controller hears more before its sidecar is here: it is there, as long as nobody says that it is gone.
+        const more = { namespace: 'ml', pod: 'llama-0', sequence: 900, hash: 'f'.repeat(64) };
+        const [, early] = chains;
+        const head = { ...more, source: sources[1] ?? '', chain: early?.name ?? '' };
+        await again.learn({ heads: [head], gone: [] }, testTime + 60_000);
+        expect((await again.departed(testTime * 2, 10)).map((one) => one.source)).toEqual([sources[2]]);
+        expect(await again.presentSources()).toContain(sources[1]);
       } finally {
         await again.close();
         await other.remove();
