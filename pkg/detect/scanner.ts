@@ -43,6 +43,8 @@ export interface Edit {
   readonly start: number;
   readonly end: number;
   readonly text: string;
+  /** What stands for its end where its beginning has left as it was: nothing of the value. Absent: `text`. */
+  readonly rest?: string;
 }
 
 export interface MaskResult {

@@ -130,6 +130,15 @@ it.each([
   }
 });
 
+it.each([
+  ['silence in A-law', Buffer.alloc(12_000, 0xd5)],
+  ['a level that stays', Buffer.alloc(12_000, 0x9c)],
+  ['silence in mu-law', Buffer.alloc(12_000, 0xff)],
+  ['silence in 16 bits', Buffer.alloc(12_000)],
+])('%s is media', (_, samples) => {
+  expect(told[0]?.[1]('audio/L16;rate=24000', bytes('', samples)).opaque.length).toBe(1);
+});
+
 it('samples of sound are media, however quiet', () => {
   for (const loud of [0, 20, 200, 3_000, 30_000]) {
     const samples = Buffer.alloc(12_000);

@@ -47,18 +47,24 @@ const scripts = [
   [0xac00, 0xd7a4],
 ] as const;
 
-/** Seven of eight units are of one script: of bytes that are no text, fewer than a half, and of quiet samples half, since half of them are negative. */
+/**
+ * Seven of eight units are of one script: of bytes that are no text, fewer than a half, and of quiet samples half, since half of them are negative.
+ * Nor is it a text where three of four are the same letter: silence is, in A-law a Korean one (ITU-T G.711: 0xD5).
+ */
 function looksLikeUtf16(bytes: Buffer, unitAt: (at: number) => number): boolean {
   const counts = [0, 0, 0, 0];
+  const letters = new Map<number, number>();
   const units = bytes.length >> 1;
   for (let at = 0; at < units; at++) {
     const unit = unitAt(at * 2);
     const isAny = isCommon(unit);
+    if (!isAny) letters.set(unit, (letters.get(unit) ?? 0) + 1);
     scripts.forEach(([from, to], script) => {
       if (isAny || (unit >= from && unit < to)) counts[script] = (counts[script] ?? 0) + 1;
     });
   }
-  return units > 0 && Math.max(...counts) * 8 >= units * 7;
+  if (units === 0 || Math.max(...counts) * 8 < units * 7) return false;
+  return Math.max(0, ...letters.values()) * 4 < units * 3;
 }
 
 /** Three quarters are letters of some script: of binary data, fewer than a half. */

@@ -6,10 +6,11 @@ import type { FakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 import { silentLogger } from '../base/index.ts';
 import type { PolicySpec, Snapshot } from '../core/index.ts';
+import type { SocketRecord } from '../dialect/index.ts';
 import { compileSnapshot, operations, reasons, RefusedError } from '../core/index.ts';
 import { allow, anyone, caller, guard, match, policy, subject } from '../core/testing/policies.ts';
 import { BodyBudget } from '../http/index.ts';
-import type { Exchange, UpstreamHandler } from '../http/index.ts';
+import type { Exchange, UpgradeRequest, UpstreamHandler, WebSocket, WebSocketWatch } from '../http/index.ts';
 import { createMetrics } from '../telemetry/index.ts';
 import { HoldBook } from './hold.ts';
 import { Limiter } from './limits.ts';
@@ -21,6 +22,7 @@ import { govern } from './pipeline.ts';
 import { Questions } from './questions.ts';
 import { RecordWriter } from './record-writer.ts';
 import { RuntimeHolder } from './runtime.ts';
+import { SocketExchange } from './socket-exchange.ts';
 
 // What a request holds and works for, turn by turn: the exchange, the model and the turns of the event loop are the test's own.
 
@@ -42,11 +44,26 @@ interface World {
   readonly events: Record<string, unknown>[];
   /** Turns of the event loop that were asked for. */
   readonly turns: () => number;
-  /** Puts another policy that says the same into force. */
-  edit(): void;
+  /** Puts another policy into force. @param to Default: one that says the same. */
+  edit(to?: Partial<PolicySpec>): void;
   /** Runs before each turn ends. */
   onTurn: () => void;
-  send(body: string): Sent;
+  /** Runs whenever a caller's proof is looked at. */
+  onProof: () => void;
+  /** @param asked its target and headers; default a chat. */
+  send(body: string, asked?: { readonly target: string; readonly headers: Record<string, string> }): Sent;
+  /** A generic WebSocket. */
+  connect(): Connected;
+}
+
+interface Connected {
+  readonly done: Promise<void>;
+  /** The model has taken it. */
+  readonly isOpen: () => boolean;
+  say(text: string): void;
+  hangUp(): void;
+  /** Messages that went to the model. */
+  readonly sent: readonly string[];
 }
 
 interface Sent {
@@ -60,10 +77,9 @@ interface Sent {
 function startWorld(spec: Partial<PolicySpec>): World {
   const clock = fakeClock();
   let revision = 0;
-  const compile = (): Snapshot =>
-    compileSnapshot([policy('p', { access: [allow('all', { subjects: [anyone], operations: ['Chat'] })], ...spec })], {
-      revision: ++revision,
-    });
+  const access = [allow('all', { subjects: [anyone], operations: ['Chat', 'Other'] })];
+  const compile = (more = spec): Snapshot =>
+    compileSnapshot([policy('p', { access, ...more })], { revision: ++revision });
   let put = (_next: Snapshot): void => undefined;
   const snapshot = compile();
   const runtime = new RuntimeHolder({
@@ -79,7 +95,10 @@ function startWorld(spec: Partial<PolicySpec>): World {
     },
     credentials: { read: () => undefined, close: () => undefined },
     verifiers: () => ({
-      verify: () => Promise.resolve({ kind: 'proven', identity: ana }),
+      verify: () => {
+        world.onProof();
+        return Promise.resolve({ kind: 'proven', identity: ana });
+      },
       clientAuthorities: () => undefined,
       close: () => undefined,
     }),
@@ -97,6 +116,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
   const live = new LiveRequests();
   const events: Record<string, unknown>[] = [];
   let turns = 0;
+  const sent: string[] = [];
   const unused = (): never => {
     throw new Error('nothing passes uninspected here');
   };
@@ -142,6 +162,14 @@ function startWorld(spec: Partial<PolicySpec>): World {
           },
           close: () => undefined,
         },
+        socket: {
+          open(_request, { opened }) {
+            opened(undefined, () =>
+              socketOf((frames) => sent.push(...frames.map(({ payload }) => payload.toString()))),
+            );
+            return () => undefined;
+          },
+        },
         passthrough: { web: unused, ws: unused, close: () => undefined },
         url: 'http://model.test',
         hosted: false,
@@ -159,9 +187,10 @@ function startWorld(spec: Partial<PolicySpec>): World {
     clock,
     events,
     turns: () => turns,
-    edit: () => put(compile()),
+    edit: (to) => put(compile(to)),
     onTurn: () => undefined,
-    send(body) {
+    onProof: () => undefined,
+    send(body, { target, headers } = { target: '/v1/chat/completions', headers: {} }) {
       const listeners: ((how: 'finished' | 'aborted') => void)[] = [];
       let answer: { status: number; body: string } | undefined;
       const ends: ('destroy' | 'breakOff')[] = [];
@@ -171,8 +200,8 @@ function startWorld(spec: Partial<PolicySpec>): World {
         encrypted: true,
         peer: '127.0.0.1',
         method: 'POST',
-        target: '/v1/chat/completions',
-        headers: { 'content-type': 'application/json', authorization: 'Bearer token' },
+        target,
+        headers: { 'content-type': 'application/json', authorization: 'Bearer token', ...headers },
         clientCertificate: undefined,
         readBody: () => Promise.resolve(Buffer.from(body)),
         releaseBody: () => undefined,
@@ -198,9 +227,46 @@ function startWorld(spec: Partial<PolicySpec>): World {
         hangUp: () => listeners.forEach((one) => one('aborted')),
       };
     },
+    connect() {
+      let watch: WebSocketWatch | undefined;
+      const listeners: ((how: 'finished' | 'aborted') => void)[] = [];
+      const upgrade: UpgradeRequest = {
+        ...{ startedAt: clock.monotonic(), encrypted: true, peer: '127.0.0.1', method: 'GET', target: '/ws' },
+        ...{ headers: { authorization: 'Bearer token' }, clientCertificate: undefined, budget: bodies },
+        ...{
+          respond: () => undefined,
+          check: () => undefined,
+          destroy: () => undefined,
+          onClose: (listener) => void listeners.push(listener),
+        },
+        accept(how) {
+          watch = how.watch;
+          return socketOf(() => undefined);
+        },
+      };
+      return {
+        done: govern(new SocketExchange(upgrade), options),
+        isOpen: () => watch !== undefined,
+        say(text) {
+          watch?.begin(0x81, text.length);
+          watch?.bytes(Buffer.from(text));
+          watch?.done(0x81);
+        },
+        hangUp: () => listeners.forEach((one) => one('aborted')),
+        sent,
+      };
+    },
   };
   return world;
 }
+
+/** A WebSocket that takes all that is sent. */
+const socketOf = (sent: (frames: readonly SocketRecord[]) => void): WebSocket =>
+  ({
+    ...{ bytesIn: 0, bytesOut: 0, backlogBytes: 0, pause: () => undefined, resume: () => undefined },
+    ...{ sendAll: (frames: readonly SocketRecord[]) => (sent(frames), true), close: () => undefined },
+    ...{ destroy: () => undefined },
+  }) as unknown as WebSocket;
 
 const chat = (content: string, count = 1): string =>
   JSON.stringify({ model: 'm', messages: Array(count).fill({ role: 'user', content }) });
@@ -442,4 +508,53 @@ test('the record of a refusal says how many bytes it was', async () => {
   world.clock.advance(1_000);
   const end = world.events.find((event) => event['type'] === 'end');
   expect(end).toMatchObject({ outcome: 'refused', bytesOut: sent.answer()?.body.length });
+});
+
+describe('a message of a WebSocket', () => {
+  const spec = { guards: [emails], audit: { content: 'Masked', onFailure: undefined } } as const;
+  const said = '{"ask":"how are you"}';
+  test('is on record where it goes to the model', async () => {
+    const world = startWorld(spec);
+    const caller = world.connect();
+    await until(caller.isOpen, 'the model');
+    caller.say(said);
+    await until(() => caller.sent.length > 0, 'the message');
+    expect(caller.sent).toEqual([said]);
+    expect(JSON.stringify(world.events)).toContain('how are you');
+  });
+
+  test('that policy stops on its way is not on record as sent', async () => {
+    const world = startWorld(spec);
+    const caller = world.connect();
+    await until(caller.isOpen, 'the model');
+    // Behind the first look at whether the policy holds, before the last.
+    world.onProof = () => world.edit();
+    caller.say(said);
+    await caller.done;
+    caller.hangUp();
+    world.clock.advance(1_000);
+    expect(caller.sent).toEqual([]);
+    expect(world.events.findLast(({ type }) => type === 'end')).toMatchObject({ code: 'policy_changed' });
+    expect(JSON.stringify(world.events)).not.toContain('how are you');
+  });
+});
+
+test('a header that a policy which observes lets by is refused by the one that takes its place', async () => {
+  const world = startWorld({ mode: 'Observe', guards: [emails] });
+  const asked = { target: '/model/m/invoke', headers: { 'x-amzn-bedrock-guardrailidentifier': 'g1' } };
+  const body = JSON.stringify({
+    anthropic_version: 'bedrock-2023-05-31',
+    max_tokens: 9,
+    messages: [{ role: 'user', content: long }],
+  });
+  await world.send(body, asked).done;
+  expect(world.model).toHaveLength(1);
+  const turns = world.turns();
+  world.onTurn = () => {
+    if (world.turns() === turns + 3) world.edit({ guards: [emails] });
+  };
+  const sent = world.send(body, asked);
+  await sent.done;
+  expect(sent.answer()).toMatchObject({ status: 400, body: expect.stringContaining('guardrailidentifier') });
+  expect(world.model).toHaveLength(1);
 });

@@ -420,7 +420,10 @@ class GovernedRequest {
     // Management routes are called without a body, too; inference is not.
     const { operation } = this.#route;
     if (body.length === 0 && !this.#isRpc && (operation === 'Admin' || operation === 'Other')) return;
-    if (this.#view !== undefined) return this.#nameModel(this.#view.model ?? this.#route.model);
+    if (this.#view !== undefined) {
+      this.#refuseHeaders(); // the policy before may have let them by
+      return this.#nameModel(this.#view.model ?? this.#route.model);
+    }
     try {
       await this.#parse(body);
     } catch (error) {
@@ -1308,12 +1311,12 @@ class GovernedRequest {
     if (this.#approvals.length > 0) await this.#send(call, batch); // people take their time
     await this.hold();
     this.#refuseGone();
-    if (!this.#added) this.#session.queue(this.#lanes);
-    this.#added = true;
+    // Of one that was held it is on record already what people were asked about.
+    const texts = this.#added ? [] : this.#lanes;
     const { body } = this.#finished();
     const bytes = body === undefined ? message.bytes : bytesOf(body);
     const frames = bytes === message.bytes ? message.frames : [bytes.length];
-    batch.add({ bytes, binary: message.binary, frames });
+    batch.add({ message: { bytes, binary: message.binary, frames }, texts });
     this.letGo();
   }
 
@@ -1323,8 +1326,10 @@ class GovernedRequest {
     const messages = batch.take();
     this.#refuseGone();
     if (this.#isOverruled) throw new RefusedError('policy_changed');
+    // No sooner: what is dropped here was not sent.
+    for (const { texts } of messages) this.#session.queue(texts);
     this.#session.commit();
-    await call.send(messages);
+    await call.send(messages.map(({ message }) => message));
   }
 
   /**

@@ -383,6 +383,8 @@ describe("Gemini's chunks", () => {
     expect(left(...some)).toBe('a\na\na\na');
     expect(left([text('a '), code, text('b')], [text(' c')])).toBe('a b c');
     expect(left([text('4111 1111')], [code], [text('1111 1111')])).not.toContain('4111');
+    // A limit (docs/dialects.md): what holds no white space is found in neither part, and leaves in two.
+    expect(left([text('mail ana@exa')], [code], [text('mple.com')])).toBe('mail ana@exa\nmple.com');
     // Where nothing is hidden from the caller nothing is put in.
     const open = maskedStream(recognise('POST', path), sse, false);
     const events = [[text('ref')], [code], [text('ana@example.com')]].map((parts) =>

@@ -20,7 +20,7 @@ interface Settled {
  *
  * Guarantee: what is held is given out as it would be at a cut (LaneEnd `cut`: a candidate with half of its significant characters is a finding, a
  * lesser one goes out); and what follows is judged together with it, as if nothing had been given out: where a finding then covers both, its replacement
- * stands in place of what has yet to leave of it. So however a value is cut by pauses, less than half of it leaves.
+ * stands in place of what has yet to leave of it (its label, where its replacement would show a part of the value). So however a value is cut by pauses, less than half of it leaves.
  *
  * How: the lane's own scanner reads on and never ends early. What is given out before it has decided comes from another one that has read the same
  * text and has ended.
@@ -145,9 +145,11 @@ export class SettlingScanner implements LaneScanner {
   }
 }
 
-/** What stands for the finding that began before `at` and covers it; '' where there is none. */
-const begunBefore = (scanner: LaneScanner, at: number): string =>
-  scanner.edits(at, at + 1).find(({ start }) => start < at)?.text ?? '';
+/** What stands for the rest of the finding that began before `at` and covers it; '' where there is none. */
+function begunBefore(scanner: LaneScanner, at: number): string {
+  const edit = scanner.edits(at, at + 1).find(({ start }) => start < at);
+  return edit?.rest ?? edit?.text ?? '';
+}
 
 /** Its end may be another: more of it has come. */
 const isSame = (a: Hit, b: Hit): boolean => a.start === b.start && a.rule === b.rule && a.by === b.by;

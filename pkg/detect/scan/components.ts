@@ -16,6 +16,8 @@ export interface Replaced {
   readonly start: number;
   end: number;
   readonly text: string;
+  /** As in {@link Edit}. */
+  readonly rest?: string;
 }
 
 /** Turns a replacement into what the surrounding syntax wants. */
@@ -218,7 +220,9 @@ export class Components {
       const { rules, hashKey } = this.#plan.compiled;
       const rule = rules[this.#planOf(first).replace];
       if (rule !== undefined) {
-        this.#put(first, this.#alike(first) ? replacementText(rule, first.value, hashKey) : labelText(rule));
+        const label = labelText(rule);
+        const text = this.#alike(first) ? replacementText(rule, first.value, hashKey) : label;
+        this.#put(first, text, rule.replacement.style === 'Partial' && text !== label ? label : undefined);
       }
     }
     const replaced = this.#replaced as Replaced | undefined;
@@ -232,8 +236,9 @@ export class Components {
     return !this.#differs && this.#reachEnd() === first.end && this.#peers.every((peer) => peer.end === first.end);
   }
 
-  #put(first: Finding, text: string): void {
-    this.#replaced = { start: first.start, end: Number.POSITIVE_INFINITY, text: this.#spell(text, first) };
+  #put(first: Finding, text: string, rest?: string): void {
+    const replaced = { start: first.start, end: Number.POSITIVE_INFINITY, text: this.#spell(text, first) };
+    this.#replaced = rest === undefined ? replaced : { ...replaced, rest: this.#spell(rest, first) };
     this.#sink.replace(this.#replaced);
   }
 

@@ -222,7 +222,7 @@ export class DecodingLane implements LaneScanner {
       const placed = (hit: Hit): Hit => ({ ...hit, ...place(hit.start, Math.min(hit.end, decoded.text.length)) });
       for (const hit of found.hits) this.#hits.push(placed(hit));
       for (const edit of found.edits) {
-        this.#edits.add({ ...place(edit.start, Math.min(edit.end, decoded.text.length)), text: edit.text });
+        this.#edits.add({ ...edit, ...place(edit.start, Math.min(edit.end, decoded.text.length)) });
       }
       if (found.stopped !== undefined) this.#stop(placed(found.stopped));
     }

@@ -20,7 +20,7 @@ export function slowDecodedMask(masker: SlowMasker, text: string, end: LaneEnd):
         end: index + (decoded.mapEnd[Math.max(from, to - 1)] ?? encoded.length),
       });
       for (const found of masker.mask(decoded.text, runEnd).edits)
-        edits.push({ ...inSource(found.start, Math.min(found.end, decoded.text.length)), text: found.text });
+        edits.push({ ...found, ...inSource(found.start, Math.min(found.end, decoded.text.length)) });
     }
   }
   edits.sort((a, b) => a.start - b.start || b.end - a.end);

@@ -54,7 +54,12 @@ export interface SlowResult {
   readonly text: string;
   readonly hits: readonly SlowHit[];
   readonly stopped: SlowHit | undefined;
-  readonly edits: readonly { readonly start: number; readonly end: number; readonly text: string }[];
+  readonly edits: readonly {
+    readonly start: number;
+    readonly end: number;
+    readonly text: string;
+    readonly rest?: string;
+  }[];
 }
 
 export interface SlowSetup {
@@ -338,10 +343,12 @@ export class SlowMasker {
                   (one.end <= earlier.end || one.openEnded),
               ),
         );
+      const label = `[${rule.label}]`;
+      const shown = alike ? this.replacement(rule, first.value) : label;
+      const showsSome = rule.replacement.style === 'Partial' && shown !== label;
       return {
-        start: first.start,
-        end,
-        text: spell(alike ? this.replacement(rule, first.value) : `[${rule.label}]`, first.unit),
+        ...{ start: first.start, end, text: spell(shown, first.unit) },
+        ...(showsSome && { rest: spell(label, first.unit) }),
       };
     });
     let out = '';
