@@ -4,6 +4,7 @@ import type {
   ApprovalSpec,
   AuditSpec,
   ClassificationRule,
+  CorsSpec,
   FileTerms,
   GuardRule,
   LoopbackSpec,
@@ -55,6 +56,12 @@ const larger = (first: number, second: number): number => Math.max(first, second
 const keepFirst = <T>(first: T): T => first;
 function addUp<T>(first: readonly T[], second: readonly T[]): readonly T[] {
   return [...first, ...second];
+}
+
+/** What stands in both; the first itself where it all does. */
+function common(first: readonly string[], second: readonly string[]): readonly string[] {
+  const both = first.filter((one) => second.includes(one));
+  return both.length === first.length ? first : both;
 }
 
 /** How much of a value its replacement shows: nothing; whether two are equal; its last characters. */
@@ -204,6 +211,12 @@ export const combination = {
     'the smaller',
     smaller,
   ),
+  'cors.origins': row<CorsSpec['origins']>(
+    'cors.origins',
+    'intersect: an origin may call where every policy that sets the field lists it',
+    common,
+  ),
+  'cors.maxAgeMs': row<Set<CorsSpec['maxAgeMs']>>('cors.maxAge', 'the smaller', smaller),
   maxPolicyAgeMs: row<number>('maxPolicyAge', 'the smaller', smaller),
   responseLimits: row<readonly ResponseLimit[]>(
     'responseLimits',

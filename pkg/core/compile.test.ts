@@ -135,6 +135,7 @@ const ordered: [string, readonly unknown[], (value: never) => Partial<PolicySpec
       (upstreamIdleMs) => ({ requestLimits: requestLimits({ upstreamIdleMs }) }),
       (s) => s.requestLimits.upstreamIdleMs,
     ],
+    ['cors.maxAge', [10, 20], (maxAgeMs) => ({ cors: { origins: [], maxAgeMs } }), (s) => s.cors?.maxAgeMs],
     [
       'approvals.required',
       [3, 2, 1],
@@ -278,6 +279,31 @@ describe('values without order', () => {
       { revision: 1 },
     );
     expect(effective).toContainEqual({ field: 'tls.certificate', value: { secretName: 'b' }, from: 'cluster/base' });
+  });
+});
+
+describe('origins of pages', () => {
+  const may = (...origins: readonly string[]): Partial<PolicySpec> => ({ cors: { origins, maxAgeMs: undefined } });
+  const origins = (...policies: Parameters<typeof compile>) => compile(...policies).cors?.origins;
+
+  test('are those that every policy lists that speaks of them', () => {
+    expect(origins(policy('p'))).toBeUndefined();
+    expect(origins(policy('p', may('a', 'b')), clusterPolicy('base'))).toEqual(['a', 'b']);
+    expect(origins(policy('p', may('a', 'b')), clusterPolicy('base', may('c', 'b')))).toEqual(['b']);
+    expect(origins(policy('p', may('a')), policy('q', may('b')))).toEqual([]);
+    expect(origins(policy('p', may('a')), clusterPolicy('base', may()))).toEqual([]);
+  });
+
+  test('of a policy that observes beside one that enforces do not count', () => {
+    expect(origins(policy('p', { mode: 'Observe', ...may('a') }), policy('q'))).toBeUndefined();
+    expect(origins(policy('p', { mode: 'Observe', ...may() }), policy('q', may('a')))).toEqual(['a']);
+  });
+
+  test('that were lost are named', () => {
+    const { notices } = compile(policy('p', may('a', 'b')), clusterPolicy('base', may('b')));
+    expect(notices.filter(({ field }) => field === 'cors.origins')).toMatchObject([
+      { policy: 'p', by: 'cluster/base' },
+    ]);
   });
 });
 

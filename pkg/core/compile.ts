@@ -235,6 +235,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     grpcServices: settings.grpcServices,
     routes: settings.routes,
     requestLimits: settings.requestLimits,
+    ...(settings.cors !== undefined && { cors: settings.cors }),
     maxPolicyAgeMs: settings.maxPolicyAgeMs,
     loopback: loopback.rules,
     access: (request) => classes.of(request.caller).access(request),

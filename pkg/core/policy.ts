@@ -40,6 +40,8 @@ export interface PolicySpec {
   readonly grpcServices?: readonly ServiceSpec[] | undefined;
   /** Routes that no dialect knows. Undefined, also in what older controllers send: none. */
   readonly routes?: readonly RouteSpec[] | undefined;
+  /** Which pages may call from a browser. Undefined, also in what older controllers send: this policy does not speak of it. */
+  readonly cors?: CorsSpec | undefined;
   /** How long sidecars decide by a policy that no controller confirms. A ClusterInferencePolicy's alone. */
   readonly maxPolicyAgeMs: number | undefined;
 }
@@ -340,6 +342,14 @@ export interface RequestLimits {
   readonly bodyTimeoutMs: number | undefined;
   /** Default 10 min without a byte from the model. */
   readonly upstreamIdleMs: number | undefined;
+}
+
+/** Pages of which other origins may call from a browser (Fetch standard, section 3.2). */
+export interface CorsSpec {
+  /** As browsers serialise them; empty: none. */
+  readonly origins: readonly string[];
+  /** How long a browser may keep what a preflight was told. Undefined: the browser's own default. */
+  readonly maxAgeMs: number | undefined;
 }
 
 /** A service of gRPC, as the policy describes it. */

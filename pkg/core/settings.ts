@@ -5,6 +5,7 @@ import type { PolicyEntry } from './order.ts';
 import type {
   AnalyzerSpec,
   ApprovalSpec,
+  CorsSpec,
   PolicySpec,
   Profile,
   RouteSpec,
@@ -38,6 +39,7 @@ export interface Settings {
   readonly grpcServices: readonly ServiceSpec[];
   readonly routes: readonly RouteSpec[];
   readonly requestLimits: Snapshot['requestLimits'];
+  readonly cors: CorsSpec | undefined;
   readonly maxPolicyAgeMs: number;
   readonly effective: readonly EffectiveValue[];
   readonly notices: readonly PolicyNotice[];
@@ -295,6 +297,8 @@ export function combineSettings(
       merged(combination['requestLimits.upstreamIdleMs'], (spec) => spec.requestLimits?.upstreamIdleMs) ??
       gap('requestLimits.upstreamIdleMs'),
   };
+  const origins = merged(combination['cors.origins'], (spec) => spec.cors?.origins);
+  const corsMaxAgeMs = merged(combination['cors.maxAgeMs'], (spec) => spec.cors?.maxAgeMs);
   // Whoever could keep a sidecar from its controller would choose how long an old policy lives: no namespace does.
   const maxPolicyAgeMs =
     combiner.merge(
@@ -324,6 +328,7 @@ export function combineSettings(
       shown: ({ operation }) => operation,
     }),
     requestLimits,
+    cors: origins === undefined ? undefined : { origins, maxAgeMs: corsMaxAgeMs },
     maxPolicyAgeMs,
     effective: combiner.effective,
     notices: combiner.notices,

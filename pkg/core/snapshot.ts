@@ -5,6 +5,7 @@ import type {
   AnalyzerSpec,
   ApprovalSpec,
   ClientCertificateSpec,
+  CorsSpec,
   FileTerms,
   MatchSpec,
   OidcSpec,
@@ -126,6 +127,8 @@ export interface Snapshot {
     readonly bodyTimeoutMs: number;
     readonly upstreamIdleMs: number;
   };
+  /** Which pages may call from a browser. Absent: nothing is said to browsers. */
+  readonly cors?: CorsSpec;
   /** Without a word from a controller for so long, everything is denied (`policy_expired`). A sidecar on its own has no controller. */
   readonly maxPolicyAgeMs: number;
   /** For requests that come by the listener of a helper, where `access` only denies by default. */

@@ -378,6 +378,23 @@ describe('a policy is read', () => {
     expect(one(resource(`upstream: { credential: ${text} }`)).spec.upstream?.credential).toEqual(expected);
   });
 
+  test('with origins as browsers spell them', () => {
+    const origins =
+      'https://a.example, https://a.example:8443, https://b.example:443, "http://localhost:80", "http://[::1]:5173"';
+    expect(one(resource(`cors: { origins: [${origins}], maxAge: 10m }`)).spec.cors).toEqual({
+      origins: [
+        'https://a.example',
+        'https://a.example:8443',
+        'https://b.example',
+        'http://localhost',
+        'http://[::1]:5173',
+      ],
+      maxAgeMs: 600_000,
+    });
+    expect(one(resource('cors: { origins: [] }')).spec.cors).toEqual({ origins: [], maxAgeMs: undefined });
+    expect(one(resource('mode: Enforce')).spec.cors).toBeUndefined();
+  });
+
   test('with durations and sizes in every unit', () => {
     const limits = (text: string) => one(resource(`requestLimits: { ${text} }`)).spec.requestLimits;
     expect(limits('maxBodyBytes: 512, bodyTimeout: 300ms')).toEqual({
@@ -515,6 +532,7 @@ describe('the parser never throws', () => {
       'analyzers',
       'approvals',
       'requestLimits',
+      'cors',
       'maxPolicyAge',
       'responseLimits',
       'onUnknown',

@@ -2,6 +2,7 @@ import { accessRule } from './schema/access.ts';
 import { analyzer } from './schema/analyzer.ts';
 import { approvals } from './schema/approvals.ts';
 import { classification } from './schema/classification.ts';
+import { cors } from './schema/cors.ts';
 import { grpcService, stories } from './schema/grpc-service.ts';
 import { guard } from './schema/guard.ts';
 import { provider } from './schema/identity.ts';
@@ -18,6 +19,7 @@ import type { SchemaNode, Wire } from './schema-node.ts';
 
 export type { AccessRuleResource } from './schema/access.ts';
 export type { ClassificationResource } from './schema/classification.ts';
+export type { CorsResource } from './schema/cors.ts';
 export type { GrpcServiceResource } from './schema/grpc-service.ts';
 export type { GuardResource } from './schema/guard.ts';
 export type { ProviderResource } from './schema/identity.ts';
@@ -208,6 +210,7 @@ export const inferencePolicySchema = {
       'x-sidegate-default': '24h',
       'x-sidegate-example': '72h',
     },
+    cors,
     responseLimits: {
       type: 'array',
       maxItems: 64,

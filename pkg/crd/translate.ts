@@ -345,6 +345,12 @@ function routeOf({ path, webSocket, operation, model, request, response }: Route
   };
 }
 
+/** As a browser spells it: without the scheme's own port (WHATWG URL section 4.1). */
+function originOf(origin: string): string {
+  const own = origin.startsWith('https:') ? ':443' : ':80';
+  return origin.endsWith(own) ? origin.slice(0, -own.length) : origin;
+}
+
 function approvalsOf(approvals: NonNullable<PolicySpecResource['approvals']>): ApprovalSpec {
   return {
     approvers: (approvals.approvers ?? []).map(approverOf),
@@ -385,6 +391,9 @@ function specOf(spec: PolicySpecResource, origin: Origin): PolicySpec {
             upstreamIdleMs: milliseconds(requestLimits.upstreamIdle),
           },
     loopback: spec.loopback,
+    ...(spec.cors !== undefined && {
+      cors: { origins: spec.cors.origins.map(originOf), maxAgeMs: milliseconds(spec.cors.maxAge) },
+    }),
     ...(spec.routes !== undefined && { routes: spec.routes.map(routeOf) }),
     ...(spec.grpcServices !== undefined && { grpcServices: spec.grpcServices.map(grpcServiceOf) }),
     maxPolicyAgeMs: milliseconds(spec.maxPolicyAge),

@@ -46,6 +46,11 @@ export interface Exchange {
   end(chunk?: string | Uint8Array): void;
   /** Fields to follow the body, taken when all of it is out; to be called before `start`. Absent: this protocol's are not sent. */
   readonly trailers?: (fields: () => OutgoingHttpHeaders) => void;
+  /**
+   * Fields to go with the head of whatever answers, in place of others of their names: taken as it leaves; to be called before. Absent: none are
+   * added.
+   */
+  readonly withHead?: (fields: () => OutgoingHttpHeaders) => void;
   /** Breaks the connection (h1) or resets the stream (h2): the peer sees that the answer is not whole. */
   destroy(): void;
   /** As `destroy`, when what was written has left, or 5 s later where its peer does not take it. Nothing may be written after it. */

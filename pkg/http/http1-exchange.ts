@@ -264,8 +264,13 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (this.#state === 'started' && this.hasBody && !this.#request.complete) this.destroy();
   }
 
+  withHead(fields: () => OutgoingHttpHeaders): void {
+    this.#fields = fields;
+  }
+  #fields: (() => OutgoingHttpHeaders) | undefined;
+
   #headerList(headers: OutgoingHttpHeaders): string[] {
-    const list = endToEnd(headers);
+    const list = endToEnd(this.#fields === undefined ? headers : { ...headers, ...this.#fields() });
     const unread = this.headers.expect !== undefined && this.hasBody && !this.#continued;
     if (this.#connection.broken || this.#host.closing || unread) list.push('connection', 'close');
     return list;

@@ -145,7 +145,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     if (this.#state !== 'open' || this.#gone()) return;
     const bare = neverHasBody(status);
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-    const head = headersOf(status, headers);
+    const head = this.#headOf(status, headers);
     if (!bare) head['content-length'] = String(length);
     const empty = bare || length === 0 || this.method === 'HEAD';
     this.#stream.respond(head, { endStream: empty });
@@ -155,6 +155,15 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     if (length > pieceBytes) return this.#endLater(body);
     this.#bytesOut += length;
     this.#stream.end(body);
+  }
+
+  withHead(fields: () => OutgoingHttpHeaders): void {
+    this.#fields = fields;
+  }
+  #fields: (() => OutgoingHttpHeaders) | undefined;
+
+  #headOf(status: number, headers: OutgoingHttpHeaders): Record<string, string | number | string[]> {
+    return headersOf(status, this.#fields === undefined ? headers : { ...headers, ...this.#fields() });
   }
 
   trailers(fields: () => OutgoingHttpHeaders): void {
@@ -167,7 +176,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     const trailers = this.#trailers;
     const endStream = this.method === 'HEAD' || neverHasBody(status);
     const waitForTrailers = trailers !== undefined && !endStream;
-    this.#stream.respond(headersOf(status, headers), { endStream, waitForTrailers });
+    this.#stream.respond(this.#headOf(status, headers), { endStream, waitForTrailers });
     if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers(trailers()));
     this.#state = 'started';
   }

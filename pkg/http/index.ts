@@ -17,6 +17,7 @@ export type {
 export { createListener } from './listener.ts';
 export type { Listener, ListenerLimits, ListenerOptions, TlsMaterialSource, TlsVersion } from './listener.ts';
 export { normaliseTarget } from './path.ts';
+export { allowedMethods } from './framing.ts';
 export type { NormalisedTarget } from './path.ts';
 export { createPassthrough } from './passthrough.ts';
 export type { Passthrough, PassthroughOptions } from './passthrough.ts';

@@ -35,6 +35,7 @@ import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer, abortCause, cutOutcome } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
+import { corsHeaders, isPreflight, preflightHeaders } from './cors.ts';
 import { filesForRecord } from './file-record.ts';
 import type { RecordedFile } from './file-record.ts';
 import type { LiveGrants } from './grants.ts';
@@ -140,6 +141,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
       request.findModel(); // a port that the policy does not name leads nowhere, whoever asks
       request.normalisePath(); // one reading of the path, before anything is decided on it
       request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
+      if (request.isPreflight()) return request.answerPreflight(); // has no credential, and is no model's to answer
       await request.identify(); // before the body: strangers may not make us buffer
       if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
       request.turnAway(); // who may do nothing of the kind, whatever the model
@@ -190,7 +192,10 @@ class GovernedRequest {
   #over = false;
 
   constructor(exchange: Exchange, options: PipelineOptions) {
-    const { metrics, record, clock, newId } = options;
+    const { metrics, record, clock, newId, runtime } = options;
+    // As it leaves, by what is in force then: also what is refused before a policy was selected for it, or is read by no stage.
+    if (exchange.headers.origin !== undefined || runtime.current?.snapshot.cors !== undefined)
+      exchange.withHead?.(() => corsHeaders(runtime.current?.snapshot, exchange));
     this.#exchange = exchange;
     this.#options = options;
     this.#stageAt = exchange.startedAt;
@@ -340,6 +345,23 @@ class GovernedRequest {
       this.#session.observe([{ reason: error.code, rule: 'default' }]);
       return undefined;
     }
+  }
+
+  isPreflight(): boolean {
+    return (
+      !this.#isRpc && this.#socket === undefined && isPreflight(this.#need(this.#runtime).snapshot, this.#exchange)
+    );
+  }
+
+  /** @throws RefusedError as {@link preflightHeaders} */
+  answerPreflight(): void {
+    const session = this.#session;
+    const headers = preflightHeaders(this.#need(this.#runtime).snapshot, session, this.#exchange.headers);
+    session.begin([]);
+    this.#finish('completed', 204, undefined);
+    headers['x-request-id'] = session.id;
+    headers[receiptHeader] = receipt(session, true);
+    this.#exchange.respond(204, headers, '');
   }
 
   asksAboutApproval(): boolean {

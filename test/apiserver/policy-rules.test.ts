@@ -321,6 +321,11 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     'must be at least 1ms and at most 168h',
     ['requestLimits: { upstreamIdle: 0ms }'],
   ],
+  [
+    'spec.cors.maxAge',
+    'must be at least 1s and at most 24h',
+    ['cors: { origins: [], maxAge: 999ms }', 'cors: { origins: [], maxAge: 25h }'],
+  ],
   ['spec.maxPolicyAge', 'must be at least 10m and at most 168h', ['maxPolicyAge: 599s', 'maxPolicyAge: 169h']],
   ['spec.responseLimits[]', 'needs at least one of maxBytes', ['responseLimits: [{ subjects: [{ anyone: true }] }]']],
   ['spec.responseLimits[].minDuration', 'is longer than maxDuration', [limit('minDuration: 2s, maxDuration: 1999ms')]],

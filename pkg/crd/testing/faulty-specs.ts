@@ -55,6 +55,23 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'guards: [{ name: g, on: Request, match: { detectors: [Pii] }, action: Block }]',
     'spec.guards[0].on: there is no such field. Write direction: Request or direction: Response',
   ],
+  ['pages of no origin', 'cors: { maxAge: 1m }', 'spec.cors: lacks the field "origins"'],
+  ...[
+    '*',
+    'null',
+    'https://*.example.com',
+    'https://a.example/',
+    'https://A.example',
+    'http://a.example',
+    'a.example',
+  ].map(
+    (origin) =>
+      [
+        `an origin that is ${origin}`,
+        `cors: { origins: ["${origin}"] }`,
+        `spec.cors.origins[0]: "${origin}" is not an origin such as https://chat.example.com`,
+      ] as const,
+  ),
   ['a bad duration', 'requestLimits: { bodyTimeout: 30 sec }', '"30 sec" is not a whole number with ms, s, m or h'],
   ['a duration without unit', 'requestLimits: { bodyTimeout: 30 }', 'must be text, but is 30: put it in quotes'],
   ['a duration of nothing', 'requestLimits: { bodyTimeout: 0s }', 'must be at least 1ms'],
