@@ -77,6 +77,7 @@ test('a session in many blocks is proven whole, as its caller was told', async (
     search: new URLSearchParams(),
     allow: () => Promise.resolve(),
     note: () => Promise.resolve(),
+    turn: (asked) => asked(),
   };
   const proof = await proofOf((await route?.answer(question as Question)) as Streamed);
   expect(proof.more).toBe(0);

@@ -22,7 +22,7 @@ export interface PodTable {
   settle(chain: Pick<DepartedChain, 'source' | 'chain'>): void;
   /**
    * An entry of an archive says what never came of a chain, or that lines came: where these are deleted, nobody sees whether they said that the
-   * sidecar stops, and the chain counts as settled until its sidecar comes.
+   * sidecar stops, and the chain is taken for settled until its sidecar comes, or more is heard of it.
    */
   restore(entry: VanishedEntry | BlockEntry, hasLines: boolean): void;
 }
@@ -35,10 +35,10 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     add: db.prepare(
       `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, knownHash) VALUES (?, ?, ?, ?, 0, ?, ?, ?)`,
     ),
-    // What was settled is so no more, and its pod may be there: whether it is gone, and since when, the controller says anew.
+    // Of what was taken for settled (2) the pod may be there: whether it is gone, and since when, the controller says anew.
     know: db.prepare(
-      `UPDATE chain SET known = ?, knownHash = ?, settled = NULL, gone = CASE WHEN settled IS NULL THEN gone END,
-         told = CASE WHEN settled IS NULL THEN told END WHERE id = ?`,
+      `UPDATE chain SET known = ?, knownHash = ?, settled = NULL, gone = CASE WHEN settled = 2 THEN NULL ELSE gone END,
+         told = CASE WHEN settled = 2 THEN NULL ELSE told END WHERE id = ?`,
     ),
     gone: db.prepare('UPDATE chain SET gone = ?, told = ? WHERE source = ? AND gone IS NULL'),
     returned: db.prepare(
@@ -55,7 +55,7 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     goesOn: db.prepare(
       'UPDATE chain SET gone = NULL, told = NULL, settled = NULL WHERE source = ? AND name = ? AND gone IS NOT NULL',
     ),
-    restore: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 1 WHERE source = ? AND name = ?'),
+    restore: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = ? WHERE source = ? AND name = ?'),
   };
 
   return {
@@ -109,7 +109,8 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     restore(entry, hasLines) {
       const { source, chain, at } = entry;
       if (entry.type === 'block' && hasLines) sql.goesOn.run(names.number(source), chain);
-      else sql.restore.run(entry.type === 'block' ? at : entry.gone, at, names.number(source), chain);
+      else if (entry.type === 'block') sql.restore.run(at, at, 2, names.number(source), chain);
+      else sql.restore.run(entry.gone, at, 1, names.number(source), chain);
     },
   };
 }

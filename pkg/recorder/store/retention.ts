@@ -41,7 +41,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   const sql = {
     block: db.prepare('SELECT id, chain, last, size, count FROM block WHERE id = ?'),
     // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
-    end: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 1 WHERE id = ? AND sequence = ? AND gone IS NULL'),
+    end: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 2 WHERE id = ? AND sequence = ? AND gone IS NULL'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
     hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),

@@ -108,13 +108,13 @@ export async function learn(
     ]),
   );
   const left = await withoutUnheard(run, rows);
-  // What has come needs no remembering: mostly the record is here before the heartbeat is. What was settled is so no more, and its pod may be
-  // there: whether it is gone, and since when, the controller says anew.
+  // What has come needs no remembering: mostly the record is here before the heartbeat is. Of what was taken for
+  // settled (2) the pod may be there: whether it is gone, and since when, the controller says anew.
   await run(
     `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, known_hash)
      SELECT source, name, namespace, pod, sequence, hash, known, known_hash FROM json_populate_recordset(NULL::chain, $1)
      ON CONFLICT (source, name) DO UPDATE SET known = excluded.known, known_hash = excluded.known_hash, settled = NULL,
-       gone = CASE WHEN chain.settled IS NULL THEN chain.gone END, told = CASE WHEN chain.settled IS NULL THEN chain.told END
+       gone = CASE WHEN chain.settled = 2 THEN NULL ELSE chain.gone END, told = CASE WHEN chain.settled = 2 THEN NULL ELSE chain.told END
      WHERE (excluded.known > chain.sequence OR (excluded.known = chain.sequence AND excluded.known_hash <> chain.hash))
        AND excluded.known > coalesce(chain.known, 0)`,
     [JSON.stringify([...rows.values()])],
@@ -242,7 +242,7 @@ export async function settleRestored(
     name: entry.chain,
     gone: entry.type === 'vanished' ? entry.gone : hasLines ? null : entry.at,
     told: entry.type === 'block' && hasLines ? null : entry.at,
-    settled: entry.type === 'block' && hasLines ? null : 1,
+    settled: entry.type === 'vanished' ? 1 : hasLines ? null : 2,
   }));
   await run(
     `UPDATE chain c SET gone = n.gone, told = n.told, settled = n.settled FROM json_populate_recordset(NULL::chain, $1) n

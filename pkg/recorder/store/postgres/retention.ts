@@ -146,7 +146,7 @@ export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldE
     await deleteBlocks(turn, rows);
     // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
     for (const row of rows)
-      await run('UPDATE chain SET gone = $1, told = $1, settled = 1 WHERE id = $2 AND sequence = $3 AND gone IS NULL', [
+      await run('UPDATE chain SET gone = $1, told = $1, settled = 2 WHERE id = $2 AND sequence = $3 AND gone IS NULL', [
         entry.at,
         row['chain'],
         row['last'],
