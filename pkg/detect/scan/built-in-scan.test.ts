@@ -150,6 +150,16 @@ describe('all built-in detectors and their disguises', () => {
     );
   });
 
+  it('are told of by words as a reader sees them', () => {
+    for (const [text, masked] of [
+      ['पैन abcpe1234f', 'पैन [pii]'],
+      ['henkilötunnus 131052-308t', 'henkilötunnus [pii]'],
+      ['ＮＨＳ number ９４３４７６５９１９', 'ＮＨＳ number [pii]'],
+      ['주민등록번호: 9001011234567', '주민등록번호: [pii]'],
+    ] as const)
+      expect(view.mask(text, 'text', 'complete').text).toBe(masked);
+  });
+
   it('hide at a cut what may go on, and of what cannot not a word behind it', () => {
     for (const [text, masked] of [
       ['Pay 4111 1111 1111 1111 now, dear', 'Pay [pii] now, dear'],

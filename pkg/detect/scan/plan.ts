@@ -8,6 +8,7 @@ import type { Program } from '../automaton/program.ts';
 import { ReverseAutomaton } from '../automaton/reverse.ts';
 import type { Joints } from '../decode/index.ts';
 import type { ViewSpec } from '../scanner.ts';
+import { foldText } from './fold-text.ts';
 import { needsValue } from './replacement.ts';
 import { TellingWords } from './telling.ts';
 import type { Form, Unit } from './unit.ts';
@@ -95,7 +96,8 @@ export class Compiled {
     for (const { form } of units) forms[form.index] = form;
     this.forms = forms;
     this.program = buildProgram(forms);
-    this.telling = new TellingWords(units.map((unit) => unit.telling?.words));
+    // As the text that they stand in.
+    this.telling = new TellingWords(units.map((unit) => unit.telling?.words.map((word) => foldText(word, fold))));
     this.joints = new WordJoints(
       rules.flatMap((rule) => rule.match.words),
       fold,

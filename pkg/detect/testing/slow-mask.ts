@@ -435,8 +435,10 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
   return [
     ...names.map((name, place): SlowUnit => {
       const one = setup.detectors[name]!;
-      const told = (text: string, start: number): boolean =>
-        one.telling !== undefined && tells(text, start, one.telling.words);
+      const words = (one.telling?.words ?? []).map((word) =>
+        Array.from(word, (char) => (char < '\x80' ? char : setup.fold(char.codePointAt(0)!))).join(''),
+      );
+      const told = (text: string, start: number): boolean => one.telling !== undefined && tells(text, start, words);
       return {
         by: name,
         rank: 0,
