@@ -73,7 +73,7 @@ test('a host that lacks what a recorder has seen is not written to, as long as t
   const after = [blockOf(chain, [{ id: sessionId(2) }]), blockOf(chain, [{ id: sessionId(3) }])];
   await store.append(after);
   const next = blockOf(chain, [{ id: sessionId(4) }]);
-  await one.query(`UPDATE ${schema}.log SET (size, root) = (SELECT size, root FROM ${schema}.log_then)`);
+  await one.query(`UPDATE ${schema}.log SET (size, sealed_root) = (SELECT size, sealed_root FROM ${schema}.log_then)`);
   const lacks = { code: 'unavailable', message: expect.stringContaining('lacks entries') };
   await expect(store.append([next])).rejects.toMatchObject(lacks);
   // Whatever it asks in between.
