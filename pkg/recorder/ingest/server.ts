@@ -45,7 +45,7 @@ export interface IngestServerOptions {
   readonly namespace: string;
   readonly store: Pick<
     RecordStore,
-    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'authorities'
+    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'allOf'
   >;
   readonly committer: Committer;
   readonly clock: Clock;
