@@ -176,6 +176,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
+  meters.reading('sidegate_recorder_frame_bytes', 'Bytes that frames of sidecars hold.', () => server.frameBytes());
   meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
   const volume = (): StoreStats['volume'] => upkeep.stats()?.volume;
   meters.reading(
