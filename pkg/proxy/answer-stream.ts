@@ -141,10 +141,14 @@ export class StreamAnswer {
    *
    * @throws RefusedError, StoppedError
    */
-  settle(): void {
+  settle(most: number): number {
     this.#closeRun();
     const lanes = new Set([...this.#queue.lanes(), ...this.#queue.unfinished()]);
-    for (const lane of lanes) lane.settle();
+    let read = 0;
+    for (const lane of lanes) {
+      read += lane.settle();
+      if (read >= most) break;
+    }
     for (const lane of lanes) this.#check(lane);
     this.#flush();
     this.#queue.flushRest([...lanes], this.#output);
