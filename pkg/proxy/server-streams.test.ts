@@ -229,6 +229,78 @@ describe("Triton's events", () => {
   });
 });
 
+describe('whole numbers of events, few in each', () => {
+  const path = '/v2/models/m/generate_stream';
+  const ids = Array.from({ length: 20 }, (_, at) => 1_000 + at);
+  /** What of them has left, event by event. */
+  function left(events: readonly object[], sizes: readonly number[], hides = true): Record<string, unknown>[][] {
+    return readsOf(events.map(event), sizes).map((reads) => {
+      const stream = maskedStream(recognise('POST', path), sse, hides);
+      for (const some of reads) stream.data(some);
+      stream.end();
+      return bodies(stream.left);
+    });
+  }
+  const generated = (fields: object): object => ({ model_name: 'm', text_output: 'a', ...fields });
+  const inferred = (data: unknown, name = 'x'): object => ({
+    ...{ model_name: 'm', id: '1' },
+    outputs: [
+      { name: 't', shape: [1], datatype: 'BYTES', data: ['a'] },
+      { name, shape: [1], datatype: 'INT64', data },
+    ],
+  });
+  const dataOf = (body: Record<string, unknown>): unknown => (body['outputs'] as { readonly data: unknown }[])[1]?.data;
+
+  test('leave up to the eighth, and none behind it, wherever the stream is cut', () => {
+    fc.assert(
+      fc.property(cuts, (sizes) => {
+        for (const heard of left(
+          ids.map((x) => generated({ x })),
+          sizes,
+        ))
+          expect(heard.map((body) => body['x'])).toEqual(ids.map((id, at) => (at < 7 ? id : 0)));
+        for (const heard of left(
+          ids.map((id) => inferred([id])),
+          sizes,
+        ))
+          expect(heard.map(dataOf)).toEqual(ids.map((id, at) => (at < 7 ? [id] : [])));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('are counted over all fields and tensors', () => {
+    const [heard = []] = left(
+      ids.map((id, at) => (at % 2 === 0 ? generated({ x: [id, id] }) : generated({ y: { z: id } }))),
+      [],
+    );
+    expect(heard.slice(0, 6).map(({ x, y }) => x ?? y)).toEqual([
+      [1_000, 1_000],
+      { z: 1_001 },
+      [1_002, 1_002],
+      { z: 1_003 },
+      [],
+      { z: 0 },
+    ]);
+    const tensors = ids.map((id, at) => inferred([id], `n${at}`));
+    expect(left(tensors, [])[0]?.map(dataOf)).toEqual(ids.map((id, at) => (at < 7 ? [id] : [])));
+  });
+
+  test('that stay the same are counted once, and of a caller from whom nothing is hidden all leave', () => {
+    const [same = []] = left(
+      ids.map(() => generated({ x: 5, y: [1, 2, 3] })),
+      [],
+    );
+    expect(same.map(({ x, y }) => [x, y])).toEqual(ids.map(() => [5, [1, 2, 3]]));
+    const [bare = []] = left(
+      ids.map((x) => generated({ x })),
+      [],
+      false,
+    );
+    expect(bare.map((body) => body['x'])).toEqual(ids);
+  });
+});
+
 describe("MLServer's events", () => {
   const path = '/v2/models/m/generate_stream';
   interface Inferred {

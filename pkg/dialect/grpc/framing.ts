@@ -2,8 +2,8 @@ import { ByteChain, JsonError, JsonNode, PieceList, applyEdits, parseJson } from
 import { RefusedError } from '../../core/index.ts';
 import { longestFrame } from '../framing/stream-framing.ts';
 import type { FrameMessage, FrameSplitter, StreamFrame, StreamFraming } from '../framing/stream-framing.ts';
-import type { Projected, Rpc, WholeNumbers } from '../rpc.ts';
-import { tokenRun } from './projection.ts';
+import { NumberTally } from '../number-tally.ts';
+import type { Projected, Rpc } from '../rpc.ts';
 import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, trailerFrame } from './trailers.ts';
 
 /**
@@ -210,34 +210,6 @@ class MessageSplitter implements FrameSplitter {
   clear(): void {
     this.#pieces.reset();
     this.#due = 0;
-  }
-}
-
-/** Tensors of one answer of which it is remembered what they held last. */
-const mostTensors = 16;
-/** Letters of such a tensor's name. */
-const longestName = 256;
-
-/**
- * Whole numbers of one answer, over all of its messages: a server may stream the ids of its tokens one by one. What stays the same from
- * message to message tells nothing (`batch_index`), and is counted once.
- */
-class NumberTally {
-  #count = 0;
-  readonly #last = new Map<string, string>();
-
-  add(numbers: readonly WholeNumbers[]): void {
-    for (const { name, count, bytes } of numbers) {
-      if (this.#last.get(name) === bytes) continue;
-      this.#count += count;
-      if (name.length <= longestName && (this.#last.has(name) || this.#last.size < mostTensors))
-        this.#last.set(name, bytes);
-    }
-  }
-
-  /** They may be a text. */
-  get tells(): boolean {
-    return this.#count >= tokenRun;
   }
 }
 
