@@ -12,7 +12,7 @@ import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, t
  * told that its caller reads none.
  */
 
-/** In a call that takes more than one request, a message's data says how many with its id were answered before. */
+/** In a call that takes more than one request, a message's data says which of the call's answers it belongs to. */
 export const turnField = 'turn';
 export const messageField = 'message';
 
@@ -109,7 +109,7 @@ function parseRead(text: string): JsonNode {
   }
 }
 
-/** Requests of one call whose ids are remembered. */
+/** Answers of one call that are under way at once: each has texts of its own that are kept. */
 const mostIds = 1_024;
 
 /** Whose answer a message of Triton's stream is, and whether it is the last of it. */
@@ -189,15 +189,17 @@ class MessageSplitter implements FrameSplitter {
     return new MessageFrame(bytes, tally.tells ? this.#rpc.answer(message, true) : projected, turn);
   }
 
-  /** Ids may come again, for another request: what answers that is another text. */
+  /** Ids may come again, for another request: what answers that is another text, so each answer has a number that no other of the call has. */
   #turn(id: string, last: boolean): number {
-    const turn = this.#turns.get(id) ?? 0;
-    if (!this.#turns.has(id) && this.#turns.size >= mostIds)
-      throw new RefusedError('response_uninspectable', { detail: 'ids' });
-    this.#turns.set(id, last ? turn + 1 : turn);
+    const turn = this.#turns.get(id) ?? this.#answers++;
+    if (last) this.#turns.delete(id);
+    else if (this.#turns.has(id) || this.#turns.size < mostIds) this.#turns.set(id, turn);
+    else throw new RefusedError('response_uninspectable', { detail: 'ids' });
     return turn;
   }
+  /** Of answers under way, by the id of what they answer. */
   readonly #turns = new Map<string, number>();
+  #answers = 0;
   /** Of answers under way. */
   readonly #tallies = new Map<string, NumberTally>();
 
