@@ -1111,7 +1111,7 @@ const pictureAnswer = fc.record(
 );
 const transcriptEvent = fc.record(
   {
-    type: fc.constantFrom('transcript.text.delta', 'transcript.text.done', 'error'),
+    type: fc.constantFrom('transcript.text.delta', 'transcript.text.segment', 'transcript.text.done', 'error'),
     delta: fc.constant('hi'),
     text: tree,
     segment_id: fc.constant('s'),
