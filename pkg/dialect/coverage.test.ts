@@ -1182,7 +1182,10 @@ describe('every string and every unknown key', () => {
     attack(events, (root) => responses.dialect.frame(responses, undefined, '', root), 'type');
   });
 
-  it('of a count of the tokens of a Response is seen exactly once', () => {
+  it('of a count of the tokens of a Response, and of items that become fewer, is seen exactly once', () => {
+    const compact = recognise('POST', '/v1/responses/compact');
+    attack(responsesRequest, (root) => compact.dialect.request(compact, root));
+    attack(responsesAnswer, (root) => compact.dialect.answer(compact, root, 200));
     const count = recognise('POST', '/v1/responses/input_tokens');
     attack(responsesRequest, (root) => count.dialect.request(count, root));
     attack(fc.record({ input_tokens: fc.nat(), object: leaf, ZZtop: tree }), (root) =>

@@ -33,7 +33,6 @@ describe('routes', () => {
     ['GET', '/v1/responses/resp_1', 'Other', 'none'],
     ['POST', '/v1/responses/resp_1/cancel', 'Other', 'json'],
     ['GET', '/v1/responses/input_tokens', 'Other', 'none'],
-    ['POST', '/v1/responses/compact', 'Other', 'json'],
     ['POST', '/v1/conversations', 'Other', 'json'],
     ['POST', '/v1/threads', 'Other', 'json'],
     ['POST', '/v1/batches', 'Other', 'json'],
