@@ -221,6 +221,7 @@ describe('management routes', () => {
     ['GET', '/debug/pprof/heap'],
     ['POST', '/backend/shutdown'],
   ];
+
   const refused = { status: 403, code: 'access_denied', message: 'No.', requestId: 'i' } as const;
   const refusal = (method: string, path: string): unknown =>
     JSON.parse(recognise(method, path).dialect.refusal({ ...refused, rule: 'r', detail: undefined }));
@@ -252,7 +253,6 @@ describe('management routes', () => {
   ])('%s %s is refused in the shape of OpenAI', (method, path) => {
     expect(refusal(method, path)).toMatchObject({ error: { code: 'access_denied', message: 'No.' } });
   });
-
 
   it.each(routes)('%s %s is Admin', (method, path) => {
     expect(recognise(method, path).operation).toBe('Admin');
