@@ -17,6 +17,7 @@ import type { ReasonCode } from '../core/index.ts';
 import { mostInterim } from './client/answer-parser.ts';
 import { Http2Pool, refusedStream } from './client/http2-pool.ts';
 import type { Http2ClientLimits, NoStream, StreamWaiter } from './client/http2-pool.ts';
+import { isSafe } from './client/safe-method.ts';
 import { codingOf, createDecoder } from './content-coding.ts';
 import type { Http2Upstream, OpenCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 import { isHopByHop } from './response-headers.ts';
@@ -27,9 +28,10 @@ import type { UpstreamOptions } from './upstream.ts';
  * Requests to a model that speaks HTTP/2: over TLS by ALPN, else with prior knowledge (h2c).
  *
  * Guarantee: as that of {@link Upstream}: one head, data, trailers where there are any, then exactly one of end or error, and nothing after
- * `abort`, which resets the stream. A request is sent again once, only whole, and only where its server says that it did not begin with it
- * (REFUSED_STREAM, or GOAWAY before it), or where a connection that had been used before broke off at once and without an answer. Neither
- * side's bytes pile up: the model sends no more than its window while its caller does not read, and `write` says when to wait.
+ * `abort`, which resets the stream. What may have been carried out is never sent a second time (RFC 9110 section 9.2.2): a request is sent
+ * again once, only whole, and only where its server says that it did not begin with it (REFUSED_STREAM, or GOAWAY before it), or where its
+ * method is safe, it has no body, and a connection that had been used before broke off at once and without an answer. Neither side's bytes
+ * pile up: the model sends no more than its window while its caller does not read, and `write` says when to wait.
  */
 
 const defaults: Http2ClientLimits = {
@@ -115,6 +117,7 @@ class Call implements OpenCall, StreamWaiter {
   readonly #handler: UpstreamHandler;
   readonly #idleMs: number;
   readonly #open: boolean;
+  readonly #safe: boolean;
   readonly headers: OutgoingHttpHeaders;
   /** Until it is sent and an answer has begun: it may have to be sent again. */
   #body: UpstreamRequest['body'];
@@ -141,6 +144,7 @@ class Call implements OpenCall, StreamWaiter {
     this.#idleMs = request.idleMs;
     this.#open = open;
     this.#body = request.body;
+    this.#safe = isSafe(request.method, request.body);
     this.headers = headOf(line, request, open);
   }
 
@@ -340,7 +344,7 @@ class Call implements OpenCall, StreamWaiter {
   #mayRepeat(rstCode: number): boolean {
     if (rstCode === refusedStream) return true;
     // A stream that its server reset on a connection that goes on: it may have done the work.
-    if (this.#session?.destroyed !== true) return false;
+    if (this.#session?.destroyed !== true || !this.#safe) return false;
     return this.#reused && this.#line.clock.monotonic() - this.#sentAt < resendMs;
   }
 
