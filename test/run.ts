@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { chosenContext } from './cluster/context.ts';
 import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
@@ -132,8 +132,20 @@ interface Report {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numRuntimeErrorTestSuites: number;
+  readonly testResults: readonly SuiteReport[];
 }
-const nothing: Report = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numRuntimeErrorTestSuites: 1 };
+interface SuiteReport {
+  readonly name: string;
+  readonly status: string;
+  readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+}
+const nothing: Report = {
+  numPassedTests: 0,
+  numFailedTests: 0,
+  numPendingTests: 0,
+  numRuntimeErrorTestSuites: 1,
+  testResults: [],
+};
 
 function run(projects: readonly string[]): { readonly report: Report; readonly status: number | null } {
   const file = join(folder, `${projects[0]}.json`);
@@ -159,6 +171,13 @@ function run(projects: readonly string[]): { readonly report: Report; readonly s
     return { report: nothing, status: jest.status };
   }
 }
+/** A line for each test of a file that did not pass; for the file, where it could not be loaded. */
+function failures({ name, status, assertionResults }: SuiteReport): string[] {
+  const file = relative('.', name);
+  const bad = assertionResults.filter((test) => test.status !== 'passed');
+  if (bad.length === 0) return status === 'passed' ? [] : [`failed: ${file}\n`];
+  return bad.map((test) => `failed: ${file}: ${test.fullName}\n`);
+}
 const results = groups.map(run);
 rmSync(folder, { recursive: true, force: true });
 
@@ -175,6 +194,9 @@ if (nodeTier && chosenContext() !== undefined)
     'not run: bypass, pod and smoke of the node tier: they need the network of a node of their own, not CLUSTER\n',
   );
 for (const line of notRun) process.stdout.write(`${line}\n`);
+// Said once more at the end: of some ten thousand lines, the first that says what failed is far away.
+if (lint.status !== 0) process.stdout.write('failed: make lint\n');
+for (const line of results.flatMap(({ report }) => report.testResults.flatMap(failures))) process.stdout.write(line);
 const passed = sum((one) => one.numPassedTests) + (lint.status === 0 ? 1 : 0);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && results.every((one) => one.status === 0) && passed > 1 ? 0 : 1);
