@@ -1,6 +1,7 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
 import type { FormBody } from './form/form.ts';
+import type { StreamNumbers } from './number-tally.ts';
 import type { Rpc } from './rpc.ts';
 import type { DocumentBody } from './document.ts';
 import type { SplitBody } from './split-body.ts';
@@ -202,6 +203,11 @@ export interface FrameView extends AnswerView {
   readonly once?: true;
   /** Of a protocol whose events have several shapes that name the same text otherwise: which of them. All of a stream's must be of one. Absent: of any. */
   readonly shape?: string;
+  /**
+   * Whole numbers that are too few to be a text by themselves, and may be one together with those of other frames: from eight on over the stream
+   * they count among {@link AnswerView.integerArrays}. Absent: none.
+   */
+  readonly numbers?: readonly StreamNumbers[];
   /** Ids of lanes of which what comes next is {@link Lane.apart}. Absent: none. */
   readonly gaps?: readonly string[];
 }

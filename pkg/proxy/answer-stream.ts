@@ -14,7 +14,7 @@ import type {
   Usage,
 } from '../dialect/index.ts';
 import type { Hit, LaneKind, View } from '../detect/index.ts';
-import { FrameShapeCache } from '../dialect/index.ts';
+import { FrameShapeCache, NumberTally } from '../dialect/index.ts';
 import { FileDigest } from './file-record.ts';
 import { maskJoinedNow } from './joined-text.ts';
 import type { JoinedText } from './joined-text.ts';
@@ -137,17 +137,25 @@ export class StreamAnswer {
   }
 
   /**
-   * The model is silent, and its caller may wait for what is held: all of that leaves, as it would at a cut, and what follows is read together with it.
+   * The model is silent, and its caller may wait for what is held: that leaves, as it would at a cut, and what follows is read together with it. In
+   * steps, since the end of each text is read once more for it.
    *
+   * @param most characters that a step reads, or the end of one text more.
+   * @returns how many it read; 0: all that can leave has.
    * @throws RefusedError, StoppedError
    */
-  settle(): void {
+  settle(most: number): number {
     this.#closeRun();
     const lanes = new Set([...this.#queue.lanes(), ...this.#queue.unfinished()]);
-    for (const lane of lanes) lane.settle();
+    let read = 0;
+    for (const lane of lanes) {
+      read += lane.settle();
+      if (read >= most) break;
+    }
     for (const lane of lanes) this.#check(lane);
     this.#flush();
     this.#queue.flushRest([...lanes], this.#output);
+    return read;
   }
 
   /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
@@ -349,8 +357,9 @@ export class StreamAnswer {
   }
 
   /** What of a frame is no text that goes on. @throws StoppedError, RefusedError response_uninspectable */
-  #readValues(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): readonly JsonEdit[] {
+  #readValues(frame: StreamFrame, data: string, root: JsonNode, read: FrameView): readonly JsonEdit[] {
     const { views, onHits } = this.#options;
+    const view = this.#withNumbers(read);
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
@@ -362,6 +371,17 @@ export class StreamAnswer {
     const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
     return joined.length === 0 ? values.edits : [...values.edits, ...joined];
   }
+
+  /** Of the whole numbers of its frames, few in each, which may be a text together. */
+  #withNumbers(view: FrameView): FrameView {
+    const { numbers } = view;
+    if (numbers === undefined) return view;
+    const tally = (this.#tally ??= new NumberTally());
+    tally.add(numbers);
+    if (!tally.tells) return view;
+    return { ...view, integerArrays: [...view.integerArrays, ...numbers.flatMap(({ nodes }) => nodes)] };
+  }
+  #tally: NumberTally | undefined = undefined;
 
   #readTokens({ tokenLanes }: FrameView): readonly TokenPiece[] {
     const { act, record } = this.#options.views;

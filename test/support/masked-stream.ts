@@ -37,8 +37,8 @@ export interface MaskedStream {
   readonly record: Readonly<Record<string, string>>;
   readonly usage: Usage | undefined;
   data(read: Buffer): void;
-  /** Its peer is silent. */
-  settle(): void;
+  /** Its peer is silent. Returns how many characters each step read, of at most `most` where that is given. */
+  settle(most?: number): readonly number[];
   end(): void;
 }
 
@@ -75,9 +75,14 @@ export function maskedStream(route: Route, framing: StreamFraming, hides = true)
       stream.data(read);
       take();
     },
-    settle() {
-      stream.settle();
-      take();
+    settle(most = Infinity) {
+      const steps: number[] = [];
+      for (;;) {
+        const read = stream.settle(most);
+        take();
+        if (read === 0) return steps;
+        steps.push(read);
+      }
     },
     end() {
       stream.end();

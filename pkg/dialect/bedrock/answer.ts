@@ -3,7 +3,7 @@ import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView, Lane, LaneEnds, Usage } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { maxIndex, Reader } from '../reader.ts';
-import { converseAnswer, event as eventShape, fault, streamedMessage } from './answer-shape.ts';
+import { converseAnswer, countAnswer, event as eventShape, fault, streamedMessage } from './answer-shape.ts';
 import { isException } from './framing.ts';
 
 /**
@@ -14,6 +14,7 @@ import { isException } from './framing.ts';
  */
 
 const answers = Place.root(converseAnswer);
+const counts = Place.root(countAnswer);
 const events = Place.root(eventShape);
 const streamed = Place.root(streamedMessage);
 const faults = Place.root(fault);
@@ -21,7 +22,8 @@ const faults = Place.root(fault);
 const noEnds: readonly LaneEnds[] = Object.freeze([]);
 const noModels: AnswerView['models'] = Object.freeze([]);
 
-const names = new Set([
+/** Of Converse's streams. */
+export const eventNames: ReadonlySet<string> = new Set([
   ...['messageStart', 'contentBlockStart', 'contentBlockDelta', 'contentBlockStop', 'messageStop', 'metadata'],
 ]);
 
@@ -59,7 +61,7 @@ function usageOf(usage: JsonNode | undefined): Usage | undefined {
   return { input, output: tokens('outputTokens') };
 }
 
-function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
+export function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
   const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
   return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
 }
@@ -78,6 +80,15 @@ export function readAnswer(root: JsonNode, status: number): AnswerView {
   };
 }
 
+/** What a count of a prompt's tokens says. @throws RefusedError `response_uninspectable` */
+export function readCount(root: JsonNode, status: number): AnswerView {
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, counts);
+  if (status < 400 && root.get('inputTokens')?.kind !== 'number') refuse('inputTokens');
+  return { ...viewOf(reader), ends: noEnds, usage: undefined };
+}
+
 /** An exception, by which any stream of Bedrock's ends. @throws RefusedError `response_uninspectable` */
 export function readException(root: JsonNode | undefined): FrameView {
   if (root?.kind !== 'object') refuse('body');
@@ -93,7 +104,7 @@ const isCitation = ({ id }: Lane): boolean => /^content\[\d+\]\.citation\b/.test
 export function readFrame(name: string | undefined, root: JsonNode | undefined): FrameView {
   if (isException(name)) return readException(root);
   if (root?.kind !== 'object') refuse('body');
-  if (name === undefined || !names.has(name)) refuse('type');
+  if (name === undefined || !eventNames.has(name)) refuse('type');
   const reader = new Reader('answer');
   reader.read(root, events);
   const block = blockOf(root);

@@ -59,7 +59,7 @@ function answerEnds(root: JsonNode): readonly LaneEnds[] {
   return [...ends, { prefix: '', end: last }];
 }
 
-function usageOf(usage: JsonNode | undefined): Usage | undefined {
+export function usageOf(usage: JsonNode | undefined): Usage | undefined {
   if (usage?.kind !== 'object') return undefined;
   // What is billed leaves out what Cohere puts around a prompt.
   const counted = usage.get('tokens') ?? usage.get('billed_units');
@@ -70,7 +70,7 @@ function usageOf(usage: JsonNode | undefined): Usage | undefined {
   return { input: tokens('input_tokens'), output: tokens('output_tokens') };
 }
 
-function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
+export function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
   const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
   return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
 }

@@ -10,6 +10,8 @@ describe("Cohere's routes", () => {
   it.each([
     ['/v2/chat', 'Chat', true],
     ['/cohere/v2/chat', 'Chat', true],
+    ['/v1/chat', 'Chat', true],
+    ['/cohere/v1/chat', 'Chat', true],
     ['/v2/embed', 'Embeddings', false],
     ['/v1/embed', 'Embeddings', false],
     ['/cohere/v2/embed', 'Embeddings', false],
@@ -23,7 +25,7 @@ describe("Cohere's routes", () => {
   it('leave its other routes to those who read them, or to nobody', () => {
     expect(recognise('POST', '/v2/rerank').dialect.name).toBe('model-server');
     for (const [method, at] of [
-      ['POST', '/v1/chat'],
+      ['POST', '/v1/chat/'],
       ['POST', '/v2/chat/'],
       ['GET', '/v2/chat'],
       ['POST', '/v1/classify/x'],
