@@ -153,7 +153,7 @@ describe('an answer', () => {
         output: { message: { role: 'assistant', content: [{ text: 'a' }] } },
         ...{ stopReason: 'end_turn', usage: { inputTokens: 3, outputTokens: 4 } },
       },
-      ['output.message.content[0].text=a'],
+      ['output.message.content.text=a'],
       'complete',
       { input: 3, output: 4 },
     ],
