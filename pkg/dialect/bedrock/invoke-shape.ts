@@ -1,3 +1,4 @@
+import { tool } from '../anthropic/request-block-shape.ts';
 import { messagesRequest } from '../anthropic/request-shape.ts';
 import { outputLimits } from '../openai/request-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
@@ -17,6 +18,7 @@ export const blockedInvoke: Readonly<Record<string, Shape>> = {
   ...refusedFields,
   ...named([...outputLimits, ...ownLimits, 'n', 'best_of', 'num_generations'], refused),
   ...named(['model', 'modelId', 'mcp_servers', 'container', 'thread'], refused),
+  tools: list(tool),
   ...named(['messages', 'prompt', 'system', 'inputText', 'stop_sequences', 'stopSequences', 'stop'], refused),
 };
 
