@@ -28,6 +28,10 @@ export type {
   TracePoint,
 } from './audit.ts';
 export { changedThings } from './audit.ts';
+export { allowSets, certainties, defaultCertainty, findingReasons } from './certainty.ts';
+export type { AllowSet, AllowSpec, Certainty, FindingReason } from './certainty.ts';
+export { defaultTerms } from './detector-terms.ts';
+export type { DetectorTerms, TermsByDetector } from './detector-terms.ts';
 export { canonical, sha256 } from './canonical.ts';
 export { credentialFault, credentialLength } from './credential.ts';
 export {
@@ -65,6 +69,7 @@ export type {
   ApprovalSpec,
   AuditSpec,
   BodySpec,
+  CertaintyOf,
   ClassificationRule,
   ClientCertificateSpec,
   GuardRule,

@@ -70,6 +70,8 @@ export interface Shape {
   readonly unknown?: boolean;
   /** Nobody said that it is the caller's own words: a server may obey it. */
   readonly unlisted?: boolean;
+  /** In answers too, long numbers are values that are looked at. */
+  readonly digits?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */
   readonly read?: (reader: ShapeReader, node: JsonNode, place: ShapePlace) => boolean;
 }
@@ -105,6 +107,20 @@ export const unlisted: Shape = {
   },
   get items() {
     return unlisted;
+  },
+};
+
+/**
+ * As {@link free}, for what a tool is called with, where that is JSON and no text of JSON: a number there is what the model says, as the digits of a
+ * text of JSON are.
+ */
+export const toolInput: Shape = {
+  ...{ string: 'text', number: true, boolean: true, unknown: true, digits: true, fields: new Map() },
+  get rest() {
+    return toolInput;
+  },
+  get items() {
+    return toolInput;
   },
 };
 

@@ -91,6 +91,7 @@ export type { People, Person } from './api/people.ts';
 export { parsePeople } from './api/people-settings.ts';
 export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.ts';
 export { readQuery, readTerms } from './api/query.ts';
+export type { Shipping } from './api/ship-routes.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';
 export { consoleAssets } from './console/assets/index.ts';

@@ -6,6 +6,7 @@ import type { JsonValue } from '../../base/index.ts';
 import type { AuditEvent } from '../../core/index.ts';
 import { auditTokenHeader } from '../../contract/index.ts';
 import { KubeError } from '../../kube/index.ts';
+import { refusedError } from '../../kube/kube-error.ts';
 import type { KubeCall, KubeClient } from '../../kube/index.ts';
 import { createFrontier, entryLeaf, entryText, sealBy, signHead } from '../../record/index.ts';
 import type { Frontier, LogEntry } from '../../record/index.ts';
@@ -111,7 +112,7 @@ const client = {
     const answer = await route?.answer({
       ...question,
       allow: nothing,
-      allowHolds: nothing,
+      allowChanges: nothing,
       turn: (act) => act(),
       note,
     });
@@ -168,13 +169,24 @@ test('where the recorder takes no more questions of an account, it waits as long
   const refuse = (): never => {
     throw new KubeError('refused', 'too many questions', { status: 429, retryAfterMs: 2_000 });
   };
+  const isBusy = (): never => {
+    throw refusedError(503, { code: 'busy', message: 'too many questions at once' }, 1_000);
+  };
   let before = 0;
   meanwhile = () => {
-    if (before++ % 2 === 0) refuse();
+    if (before++ % 3 === 0) refuse();
+    if (before % 3 === 2) isBusy();
   };
   expect((await audit('verify')).code).toBe(0);
-  expect(new Set(slept)).toEqual(new Set([2_000]));
-  expect(slept).toHaveLength(asked.length);
+  expect(new Set(slept)).toEqual(new Set([1_000, 2_000]));
+  expect(slept).toHaveLength(2 * asked.length);
+  // That it cannot answer is no reason to ask again.
+  slept = [];
+  meanwhile = () => {
+    throw refusedError(503, { code: 'unavailable', message: 'this cannot be answered now' });
+  };
+  expect(await audit('verify')).toMatchObject({ code: 1, err: expect.stringContaining('cannot be answered now') });
+  expect(slept).toEqual([]);
   // Not for ever.
   meanwhile = refuse;
   slept = [];

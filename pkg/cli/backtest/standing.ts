@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { expandDetector } from '../../core/index.ts';
-import type { Identity, ScanRule, Snapshot } from '../../core/index.ts';
+import { certainties, defaultCertainty, defaultTerms, expandDetector } from '../../core/index.ts';
+import type { DetectorName, Identity, ScanRule, Snapshot } from '../../core/index.ts';
 import { actName } from '../../proxy/index.ts';
 import type { RecordedAct, RecordedSession } from './recorded-session.ts';
 
@@ -25,14 +25,21 @@ const ruleOf = (snapshot: Snapshot, id: string): ScanRule | undefined =>
   snapshot.scanRules.find((one) => one.id === id && one.enforce);
 
 /** What it finds and does, whatever stands in its place. */
-const meaningOf = ({ id, on, action, inRequests, match, fields }: ScanRule): object => ({
+const meaningOf = ({ id, on, action, inRequests, match, terms, fields }: ScanRule): object => ({
   id,
   on,
   action,
   inRequests,
   match,
+  terms,
   fields,
 });
+
+/** Whether the rule takes all that the detector finds where no policy says from where on, and allows nothing of it. */
+function takesAll({ terms }: ScanRule, by: string): boolean {
+  const { from, allow } = terms?.[by as DetectorName] ?? defaultTerms;
+  return allow.length === 0 && certainties.indexOf(from) <= certainties.indexOf(defaultCertainty);
+}
 
 /**
  * Whether a rule that acted on text which is masked in the record would surely act on it again.
@@ -55,7 +62,7 @@ export function stands(
   const old = was === undefined ? undefined : ruleOf(was, act.rule);
   if (was !== undefined && old !== undefined)
     return isDeepStrictEqual(meaningOf(rule), meaningOf(old)) && isDeepStrictEqual(reach, reachOf(old, was, caller));
-  const sure = act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by));
+  const sure = act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by) && takesAll(rule, by));
   const { request, answer } = session.maskedIn;
   return sure && (!request || reach.request === act.act) && (!answer || reach.answer === act.act);
 }
@@ -82,7 +89,10 @@ export function hidden(
   );
   const reaches = next.scanRules
     .filter(
-      (one) => one.enforce && one.match.detectors.some((name) => expandDetector(name)?.some((each) => each === by)),
+      (one) =>
+        one.enforce &&
+        takesAll(one, by) &&
+        one.match.detectors.some((name) => expandDetector(name)?.some((each) => each === by)),
     )
     .map((one) => reachOf(one, next, caller));
   const covered = sides.filter((side) =>

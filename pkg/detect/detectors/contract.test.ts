@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { detectorNames } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
 import { tells } from '../testing/slow-tells.ts';
-import { findings, longestFrom, mayBegin } from './brute-force.ts';
+import { findings, longestFrom, mayBegin, verdictOf } from './brute-force.ts';
 import { detectors } from './index.ts';
 import { examples } from './issued/examples.ts';
 
@@ -151,9 +151,9 @@ describe('every declaration', () => {
   );
 });
 
-function judge(detector: Detector, text: string, start: number, end: number): readonly boolean[] {
+function judge(detector: Detector, text: string, start: number, end: number): readonly unknown[] {
   const told = detector.telling !== undefined && tells(text, start, detector.telling.words);
-  return [mayBegin(detector, text, start, told), detector.accept?.(text, start, end, told) ?? true];
+  return [mayBegin(detector, text, start, told), verdictOf(detector, text, { start, end }, told, 'Possible')];
 }
 
 function ends(detector: Detector, text: string, start: number): number[] {
@@ -210,7 +210,7 @@ describe('accept', () => {
         const { text, reads: sum } = counted(piece.repeat(repeats));
         for (let start = 0; start < text.length; start += 1) {
           for (const told of detector.telling === undefined ? [false] : [false, true])
-            detector.accept?.(text, start, Math.min(text.length, start + detector.maxLength), told);
+            detector.accept?.(text, start, Math.min(text.length, start + detector.maxLength), told, 0);
         }
         return sum();
       };

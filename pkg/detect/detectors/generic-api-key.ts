@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByPrefix, likelyAsTold } from '../verdict.ts';
 import { isDigit, isLetter, isLower, isUpper, isWordCharacter, lower, standsAt } from './characters.ts';
 
 // A secret that its surroundings or its prefix give away:
@@ -210,7 +211,8 @@ export const genericApiKey: Detector = {
   maxLength: 47,
   left: 24,
   right: window - valueLength,
-  accept: (text, start, end) => (isNamed(text, end) ? named(text, start, end) : vendor(text, start)),
+  accept: (text, start, end) =>
+    isNamed(text, end) ? named(text, start, end) && likelyAsTold : vendor(text, start) && certainByPrefix,
   from: (text, start, end) => (isNamed(text, end) ? end - valueLength : start),
   // From the assignment on a cut candidate is worth hiding, not the name alone.
   significant: (code) => isDigit(code) || code === 0x3a || code === 0x3d || code === 0x3e,

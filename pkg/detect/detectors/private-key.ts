@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByPrefix } from '../verdict.ts';
 import { isLetter } from './characters.ts';
 
 // A private key in PEM or ASCII armour: every label that ends in `PRIVATE KEY` (RFC 7468, OpenSSH, RSA, EC, DSA, ENCRYPTED, ANY) and
@@ -12,6 +13,7 @@ export const privateKey: Detector = {
   maxLength: 73,
   left: 0,
   right: 0,
+  verdict: certainByPrefix,
   significant: isLetter,
   leastSignificant: 15,
   open: { until: '(?i:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)', untilMaxLength: 71 },

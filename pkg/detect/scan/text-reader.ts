@@ -3,6 +3,8 @@ import type { Standing } from '../automaton/forward.ts';
 import { isWordCharacter } from '../detectors/characters.ts';
 import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
+import { cutShort } from '../verdict.ts';
+import type { Verdict } from '../verdict.ts';
 import type { Finding } from './finding.ts';
 import { foldText } from './fold-text.ts';
 import { patience } from './plan.ts';
@@ -377,10 +379,13 @@ export class TextReader {
     const text = this.#window;
     for (let i = ends.length - 1; i >= 0; i--) {
       const end = ends[i] as number;
-      if (unit.accept !== undefined && !unit.accept(text, start, end, told)) continue;
+      const verdict = verdictOf(unit, text, start, end, told);
+      if (verdict === undefined) continue;
       const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
-      if (unit.open === undefined) this.#find(plan, from, end + this.#base);
-      else this.#openFrom(plan, from, end + this.#base);
+      if (unit.open !== undefined) this.#openFrom(plan, verdict, from, end + this.#base);
+      // What is allowed is allowed as a whole: no shorter end of it is looked for.
+      else if (unit.allows?.(this.#valueOf(from, end + this.#base)) !== true)
+        this.#find(plan, verdict, from, end + this.#base);
       return;
     }
   }
@@ -391,11 +396,12 @@ export class TextReader {
     return this.#plan.compiled.telling.before(this.#window, start);
   }
 
-  #find(plan: UnitPlan, at: number, end: number): void {
+  #find(plan: UnitPlan, verdict: Verdict, at: number, end: number): void {
     const value = plan.keepsValue ? this.#valueOf(at, end) : undefined;
     const last = this.#sourceAt(end - 1, true);
     this.#found.push({
       unit: plan.unit,
+      verdict,
       start: this.#sourceAt(at, false),
       end: last,
       recognised: last,
@@ -410,11 +416,12 @@ export class TextReader {
   }
 
   /** A finding whose end the coming text decides. */
-  #openFrom(plan: UnitPlan, at: number, end: number): void {
+  #openFrom(plan: UnitPlan, verdict: Verdict, at: number, end: number): void {
     const { unit } = plan;
     if (this.#inRegion(unit, at, end)) return;
     const finding: Finding = {
       unit,
+      verdict,
       start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(end - 1, true),
@@ -448,6 +455,7 @@ export class TextReader {
   #impatient(plan: UnitPlan, at: number, visible: number): void {
     const finding: Finding = {
       unit: plan.unit,
+      verdict: cutShort,
       start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(visible - 1, true),
@@ -530,13 +538,14 @@ export class TextReader {
       if (!begins(unit, told)) continue;
       // An accepted opener is a finding without this, and begins where it says.
       const opens =
-        unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end, told[unit.index] === 1) ?? true);
-      if (!opens && this.#isLikely(unit, start, end)) this.#find(plan, at, end + this.#base);
+        unit.open !== undefined &&
+        ends.some((end) => verdictOf(unit, text, start, end, told[unit.index] === 1) !== undefined);
+      if (!opens && this.#holdsHalf(unit, start, end)) this.#find(plan, cutShort, at, end + this.#base);
     }
   }
 
   /** Half of its least significant characters have come. */
-  #isLikely(unit: Unit, start: number, end: number): boolean {
+  #holdsHalf(unit: Unit, start: number, end: number): boolean {
     const text = this.#window;
     let count = 0;
     for (let i = start; i < end;) {
@@ -650,6 +659,13 @@ function keepOutside(text: string, ends: number[]): void {
   let kept = 0;
   for (const end of ends) if (!isOfWord(text.charCodeAt(end))) ends[kept++] = end;
   ends.length = kept;
+}
+
+/** What the unit says of a candidate; undefined: nothing that counts. */
+function verdictOf(unit: Unit, text: string, start: number, end: number, told: boolean): Verdict | undefined {
+  const said = unit.accept === undefined || unit.accept(text, start, end, told, unit.least);
+  const verdict = said === true ? unit.verdict : said;
+  return verdict !== false && verdict.level >= unit.least ? verdict : undefined;
 }
 
 /** Of units that no words tell of. */

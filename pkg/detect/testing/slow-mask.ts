@@ -1,10 +1,10 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion, complexity, max-depth -- a test oracle: plain over safe */
 import { createHmac } from 'node:crypto';
-import { expandDetector } from '../../core/index.ts';
-import type { DetectorName, ScanRule } from '../../core/index.ts';
+import { certainties, defaultTerms, expandDetector } from '../../core/index.ts';
+import type { AllowSpec, DetectorName, ScanRule } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
 import type { LaneEnd, ViewSpec } from '../scanner.ts';
-import { mayBegin } from '../detectors/brute-force.ts';
+import { mayBegin, verdictOf } from '../detectors/brute-force.ts';
 import { SlowRegex } from './slow-regex.ts';
 import { tells } from './slow-tells.ts';
 
@@ -26,6 +26,8 @@ export interface SlowUnit {
   readonly asWritten: boolean;
   readonly begins: (text: string, start: number) => boolean;
   readonly accept: (text: string, start: number, end: number) => boolean;
+  /** Whether a value is no finding all the same. */
+  readonly allowed: (value: string) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
   readonly significant: (code: number) => boolean;
   readonly least: number;
@@ -227,6 +229,7 @@ export class SlowMasker {
     if (accepted === undefined) return undefined;
     const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
     if (unit.open === undefined) {
+      if (unit.allowed(value(from, accepted))) return undefined;
       const last = seen[accepted - 1]!.end;
       return {
         unit,
@@ -429,12 +432,21 @@ function jsonEnd(codes: readonly number[], from: number): number | undefined {
   return undefined;
 }
 
+const no = (): boolean => false;
+
+/** Literal values alone, as they are written in tests: lower case, without separators. */
+function slowlyAllowed({ values }: AllowSpec, value: string): boolean {
+  const plain = /^[0-9 -]+$/.test(value) ? value.replace(/[ -]/g, '') : value.toLowerCase();
+  return values.includes(plain);
+}
+
 function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] {
   const yes = (): boolean => true;
   const names = rule.match.detectors.flatMap((name) => expandDetector(name) ?? []);
   return [
     ...names.map((name, place): SlowUnit => {
       const one = setup.detectors[name]!;
+      const { from: least, allow } = rule.terms?.[name] ?? defaultTerms;
       const words = (one.telling?.words ?? []).map((word) =>
         Array.from(word, (char) => (char < '\x80' ? char : setup.fold(char.codePointAt(0)!))).join(''),
       );
@@ -444,15 +456,17 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         rank: 0,
         rule: index,
         place,
-        name,
+        name: `${name} ${certainties.indexOf(least)} ${JSON.stringify(allow)}`,
         maxLength: one.maxLength,
         right: one.right,
         regex: new SlowRegex(one.pattern),
         asWritten: false,
-        begins: (text, start) => mayBegin(one, text, start, told(text, start)),
+        begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
         accept: (text, start, end) =>
           !(one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) &&
-          (one.accept?.(text, start, end, told(text, start)) ?? true),
+          verdictOf(one, text, { start, end }, told(text, start), least) !== undefined,
+        allowed: (value) =>
+          one.open === undefined && allow.length > 0 && allow.every((spec) => slowlyAllowed(spec, value)),
         from: one.from ?? ((_, start) => start),
         significant: one.significant,
         least: one.leastSignificant,
@@ -479,6 +493,7 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         asWritten: true,
         begins: yes,
         accept: yes,
+        allowed: no,
         from: (_, start) => start,
         significant: yes,
         least: shortest(new SlowRegex(pattern)),
@@ -548,6 +563,7 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
       const [last, after] = [Array.from(text.slice(start, end)).at(-1)!, Array.from(text.slice(end))[0]];
       return !isOfWord(before, first) && !isOfWord(after, last);
     },
+    allowed: no,
     from: (_, start) => start,
     significant: (code) => /[\p{L}\p{N}@$+!|]/u.test(String.fromCodePoint(code)),
     least: letters,
@@ -569,6 +585,7 @@ function slowField(name: string, rule: number, place: number): SlowUnit {
     asWritten: false,
     begins: () => true,
     accept: () => true,
+    allowed: no,
     from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,
     least: name.length + 4,

@@ -108,7 +108,7 @@ export function startShipper(options: ShipperOptions): Shipper {
     const taken = receiver.takes === undefined ? events : events.filter((event) => receiver.takes?.(event));
     if (!(await deliver(taken, next))) return 'other';
     if (next.entry === position.entry && next.events === position.events) return 'none';
-    if (!(await book.move(next))) return 'other';
+    if (!(await book.move(next, position))) return 'other';
     most = Math.min(batchSize, most + 1);
     position = next;
     return 'more';

@@ -11,6 +11,8 @@ import type { SessionQuery } from './port.ts';
 import { openSqliteStore } from './sqlite.ts';
 import { sessionId, testChain, testTime } from '../testing/chains.ts';
 import type { TestSession } from '../testing/chains.ts';
+import type { Seal } from '../../record/index.ts';
+import { clockSuite } from '../../../test/support/retention-clock-suite.ts';
 import { blockOf, source, storeSuite } from './testing/store-suite.ts';
 
 const place = () => {
@@ -20,11 +22,13 @@ const place = () => {
     folder,
     path,
     open: () => openSqliteStore({ path, clock: fakeClock() }),
+    openSealed: (seal: Seal) => openSqliteStore({ path, clock: fakeClock(), seal }),
     remove: async () => rmSync(folder, { recursive: true }),
   };
 };
 
 storeSuite('sqlite', place);
+clockSuite('sqlite', place);
 
 describe('the file of the store', () => {
   test('that is another program’s is refused, and not touched', async () => {
@@ -100,6 +104,8 @@ test('of an older recorder goes on: words are made anew from lines, and labels a
   db.exec(`
     DELETE FROM tag WHERE tag = (SELECT id FROM name WHERE text = 'label:pii');
     DELETE FROM counter WHERE name = 'labelled';
+    DROP INDEX entry_clock;
+    DROP INDEX session_open;
     PRAGMA user_version = 10;
   `);
   db.close();
@@ -196,6 +202,8 @@ describe('the room of what is deleted', () => {
     old.exec(`
       DELETE FROM counter WHERE name IN ('unswept', 'sweeps', 'retentionReached', 'labelled');
       DROP INDEX tag_session;
+      DROP INDEX entry_clock;
+      DROP INDEX session_open;
       ALTER TABLE chain DROP COLUMN newest;
       DELETE FROM part WHERE block = 0;
       DELETE FROM tag WHERE session = (SELECT min(id) FROM session);

@@ -191,6 +191,14 @@ const steps: readonly string[] = [
   UPDATE indexed SET received = -1, block = -1;
   ALTER TABLE indexed RENAME TO words_read;
   `,
+  `
+  -- Entries of type clock, which are few.
+  CREATE INDEX entry_clock ON entry (id) WHERE starts_with(text, '{"v":1,"type":"clock"');
+  `,
+  `
+  -- What goes on, or never ended, of a chain.
+  CREATE INDEX session_open ON session (chain, sequence) WHERE end_sequence IS NULL;
+  `,
 ];
 
 /** Of a store that has been through all steps. */

@@ -118,6 +118,26 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await newest()).toBe(testTime - 3_600_000);
     });
 
+    test('have sessions that have not ended, between two of their lines', async () => {
+      const [chain, other] = [testChain('a'), testChain('b')];
+      const started = (n: number) => sessionEvents({ id: sessionId(n) }).slice(0, 1);
+      await store.append([blockOfEvents(other, started(9))]);
+      await store.append([blockOfEvents(chain, [1, 2, 3].flatMap(started))]);
+      await store.append([blockOfEvents(chain, sessionEvents({ id: sessionId(4) }))]);
+      await store.append([blockOfEvents(chain, [...started(5), ...sessionEvents({ id: sessionId(2) }).slice(1)])]);
+      await reopen();
+      const open = (after: number, before: number, atMost = 9) =>
+        store.openSessions({ source, chain: chain.name }, { after, before }, atMost);
+      expect(await open(0, 99)).toEqual({ sessions: [1, 3, 5].map(sessionId), count: 3 });
+      expect(await open(1, 7)).toEqual({ sessions: [sessionId(3)], count: 1 });
+      expect(await open(0, 99, 2)).toEqual({ sessions: [1, 3].map(sessionId), count: 3 });
+      for (const of of [
+        { source, chain: 'none' },
+        { source: 'spiffe://none', chain: chain.name },
+      ])
+        expect(await store.openSessions(of, { after: 0, before: 99 }, 9)).toEqual({ sessions: [], count: 0 });
+    });
+
     test('were signed under authorities that are all there', async () => {
       const chain = testChain();
       for (const [at, bundle] of ['one', 'two', 'three'].entries()) {
@@ -125,7 +145,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         await store.append([blockOf(chain, [{ id: sessionId(at) }])]);
       }
       const found = async (from: number, atMost: number): Promise<string[]> =>
-        (await store.authorities(from, atMost)).map(
+        (await store.allOf('authorities', from, atMost)).map(
           ({ index, text }) => `${index} ${/"bundle":"(.*?)"/.exec(text)?.[1]}`,
         );
       expect(await found(0, 10)).toEqual(['0 one', '2 two', '4 three']);
@@ -855,6 +875,32 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
       expect(await store.lastOf('retention', 1)).toMatchObject({ index: 0 });
       expect(await store.lastOf('retention', 0)).toBeUndefined();
+    });
+
+    test('is by the place in the log, where that says what is old; and an entry that the log is far ahead of says its own time', async () => {
+      const chain = testChain();
+      const ahead = testTime + 1e12;
+      for (const n of [1, 2, 3]) await store.append([blockOf(chain, [{ id: sessionId(n) }], ahead)]);
+      await store.append([{ entry: { type: 'clock', at: testTime, clock: testTime } }]);
+      expect(await store.allOf('clock', 0, 9)).toEqual([
+        { index: 3, text: `{"v":1,"type":"clock","at":${ahead},"clock":${testTime}}` },
+      ]);
+      expect([await store.allOf('clock', 4, 9), await store.allOf('authorities', 0, 9)]).toEqual([[], []]);
+      const rule = { by: 'entry', of: { allBut: [] } } as const;
+      expect(await store.deleteOld({ ...rule, before: 2, from: 1 }, testTime + 20, 10)).toBe(1);
+      expect(new Set(await find({}))).toEqual(new Set([1, 3].map(sessionId)));
+      await store.placeHold({ at: testTime, who: 'eve', reason: 'r', terms: { session: sessionId(3) } });
+      expect(await store.deleteOld({ ...rule, before: 3 }, testTime + 20, 10)).toBe(1);
+      expect(await find({})).toEqual([sessionId(3)]);
+      const deletions = (await store.entries(4, 9))
+        .map(({ text }) => text)
+        .filter((text) => text.includes('"deleted"'));
+      expect(deletions).toEqual(
+        [1, 0].map(
+          (entry) =>
+            `{"v":1,"type":"deleted","at":${ahead},"entry":${entry},"why":"retention","clock":${testTime + 20}}`,
+        ),
+      );
     });
 
     test('has a time that it has reached, which does not go back and outlives a restart', async () => {
