@@ -1149,6 +1149,11 @@ const invoked: readonly Invoked[] = [
     ...{ answer: firstChatAnswer, chunk: firstChatEvent },
   },
   {
+    model: 'ai21.jamba-1-5-mini-v1:0',
+    request: request.map(({ model: _, stop: _stop, ...rest }) => rest),
+    ...{ answer, chunk: answer },
+  },
+  {
     model: 'eu.amazon.nova-lite-v1:0',
     request: converseRequest.map(({ messages: of, system, ZZtop }) => ({
       ...{ schemaVersion: 'messages-v1', messages: of },
