@@ -37,6 +37,7 @@ export type { DescribedServices } from './grpc/grpc.ts';
 export { framed, framedChain, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
 export type { Trailers } from './grpc/trailers.ts';
+export { NumberTally } from './number-tally.ts';
 export type { Projected, Rpc } from './rpc.ts';
 export type { DocumentBody, DocumentText } from './document.ts';
 export type { FormBody, FormFile, FormText } from './form/form.ts';

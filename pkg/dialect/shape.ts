@@ -68,6 +68,8 @@ export interface Shape {
   readonly nests?: boolean;
   /** Not part of the dialect: lanes tell their path. */
   readonly unknown?: boolean;
+  /** In answers too, long numbers are values that are looked at. */
+  readonly digits?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */
   readonly read?: (reader: ShapeReader, node: JsonNode, place: ShapePlace) => boolean;
 }
@@ -81,6 +83,20 @@ export const free: Shape = {
   fields: new Map(),
   get items() {
     return free;
+  },
+};
+
+/**
+ * As {@link free}, for what a tool is called with, where that is JSON and no text of JSON: a number there is what the model says, as the digits of a
+ * text of JSON are.
+ */
+export const toolInput: Shape = {
+  ...{ string: 'text', number: true, boolean: true, unknown: true, digits: true, fields: new Map() },
+  get rest() {
+    return toolInput;
+  },
+  get items() {
+    return toolInput;
   },
 };
 

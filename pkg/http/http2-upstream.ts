@@ -14,6 +14,7 @@ import { ByteChain } from '../base/index.ts';
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
+import { mostInterim } from './client/answer-parser.ts';
 import { Http2Pool, refusedStream } from './client/http2-pool.ts';
 import type { Http2ClientLimits, NoStream, StreamWaiter } from './client/http2-pool.ts';
 import { isSafe } from './client/safe-method.ts';
@@ -160,10 +161,12 @@ class Call implements OpenCall, StreamWaiter {
     this.#reused = reused;
     this.#sentAt = this.#line.clock.monotonic();
     this.#ended = false;
+    this.#interim = 0;
     this.#bodySent = false;
     if (this.#paused) stream.pause();
     stream.on('error', () => undefined); // told by its end
     stream.on('response', (headers) => this.#head(stream, headers));
+    stream.on('headers', () => this.#passOver(stream));
     stream.on('trailers', (headers) => {
       if (stream === this.#stream) this.#trailers = plain(headers);
     });
@@ -277,6 +280,13 @@ class Call implements OpenCall, StreamWaiter {
     this.#handler.head(status, fields);
     this.#releaseBody();
   }
+
+  /** An interim answer (1xx) is nobody's, and no sign that the model works: silence goes on. */
+  #passOver(stream: ClientHttp2Stream): void {
+    if (this.#done || stream !== this.#stream) return;
+    if (++this.#interim > mostInterim) this.#fail('upstream_protocol');
+  }
+  #interim = 0;
 
   /** Between the stream and the handler, where the server coded its answer unasked. */
   #decoder: Transform | undefined;

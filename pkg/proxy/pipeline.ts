@@ -35,7 +35,7 @@ import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer, abortCause, cutOutcome } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
-import { corsHeaders, isPreflight, preflightHeaders } from './cors.ts';
+import { checkHandshake, corsHeaders, isPreflight, preflightHeaders } from './cors.ts';
 import { filesForRecord } from './file-record.ts';
 import type { RecordedFile } from './file-record.ts';
 import type { LiveGrants } from './grants.ts';
@@ -142,6 +142,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
       request.normalisePath(); // one reading of the path, before anything is decided on it
       request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
       if (request.isPreflight()) return request.answerPreflight(); // has no credential, and is no model's to answer
+      request.checkOrigin(); // a page opens a WebSocket without asking first
       await request.identify(); // before the body: strangers may not make us buffer
       if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
       request.turnAway(); // who may do nothing of the kind, whatever the model
@@ -362,6 +363,12 @@ class GovernedRequest {
     headers['x-request-id'] = session.id;
     headers[receiptHeader] = receipt(session, true);
     this.#exchange.respond(204, headers, '');
+  }
+
+  /** @throws RefusedError as {@link checkHandshake} */
+  checkOrigin(): void {
+    if (this.#socket === undefined) return;
+    checkHandshake(this.#need(this.#runtime).snapshot, this.#session, this.#exchange.headers);
   }
 
   asksAboutApproval(): boolean {

@@ -195,7 +195,9 @@ class FileSink implements AuditFile {
     this.#closed = true;
     this.#timer?.cancel();
     this.#losses?.close();
-    await this.#output.close();
+    const at = this.head();
+    // What a sync failed on is not known to be there, however the last one went.
+    if ((await this.#output.close()) && this.#syncFailure === undefined) this.#durable = at;
   }
 
   #open(): void {

@@ -23,7 +23,7 @@ import {
   createUpstream,
   createWebSocketUpstream,
 } from '../../pkg/http/index.ts';
-import type { ListenerLimits } from '../../pkg/http/index.ts';
+import type { ListenerLimits, Upstream } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
 import { ensureSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
@@ -101,6 +101,8 @@ export interface WorldOptions {
   readonly verifiers?: IdentityVerifierFactory;
   /** Another model server than the scripted one. */
   readonly modelUrl?: string;
+  /** How the sidecar speaks to it; default HTTP/1.1. */
+  readonly upstream?: (at: { readonly url: string; readonly clock: Clock }) => Upstream;
   /** A model server that speaks gRPC. */
   readonly rpcUrl?: string;
   readonly limitStore?: LimitStore;
@@ -176,7 +178,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   }
   const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
-  const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
+  const modelUrl = options.modelUrl ?? model.url;
+  const upstream = options.upstream?.({ url: modelUrl, clock }) ?? createUpstream({ url: modelUrl, clock, logger });
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
   const rpc = options.rpcUrl === undefined ? undefined : createHttp2Upstream({ url: options.rpcUrl, clock });
   const socket = createWebSocketUpstream({ url: options.modelUrl ?? model.url, clock });

@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { isKnownType } from '../file-type.ts';
 import { bytesOfType, mediaUrlValue, pdfBytes } from '../media.ts';
-import { boolean, either, free, list, lone, named, number, object, text } from '../shape.ts';
+import { boolean, either, list, lone, named, number, object, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -82,7 +82,7 @@ export const blockFields: Record<string, Shape> = {
   id: lone,
   name: lone,
   server_name: lone,
-  input: free,
+  input: toolInput,
   caller: object({ type: lone, tool_id: lone }),
   tool_use_id: lone,
   tool_name: lone,

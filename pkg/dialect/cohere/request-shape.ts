@@ -7,7 +7,7 @@ import type { Shape } from '../shape.ts';
 /** Fields of Cohere's requests (docs.cohere.com/reference/chat, embed). A field that is not here passes as unknown. */
 
 /** OpenAI's names of what is `max_tokens` here, and of how many answers are asked for: gateways obey them. */
-const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of', 'num_generations'];
+export const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of', 'num_generations'];
 
 /** What an answer rests on, and what a tool found: a text, or fields of the caller's own. */
 const document = either(text, object({ id: lone, data: either(text, free) }));

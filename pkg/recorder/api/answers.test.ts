@@ -41,7 +41,7 @@ beforeEach(() => {
         return Promise.resolve();
       },
     } as never,
-    authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(true) },
+    authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayChange: () => Promise.resolve(true) },
     clock,
     logger: silentLogger,
     isController: () => false,

@@ -10,24 +10,30 @@ import { withoutForeignChanges } from './foreign-changes.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { noted } from './noted.ts';
-import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
+import { Refusal, Streamed, badQuestion, matchRoute, refuseOthers } from './question.ts';
 import type { Route } from './question.ts';
 import { createRefusedQuestions } from './refused-questions.ts';
 import { refusedText } from './refused-text.ts';
 import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
+import { shipRoutes } from './ship-routes.ts';
+import type { Shipping } from './ship-routes.ts';
 import { createTurns } from './turns.ts';
 
 export interface AnswersOptions {
   readonly store: RecordStore;
   readonly committer: Committer;
-  readonly authorizer: Pick<AuditAuthorizer, 'mayRead' | 'mayHold'>;
+  readonly authorizer: Pick<AuditAuthorizer, 'mayRead' | 'mayChange'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onAnswered?: ((status: number) => void) | undefined;
   /** Whether a source is a controller, which alone says who decided what. */
   readonly isController: (source: string) => boolean;
+  /** Receivers of the log; default: none. */
+  readonly shipping?: Shipping | undefined;
 }
+
+const noReceivers: Shipping = { receivers: [], again: () => Promise.reject(new Error('no receiver')) };
 
 /** What the API answers, whichever way a question comes. */
 export interface Answers {
@@ -84,15 +90,22 @@ const allEntries = { perSecond: 20, burst: 3_000 } as const;
 const shareEntries = { perSecond: 0.2, burst: 20 } as const;
 /** Seconds in which there is room for the longest question again. */
 const againAfter = 2;
+/** Where too much is at work at once. */
+const busyAfter = 1;
 /** And of a share for one question. */
 const sharedAfter = 5;
 /** How long a right to read counts while an answer is sent. */
 const rightMs = 30_000;
 
 export function createAnswers(options: AnswersOptions): Answers {
-  const { committer, authorizer, clock, logger, onAnswered } = options;
+  const { committer, authorizer, clock, logger, onAnswered, shipping = noReceivers } = options;
   const store = withoutForeignChanges(options.store, options.isController);
-  const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store), ...holdRoutes(store, clock)];
+  const routes: readonly Route[] = [
+    ...sessionRoutes(store),
+    ...logRoutes(store),
+    ...holdRoutes(store, clock),
+    ...shipRoutes(store, clock, shipping),
+  ];
 
   const refusalOf = (error: unknown): Refusal => {
     const known = knownRefusal(error);
@@ -155,8 +168,9 @@ export function createAnswers(options: AnswersOptions): Answers {
   const sharing = async (username: string, act: () => Promise<void>): Promise<void> => {
     const own = ofEach.get(username) ?? 0;
     if (own > 0 && working > mostAtOnce - keptPlaces)
-      throw new Refusal(503, 'busy', 'too many questions at once: ask again');
-    if (own >= mostOfOne) throw new Refusal(503, 'busy', 'too many questions of this account at once: ask again');
+      throw new Refusal(503, 'busy', 'too many questions at once: ask again', busyAfter);
+    if (own >= mostOfOne)
+      throw new Refusal(503, 'busy', 'too many questions of this account at once: ask again', busyAfter);
     ofEach.set(username, own + 1);
     try {
       await act();
@@ -176,6 +190,7 @@ export function createAnswers(options: AnswersOptions): Answers {
     const { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor), question } = asked;
     const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
     if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
+    refuseOthers(route, url.searchParams);
     if (request.method === 'POST') question.body = await readQuestion(request);
     const says = request.headers[auditForHeader];
     const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
@@ -190,8 +205,8 @@ export function createAnswers(options: AnswersOptions): Answers {
         await mayRead(auditor, namespace);
         granted.add(namespace);
       },
-      async allowHolds() {
-        if (!(await authorizer.mayHold(auditor))) throw notAllowed(auditor, 'place or release holds', 'update');
+      async allowChanges(what) {
+        if (!(await authorizer.mayChange(auditor))) throw notAllowed(auditor, what, 'update');
         takeEntry(auditor, '');
       },
       turn: (search) => turns.take(auditor.username, search),
@@ -237,7 +252,7 @@ export function createAnswers(options: AnswersOptions): Answers {
       refuse({ who: request.socket.remoteAddress ?? 'no address', proven: false }, request, url, error),
     close: () => refused.flush(),
     async bounded(act) {
-      if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
+      if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again', busyAfter);
       working++;
       try {
         await act();

@@ -16,6 +16,7 @@ import { givePlaces } from './connection-places.ts';
 import { createProving } from './proving.ts';
 import { Refusal } from './question.ts';
 import { respond } from './respond.ts';
+import type { Shipping } from './ship-routes.ts';
 
 /**
  * Where auditors ask: HTTPS, JSON. Each question is an entry of the log before it is answered, with who asked; those that are refused are
@@ -28,6 +29,7 @@ import { respond } from './respond.ts';
  *     GET  /v1/openapi.json      all of this (openapi.ts)
  *     GET  /v1/holds             what is kept whatever its age
  *     POST /v1/holds             a hold; /v1/holds/N/release ends it
+ *     POST /v1/ship/NAME/again   sends a receiver of the log again what it had taken
  *     GET  /v1/log               size, root and time of the log
  *     GET  /v1/log/entries?from=N&limit=N&lines=true
  *     GET  /v1/log/heads?from=SIZE&limit=N
@@ -53,6 +55,8 @@ export interface AuditServerOptions {
   readonly onAnswered?: (status: number) => void;
   /** Whether a source (SPIFFE id) is a controller, which alone says who decided what. */
   readonly isController: (source: string) => boolean;
+  /** Receivers of the log; default: none. */
+  readonly shipping?: Shipping;
   /** What stands below `/console`; default: nothing. */
   readonly pages?: (answers: Answers) => Pages;
 }
@@ -73,8 +77,8 @@ export interface AuditServer {
 }
 
 export async function createAuditServer(options: AuditServerOptions): Promise<AuditServer> {
-  const { serving, store, committer, authorizer, clock, logger, onAnswered, isController } = options;
-  const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered, isController });
+  const { serving, store, committer, authorizer, clock, logger, onAnswered, isController, shipping } = options;
+  const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered, isController, shipping });
   const pages = options.pages?.(answers);
   const proving = createProving();
 

@@ -10,6 +10,7 @@ import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import {
   refuseSocket,
+  maxRecordBytes,
   missedBeats,
   podsPath,
   recordHeartbeatMs,
@@ -22,6 +23,7 @@ import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
 import type { Sidecar } from './authenticate.ts';
 import type { Committer } from './committer.ts';
 import { createEvidenceBook } from './evidence.ts';
+import { createFrameBudget } from './frame-budget.ts';
 import { createNewChains } from './new-chains.ts';
 import type { IngestObserver, IngestRefusal } from './observer.ts';
 import { createSigners } from './signers.ts';
@@ -45,7 +47,7 @@ export interface IngestServerOptions {
   readonly namespace: string;
   readonly store: Pick<
     RecordStore,
-    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'authorities'
+    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'allOf'
   >;
   readonly committer: Committer;
   readonly clock: Clock;
@@ -79,6 +81,12 @@ export interface IngestLimits {
   readonly signatures: number;
   /** Of these, in a second and ten times as many at once, such as name a line that did not come with them: honest ones name the line before theirs. */
   readonly lookUps: number;
+  /** Bytes that frames of all streams hold which are not whole yet, or not dealt with: others wait (frame-budget.ts). */
+  readonly frameBytes: number;
+  /** Within which a frame is whole, while its stream is read; where others wait, it holds its room no longer than `holdMs`. */
+  readonly frameMs: number;
+  /** How long a frame may hold its room where others wait for it. */
+  readonly holdMs: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -94,6 +102,9 @@ export const ingestLimits: IngestLimits = {
   smallBatches: 10,
   signatures: 50,
   lookUps: 2,
+  frameBytes: 32 * 1024 * 1024,
+  frameMs: 5 * 60_000,
+  holdMs: 60_000,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -102,6 +113,8 @@ export const ingestLimits: IngestLimits = {
 export interface IngestServer {
   readonly port: number;
   streams(): number;
+  /** What their frames hold. */
+  frameBytes(): number;
   /** Whether this sidecar (SPIFFE id) has a stream, or one whose end is not settled. */
   connected(source: string): boolean;
   /** All of these. */
@@ -134,6 +147,13 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const signatures = createKeyedBuckets(clock, limits.signatures, 10 * limits.signatures, limits.streams);
   const lookUps = createKeyedBuckets(clock, limits.lookUps, 10 * limits.lookUps, limits.streams);
   const signers = createSigners({ store: options.store, committer, bundle: options.bundle, clock });
+  const frames = createFrameBudget({
+    clock,
+    bytes: Math.max(limits.frameBytes, 2 * maxRecordBytes),
+    perSource: 2 * maxRecordBytes,
+    holdMs: limits.holdMs,
+    behind: () => committer.full,
+  });
   const evidence = createEvidenceBook({ committer, clock, logger });
   let handshakes = 0;
   let closing = false;
@@ -251,6 +271,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       mayLookUp: () => lookUps.take(source),
       signers,
       keepEvidence: evidence.take,
+      frames,
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
       async onHello() {
         const old = bySource.get(source);
@@ -282,12 +303,14 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   server.on('error', (error) => logger.error('the port for sidecars failed', { error: error.message }));
   const tick = clock.every(1_000, () => {
     for (const stream of [...all]) stream.tick();
+    frames.tick();
     evidence.tick();
   });
 
   return {
     port: (server.address() as AddressInfo).port,
     streams: () => all.size,
+    frameBytes: () => frames.held,
     connected: (source) => bySource.has(source),
     sources: () => [...bySource.keys()],
     async close() {

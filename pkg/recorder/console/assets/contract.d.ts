@@ -53,6 +53,8 @@ export interface SearchPage {
   readonly sessions: readonly SessionSummary[];
   readonly cursor: string | null;
   readonly unsearched: number;
+  /** Ids of sessions that a search by text may not find. */
+  readonly partly: readonly string[];
 }
 
 export interface SessionLines {
