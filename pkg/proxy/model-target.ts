@@ -165,7 +165,7 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
   };
 }
 
-/** Of a model that is spoken to over HTTP/2 alone, or through a proxy: what passes uninspected goes straight and over HTTP/1.1. */
+/** Of a model that is spoken to over HTTP/2 alone, or through a proxy: what would pass uninspected is refused, since that goes straight and over HTTP/1.1. */
 export const noPassthrough: Passthrough = {
   web: (_exchange, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),
   ws: (_upgrade, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),

@@ -178,8 +178,8 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
   const type = root.get('type')?.string ?? '';
   const failed = name === 'error' || type === 'error' || isError(root);
   const reader = new Reader('answer');
-  if (around.has(type) && !failed) return readAround(reader, type, root);
-  if ((type === sound || type === transcript) && !failed) return readSpoken(reader, type, root);
+  const own = failed ? undefined : readOwn(reader, type, root);
+  if (own !== undefined) return own;
   const what = failed ? undefined : carried.get(type);
   if (what === undefined) {
     if (!failed && !bare.has(type)) refuse('type');
@@ -203,6 +203,12 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
     ends,
     usage: undefined,
   };
+}
+
+/** Events that are of no item. */
+function readOwn(reader: Reader, type: string, root: JsonNode): FrameView | undefined {
+  if (around.has(type)) return readAround(reader, type, root);
+  return type === sound || type === transcript ? readSpoken(reader, type, root) : undefined;
 }
 
 function readSpoken(reader: Reader, type: string, root: JsonNode): FrameView {
