@@ -849,6 +849,14 @@ describe("Bedrock's messages", () => {
       ],
       piece: ({ text }: { text?: string }) => text,
     },
+    {
+      ...{ model: 'ai21.jamba-1-5-mini-v1%3A0', body: { messages: [{ role: 'user', content: 'hi' }] } },
+      says: (content) => ({ choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+      ends: (complete) => [
+        { choices: [{ index: 0, delta: {}, finish_reason: complete ? 'stop' : 'length' }], ...metrics },
+      ],
+      piece: ({ choices }: { choices?: { delta: { content?: string } }[] }) => choices?.[0]?.delta.content,
+    },
   ];
   test.each(vendors.map((one) => [one.model, one] as const))('of invoke, by %s', (model, vendor) => {
     const route = recognise('POST', `/model/${model}/invoke-with-response-stream`);

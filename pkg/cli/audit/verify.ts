@@ -331,7 +331,12 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one, pem, flags), pem, flags, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
-    return finish(logOfRecorder(audit, withLines), pem, published, createWordSample(audit));
+    return finish(
+      logOfRecorder(audit, withLines),
+      pem,
+      published,
+      createWordSample(audit, (await import('../../recorder/index.ts')).textsOfBlock),
+    );
   });
 }
 
