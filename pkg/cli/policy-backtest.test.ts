@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
-import type { AuditEvent, ReasonCode, RuleAct } from '../core/index.ts';
+import type { AuditEvent, Certainty, FindingReason, FoundKind, ReasonCode, RuleAct } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
 import { entryText } from '../record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../recorder/testing/chains.ts';
@@ -157,6 +157,11 @@ const mail = { label: 'personal', detectors: ['Email'], visibleTo: [], otherwise
 const card = { ...mail, label: 'cards', detectors: ['CreditCard'] };
 const labels = (...all: readonly object[]): string => `classification: ${JSON.stringify(all)}`;
 const maskedCard: RuleAct = { rule: 'old/cards', act: 'masked', by: ['CreditCard'] };
+const email = (certainty: Certainty, reason: FindingReason = 'Format'): FoundKind => ({
+  ...{ by: 'Email', count: 1 },
+  certainty,
+  reason,
+});
 const byNew = ({ rule, ...act }: RuleAct): RuleAct => ({ ...act, rule: rule.replace('old/', 'new/') });
 const guard = (action: string): string =>
   `guards: [{ name: falcon, direction: Request, match: { words: [falcon] }, action: ${action} }]`;
@@ -221,6 +226,26 @@ test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
   const { changes, code, sessions } = await reportOf(rules, [row]);
   expect({ changes, sessions }).toEqual({ changes: { ...none, ...expected }, sessions: 1 });
   expect(code).toBe(Object.keys(expected).length === 0 ? 0 : 1);
+});
+
+test.each<[string, object, NonNullable<RuleAct['found']> | undefined, boolean]>([
+  ['as certain as is asked', { certainty: 'Certain' }, [email('Certain')], true],
+  ['less certain', { certainty: 'Certain' }, [email('Certain'), email('Likely')], false],
+  [
+    'less certain, of another detector',
+    { certainty: 'Certain' },
+    [email('Certain'), { ...email('Likely'), by: 'Iban' }],
+    true,
+  ],
+  ['possible, where that does not count', {}, [email('Possible')], false],
+  ['cut short, which counts from any on', { certainty: 'Certain' }, [email('Possible', 'CutShort')], true],
+  ['by a sidecar that says nothing', {}, undefined, true],
+  ['by one, where what is likely does not count', { certainty: 'Certain' }, undefined, false],
+  ['where something is allowed', { allow: { values: ['a@b.test'] } }, [email('Certain')], false],
+])('what was found stands or not: %s', async (_, more, found, stands) => {
+  const act: RuleAct = { ...masked, rule: 'new/personal', ...(found !== undefined && { found }) };
+  const { code } = await reportOf(labels({ ...mail, ...more }), [{ answer: 'to [personal]', acts: [act] }]);
+  expect(code).toBe(stands ? 0 : 1);
 });
 
 const bothMasked: Row = {

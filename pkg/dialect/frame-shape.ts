@@ -124,6 +124,7 @@ const hasMore = (view: FrameView): boolean =>
   view.usage !== undefined ||
   view.joined !== undefined ||
   view.gaps !== undefined ||
+  view.settles !== undefined ||
   view.once === true ||
   // Whether they may pass is asked of each.
   (view.files?.length ?? 0) > 0 ||

@@ -341,8 +341,11 @@ export class StreamAnswer {
     // The error's own text is whole; that of lanes which it breaks off is not.
     const begun = failed ? new Set(this.#lanes.values()) : noLanes;
     const edits = this.#readValues(frame, data, root, view);
+    if (view.settles !== undefined) this.#settleBefore(view.settles);
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     for (const id of view.gaps ?? []) if (this.#lanes.has(id)) this.#gaps.add(id);
+    // What is like it is not asked whether it stands apart.
+    if (this.#gaps.size > 0 && view.lanes.some(({ id }) => this.#gaps.has(id))) this.#shape.forget();
     const tokens = this.#readTokens(view);
     for (const { prefix, end, gone } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end, gone === true);
@@ -415,14 +418,50 @@ export class StreamAnswer {
   /** Lanes behind whose text something else came. */
   readonly #gaps = new Set<string>();
 
+  /** Which part of its message the last text of a lane was of. */
+  readonly #parts = new Map<AnswerLane, number>();
+
+  /** Something else begins behind these. @throws RefusedError, StoppedError */
+  #settleBefore(ids: readonly string[]): void {
+    for (const id of ids) {
+      const lane = this.#lanes.get(id);
+      if (lane === undefined || lane.ended) continue;
+      this.#gaps.add(id);
+      this.#settleLane(lane);
+    }
+  }
+
+  #settleLane(lane: AnswerLane): void {
+    lane.settle();
+    this.#check(lane);
+    this.#queue.flushRest([lane], this.#output);
+  }
+
+  /** Whether a text begins another part than the one before it. @throws RefusedError upstream_protocol where that had begun, and others behind it */
+  #beginsPart(lane: AnswerLane, { part, settled }: Lane): boolean {
+    if (part === undefined) return false;
+    const last = this.#parts.get(lane) ?? part;
+    if (part < last) throw new RefusedError('upstream_protocol', { detail: 'order of parts' });
+    this.#parts.set(lane, part);
+    if (part === last) return false;
+    if (settled === true) this.#settleLane(lane);
+    return true;
+  }
+
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node, whole, apart, grows }: Lane): Piece {
-    const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
+  #piece(of: Lane): Piece {
+    const { id, kind, node, whole, grows } = of;
+    const lane =
+      whole !== undefined
+        ? this.#newLane(id, kind, true, false)
+        : this.#openLane(id, kind, true, this.#settles || of.part !== undefined);
     const text = grows === true ? this.#growth(lane, node.text) : node.text;
+    if (this.#beginsPart(lane, of)) this.#gaps.add(id);
     let divided = false;
     if (text !== '') {
       this.#mustBeOpen(lane);
-      divided = (apart === true || this.#gaps.has(id)) && lane.endsInWord && !isSpace.test(text[0] ?? '');
+      const apart = of.apart === true || this.#gaps.has(id);
+      divided = apart && lane.endsInWord && !goesOn(lane.lastUnit, text);
       if (this.#gaps.size > 0) this.#gaps.delete(id);
       this.#pushText(lane, divided ? `\n${text}` : text);
       this.#bytes += Buffer.byteLength(text);
@@ -476,7 +515,7 @@ export class StreamAnswer {
   }
 
   #pushText(lane: AnswerLane, text: string): void {
-    if (!this.#settles) return lane.push(text);
+    if (!lane.keeps) return lane.push(text);
     const before = lane.keptUnits;
     lane.push(text);
     this.#tailUnits += lane.keptUnits - before;
@@ -508,11 +547,11 @@ export class StreamAnswer {
     throw new StoppedError(stopped.rule);
   }
 
-  #openLane(id: string, kind: LaneKind, recorded = true): AnswerLane {
+  #openLane(id: string, kind: LaneKind, recorded = true, settles = this.#settles): AnswerLane {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = this.#newLane(id, kind, recorded, this.#settles);
+    const lane = this.#newLane(id, kind, recorded, settles && !this.#options.observes);
     this.#lanes.set(id, lane);
     return lane;
   }
@@ -527,6 +566,7 @@ export class StreamAnswer {
       for (const [id, lane] of this.#lanes) {
         if (!id.startsWith(prefix)) continue;
         this.#tailUnits -= lane.keptUnits;
+        this.#parts.delete(lane);
         this.#lanes.delete(id);
       }
       return;
@@ -568,7 +608,10 @@ function parseFrame(data: string): JsonNode {
   }
 }
 
-const isSpace = /\s/;
+/** It begins with white space, or with what ends a sentence or a part of it: no value begins there, and what stands behind it begins anew. */
+export function goesOn(before: string, text: string): boolean {
+  return /^\s/.test(text) || (/^[.,;:!?)\]]/.test(text) && !/\p{N}/u.test(before));
+}
 
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._-]{0,63}$/;

@@ -69,6 +69,11 @@ export class AnswerLane {
     return { ...both, ...(sealed && { sealed }) };
   }
 
+  /** Its end is kept. */
+  get keeps(): boolean {
+    return this.#tail !== undefined;
+  }
+
   /** Characters of it that are kept beside what is held. */
   get keptUnits(): number {
     return this.#tail?.length ?? 0;
@@ -130,6 +135,11 @@ export class AnswerLane {
   /** It has text, and no white space at its end. */
   get endsInWord(): boolean {
     return this.#last !== '' && !/\s/.test(this.#last);
+  }
+
+  /** The last character of it; '' where it has none. */
+  get lastUnit(): string {
+    return this.#last;
   }
   #last = '';
 

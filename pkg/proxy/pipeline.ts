@@ -1451,7 +1451,10 @@ class GovernedRequest {
     this.#charge(0); // no more than once: what was settled stays
     session.end(outcome, status, code, toLeave);
     metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
-    for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+    for (const act of session.acts()) {
+      metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+      for (const { by, certainty, count } of act.found ?? []) metrics.found(by, certainty, count);
+    }
     metrics.stage('total', session.age);
     metrics.sent(this.#exchange.bytesOut + toLeave);
   }

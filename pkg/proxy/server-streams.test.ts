@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
+import { cuts, maskedParts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
 import { parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise, sse } from '../dialect/index.ts';
@@ -417,7 +417,9 @@ describe("Gemini's chunks", () => {
                   apart = true;
                   continue;
                 }
-                const divided = apart && made !== '' && !/\s$/.test(made) && !/^\s/.test(text);
+                // The end of a sentence goes with what it ends.
+                const goesOn = /^\s/.test(text) || (text.startsWith('.') && !/\d$/.test(made));
+                const divided = apart && made !== '' && !/\s$/.test(made) && !goesOn;
                 made += divided ? `\n${text}` : text;
                 apart = false;
               }
@@ -566,7 +568,8 @@ describe("Cohere's events", () => {
           const end = finish_reason === 'COMPLETE' ? 'complete' : 'cut';
           const expected = {
             thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
-            text: maskedWhole(text.join(''), 'text', end),
+            // A call begins behind it.
+            text: maskedParts([text.join(''), undefined], end)[0] ?? '',
             plan: maskedWhole(plan.join(''), 'text', 'complete'),
             call: maskedWhole(call, 'json', end),
           };
@@ -746,7 +749,7 @@ describe("Bedrock's messages", () => {
           const end = stopReason === 'end_turn' ? 'complete' : 'cut';
           const expected = {
             thinking: maskedWhole(thinking.join(''), 'text', text.length > 0 ? 'complete' : end),
-            text: maskedWhole(text.join(''), 'text', 'complete'),
+            text: maskedParts([text.join(''), undefined], end)[0] ?? '',
             call: maskedWhole(call, 'json', end),
           };
           holdBytes(kinds.converse, messages, sizes, expected, read);
@@ -845,6 +848,14 @@ describe("Bedrock's messages", () => {
         },
       ],
       piece: ({ text }: { text?: string }) => text,
+    },
+    {
+      ...{ model: 'ai21.jamba-1-5-mini-v1%3A0', body: { messages: [{ role: 'user', content: 'hi' }] } },
+      says: (content) => ({ choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+      ends: (complete) => [
+        { choices: [{ index: 0, delta: {}, finish_reason: complete ? 'stop' : 'length' }], ...metrics },
+      ],
+      piece: ({ choices }: { choices?: { delta: { content?: string } }[] }) => choices?.[0]?.delta.content,
     },
   ];
   test.each(vendors.map((one) => [one.model, one] as const))('of invoke, by %s', (model, vendor) => {

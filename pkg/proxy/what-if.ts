@@ -165,7 +165,7 @@ export function createJudge(snapshot: Snapshot): Judge {
       for (const hit of hits) {
         const rule = scanner.rules[hit.rule];
         if (rule === undefined) continue;
-        countAct(rule.enforce ? acts : observed, rule.id, actName[rule.action], hit.by);
+        countAct(rule.enforce ? acts : observed, rule.id, actName[rule.action], hit);
         if (asks && plan.approve[hit.rule] === 1) approvals.add(rule.id);
       }
       if (stopped === undefined) return { acts, observed, refusal: undefined, approvals: [...approvals], passed };

@@ -57,6 +57,7 @@ export {
   startShipper,
 } from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
+export { textsOfBlock } from './store/search/joined-texts.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';

@@ -132,6 +132,20 @@ test('a session is explained rule by rule', () => {
   ]);
 });
 
+test('and by how certain what they found was, where its record says', () => {
+  const found = [
+    { by: 'Phone', certainty: 'Likely', reason: 'Spelling', count: 2 },
+    { by: 'Phone', certainty: 'Certain', reason: 'TellingWord', count: 1 },
+    { by: 'Email', certainty: 'Certain', reason: 'Format', count: 1 },
+    { by: 'word', certainty: 'Certain', reason: 'Policy', count: 1 },
+  ] as const;
+  const act = { rule: 'support/personal', act: 'masked', by: ['Phone', 'Email', 'word'], count: 5, found };
+  const end = JSON.stringify({ type: 'end', outcome: 'completed', status: 200, rules: [act], observed: [act] });
+  const said =
+    'support/personal: masked by Phone (Likely: Spelling; Certain: TellingWord), Email (Certain: Format), word, 5 places';
+  expect(explanationOf([end])).toEqual([`1. ${said}`, `would have (Observe): ${said}`, 'so: completed, 200']);
+});
+
 test('a session that has not ended, of nobody known, is said to be that', () => {
   expect(explanationOf(linesOf({ id: sessionId(1), user: null }).slice(0, 1))).toEqual([
     'nobody known asked for Chat of llama-3',

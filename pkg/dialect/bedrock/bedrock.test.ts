@@ -223,11 +223,11 @@ describe('a body for invoke', () => {
 
   it('is answered in Anthropic’s shape', () => {
     const said = { type: 'message', content: [{ type: 'text', text: 'hi' }], stop_reason: 'end_turn' };
-    expect(lanes(answer(invoke, said))).toEqual(['content[0].text=hi']);
+    expect(lanes(answer(invoke, said))).toEqual(['content.text=hi']);
     expect(lanes(answer(invoke, { message: 'no' }, 400))).toEqual(['message=no']);
     expect(() => answer(invoke, { results: [] })).toThrow(expect.objectContaining(unreadable('content')));
     const delta = { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'hi' } };
-    expect(lanes(frame('invoke-with-response-stream', 'chunk', delta))).toEqual(['content[0].text=hi']);
+    expect(lanes(frame('invoke-with-response-stream', 'chunk', delta))).toEqual(['content.text=hi']);
     expect(frame('invoke-with-response-stream', 'throttlingException', { message: 'slow' }).kind).toBe('error');
   });
 });
@@ -252,17 +252,18 @@ describe('an answer', () => {
     });
     expect(lanes(view)).toEqual([
       'output.message.content[0].reasoningContent.reasoningText.text=hm',
-      'output.message.content[1].text=one',
+      'output.message.content.text=one',
       'output.message.content[2].toolUse.input.{}=two',
     ]);
-    expect(view.ends.map(({ end }) => end)).toEqual(['complete', 'complete', 'complete']);
+    expect(view.ends.map(({ end }) => end)).toEqual(['complete', 'complete', 'complete', 'complete']);
     expect(view.usage).toEqual({ input: 6, output: 4 });
   });
 
   it.each(['max_tokens', 'stop_sequence', 'guardrail_intervened', 'new_word', null, undefined])(
     'that ended by %s may be cut',
     (stopReason) => {
-      expect(answer(path, { output: { message: { content: [] } }, stopReason }).ends).toEqual([
+      expect(answer(path, { output: { message: { content: [{ text: 'a' }] } }, stopReason }).ends).toEqual([
+        { prefix: 'output.message.content.text', end: 'cut' },
         { prefix: '', end: 'cut' },
       ]);
     },
@@ -280,7 +281,7 @@ describe('an event', () => {
   it('has each piece at its block’s place in the message', () => {
     const delta = (contentBlockIndex: number, piece: object): FrameView =>
       streamed('contentBlockDelta', { contentBlockIndex, delta: piece });
-    expect(lanes(delta(0, { text: 'a' }))).toEqual(['content[0].text=a']);
+    expect(lanes(delta(0, { text: 'a' }))).toEqual(['content.text=a']);
     expect(lanes(delta(1, { toolUse: { input: '{"a' } }))).toEqual(['content[1].toolUse.input={"a']);
     expect(delta(1, { toolUse: { input: '{"a' } }).lanes[0]?.kind).toBe('json');
     expect(lanes(delta(2, { reasoningContent: { text: 'a' } }))).toEqual(['content[2].reasoningContent.text=a']);
@@ -295,8 +296,8 @@ describe('an event', () => {
       end,
     ]);
     expect(streamed('contentBlockStop', { contentBlockIndex: 1 }).ends).toEqual([]);
-    expect(streamed('messageStop', { stopReason: 'end_turn' }).ends).toEqual([{ prefix: 'content[', end: 'complete' }]);
-    expect(streamed('messageStop', { stopReason: 'max_tokens' }).ends).toEqual([{ prefix: 'content[', end: 'cut' }]);
+    expect(streamed('messageStop', { stopReason: 'end_turn' }).ends).toEqual([{ prefix: 'content', end: 'complete' }]);
+    expect(streamed('messageStop', { stopReason: 'max_tokens' }).ends).toEqual([{ prefix: 'content', end: 'cut' }]);
     expect(streamed('metadata', { usage: { inputTokens: 1, outputTokens: 2 } }).usage).toEqual({ input: 1, output: 2 });
   });
 

@@ -1,6 +1,9 @@
+import type { JsonNode } from '../../base/index.ts';
+import { tool } from '../anthropic/request-block-shape.ts';
 import { messagesRequest } from '../anthropic/request-shape.ts';
 import { firstChatFields } from '../cohere/first-chat-shape.ts';
 import { outputLimits } from '../openai/request-shape.ts';
+import { refuse } from '../request-fields.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
 import { list, lone, named, object } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -18,6 +21,7 @@ export const blockedInvoke: Readonly<Record<string, Shape>> = {
   ...refusedFields,
   ...named([...outputLimits, ...ownLimits, 'n', 'best_of', 'num_generations'], refused),
   ...named(['model', 'modelId', 'mcp_servers', 'container', 'thread'], refused),
+  tools: list(tool),
   ...named(['messages', 'prompt', 'system', 'inputText', 'stop_sequences', 'stopSequences', 'stop'], refused),
 };
 
@@ -33,6 +37,15 @@ export const blocked = (own: readonly string[]): Readonly<Record<string, Shape>>
     decides.filter((name) => !own.includes(name)),
     refused,
   );
+
+/**
+ * The same where the body's shape is another API's.
+ *
+ * @throws RefusedError `invalid_request`
+ */
+export function refuseOthers(root: JsonNode, own: readonly string[]): void {
+  for (const { text: name } of root.keys) if (decides.includes(name) && !own.includes(name)) refuse(name);
+}
 
 /** A body for Cohere's models: that of its first chat. */
 export const cohereRequest = object({

@@ -7,11 +7,14 @@ import {
   readMessage as readCohereMessage,
 } from '../cohere/first-chat.ts';
 import type { AnswerView, FrameView, RequestView } from '../dialect.ts';
+import { readAnswer as readChatAnswer, readFrame as readChatFrame } from '../openai/answer.ts';
+import { readRequest as readChat } from '../openai/request.ts';
 import { Place } from '../place.ts';
 import { refuse } from '../request-fields.ts';
 import { readAnswer } from './answer.ts';
 import { readNovaChunk } from './invoke-nova.ts';
-import { cohereRequest, invokeRequest } from './invoke-shape.ts';
+import { metricsUsage } from './invoke-metrics.ts';
+import { cohereRequest, invokeRequest, refuseOthers } from './invoke-shape.ts';
 import { llama, mistral, readTextAnswer, readTextChunk, readTextRequest, titan } from './invoke-texts.ts';
 import type { TextVendor } from './invoke-texts.ts';
 import { readConverse } from './read-converse.ts';
@@ -58,6 +61,20 @@ const cohere: InvokeVendor = {
   chunk: readCohereEvent,
 };
 
+/** AI21's take and write what OpenAI's chats do; the path says the model, and whether it streams. */
+const jamba: InvokeVendor = {
+  request(model, root) {
+    refuseOthers(root, ['messages', 'max_tokens', 'n', 'stop']);
+    return readChat('Chat', root, '', model);
+  },
+  answer: (root) => readChatAnswer('Chat', root, 200),
+  chunk(root) {
+    const view = readChatFrame(undefined, '', root);
+    const usage = metricsUsage(root);
+    return usage === undefined ? view : { ...view, usage };
+  },
+};
+
 /** By the beginning of a model's name, behind the region of an inference profile. */
 const byName: readonly (readonly [RegExp, InvokeVendor])[] = [
   [/^anthropic\./, anthropicModels],
@@ -66,6 +83,7 @@ const byName: readonly (readonly [RegExp, InvokeVendor])[] = [
   [/^amazon\.titan-t/, texts(titan)],
   [/^amazon\.nova-/, nova],
   [/^cohere\.command-r/, cohere],
+  [/^ai21\.jamba/, jamba],
 ];
 const region = /^(?:us|us-gov|eu|apac|global|jp|au|ca)\.(?=[a-z0-9]+\.)/;
 

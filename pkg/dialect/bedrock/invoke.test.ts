@@ -12,12 +12,14 @@ const mistral = at('mistral.mistral-7b-instruct-v0:2');
 const titan = at('amazon.titan-text-express-v1');
 const nova = at('eu.amazon.nova-lite-v1:0');
 const cohere = at('cohere.command-r-plus-v1:0');
+const jamba = at('ai21.jamba-1-5-mini-v1:0');
 const profile = at('arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2');
 
 const prompt = { prompt: 'one' };
 const inputText = { inputText: 'one' };
 const messages = { messages: [{ role: 'user', content: [{ text: 'one' }] }] };
 const message = { message: 'one' };
+const said = { messages: [{ role: 'user', content: 'one' }] };
 
 /** How what a model answers to this body is read. */
 function answering(path: string, body: object): Route {
@@ -55,6 +57,7 @@ describe('a body', () => {
       { inferenceConfig: { maxTokens: 5 } },
     ],
     [cohere, message, ['message=one'], { max_tokens: 9 }, { max_tokens: 5 }],
+    [jamba, said, ['messages[0].content=one'], { max_tokens: 9 }, { max_tokens: 5 }],
   ])('to %s that is %j is read and limited', (path, body, texts, asks, most) => {
     const view = request(path, body);
     expect(lanes(view)).toEqual(texts);
@@ -73,6 +76,7 @@ describe('a body', () => {
     [titan, { ...inputText, textGenerationConfig: { ZZ: 1 } }],
     [nova, { ...messages, inferenceConfig: { stopSequences: ['END'] } }],
     [cohere, { ...message, stop_sequences: ['END'] }],
+    [jamba, { ...said, stop: ['END'] }],
   ])('to %s that is %j may be cut where its caller likes', (path, body) => {
     expect(request(path, body).stops).toBe(true);
   });
@@ -96,7 +100,12 @@ describe('a body', () => {
     [cohere, { ...message, conversation_id: 'x' }, 'conversation_id'],
     [cohere, { ...message, model: 'x' }, 'model'],
     [cohere, { ...message, stream: true }, 'stream'],
-    [at('ai21.jamba-1-5-mini-v1:0'), messages, 'anthropic_version'],
+    [jamba, {}, 'messages'],
+    [jamba, { ...said, model: 'ai21.jamba-1-5-mini-v1:0' }, 'model'],
+    [jamba, { ...said, stream: true }, 'stream'],
+    [jamba, { ...said, max_completion_tokens: 5 }, 'max_completion_tokens'],
+    [jamba, { ...said, maxTokens: 5 }, 'maxTokens'],
+    [at('ai21.j2-ultra-v1'), prompt, 'anthropic_version'],
     [at('cohere.command-text-v14'), prompt, 'anthropic_version'],
     [at('amazon.titan-embed-text-v2:0'), prompt, 'anthropic_version'],
     [profile, prompt, 'anthropic_version'],
@@ -144,7 +153,7 @@ describe('an answer', () => {
         output: { message: { role: 'assistant', content: [{ text: 'a' }] } },
         ...{ stopReason: 'end_turn', usage: { inputTokens: 3, outputTokens: 4 } },
       },
-      ['output.message.content[0].text=a'],
+      ['output.message.content.text=a'],
       'complete',
       { input: 3, output: 4 },
     ],
@@ -156,8 +165,19 @@ describe('an answer', () => {
       'complete',
       { input: 3, output: 4 },
     ],
-  ])('of %s to %j that is %j', (path, body, said, texts, end, usage) => {
-    const view = answer(path, body, said);
+    [
+      jamba,
+      said,
+      {
+        choices: [{ index: 0, message: { role: 'assistant', content: 'a' }, finish_reason: 'stop' }],
+        usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 },
+      },
+      ['choices[0].message.content=a'],
+      'complete',
+      { input: 3, output: 4 },
+    ],
+  ])('of %s to %j that is %j', (path, body, told, texts, end, usage) => {
+    const view = answer(path, body, told);
     expect(lanes(view)).toEqual(texts);
     expect(view.ends[0]?.end).toBe(end);
     expect(view.usage).toEqual(usage);
@@ -171,8 +191,9 @@ describe('an answer', () => {
     [titan, inputText, { results: [{ tokenCount: 4 }] }, 'outputText'],
     [nova, messages, { results: [] }, 'output'],
     [cohere, message, { generations: [] }, 'text'],
-  ])('of %s to %j that is none of its is refused: %j', (path, body, said, detail) => {
-    expect(() => answer(path, body, said)).toThrow(expect.objectContaining(unreadable(detail)));
+    [jamba, said, { outputs: [] }, 'choices'],
+  ])('of %s to %j that is none of its is refused: %j', (path, body, told, detail) => {
+    expect(() => answer(path, body, told)).toThrow(expect.objectContaining(unreadable(detail)));
     expect(lanes(answer(path, body, { message: 'slow down' }, 429))).toEqual(['message=slow down']);
   });
 });
@@ -200,8 +221,9 @@ describe('a chunk', () => {
     [nova, messages, { messageStart: {}, messageStop: {} }, 'type'],
     [nova, messages, { contentBlockDelta: { delta: { text: 'a' } } }, 'contentBlockIndex'],
     [cohere, message, { text: 'a' }, 'event_type'],
-  ])('of %s to %j that is none of its is refused: %j', (path, body, said, detail) => {
-    expect(() => chunk(path, body, said)).toThrow(expect.objectContaining(unreadable(detail)));
+    [jamba, said, { generation: 'a' }, 'choices'],
+  ])('of %s to %j that is none of its is refused: %j', (path, body, told, detail) => {
+    expect(() => chunk(path, body, told)).toThrow(expect.objectContaining(unreadable(detail)));
     expect(chunk(path, body, { message: 'slow' }, 'throttlingException').kind).toBe('error');
   });
 });

@@ -6,15 +6,19 @@ import { getCACertificates } from 'node:tls';
 import {
   GetObjectCommand,
   HeadObjectCommand,
-  ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutObjectCommand,
   PutObjectRetentionCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import type { HeadObjectCommandOutput, ListObjectVersionsCommandInput } from '@aws-sdk/client-s3';
+import { systemClock } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
 import type { ArchiveLocation } from './location.ts';
 import { maxObjectBytes } from './object-store.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
+import { listVersions } from './object-versions.ts';
+import type { NamedVersions } from './object-versions.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 
 /** To connect, and for an answer. */
@@ -25,13 +29,19 @@ const lockSlackMs = 1_000;
 /** How long ago an object that is there may have been written: since then the time to which a lock would go has moved on. */
 const existsSlackMs = 86_400_000;
 
+/** Names whose versions a listing has shown and that nobody has asked for since. */
+const mostRecent = 2_000;
+
 /**
  * A bucket of Amazon S3, or of what speaks its protocol with object lock and conditional writes. Credentials are those that the SDK finds by
  * itself: environment, a web identity's token (IRSA, EKS Pod Identity), the shared files, the instance.
  *
- * @param stallMs Milliseconds without a byte after which an object that is read is given up; default one minute.
+ * @param options.stallMs Milliseconds without a byte after which an object that is read is given up, and for a page of names; default one minute.
  */
-export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectStore {
+export function openS3(
+  location: ArchiveLocation,
+  { clock = systemClock, stallMs = answerMs }: { readonly clock?: Clock; readonly stallMs?: number } = {},
+): ObjectStore {
   const { bucket: Bucket, prefix, region, endpoint, pathStyle, ca } = location;
   const authorities = ca === undefined ? undefined : [...getCACertificates('default'), readFileSync(ca, 'utf8')];
   const client = new S3Client({
@@ -54,9 +64,11 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
     },
   });
 
-  const get = async (key: string): Promise<Uint8Array | undefined> => {
+  const read = async (key: string, VersionId: string | undefined): Promise<Uint8Array | undefined> => {
     try {
-      const { Body, ContentLength = 0 } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + key }));
+      const { Body, ContentLength = 0 } = await client.send(
+        new GetObjectCommand({ Bucket, Key: prefix + key, ...(VersionId === undefined ? {} : { VersionId }) }),
+      );
       if (ContentLength > maxObjectBytes) {
         await Body?.transformToWebStream().cancel();
         throw new ObjectStoreError('too_large', 'an object is larger than any that is written');
@@ -67,48 +79,64 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
       throw problem(error);
     }
   };
-  const headOf = (key: string): Promise<HeadObjectCommandOutput> =>
+  const headOf = (key: string, VersionId: string | undefined): Promise<HeadObjectCommandOutput> =>
     client
-      .send(new HeadObjectCommand({ Bucket, Key: prefix + key, ChecksumMode: 'ENABLED' }))
+      .send(
+        new HeadObjectCommand({
+          Bucket,
+          Key: prefix + key,
+          ChecksumMode: 'ENABLED',
+          ...(VersionId === undefined ? {} : { VersionId }),
+        }),
+      )
       .catch((error: unknown) => {
         throw problem(error);
       });
   /** What was written is asked for: size, content and lock. */
-  const confirm = async (key: string, body: Uint8Array, checksum: string, lock: ObjectLock): Promise<void> => {
-    const head = await headOf(key);
+  const confirm = async (
+    key: string,
+    version: string | undefined,
+    body: Uint8Array,
+    checksum: string,
+    lock: ObjectLock,
+  ): Promise<void> => {
+    const head = await headOf(key, version);
     if (head.ContentLength !== body.length)
       throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
     // Some servers keep no checksum.
-    const kept = head.ChecksumSHA256 ?? digest((await get(key)) ?? new Uint8Array());
+    const kept = head.ChecksumSHA256 ?? digest((await read(key, version)) ?? new Uint8Array());
     if (kept !== checksum) throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
     if (!isLocked(head, lock, lockSlackMs))
       throw new ObjectStoreError('not_kept', 'the object is not locked: the bucket must have object lock');
   };
-  const pages = async function* (Prefix: string, Delimiter?: string) {
-    for (let token: string | undefined; ;) {
-      const page = await client
-        .send(
-          new ListObjectsV2Command({
-            Bucket,
-            Prefix,
-            ...(Delimiter === undefined ? {} : { Delimiter }),
-            ...(token === undefined ? {} : { ContinuationToken: token }),
-          }),
-        )
-        .catch((error: unknown) => {
-          throw problem(error);
-        });
-      yield page;
-      token = page.NextContinuationToken;
-      if (page.IsTruncated !== true || token === undefined) return;
-    }
+  const page = (input: Omit<ListObjectVersionsCommandInput, 'Bucket'>) =>
+    client
+      .send(new ListObjectVersionsCommand({ Bucket, ...input }), { abortSignal: AbortSignal.timeout(stallMs) })
+      .catch((error: unknown) => {
+        throw problem(error);
+      });
+  /** What a listing has shown: whoever reads objects in the order of their names asks for it once. */
+  const recent = new Map<string, NamedVersions>();
+  const remember = (one: NamedVersions): void => {
+    const [oldest] = recent.size >= mostRecent ? recent.keys() : [];
+    if (oldest !== undefined) recent.delete(oldest);
+    recent.set(one.key, one);
+  };
+  const found = async (key: string): Promise<NamedVersions | undefined> => {
+    const shown = recent.get(prefix + key);
+    recent.delete(prefix + key);
+    if (shown !== undefined) return shown;
+    // The first is the name itself, or there is none of that name.
+    for await (const one of listVersions(page, prefix + key)) return one.key === prefix + key ? one : undefined;
+    return undefined;
   };
 
   return {
     async put(key, body, lock) {
       const checksum = digest(body);
+      let version: string | undefined;
       try {
-        await client.send(
+        const { VersionId } = await client.send(
           new PutObjectCommand({
             Bucket,
             Key: prefix + key,
@@ -120,15 +148,17 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
             ObjectLockRetainUntilDate: new Date(lock.until),
           }),
         );
+        version = VersionId;
       } catch (error) {
         if (statusOf(error) === 412) return 'exists';
         throw problem(error);
       }
-      await confirm(key, body, checksum, lock);
+      await confirm(key, version, body, checksum, lock);
       return 'written';
     },
     async keep(key, lock) {
-      const before = await headOf(key);
+      const version = (await found(key))?.ids[0];
+      const before = await headOf(key, version);
       if (isLocked(before, lock, existsSlackMs)) return;
       // No server lets a lock become shorter, or less strict.
       const Mode = before.ObjectLockMode === 'COMPLIANCE' ? 'COMPLIANCE' : lock.mode;
@@ -138,29 +168,56 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
           new PutObjectRetentionCommand({
             Bucket,
             Key: prefix + key,
+            ...(version === undefined ? {} : { VersionId: version }),
             Retention: { Mode, RetainUntilDate },
           }),
         )
         .catch((error: unknown) => {
           throw problem(error);
         });
-      if (!isLocked(await headOf(key), lock, lockSlackMs))
+      if (!isLocked(await headOf(key, version), lock, lockSlackMs))
         throw new ObjectStoreError(
           'not_kept',
           'an object that is there already is not locked, or not so long: lock it, or delete it',
         );
     },
-    get,
+    async get(key, version) {
+      const id = version ?? (await found(key))?.ids[0];
+      return id === undefined ? undefined : read(key, id);
+    },
+    async versions(key) {
+      const there = await found(key);
+      if (there === undefined) return undefined;
+      const { ids, marked } = there;
+      if (ids.length > 1) return { ids, covered: 'written' };
+      if (!marked) return { ids, covered: undefined };
+      // The bucket's own rules delete what no lock keeps.
+      const { ObjectLockRetainUntilDate: until } = await headOf(key, ids[0]);
+      return { ids, covered: until !== undefined && until.getTime() <= clock.now() ? undefined : 'deleted' };
+    },
     async *list(from) {
-      for await (const { Contents = [] } of pages(prefix + from))
-        for (const { Key } of Contents) if (Key !== undefined) yield Key.slice(prefix.length);
+      for await (const one of listVersions(page, prefix + from)) {
+        remember(one);
+        yield one.key.slice(prefix.length);
+      }
     },
     async folders(from) {
-      const found: string[] = [];
-      for await (const { CommonPrefixes = [] } of pages(prefix + from, '/'))
+      const found = new Set<string>();
+      for (let markers = {}; ;) {
+        const {
+          CommonPrefixes = [],
+          IsTruncated,
+          ...next
+        } = await page({
+          Prefix: prefix + from,
+          Delimiter: '/',
+          ...markers,
+        });
         for (const { Prefix } of CommonPrefixes)
-          if (Prefix !== undefined) found.push(Prefix.slice(prefix.length + from.length, -1));
-      return found;
+          if (Prefix !== undefined) found.add(Prefix.slice(prefix.length + from.length, -1));
+        if (IsTruncated !== true || next.NextKeyMarker === undefined) return [...found].sort();
+        markers = { KeyMarker: next.NextKeyMarker, VersionIdMarker: next.NextVersionIdMarker };
+      }
     },
     close: () => client.destroy(),
   };

@@ -520,6 +520,21 @@ describe('the database', () => {
     await remove();
   });
 
+  test('whose words ended where a piece of a text does is indexed anew', async () => {
+    const { schema, open, remove } = place();
+    const before = await open();
+    const [begin, said, end] = sessionEvents({ id: sessionId(1), answer: 'fal' });
+    if (begin === undefined || said?.type !== 'segment' || end === undefined) throw new Error('events');
+    await before.append([blockOfEvents(testChain(), [begin, said, { ...said, text: 'con' }, end])]);
+    while (await before.index());
+    await before.close();
+    await server.query(`TRUNCATE ${schema}.segment, ${schema}.posting; UPDATE ${schema}.store SET version = 14`);
+    const store = await open();
+    expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
+    await store.close();
+    await remove();
+  });
+
   test('that a newer recorder has brought to its version takes nothing from an older one, however old', async () => {
     const { schema, open, remove } = place();
     const store = await open();
@@ -559,7 +574,7 @@ describe('the database', () => {
     const { schema, open, remove } = place();
     const store = await open();
     await server.query(
-      `UPDATE ${schema}.store SET version = version - 3; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
+      `UPDATE ${schema}.store SET version = 11; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
       DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
       ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { decompress } from '../compress.ts';
 import { withoutMarks } from './fold-words.ts';
 import { gramsOf, hasGrams, withoutGrams } from './grams.ts';
+import { JoinedTexts } from './joined-texts.ts';
 import { holdsTexts, readSessionLine } from './session-lines.ts';
 import { notAllWords } from './not-all-words.ts';
 
@@ -41,8 +42,8 @@ const usualPages = 500;
 const emptySegments = 32;
 const usual = { automerge: 4, crisismerge: 16 };
 
-/** 3: pairs of characters where words are not parted; 4: words do not end at marks. */
-const version = 4;
+/** 3: pairs of characters where words are not parted; 4: words do not end at marks; 5: nor where a piece of a text ends. */
+const version = 5;
 const schema = `
   CREATE VIRTUAL TABLE words USING fts5 (
     text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
@@ -62,6 +63,7 @@ interface Open {
   /** Its beginning is among them. */
   readonly whole: boolean;
   readonly texts: string[];
+  readonly joined: JoinedTexts;
 }
 
 /**
@@ -114,19 +116,20 @@ export function createWordIndex(
   };
   const wholeText = (row: number): string => {
     let text = '';
+    const joined = new JoinedTexts();
     for (const line of linesOf(row)) {
       if (text.length >= mostText) break;
       const read = readSessionLine(line);
-      if (read !== undefined && holdsTexts(read)) text += `${read.text()}\n`;
+      if (read !== undefined && holdsTexts(read)) text += `${joined.add(read)}\n`;
     }
-    return text;
+    return text + joined.rest();
   };
   const close = (key: string, session: Open): void => {
     open.delete(key);
     held -= session.texts.reduce((sum, text) => sum + text.length, 0);
     // Deleted while it went on.
     if (sql.rowExists.get(session.row) === undefined) return;
-    put(session.row, session.whole ? session.texts.join('\n') : wholeText(session.row));
+    put(session.row, session.whole ? [...session.texts, session.joined.rest()].join('\n') : wholeText(session.row));
   };
   const readLine = (line: string, chain: number, block: number, now: number): void => {
     const read = readSessionLine(line);
@@ -141,11 +144,11 @@ export function createWordIndex(
       const row = Number(found['id']);
       // A start that came before belongs to a session that was begun twice.
       const whole = type === 'start' && sql.has.get(row) === undefined;
-      session = { row, since: now, block, whole, texts: [] };
+      session = { row, since: now, block, whole, texts: [], joined: new JoinedTexts() };
       open.set(key, session);
     }
     if (holdsTexts(read)) {
-      const text = read.text();
+      const text = session.joined.add(read);
       session.texts.push(text);
       held += text.length;
     } else if (type === 'end') close(key, session);

@@ -468,6 +468,49 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await expect(store.search({ text: 'a '.repeat(17), limit: 1 })).rejects.toMatchObject({ code: 'query' });
     });
 
+    test('are found by words that stand over the ends of segments, of blocks and of pieces of long texts', async () => {
+      const chain = testChain();
+      const [start, , end] = sessionEvents({ id: sessionId(1) });
+      if (start === undefined || end === undefined) throw new Error('events');
+      const said = (text: string, more: { readonly lane?: string; readonly direction?: 'request' } = {}) =>
+        ({ type: 'segment', session: sessionId(1), direction: 'response', lane: 'a', text, at: 1, ...more }) as const;
+      const asked = { lane: 'q', direction: 'request' } as const;
+      const long = `${'x '.repeat(8_189)} nightingale`;
+      expect(long.slice(16_380, 16_388)).toBe('ightinga');
+      await store.append([
+        blockOfEvents(chain, [
+          start,
+          said(long.slice(0, 16_384), asked),
+          said(long.slice(16_384), asked),
+          said('The pro'),
+          // Another lane in between, whose pieces are none of it.
+          said('blue', { lane: 'b' }),
+          said('ject fal'),
+          said('bird', { lane: 'b' }),
+          said('co'),
+          said('n. 東'),
+          said('京 \ud842'),
+          said('\udfb7野 caf'),
+          said('e\u0301 end'),
+          said('s'),
+        ]),
+      ]);
+      const all = 'project falcon bluebird nightingale 東京 𠮷野 café';
+      for (const text of ['ends', ...all.split(' ')])
+        expect([text, await find({ text })]).toEqual([text, [sessionId(1)]]);
+      await store.append([blockOfEvents(chain, [said('word hu')])]);
+      while (await store.index());
+      await reopen();
+      await store.append([blockOfEvents(chain, [said('nte')])]);
+      await store.append([blockOfEvents(chain, [said('r2'), end])]);
+      while (await store.index());
+      for (const text of ['endsword', 'hunter2', all])
+        expect([text, await find({ text })]).toEqual([text, [sessionId(1)]]);
+      // A lane may have had two texts.
+      expect(await find({ text: 'word' })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'thecon' })).toEqual([]);
+    });
+
     test('that go on are found by what there is of them, also when the store is opened again in between', async () => {
       const chain = testChain();
       const [start, segment, end] = sessionEvents({ id: sessionId(1), ask: 'falcon', answer: 'cellar' });
