@@ -56,8 +56,9 @@ const detectors: Readonly<
     sure: 'Certain.',
   },
   PrivateKey: {
-    finds: 'PEM and ASCII armour from the `BEGIN … PRIVATE KEY` line to its END line, or to the end of the text.',
-    not: 'Key material without its BEGIN line; PuTTY’s and SSH2’s own formats; keys as JWK.',
+    finds:
+      'PEM, ASCII armour and SSH2’s from the `BEGIN … PRIVATE KEY` line to its END line, or to the end of the text; PuTTY’s files; the base64 of a whole PEM; base64 without its BEGIN line that begins as PKCS #1, #8 or #12, SEC 1 or OpenSSH does; the private part `d` of a JWK.',
+    not: 'Other key material without its BEGIN line; DER in hex; OpenPGP’s binary form.',
     sure: 'Certain.',
   },
   AwsKey: {
@@ -76,6 +77,18 @@ const detectors: Readonly<
       'Values behind a name that tells (`password`, `api_key`, `token`, `secret` …) and `=`, `:` or `is`, in the spellings of shells, INI, YAML, JSON, XML, code and sentences; `Bearer VALUE`; prefixes of vendors (`sk-`, `xoxb-`, `glpat-`, `AIza`, `hf_` …).',
     not: 'Passwords of letters alone or shorter than six; other values shorter than eight, or without two digits unless they are sixteen of random case; references (`$TOKEN`, `getToken()`), paths and fillers (`****`); user information in URLs (`https://user:secret@…`); values whose name stands apart in JSON that is read as such (name them in `fields`).',
     sure: 'Certain by a prefix; Likely behind a name.',
+  },
+  VendorToken: {
+    finds:
+      'Tokens that some 200 vendors issue (clouds, models, source and builds, registries, chat, payment, monitoring …), by the prefix, characters and length that each gives them; tokens without a prefix behind a name that holds the vendor’s (`DATADOG_APP=…`).',
+    not: 'Examples and fillers (`ghp_your_token`); a token without a prefix that no name tells of.',
+    sure: 'Certain by a prefix or a checksum; Likely where a name tells of it, or where the checksum of one that has one does not hold.',
+  },
+  Credential: {
+    finds:
+      'Passwords and keys where they are given, to their end: `scheme://user:password@host` (also percent-encoded), connection strings, `Authorization: Basic`, `.netrc`, Docker’s and npm’s settings, `curl -u`, and assignments to names that tell in `.env`, YAML, JSON, XML, shells and code: any value in quotes or in an environment file behind `password` and the like, values that look drawn behind `secret`, `token`, `…key`.',
+    not: 'References (`${TOKEN}`, `getToken()`), fillers (`changeme`, `<your-key>`, `xxxx`, `****`), words for types and states; bare passwords of letters alone outside of environment files; values of more than 100 characters (see `GenericApiKey`); values whose name stands apart in JSON that is read as such.',
+    sure: 'Likely.',
   },
   UsItin: {
     finds:

@@ -40,6 +40,11 @@ export interface Detector {
    * `accept` does. Default: `start`. An engine that leaves it out covers more, never less.
    */
   readonly from?: (text: string, start: number, end: number) => number;
+  /**
+   * Where what is covered ends, in [end, end + right]: of a pattern that holds only how a value begins. Reads no more than `accept` does. At a
+   * cut a candidate that waits for what stands behind it lives only where this is the text's end. Default: `end`. Not of open-ended ones.
+   */
+  readonly to?: (text: string, start: number, end: number) => number;
   /** Which characters count when a lane is cut while a candidate lives (card: digits). */
   readonly significant: (code: number) => boolean;
   /** Fewest significant characters of any finding: at a cut, half of them make a live candidate a finding. */
@@ -50,4 +55,9 @@ export interface Detector {
    */
   readonly open?:
     { readonly until: string; readonly untilMaxLength: number } | { readonly whileClass: (code: number) => boolean };
+  /** Other forms of the same thing, each judged by itself, of the same name: what one of them finds, the detector finds. They have no others. */
+  readonly also?: readonly Detector[];
 }
+
+/** A detector's forms: itself first. */
+export const formsOf = (detector: Detector): readonly Detector[] => [detector, ...(detector.also ?? [])];

@@ -1,6 +1,7 @@
 import { RE2JS } from 're2js';
 import { certainties } from '../../core/index.ts';
 import type { Certainty } from '../../core/index.ts';
+import { formsOf } from '../detector.ts';
 import type { Detector } from '../detector.ts';
 import { likelyByFormat } from '../verdict.ts';
 import type { Verdict } from '../verdict.ts';
@@ -101,6 +102,17 @@ function openEnd(detector: Detector, text: string, end: number): number {
 
 /** All findings, overlapping ones merged; each from where the detector says that what is covered begins. */
 export function findings(detector: Detector, text: string, least: Certainty = 'Likely'): Span[] {
+  const all = formsOf(detector).flatMap((form) => findingsOf(form, text, least));
+  const found: { start: number; end: number }[] = [];
+  for (const { start, end } of all.sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = found.at(-1);
+    if (last !== undefined && start < last.end) last.end = Math.max(last.end, end);
+    else found.push({ start, end });
+  }
+  return found;
+}
+
+function findingsOf(detector: Detector, text: string, least: Certainty): Span[] {
   const found: { start: number; end: number }[] = [];
   for (let start = 0; start < text.length; start += 1) {
     const longest = longestFrom(detector, text, start, least);
@@ -109,7 +121,8 @@ export function findings(detector: Detector, text: string, least: Certainty = 'L
     const from = detector.from?.(text, start, end) ?? start;
     if (from < start || from >= end) throw new Error(`${detector.name}: from is outside of the finding`);
     const last = found.at(-1);
-    const past = openEnd(detector, text, end);
+    const past = openEnd(detector, text, detector.to?.(text, start, end) ?? end);
+    if (past < end || past > text.length) throw new Error(`${detector.name}: to is outside of what is read`);
     if (last !== undefined && from < last.end) {
       last.end = Math.max(last.end, past);
       last.start = Math.min(last.start, from);
@@ -126,8 +139,10 @@ export function found(detector: Detector, text: string, least: Certainty = 'Like
 /** What is said of the first finding, as `CERTAINTY REASON`; undefined where there is none. */
 export function saidOf(detector: Detector, text: string): string | undefined {
   for (let start = 0; start < text.length; start += 1) {
-    const longest = longestFrom(detector, text, start, 'Possible');
-    if (longest !== undefined) return `${longest.verdict.certainty} ${longest.verdict.reason}`;
+    for (const form of formsOf(detector)) {
+      const longest = longestFrom(form, text, start, 'Possible');
+      if (longest !== undefined) return `${longest.verdict.certainty} ${longest.verdict.reason}`;
+    }
   }
   return undefined;
 }

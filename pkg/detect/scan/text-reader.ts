@@ -53,6 +53,10 @@ export class TextReader {
   #frontier = 0;
   /** Places after the frontier where forms may have ended, rising. */
   readonly #due = new Map<number, number[]>();
+  /** By form, ends since the last look whose matches may wait for what stands behind them. */
+  readonly #fresh = new Map<number, number[]>();
+  /** Starts of matches that wait for what stands behind them. */
+  #waiting: Waiting[] = [];
   /** Of one start, by form: {@link #judgeAtWords} empties it before it goes on. */
   readonly #endsAtWords = new Map<number, number[]>();
   #trackers: Tracker[] = [];
@@ -81,6 +85,8 @@ export class TextReader {
     this.#received = this.#delta = source;
     this.#frontier = 0;
     this.#due.clear();
+    this.#fresh.clear();
+    this.#waiting = [];
     this.#trackers = [];
     this.#regions.clear();
     this.#padding = 0;
@@ -216,6 +222,10 @@ export class TextReader {
       const due = this.#due.get(form);
       if (due === undefined) this.#due.set(form, [end]);
       else due.push(end);
+      if ((this.#plan.compiled.forms[form] as Form).right === 0) continue;
+      const fresh = this.#fresh.get(form);
+      if (fresh === undefined) this.#fresh.set(form, [end]);
+      else fresh.push(end);
     }
   }
 
@@ -243,10 +253,55 @@ export class TextReader {
   }
 
   #earliestFrom(floor: number): number {
-    if (!this.#automata.forward.alive(this.#at)) return this.#length;
+    const waiting = this.#earliestWaiting(floor);
+    if (!this.#automata.forward.alive(this.#at)) return this.#wholePoint(waiting);
     const at =
       this.#automata.reverse.earliest(this.#window, floor - this.#base, this.#length - this.#base) + this.#base;
-    return this.#wholePoint(at);
+    return this.#wholePoint(Math.min(at, waiting));
+  }
+
+  /** The earliest start from which a match waits for what stands behind it; the text's end without one. */
+  #earliestWaiting(floor: number): number {
+    if (this.#fresh.size > 0) this.#noteWaiting(floor);
+    if (this.#waiting.length === 0) return this.#length;
+    let earliest = this.#length;
+    let kept = 0;
+    for (const one of this.#waiting) {
+      if (one.start < floor || !this.#waits(one.end, one.right)) continue;
+      this.#waiting[kept++] = one;
+      if (one.start < earliest) earliest = one.start;
+    }
+    this.#waiting.length = kept;
+    return earliest;
+  }
+
+  /** Fewer than `right` code points came behind `end`. */
+  #waits(end: number, right: number): boolean {
+    if (this.#length - end >= 2 * right) return false;
+    return countCodePoints(this.#window, end - this.#base, this.#length - this.#base) < right;
+  }
+
+  /** Where the matches of fresh ends may have begun: each is taken to end where the last of those does that were found with it. */
+  #noteWaiting(floor: number): void {
+    const { compiled } = this.#plan;
+    const base = this.#base;
+    for (const [index, ends] of this.#fresh) {
+      const form = compiled.forms[index] as Form;
+      const waiting = ends.filter((end) => this.#waits(end, form.right));
+      const last = waiting.at(-1);
+      if (last === undefined) continue;
+      const relative = waiting.map((end) => end - base);
+      compiled.starts(form).find(this.#window, relative, floor - base, this.#length - base, (start) => {
+        if (!this.#beginsWithin(form, start)) this.#waiting.push({ start: start + base, end: last, right: form.right });
+      });
+    }
+    this.#fresh.clear();
+  }
+
+  /** It stands where such a form cannot begin: in a word. */
+  #beginsWithin(form: Form, start: number): boolean {
+    const text = this.#window;
+    return (form.wordStart && wordBefore(text, start)) || (form.atWord && isOfWord(text.charCodeAt(start - 1)));
   }
 
   /** One code point may fold to several characters: judged together. */
@@ -382,10 +437,13 @@ export class TextReader {
       const verdict = verdictOf(unit, text, start, end, told);
       if (verdict === undefined) continue;
       const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
-      if (unit.open !== undefined) this.#openFrom(plan, verdict, from, end + this.#base);
+      if (unit.open !== undefined) {
+        this.#openFrom(plan, verdict, from, end + this.#base);
+        return;
+      }
+      const to = (unit.to === undefined ? end : unit.to(text, start, end)) + this.#base;
       // What is allowed is allowed as a whole: no shorter end of it is looked for.
-      else if (unit.allows?.(this.#valueOf(from, end + this.#base)) !== true)
-        this.#find(plan, verdict, from, end + this.#base);
+      if (unit.allows?.(this.#valueOf(from, to)) !== true) this.#find(plan, verdict, from, to);
       return;
     }
   }
@@ -516,9 +574,7 @@ export class TextReader {
 
   /** Whether a candidate that begins here is undecided at the end of what came. */
   #goesOn(form: Form, start: number): boolean {
-    const text = this.#window;
-    if ((form.wordStart && wordBefore(text, start)) || (form.atWord && isOfWord(text.charCodeAt(start - 1))))
-      return false;
+    if (this.#beginsWithin(form, start)) return false;
     // Patience ran out before: decided without regard to the cut.
     return this.#map === undefined || this.#ordinal - this.#map.ordinal(start) < patience(form);
   }
@@ -540,7 +596,10 @@ export class TextReader {
       const opens =
         unit.open !== undefined &&
         ends.some((end) => verdictOf(unit, text, start, end, told[unit.index] === 1) !== undefined);
-      if (!opens && this.#holdsHalf(unit, start, end)) this.#find(plan, cutShort, at, end + this.#base);
+      // What has its end is decided: only what reaches the text's end lives.
+      const reaches = live || unit.to === undefined ? end : unit.to(text, start, end);
+      if (!live && unit.to !== undefined && reaches < text.length) continue;
+      if (!opens && this.#holdsHalf(unit, start, reaches)) this.#find(plan, cutShort, at, reaches + this.#base);
     }
   }
 
@@ -598,6 +657,13 @@ export class TextReader {
       this.#delta = this.#received - this.#length;
     }
   }
+}
+
+interface Waiting {
+  readonly start: number;
+  /** Where it ends, and how many code points of what follows decide it. */
+  readonly end: number;
+  readonly right: number;
 }
 
 interface Region {

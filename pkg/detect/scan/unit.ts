@@ -2,6 +2,7 @@ import { CodedError } from '../../base/index.ts';
 import { defaultTerms, expandDetector } from '../../core/index.ts';
 import type { DetectorName, DetectorTerms, ScanRule } from '../../core/index.ts';
 import { allowedBy } from '../allow/index.ts';
+import { formsOf as formsOfDetector } from '../detector.ts';
 import type { Detector } from '../detector.ts';
 import { levelOf, likelyByFormat, namedByPolicy } from '../verdict.ts';
 import type { Verdict } from '../verdict.ts';
@@ -34,6 +35,8 @@ export interface Unit {
   readonly allows: ((value: string) => boolean) | undefined;
   /** Where what is covered begins, in [start, end). */
   readonly from: ((text: string, start: number, end: number) => number) | undefined;
+  /** Where it ends, in [end, end + right]. */
+  readonly to: ((text: string, start: number, end: number) => number) | undefined;
   readonly significant: (code: number) => boolean;
   readonly leastSignificant: number;
   readonly open: OpenEnd | undefined;
@@ -89,8 +92,10 @@ export function collectUnits(rules: readonly ScanRule[], environment: Environmen
   for (const [index, rule] of rules.entries()) {
     rule.match.detectors.flatMap(detectorsNamed).forEach((name, place) => {
       const terms = rule.terms?.[name] ?? defaultTerms;
-      const key = `detector ${name} ${terms.from} ${JSON.stringify(terms.allow)}`;
-      add(key, index, place, () => detectorUnit(name, terms, environment));
+      formsOfDetector(builtIn(name, environment)).forEach((form, number) => {
+        const key = `detector ${number} ${name} ${terms.from} ${JSON.stringify(terms.allow)}`;
+        add(key, index, place, () => detectorUnit(form, terms, environment));
+      });
     });
     rule.match.patterns.forEach(({ pattern, maxLength }, place) => {
       add(`pattern ${maxLength} ${pattern}`, index, place, () => patternUnit(pattern, maxLength, environment.fold));
@@ -151,13 +156,12 @@ function builtIn(name: DetectorName, { detectors }: Environment): Detector {
   return detector;
 }
 
-function detectorUnit(name: DetectorName, { from, allow }: DetectorTerms, environment: Environment): Draft {
-  const detector = builtIn(name, environment);
+function detectorUnit(detector: Detector, { from, allow }: DetectorTerms, environment: Environment): Draft {
   const { open, telling } = detector;
   const least = levelOf(from);
   const required = telling?.required === 'Likely' ? least >= levelOf('Likely') : telling?.required;
   return {
-    by: name,
+    by: detector.name,
     rank: 0,
     form: {
       pattern: compilePattern(detector.pattern, detector.maxLength),
@@ -175,6 +179,7 @@ function detectorUnit(name: DetectorName, { from, allow }: DetectorTerms, enviro
     least,
     allows: open === undefined ? allowedBy(allow, environment.fold) : undefined,
     from: detector.from,
+    to: detector.to,
     significant: detector.significant,
     leastSignificant: detector.leastSignificant,
     open:
@@ -207,6 +212,7 @@ function patternUnit(source: string, maxLength: number, fold: (code: number) => 
     accept: undefined,
     ...ofPolicy,
     from: undefined,
+    to: undefined,
     significant: () => true,
     leastSignificant: Math.max(1, pattern.shortest),
     open: undefined,
@@ -229,6 +235,7 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
     accept: wordAccepts,
     ...ofPolicy,
     from: undefined,
+    to: undefined,
     significant: (code) => letterDigitOrSign.test(String.fromCodePoint(code)),
     leastSignificant: made.letters,
     open: undefined,
@@ -258,6 +265,7 @@ function fieldUnit(name: string): Draft {
     accept: undefined,
     ...ofPolicy,
     from: (_text, _start, end) => end - 1,
+    to: undefined,
     significant: (code) => code > 0x20,
     leastSignificant: Array.from(name).length + 4,
     open: { kind: 'json' },

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { certainties, defaultTerms, expandDetector } from '../../core/index.ts';
 import type { AllowSpec, DetectorName, Said, ScanRule } from '../../core/index.ts';
+import { formsOf } from '../detector.ts';
 import type { Detector } from '../detector.ts';
 import type { LaneEnd, ViewSpec } from '../scanner.ts';
 import { mayBegin, verdictOf } from '../detectors/brute-force.ts';
@@ -30,6 +31,7 @@ export interface SlowUnit {
   /** Whether a value is no finding all the same. */
   readonly allowed: (value: string) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
+  readonly to?: Detector['to'];
   readonly significant: (code: number) => boolean;
   readonly least: number;
   readonly open:
@@ -219,12 +221,18 @@ export class SlowMasker {
     if (lane.end === 'cut' && (unit.open === undefined || accepted === undefined) && undecided(codes.length)) {
       // What can grow no more ends where it matched.
       const grows = unit.regex.match(codes, s, codes.length, false).ranOut && codes.length - s < unit.maxLength;
-      const e = grows ? codes.length : within.at(-1)!;
+      const last = within.at(-1)!;
+      const e = grows ? codes.length : this.#to(unit, folded, unitAt, s, last);
+      // What has its end is decided.
+      const decided = !grows && unit.to !== undefined && e < codes.length;
       const count = codes.slice(s, e).filter((code) => unit.significant(code)).length;
-      if (count > 0 && 2 * count >= unit.least) {
+      if (!decided && count > 0 && 2 * count >= unit.least) {
         // What is found as it stands, too, is as certain as that.
         const whole =
-          accepted === e && unit.from(folded, unitAt[s]!, unitAt[e]!) === unitAt[s] && !unit.allowed(value(s, e));
+          accepted !== undefined &&
+          this.#to(unit, folded, unitAt, s, accepted) === e &&
+          unit.from(folded, unitAt[s]!, unitAt[accepted]!) === unitAt[s] &&
+          !unit.allowed(value(s, e));
         return {
           unit,
           start: seen[s]!.start,
@@ -232,7 +240,7 @@ export class SlowMasker {
           openEnded: false,
           recognised: seen[e - 1]!.end,
           value: value(s, e),
-          said: whole ? unit.accept(folded, unitAt[s]!, unitAt[e]!)! : cut,
+          said: whole ? unit.accept(folded, unitAt[s]!, unitAt[accepted]!)! : cut,
         };
       }
     }
@@ -240,15 +248,16 @@ export class SlowMasker {
     const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
     const said = unit.accept(folded, unitAt[s]!, unitAt[accepted]!)!;
     if (unit.open === undefined) {
-      if (unit.allowed(value(from, accepted))) return undefined;
-      const last = seen[accepted - 1]!.end;
+      const to = this.#to(unit, folded, unitAt, s, accepted);
+      if (unit.allowed(value(from, to))) return undefined;
+      const last = seen[to - 1]!.end;
       return {
         unit,
         start: seen[from]!.start,
         end: last,
         openEnded: false,
         recognised: last,
-        value: value(from, accepted),
+        value: value(from, to),
         said,
       };
     }
@@ -262,6 +271,11 @@ export class SlowMasker {
       value: value(from, to ?? codes.length),
       said,
     };
+  }
+
+  #to(unit: SlowUnit, folded: string, unitAt: readonly number[], s: number, end: number): number {
+    if (unit.to === undefined) return end;
+    return unitAt.indexOf(unit.to(folded, unitAt[s]!, unitAt[end]!));
   }
 
   /** A character that ends a finding without being of it leaves what is ignorable before it inside. */
@@ -462,42 +476,44 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
   const named = (): Said => byPolicy;
   const names = rule.match.detectors.flatMap((name) => expandDetector(name) ?? []);
   return [
-    ...names.map((name, place): SlowUnit => {
-      const one = setup.detectors[name]!;
-      const { from: least, allow } = rule.terms?.[name] ?? defaultTerms;
-      const words = (one.telling?.words ?? []).map((word) =>
-        Array.from(word, (char) => (char < '\x80' ? char : setup.fold(char.codePointAt(0)!))).join(''),
-      );
-      const told = (text: string, start: number): boolean => one.telling !== undefined && tells(text, start, words);
-      return {
-        by: name,
-        rank: 0,
-        rule: index,
-        place,
-        name: `${name} ${certainties.indexOf(least)} ${JSON.stringify(allow)}`,
-        maxLength: one.maxLength,
-        right: one.right,
-        regex: new SlowRegex(one.pattern),
-        asWritten: false,
-        begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
-        accept: (text, start, end) => {
-          if (one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) return undefined;
-          return verdictOf(one, text, { start, end }, told(text, start), least);
-        },
-        allowed: (value) =>
-          one.open === undefined && allow.length > 0 && allow.every((spec) => slowlyAllowed(spec, value)),
-        from: one.from ?? ((_, start) => start),
-        significant: one.significant,
-        least: one.leastSignificant,
-        open:
-          one.open === undefined
-            ? undefined
-            : 'until' in one.open
-              ? { until: new SlowRegex(one.open.until) }
-              : one.open,
-        wordStart: false,
-      };
-    }),
+    ...names.flatMap((name, place) =>
+      formsOf(setup.detectors[name]!).map((one, form): SlowUnit => {
+        const { from: least, allow } = rule.terms?.[name] ?? defaultTerms;
+        const words = (one.telling?.words ?? []).map((word) =>
+          Array.from(word, (char) => (char < '\x80' ? char : setup.fold(char.codePointAt(0)!))).join(''),
+        );
+        const told = (text: string, start: number): boolean => one.telling !== undefined && tells(text, start, words);
+        return {
+          by: name,
+          rank: 0,
+          rule: index,
+          place,
+          name: `${name} ${form} ${certainties.indexOf(least)} ${JSON.stringify(allow)}`,
+          maxLength: one.maxLength,
+          right: one.right,
+          regex: new SlowRegex(one.pattern),
+          asWritten: false,
+          begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
+          accept: (text, start, end) => {
+            if (one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) return undefined;
+            return verdictOf(one, text, { start, end }, told(text, start), least);
+          },
+          allowed: (value) =>
+            one.open === undefined && allow.length > 0 && allow.every((spec) => slowlyAllowed(spec, value)),
+          from: one.from ?? ((_, start) => start),
+          to: one.to,
+          significant: one.significant,
+          least: one.leastSignificant,
+          open:
+            one.open === undefined
+              ? undefined
+              : 'until' in one.open
+                ? { until: new SlowRegex(one.open.until) }
+                : one.open,
+          wordStart: false,
+        };
+      }),
+    ),
     ...rule.match.patterns.map(({ pattern, maxLength }, place): SlowUnit => {
       const regex = new SlowRegex(pattern, setup.fold);
       return {
