@@ -29,6 +29,8 @@ const lockSlackMs = 1_000;
 /** How long ago an object that is there may have been written: since then the time to which a lock would go has moved on. */
 const existsSlackMs = 86_400_000;
 
+/** How far the clock here may be from the server's. */
+const mostOffMs = 86_400_000;
 /** Names whose versions a listing has shown and that nobody has asked for since. */
 const mostRecent = 2_000;
 
@@ -63,6 +65,35 @@ export function openS3(
       }),
     },
   });
+
+  /** What the server last said the time was, and when (monotonic). */
+  let said: { readonly time: number; readonly at: number } | undefined;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const output = await next(args);
+      const { headers } = output.response as { readonly headers?: Readonly<Record<string, string>> };
+      const time = Date.parse(headers?.['date'] ?? '');
+      if (!Number.isNaN(time)) said = { time, at: clock.monotonic() };
+      return output;
+    },
+    { step: 'deserialize', name: 'sidegateServerTime', override: true },
+  );
+  /** Milliseconds that the clock here is ahead of the server's; undefined: it has not said. */
+  const ahead = (): number | undefined =>
+    said === undefined ? undefined : clock.now() - (said.time + clock.monotonic() - said.at);
+  const isOff = (): boolean => Math.abs(ahead() ?? Infinity) > mostOffMs;
+  /** A lock goes by the clock here: one that is off by much would write what is open soon, or what nobody can remove for years. */
+  const checkClock = async (key: string): Promise<void> => {
+    if (isOff()) await page({ Prefix: prefix + key, MaxKeys: 1 });
+    if (!isOff()) return;
+    const by = ahead();
+    throw new ObjectStoreError(
+      'clock',
+      by === undefined
+        ? 'the archive does not say what time it is: nothing is locked by a clock that cannot be compared'
+        : `the clock here is ${Math.round(Math.abs(by) / 3_600_000)} hours ${by > 0 ? 'ahead of' : 'behind'} that of the archive: nothing is written, since it would be locked for another time`,
+    );
+  };
 
   const read = async (key: string, VersionId: string | undefined): Promise<Uint8Array | undefined> => {
     try {
@@ -133,6 +164,7 @@ export function openS3(
 
   return {
     async put(key, body, lock) {
+      await checkClock(key);
       const checksum = digest(body);
       let version: string | undefined;
       try {
@@ -157,6 +189,7 @@ export function openS3(
       return 'written';
     },
     async keep(key, lock) {
+      await checkClock(key);
       const version = (await found(key))?.ids[0];
       const before = await headOf(key, version);
       if (isLocked(before, lock, existsSlackMs)) return;
