@@ -31,7 +31,7 @@ const existsSlackMs = 86_400_000;
 
 /** How far the clock here may be from the server's. */
 const mostOffMs = 86_400_000;
-/** Names whose versions a listing has shown and that nobody has asked for since. */
+/** Names whose versions are remembered: whoever reads or compares asks once. */
 const mostRecent = 2_000;
 
 /**
@@ -146,7 +146,7 @@ export function openS3(
       .catch((error: unknown) => {
         throw problem(error);
       });
-  /** What a listing has shown: whoever reads objects in the order of their names asks for it once. */
+  /** The first version of a name stays the first, while it is there. */
   const recent = new Map<string, NamedVersions>();
   const remember = (one: NamedVersions): void => {
     const [oldest] = recent.size >= mostRecent ? recent.keys() : [];
@@ -155,10 +155,13 @@ export function openS3(
   };
   const found = async (key: string): Promise<NamedVersions | undefined> => {
     const shown = recent.get(prefix + key);
-    recent.delete(prefix + key);
     if (shown !== undefined) return shown;
     // The first is the name itself, or there is none of that name.
-    for await (const one of listVersions(page, prefix + key)) return one.key === prefix + key ? one : undefined;
+    for await (const one of listVersions(page, prefix + key)) {
+      if (one.key !== prefix + key) return undefined;
+      remember(one);
+      return one;
+    }
     return undefined;
   };
 
@@ -191,6 +194,7 @@ export function openS3(
     async keep(key, lock) {
       await checkClock(key);
       const version = (await found(key))?.ids[0];
+      recent.delete(prefix + key);
       const before = await headOf(key, version);
       if (isLocked(before, lock, existsSlackMs)) return;
       // No server lets a lock become shorter, or less strict.
@@ -216,10 +220,15 @@ export function openS3(
     },
     async get(key, version) {
       const id = version ?? (await found(key))?.ids[0];
-      return id === undefined ? undefined : read(key, id);
+      const body = id === undefined ? undefined : await read(key, id);
+      // What is first there may be another by now.
+      if (body === undefined) recent.delete(prefix + key);
+      return body;
     },
     async versions(key) {
       const there = await found(key);
+      // Others may write over it at any time.
+      recent.delete(prefix + key);
       if (there === undefined) return undefined;
       const { ids, marked } = there;
       if (ids.length > 1) return { ids, covered: 'written' };
