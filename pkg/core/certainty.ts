@@ -26,6 +26,15 @@ export const findingReasons = [
 ] as const;
 export type FindingReason = (typeof findingReasons)[number];
 
+/** What is said of a finding, beside where it is. */
+export interface Said {
+  readonly certainty: Certainty;
+  readonly reason: FindingReason;
+}
+
+/** Of what a policy itself names. */
+export const saidOfNamed: Said = { certainty: 'Certain', reason: 'Policy' };
+
 /** Well-known values that name no person and open nothing (pkg/detect/allow has them). */
 export const allowSets = ['TestCards', 'DocumentationAddresses', 'ExampleDomains'] as const;
 export type AllowSet = (typeof allowSets)[number];

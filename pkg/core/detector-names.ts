@@ -62,3 +62,6 @@ export function expandDetector(name: string): readonly DetectorName[] | undefine
   const one = detectorNames.find((known) => known === name);
   return one === undefined ? detectorClasses[name] : [one];
 }
+
+/** What findings are known by, in records and metrics. */
+export const finders = [...detectorNames, 'pattern', 'word', 'field'] as const;

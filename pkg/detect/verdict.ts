@@ -1,10 +1,8 @@
 import { certainties } from '../core/index.ts';
-import type { Certainty, FindingReason } from '../core/index.ts';
+import type { Certainty, FindingReason, Said } from '../core/index.ts';
 
 /** What is said of a finding, beside where it is: never anything of its value. There are few of them, each one object. */
-export interface Verdict {
-  readonly certainty: Certainty;
-  readonly reason: FindingReason;
+export interface Verdict extends Said {
   /** The certainty as a number, rising from 0. */
   readonly level: number;
 }

@@ -1,8 +1,8 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { FilePart, JoinedLane, Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
-import { tellingWord } from './refused-fields.ts';
-import { free, toolInput } from './shape.ts';
+import { referringWord, saysNothing, tellingWord } from './refused-fields.ts';
+import { free, namesSchema, schema, toolInput } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 import { asksByIds, hasSpelledIds, isSpelledId, tellsByIds } from './token-ids.ts';
 
@@ -25,7 +25,7 @@ const none: readonly never[] = Object.freeze([]);
  *
  * Promise: after `read`, every string value, in requests every long number in a place of free form (in answers: of what a tool is called
  * with), and every key outside of the dialect's vocabulary is in `lanes`, `loneValues`, a node of `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left
- * out because it was unexpected.
+ * out because it was unexpected. In a request no field that the dialect does not know refers to what is not in it, but in the caller's own words.
  */
 export class Reader implements ShapeReader {
   lanes: Lane[] | readonly Lane[] = none;
@@ -182,12 +182,23 @@ export class Reader implements ShapeReader {
     }
     const stranger = place.stranger(key.text);
     this.lone(key, stranger, true);
+    if (this.#strict && stranger.shape.unlisted === true) return this.#unlisted(key, item, stranger, place);
     if (stranger.shape.unknown === true) {
       // Where the dialect knows what stands around it, a list of numbers there is no prompt: metadata, arguments of a tool.
       if (this.#strict && asksByIds(key.text, item) && place.publicId === '') this.tokens();
       if (!this.#strict && tellsByIds(key.text, item, object)) return this.tokens(item);
     }
     this.read(item, stranger);
+  }
+
+  /** However deep: a server that knows the field would take what it refers to, and nobody has seen that here. */
+  #unlisted(key: JsonNode, item: JsonNode, stranger: ShapePlace, around: ShapePlace): void {
+    if (asksByIds(key.text, item) && around.publicId === '') this.tokens();
+    else {
+      const word = referringWord(key.text);
+      if (word !== undefined && !saysNothing(item)) this.refuse(around, word);
+    }
+    this.read(item, namesSchema(key.text) ? stranger.as(schema) : stranger);
   }
 
   #strangerOfBody(name: string, place: ShapePlace): void {

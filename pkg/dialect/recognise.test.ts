@@ -66,6 +66,8 @@ describe('routes', () => {
     ['POST', '/v2/models/resnet/infer/', 'Other', 'json'],
     ['POST', '/v2/models/res%2Fnet/infer', 'Other', 'json'],
     ['GET', '/v2/models/resnet/config', 'Other', 'none'],
+    ['GET', '/v2/models/stats', 'Other', 'none'],
+    ['HEAD', '/v2/models/stats', 'Other', 'none'],
     // Spellings that a lenient server may take for Chat
     ['POST', '/v1/chat/completions/', 'Other', 'json'],
     ['POST', '/V1/Chat/Completions', 'Other', 'json'],

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { maskingViews } from '../../test/support/masked-stream.ts';
 import { silentLogger } from '../base/index.ts';
-import { operations, reasons } from '../core/index.ts';
+import { certainties, finders, operations, reasons } from '../core/index.ts';
 import { readSocketRecords, recogniseSocket, socketRecord, socketType } from '../dialect/index.ts';
 import { BodyBudget } from '../http/index.ts';
 import type { UpstreamHandler } from '../http/index.ts';
@@ -48,7 +48,15 @@ function opened() {
       },
     },
     ...{ live: new LiveRequests(), clock, logger: silentLogger, buffers: new BodyBudget() },
-    metrics: createMetrics({ clock, operations, codes, dialects: ['generic-websocket'], processMetrics: false }),
+    metrics: createMetrics({
+      clock,
+      operations,
+      codes,
+      dialects: ['generic-websocket'],
+      finders,
+      certainties,
+      processMetrics: false,
+    }),
     turn: () => {
       connection.turns++;
       return new Promise<void>((resolve) => void setImmediate(resolve));

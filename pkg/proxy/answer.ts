@@ -781,7 +781,7 @@ export class Answer implements LiveRequest {
     for (const hit of hits) {
       const rule = runtime.scanner.rules[hit.rule];
       if (rule === undefined) continue;
-      session.act(rule.id, actName[rule.action], hit.by, !rule.enforce);
+      session.act(rule.id, actName[rule.action], hit, !rule.enforce);
       if (this.plan.approve[hit.rule] === 1) this.#asking.add(rule.id);
     }
   }

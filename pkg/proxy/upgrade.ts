@@ -73,7 +73,10 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     if (entry !== undefined) live.remove(entry);
     session.end(outcome, status, error?.code);
     metrics.requestEnded(session.operation, error?.code, decisionOf(outcome, session.wouldRefuse));
-    for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+    for (const act of session.acts()) {
+      metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+      for (const { by, certainty, count } of act.found ?? []) metrics.found(by, certainty, count);
+    }
     metrics.stage('total', session.age);
     metrics.received(session.exchange.bytesIn);
     metrics.sent(session.exchange.bytesOut);

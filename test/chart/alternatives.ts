@@ -50,6 +50,8 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'sidecar.stateSize': '32Mi',
   'sidecar.spoolSize': '2Gi',
   'sidecar.modelRequests': 256,
+  'sidecar.httpsProxy': 'http://proxy.corp:3128',
+  'sidecar.noProxy': 'models.corp',
   'sidecar.internalTcp': '29500',
   'neighbours.changeUser': 'Never',
   'neighbours.hostPaths': ['/var/models'],

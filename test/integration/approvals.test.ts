@@ -551,6 +551,7 @@ describe('a request that a classification holds', () => {
       act: 'held',
       by: ['Email'],
       count: 1,
+      found: [{ by: 'Email', certainty: 'Certain', reason: 'Format', count: 1 }],
     });
     expect(JSON.stringify(record)).not.toContain('ana@example.com');
   });

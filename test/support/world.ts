@@ -14,7 +14,7 @@ import type {
   PolicySource,
   RevocationSource,
 } from '../../pkg/core/index.ts';
-import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
+import { compileSnapshot, certainties, finders, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import {
@@ -155,6 +155,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     operations,
     codes: Object.keys(reasons),
     dialects: ['openai', 'generic'],
+    finders,
+    certainties,
     processMetrics: false,
   });
   const policy = await filePolicySource({

@@ -1,3 +1,4 @@
+import { saidOfNamed } from '../../core/index.ts';
 import type { LaneEnd } from '../scanner.ts';
 import type { Replaced } from './components.ts';
 import { longestName } from './field-path.ts';
@@ -246,10 +247,10 @@ export class JsonScan {
     if (rules === undefined || rules.length === 0) return true;
     const { spec, compiled } = this.#plan;
     const start = this.#position;
-    for (const rule of rules) this.#output.hit({ rule, by: 'field', start, end: start + 1 });
+    for (const rule of rules) this.#output.hit({ rule, by: 'field', start, end: start + 1, ...saidOfNamed });
     const stop = rules.find((rule) => spec.stop[rule] === 1);
     if (stop !== undefined) {
-      this.#output.stop({ rule: stop, by: 'field', start, end: start + 1 }, start);
+      this.#output.stop({ rule: stop, by: 'field', start, end: start + 1, ...saidOfNamed }, start);
       return false;
     }
     const index = rules.find((rule) => spec.replace[rule] === 1);

@@ -130,7 +130,14 @@ class Reader {
         (index) => acts(this.#slow, index) && setup.rules[index]!.fields.some((one) => slowPathMatches(one, path)),
       );
     if (this.#quiet > 0 || rules.length === 0) return this.#plain(first, path);
-    const hit = (rule: number): SlowHit => ({ rule, by: 'field', start: this.#at, end: this.#at + 1 });
+    const hit = (rule: number): SlowHit => ({
+      rule,
+      by: 'field',
+      start: this.#at,
+      end: this.#at + 1,
+      certainty: 'Certain',
+      reason: 'Policy',
+    });
     this.#hits.push(...rules.map(hit));
     const stop = rules.find((rule) => spec.stop[rule] === 1);
     if (stop !== undefined) {

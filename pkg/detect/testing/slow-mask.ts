@@ -1,7 +1,7 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion, complexity, max-depth -- a test oracle: plain over safe */
 import { createHmac } from 'node:crypto';
 import { certainties, defaultTerms, expandDetector } from '../../core/index.ts';
-import type { AllowSpec, DetectorName, ScanRule } from '../../core/index.ts';
+import type { AllowSpec, DetectorName, Said, ScanRule } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
 import type { LaneEnd, ViewSpec } from '../scanner.ts';
 import { mayBegin, verdictOf } from '../detectors/brute-force.ts';
@@ -25,7 +25,8 @@ export interface SlowUnit {
   /** Looked for in the text as it is written, too. */
   readonly asWritten: boolean;
   readonly begins: (text: string, start: number) => boolean;
-  readonly accept: (text: string, start: number, end: number) => boolean;
+  /** What is said of a candidate; undefined: it is none. */
+  readonly accept: (text: string, start: number, end: number) => Said | undefined;
   /** Whether a value is no finding all the same. */
   readonly allowed: (value: string) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
@@ -43,9 +44,10 @@ export interface SlowFinding {
   readonly openEnded: boolean;
   readonly recognised: number;
   readonly value: string;
+  readonly said: Said;
 }
 
-export interface SlowHit {
+export interface SlowHit extends Said {
   readonly rule: number;
   readonly by: string;
   readonly start: number;
@@ -123,7 +125,8 @@ export class SlowMasker {
         a.start - b.start ||
         Number(b.openEnded) - Number(a.openEnded) ||
         (a.openEnded ? 0 : b.end - a.end) ||
-        order(this.spec, a.unit, b.unit),
+        order(this.spec, a.unit, b.unit) ||
+        certainties.indexOf(b.said.certainty) - certainties.indexOf(a.said.certainty),
     );
   }
 
@@ -207,15 +210,21 @@ export class SlowMasker {
         openEnded: true,
         recognised: seen[visible - 1]!.end,
         value: 'x'.repeat(5000),
+        said: cut,
       };
     }
-    const accepted = misplaced ? undefined : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!)).at(-1);
+    const accepted = misplaced
+      ? undefined
+      : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!) !== undefined).at(-1);
     if (lane.end === 'cut' && (unit.open === undefined || accepted === undefined) && undecided(codes.length)) {
       // What can grow no more ends where it matched.
       const grows = unit.regex.match(codes, s, codes.length, false).ranOut && codes.length - s < unit.maxLength;
       const e = grows ? codes.length : within.at(-1)!;
       const count = codes.slice(s, e).filter((code) => unit.significant(code)).length;
       if (count > 0 && 2 * count >= unit.least) {
+        // What is found as it stands, too, is as certain as that.
+        const whole =
+          accepted === e && unit.from(folded, unitAt[s]!, unitAt[e]!) === unitAt[s] && !unit.allowed(value(s, e));
         return {
           unit,
           start: seen[s]!.start,
@@ -223,11 +232,13 @@ export class SlowMasker {
           openEnded: false,
           recognised: seen[e - 1]!.end,
           value: value(s, e),
+          said: whole ? unit.accept(folded, unitAt[s]!, unitAt[e]!)! : cut,
         };
       }
     }
     if (accepted === undefined) return undefined;
     const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
+    const said = unit.accept(folded, unitAt[s]!, unitAt[accepted]!)!;
     if (unit.open === undefined) {
       if (unit.allowed(value(from, accepted))) return undefined;
       const last = seen[accepted - 1]!.end;
@@ -238,6 +249,7 @@ export class SlowMasker {
         openEnded: false,
         recognised: last,
         value: value(from, accepted),
+        said,
       };
     }
     const to = openEnd(unit, codes, accepted);
@@ -248,6 +260,7 @@ export class SlowMasker {
       openEnded: true,
       recognised: seen[accepted - 1]!.end,
       value: value(from, to ?? codes.length),
+      said,
     };
   }
 
@@ -300,6 +313,8 @@ export class SlowMasker {
           by: finding.unit.by,
           start: finding.start,
           end: finding.recognised,
+          certainty: finding.said.certainty,
+          reason: finding.said.reason,
         });
         for (const rule of asking) {
           const key = `${rule} ${finding.unit.rank} ${finding.unit.by}`;
@@ -433,6 +448,8 @@ function jsonEnd(codes: readonly number[], from: number): number | undefined {
 }
 
 const no = (): boolean => false;
+const cut: Said = { certainty: 'Possible', reason: 'CutShort' };
+const byPolicy: Said = { certainty: 'Certain', reason: 'Policy' };
 
 /** Literal values alone, as they are written in tests: lower case, without separators. */
 function slowlyAllowed({ values }: AllowSpec, value: string): boolean {
@@ -442,6 +459,7 @@ function slowlyAllowed({ values }: AllowSpec, value: string): boolean {
 
 function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] {
   const yes = (): boolean => true;
+  const named = (): Said => byPolicy;
   const names = rule.match.detectors.flatMap((name) => expandDetector(name) ?? []);
   return [
     ...names.map((name, place): SlowUnit => {
@@ -462,9 +480,10 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         regex: new SlowRegex(one.pattern),
         asWritten: false,
         begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
-        accept: (text, start, end) =>
-          !(one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) &&
-          verdictOf(one, text, { start, end }, told(text, start), least) !== undefined,
+        accept: (text, start, end) => {
+          if (one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) return undefined;
+          return verdictOf(one, text, { start, end }, told(text, start), least);
+        },
         allowed: (value) =>
           one.open === undefined && allow.length > 0 && allow.every((spec) => slowlyAllowed(spec, value)),
         from: one.from ?? ((_, start) => start),
@@ -492,7 +511,7 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         regex,
         asWritten: true,
         begins: yes,
-        accept: yes,
+        accept: named,
         allowed: no,
         from: (_, start) => start,
         significant: yes,
@@ -561,7 +580,7 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
     accept: (text, start, end) => {
       const [before, first] = [Array.from(text.slice(0, start)).at(-1), Array.from(text.slice(start, end))[0]!];
       const [last, after] = [Array.from(text.slice(start, end)).at(-1)!, Array.from(text.slice(end))[0]];
-      return !isOfWord(before, first) && !isOfWord(after, last);
+      return isOfWord(before, first) || isOfWord(after, last) ? undefined : byPolicy;
     },
     allowed: no,
     from: (_, start) => start,
@@ -584,7 +603,7 @@ function slowField(name: string, rule: number, place: number): SlowUnit {
     regex: new SlowRegex(`"${name}"[ \\t\\r\\n]{0,8}:[ \\t\\r\\n]{0,8}["\\x2d0-9tfn{\\[]`),
     asWritten: false,
     begins: () => true,
-    accept: () => true,
+    accept: () => byPolicy,
     allowed: no,
     from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,

@@ -77,7 +77,8 @@ const blockFields = (kept: Shape, file: Shape): Record<string, Shape> => {
   };
 };
 
-export const sentBlock = object(blockFields(refused, sentDocument));
+/** A kind that is not here is none: nobody knows what a server takes by it. */
+export const sentBlock = object(blockFields(refused, sentDocument), { rest: refused });
 export const saidBlock = object(blockFields(free, saidDocument));
 
 /** What a stream says of a block: its beginning, and the pieces that clients add to it. */

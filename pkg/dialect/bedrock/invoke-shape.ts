@@ -1,4 +1,5 @@
 import type { JsonNode } from '../../base/index.ts';
+import { tool } from '../anthropic/request-block-shape.ts';
 import { messagesRequest } from '../anthropic/request-shape.ts';
 import { firstChatFields } from '../cohere/first-chat-shape.ts';
 import { outputLimits } from '../openai/request-shape.ts';
@@ -20,6 +21,7 @@ export const blockedInvoke: Readonly<Record<string, Shape>> = {
   ...refusedFields,
   ...named([...outputLimits, ...ownLimits, 'n', 'best_of', 'num_generations'], refused),
   ...named(['model', 'modelId', 'mcp_servers', 'container', 'thread'], refused),
+  tools: list(tool),
   ...named(['messages', 'prompt', 'system', 'inputText', 'stop_sequences', 'stopSequences', 'stop'], refused),
 };
 

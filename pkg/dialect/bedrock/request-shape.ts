@@ -1,15 +1,18 @@
 import { blocked, blockedInvoke } from './invoke-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, free, list, lone, named, number, object, schema, text, unlisted } from '../shape.ts';
 import { cachePoint, sentBlock } from './block-shape.ts';
 
 /** Fields of a Converse request (API reference, Converse; CountTokens). A field that is not here passes as unknown. */
 
-const tool = object({
-  toolSpec: object({ name: lone, description: text, inputSchema: object({ json: schema }), strict: boolean }),
-  systemTool: object({ name: lone }),
-  cachePoint,
-});
+const tool = object(
+  {
+    toolSpec: object({ name: lone, description: text, inputSchema: object({ json: schema }), strict: boolean }),
+    systemTool: object({ name: lone }),
+    cachePoint,
+  },
+  { rest: refused },
+);
 
 export const inferenceConfig = object({
   ...named(['maxTokens', 'temperature', 'topP'], number),
@@ -29,7 +32,7 @@ const converseFields = {
   inferenceConfig,
   toolConfig: object({
     tools: list(tool),
-    toolChoice: object({ auto: free, any: free, tool: object({ name: lone }) }),
+    toolChoice: object({ ...named(['auto', 'any'], unlisted), tool: object({ name: lone }) }),
   }),
   guardrailConfig: object(named(['guardrailIdentifier', 'guardrailVersion', 'trace', 'streamProcessingMode'], lone)),
   // The model's own words: none that set another limit, model, server or store.
@@ -42,7 +45,7 @@ const converseFields = {
   requestMetadata: free,
   performanceConfig: object({ latency: lone }),
   serviceTier: object({ type: lone }),
-  outputConfig: free,
+  outputConfig: unlisted,
 };
 
 export const converseRequest = object(converseFields);

@@ -1,7 +1,7 @@
 import { mediaUrlValue } from '../media.ts';
 import { outputLimits } from '../openai/request-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, either, free, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /** Fields of Cohere's requests (docs.cohere.com/reference/chat, embed). A field that is not here passes as unknown. */
@@ -14,7 +14,10 @@ const document = either(text, object({ id: lone, data: either(text, free) }));
 
 const imageUrl = object({ url: { read: mediaUrlValue }, detail: lone });
 
-const part = object({ type: lone, text, thinking: text, image_url: imageUrl, document });
+const part = typed(
+  ['text', 'thinking', 'image_url', 'document'],
+  object({ type: lone, text, thinking: text, image_url: imageUrl, document }),
+);
 const content: Shape = either(text, list(part));
 
 const call = object({ id: lone, type: lone, function: object({ name: lone, arguments: { string: 'json' } }) });
@@ -35,10 +38,13 @@ const message = object({
   citations: list(citation),
 });
 
-const tool = object({
-  type: lone,
-  function: object({ name: lone, description: text, parameters: schema, strict: boolean }),
-});
+const tool = typed(
+  ['function'],
+  object({
+    type: lone,
+    function: object({ name: lone, description: text, parameters: schema, strict: boolean }),
+  }),
+);
 
 export const chatRequest = object({
   ...refusedFields,

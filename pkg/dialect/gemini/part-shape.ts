@@ -82,7 +82,10 @@ const partFields = (inlineData: Shape, fileData: Shape): Record<string, Shape> =
   });
 
 /** A file that the server keeps, or fetches: nobody has looked at it, and it may be another caller's. */
-export const sentContent = object({ role: lone, parts: some(object(partFields(sentBlob, refused))) });
+export const sentContent = object({
+  role: lone,
+  parts: some(object(partFields(sentBlob, refused), { rest: refused })),
+});
 
 const file = object(bothNames({ mimeType: lone, displayName: lone, fileUri: lone }));
 export const saidContent = object({ role: lone, parts: list(object(partFields(saidBlob, file)), { strict: true }) });

@@ -15,7 +15,7 @@ const tensor = (datatype: string, data: unknown, name = 'x'): object => ({ name,
 describe('a request', () => {
   test.each<[string, object, string[]]>([
     [predict, { instances: ['a', { deep: ['b'] }] }, ['instances[0]=a', 'instances[1].{}[0]=b']],
-    ['/v1/models/m:explain', { inputs: 'a', parameters: { k: 'b' } }, ['{}=a', 'parameters.{}=b']],
+    ['/v1/models/m:explain', { inputs: 'a', parameters: { k: 'b' } }, ['inputs=a', 'parameters.{}=b']],
     [infer, { inputs: [tensor('BYTES', ['a', ['b']])] }, ['inputs[0].data[0]=a', 'inputs[0].data[1][0]=b']],
     [infer, { model_name: 'm', inputs: [], parameters: { k: 'a' }, x: 'y' }, ['parameters.{}=a', '{}=y']],
     [

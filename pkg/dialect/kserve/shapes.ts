@@ -217,7 +217,7 @@ function countingAnswered(fields: Readonly<Record<string, Shape>>): Shape {
 export const predictRequest = countingAsked(
   object({
     ...refusedParameters,
-    instances: free,
+    ...named(['instances', 'inputs'], free),
     parameters: { ...object(refusedParameters, { rest: free }), read: refuseTelling },
     signature_name: lone,
   }),

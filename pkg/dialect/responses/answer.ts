@@ -4,11 +4,12 @@ import type { AnswerView, FrameView, Lane, LaneEnds } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { maxIndex, Reader } from '../reader.ts';
 import { readTokenEntries } from '../openai/logprobs.ts';
-import { free, object } from '../shape.ts';
+import { soundBytes } from '../media.ts';
+import { free, object, text } from '../shape.ts';
 import type { Shape, ShapePlace } from '../shape.ts';
 import { usageOf } from '../usage.ts';
 import { eventAround, eventFields, inputTokens, response as responseShape, streamed } from './answer-shape.ts';
-import { around, bare, carried } from './events.ts';
+import { around, bare, carried, sound, transcript } from './events.ts';
 import type { Carried } from './events.ts';
 
 /**
@@ -44,6 +45,9 @@ const events: ReadonlyMap<string, Place> = new Map([
   ...[...around].map((type): [string, Place] => [type, Place.root(object({ ...eventFields, response: elsewhere }))]),
 ]);
 const plainEvent = Place.root(object(eventFields));
+const carrying = Place.root(object({ ...eventFields, delta: elsewhere }));
+/** Spoken over all items. Sound is a file of its own, as in a conversation of Realtime's. */
+const spoken = Place.root(object({ transcript: text, sound: { read: soundBytes('audio/pcm') } }));
 
 const isError = (root: JsonNode): boolean => (root.get('error')?.kind ?? 'null') !== 'null';
 
@@ -174,7 +178,8 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
   const type = root.get('type')?.string ?? '';
   const failed = name === 'error' || type === 'error' || isError(root);
   const reader = new Reader('answer');
-  if (around.has(type) && !failed) return readAround(reader, type, root);
+  const own = failed ? undefined : readOwn(reader, type, root);
+  if (own !== undefined) return own;
   const what = failed ? undefined : carried.get(type);
   if (what === undefined) {
     if (!failed && !bare.has(type)) refuse('type');
@@ -198,6 +203,25 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
     ends,
     usage: undefined,
   };
+}
+
+/** Events that are of no item. */
+function readOwn(reader: Reader, type: string, root: JsonNode): FrameView | undefined {
+  if (around.has(type)) return readAround(reader, type, root);
+  return type === sound || type === transcript ? readSpoken(reader, type, root) : undefined;
+}
+
+function readSpoken(reader: Reader, type: string, root: JsonNode): FrameView {
+  reader.read(root, carrying);
+  const delta = root.get('delta');
+  if (delta?.kind !== 'string') refuse('delta');
+  reader.read(delta, step(spoken, type === sound ? 'sound' : 'transcript'));
+  // Sound that may be letters.
+  const lanes =
+    type === sound
+      ? reader.lanes.map((lane): Lane => (lane.node === delta ? { ...lane, whole: 'complete' } : lane))
+      : reader.lanes;
+  return { ...viewOf(reader), lanes, files: reader.files, kind: 'data', ends: noEnds, usage: undefined };
 }
 
 /** A part of a message begins that is not its first. */
@@ -244,7 +268,7 @@ function readAround(reader: Reader, type: string, root: JsonNode): FrameView {
     kind: type === 'response.failed' ? 'error' : 'data',
     ends:
       last && type !== 'response.failed'
-        ? [{ prefix: 'output[', end }, ...joinedEnds, ...ends]
+        ? [{ prefix: 'output[', end }, { prefix: 'transcript', end }, ...joinedEnds, ...ends]
         : [{ prefix: own, end: 'cut', gone: true }],
     usage: usageOf(response),
   };

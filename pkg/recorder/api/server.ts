@@ -81,6 +81,7 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered, isController, shipping });
   const pages = options.pages?.(answers);
   const proving = createProving();
+  const document = openApi(options.version ?? 'source');
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
@@ -96,8 +97,7 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   };
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // Of no session: for everybody.
-    if (request.method === 'GET' && request.url === '/v1/openapi.json')
-      return respond(response, 200, openApi(options.version ?? 'source'));
+    if (request.method === 'GET' && request.url === '/v1/openapi.json') return respond(response, 200, document);
     await answers.guarded(response, async () => {
       const url = URL.parse(request.url ?? '/', 'https://recorder');
       if (url === null) throw new Refusal(404, 'not_found', 'there is no such page');
@@ -107,7 +107,9 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
         else {
           const auditor = await auditorOf(request);
           places.prove(request);
-          await answers.bounded(() => answers.answer(request, response, url, auditor));
+          // Of an account of Kubernetes its right counts, for longer than the short token that it asked with; a person's token is all that they have.
+          const again = auditor.person === undefined ? {} : { again: () => auditorOf(request) };
+          await answers.answer(request, response, url, auditor, again);
         }
       } catch (error) {
         if (/^(\/console)?\/v1\//.test(url.pathname)) answers.refuseStranger(request, url, error);
@@ -127,9 +129,10 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     headersTimeout: 10_000,
     connectionsCheckingInterval: 1_000,
   });
-  const places = givePlaces(server);
+  const places = givePlaces(server, clock);
   const stop = serving.subscribe((material) => server.setSecureContext(context(material)));
   server.on('request', (request, response) => {
+    if (request.socket.destroyed) return;
     request.on('error', () => undefined);
     handle(request, response).catch((error: unknown) => {
       logger.error('an answer could not be written', { error: describeError(error) });

@@ -146,4 +146,6 @@ export interface RuleAct {
   readonly act: string;
   readonly by?: readonly string[];
   readonly count?: number;
+  /** How certain what was found is, and why. */
+  readonly found?: readonly { readonly by: string; readonly certainty: string; readonly reason: string }[];
 }
