@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
 import type { AuditEvent, Certainty, FindingReason, FoundKind, ReasonCode, RuleAct } from '../core/index.ts';
+import { reasons } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
 import { entryText } from '../record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../recorder/testing/chains.ts';
 import { makeSealKeys, sealingKey } from '../seal/index.ts';
+import { decidedBy } from './backtest/decided-by.ts';
 import type { BacktestReport } from './backtest/report.ts';
 import type { Cluster } from './command.ts';
 import { run } from './run.ts';
@@ -457,10 +459,26 @@ test('counts by rule and caller, gives so many examples, and fails but for what 
   expect(out).toContain('3 newly refused\n  rule    new/falcon: 3\n  caller  bob: 2\n');
 });
 
+test.each(Object.keys(reasons) as ReasonCode[])(
+  'a session that was refused with %s and by no rule is not newly allowed by the policies of then, unless policies decide that',
+  async (code) => {
+    const was = await reportOf(label, [{ acts: [allowed], outcome: 'refused', code }, {}]);
+    const { sessions, changes, cannotKnow } = was;
+    const by = decidedBy(code);
+    const left = { limited: by === 'limit' ? 1 : 0, otherReason: by === 'other' ? 1 : 0 };
+    expect([sessions, cannotKnow]).toMatchObject([by === 'policy' ? 2 : 1, left]);
+    expect(changes).toEqual({ ...none, allowed: by === 'policy' ? 1 : 0 });
+    expect(was.code).toBe(by === 'policy' ? 1 : 0);
+  },
+);
+
 test('what cannot be decided again is left out, and said', async () => {
   const limited: RuleAct = { rule: 'old/all', act: 'limited', by: ['rate_limited'] };
   const { sessions, cannotKnow } = await reportOf(label, [{ acts: [limited], outcome: 'refused' }, {}]);
-  expect([sessions, cannotKnow]).toEqual([1, { masked: 0, withoutText: 0, limited: 1, open: 0, elsewhere: 0 }]);
+  expect([sessions, cannotKnow]).toEqual([
+    1,
+    { masked: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
+  ]);
   const { out } = await backtest(label, [{}], '', 'other');
   expect(out).toContain('0 sessions decided again');
   expect(out).toContain('1 of other namespaces than the policies: left out');

@@ -74,7 +74,7 @@ const detectors: Readonly<
   GenericApiKey: {
     finds:
       'Values behind a name that tells (`password`, `api_key`, `token`, `secret` …) and `=`, `:` or `is`, in the spellings of shells, INI, YAML, JSON, XML, code and sentences; `Bearer VALUE`; prefixes of vendors (`sk-`, `xoxb-`, `glpat-`, `AIza`, `hf_` …).',
-    not: 'Passwords of letters alone or shorter than six; other values shorter than eight, or without two digits unless they are sixteen of random case; references (`$TOKEN`, `getToken()`), paths and fillers (`****`); user information in URLs (`https://user:secret@…`); values whose name stands apart in JSON that is read as such (name them in `fields`).',
+    not: 'Passwords of letters alone or shorter than six; other values shorter than eight, or without two digits unless they are sixteen of random case; references (`$TOKEN`, `getToken()`), paths and fillers (`****`); user information in URLs (`https://user:secret@…`).',
     sure: 'Certain by a prefix; Likely behind a name.',
   },
   UsItin: {

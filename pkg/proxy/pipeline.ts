@@ -88,6 +88,7 @@ import {
   refuseFiles,
   refuseTooLarge,
   refuseUninspectable,
+  unreadDocuments,
 } from './stages.ts';
 import type { ModelHeaders } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
@@ -580,7 +581,7 @@ class GovernedRequest {
     this.#responsePlan = snapshot.responsePlan(this.#caller);
     refuseUninspectable(this.#requestPlan, this.#access, this.#view);
     for (const model of this.#view?.others ?? []) decideAccess(runtime, this.#session, { ...this.#facts(), model });
-    this.#letPass(this.#view?.files ?? []);
+    this.#letPass([...(this.#view?.files ?? []), ...unreadDocuments(this.#requestPlan, this.#view)]);
     if (this.#socket !== undefined && !socketMayBeRead(this.#responsePlan))
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     this.#stage('access');

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError, mayPass } from '../core/index.ts';
+import { pdfsAmong } from '../dialect/index.ts';
 import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
@@ -98,6 +99,10 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
   if (!plan.inspects || view?.tokenInput !== true) return;
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
+
+/** Documents within the JSON of a request that is read: a model reads their text, and nobody here does. */
+export const unreadDocuments = (plan: RequestPlan, view: RequestView | undefined): readonly FilePart[] =>
+  plan.inspects ? pdfsAmong(view?.opaque ?? []) : [];
 
 /**
  * Files of which nobody reads anything. Where every policy observes, what enforcing would have done is recorded.

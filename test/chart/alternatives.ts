@@ -162,6 +162,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
 
 /** Values that act only where another is set. */
 export const beside: Readonly<Record<string, object>> = {
+  'sidecar.noProxy': { sidecar: { httpsProxy: 'http://proxy.corp:3128' } },
   'recorder.store': { recorder: { database: { secretName: 'database' } } },
   'recorder.replicas': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'recorder.database.secretName': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },

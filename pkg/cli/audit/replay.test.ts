@@ -132,6 +132,27 @@ test('a session is explained rule by rule', () => {
   ]);
 });
 
+test('and who approved it, as it is shown, too', () => {
+  const decision = { decision: 'Approve', at: '2026-11-26T12:00:00Z', by: 'user:ana', from: '10.0.0.7' };
+  const decisions = [
+    { ...decision, breakGlass: false },
+    { ...decision, by: 'https://idp.test bo', breakGlass: true },
+  ];
+  const approval = JSON.stringify({ type: 'approval', name: 'ml/a1', phase: 'Approved', decisions });
+  const said = [
+    'approval ml/a1: Approved',
+    '  decided  2026-11-26T12:00:00Z user:ana: Approve from 10.0.0.7',
+    '  decided  2026-11-26T12:00:00Z https://idp.test bo: Approve from 10.0.0.7, break-glass',
+  ].join('\n');
+  expect(
+    explanationOf([approval, JSON.stringify({ type: 'end', outcome: 'completed', status: 200, rules: [] })]),
+  ).toEqual([said, 'no rule acted', 'so: completed, 200']);
+  expect(lineText(parseJson(approval))).toBe(`  ${said}`);
+  const change = { type: 'change', time: 'T', what: 'Approval', name: 'a1', step: 'Approved', decisions };
+  expect(explanationOf([JSON.stringify(change)])).toEqual([lineText(parseJson(JSON.stringify(change)))]);
+  expect(explanationOf([JSON.stringify(change)])[0]).toContain('user:ana: Approve');
+});
+
 test('and by how certain what they found was, where its record says', () => {
   const found = [
     { by: 'Phone', certainty: 'Likely', reason: 'Spelling', count: 2 },

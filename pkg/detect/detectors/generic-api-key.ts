@@ -12,8 +12,7 @@ import { isDigit, isLetter, isLower, isUpper, isWordCharacter, lower, standsAt }
 // From there on everything is covered until white space, a quote, a bracket, `,`, `;`, `&`, `|` or a backslash.
 // Coverage: the value alone, where the engine reads `from`; else the name, too.
 // Not a finding: words, paths, calls, references (`$TOKEN`, `process.env.X`, `getToken()`), type names, fillers (`xxxx`, `****`).
-// Limit: passwords of letters alone or shorter than six; names in JSON lanes (there keys and values are lanes of their own: use field
-// rules); user information in URLs.
+// Limit: passwords of letters alone or shorter than six; user information in URLs.
 
 const names =
   'passwor[dt]|passwd|pwd|passphrase|passcode|kennwort|contrasena|senha|mot[ _]de[ _]passe' +

@@ -8,6 +8,8 @@ import { hexValue, holdsWord, isDigit, isHex, isLetter, isWordCharacter } from '
 // Not an address: more than four parts (`1.2.3.4.5`, object identifiers), one glued to a `v`; a compressed form without a group of three hex digits or four groups (`a::b`, slices, scopes), but for `::1`
 // where no name touches it. Small numbers after words such as `version` or `section` are possible, other version 4 is likely, version 6 certain.
 
+/** Where such a word is looked for: as far as `version": "` reaches. */
+const numberedWithin = 11;
 const numberings = ['version', 'section', 'chapter', 'release', 'clause', 'ver.'];
 
 /** Four octets in [start, end)? Gives the greatest, or -1. */
@@ -40,7 +42,9 @@ function version4(text: string, start: number, end: number): Verdict | false {
   if (isDigit(before) || isDigit(after) || (before | 0x20) === 0x76) return false;
   if (before === 0x2e && isWordCharacter(text.charCodeAt(start - 2))) return false;
   if (after === 0x2e && isDigit(text.charCodeAt(end + 1))) return false;
-  return greatest <= 99 && holdsWord(text, start - 10, start, numberings) ? possiblyAnother : likelyByFormat;
+  return greatest <= 99 && holdsWord(text, start - numberedWithin, start, numberings)
+    ? possiblyAnother
+    : likelyByFormat;
 }
 
 /** What one pass over a version 6 candidate sees. */
@@ -143,7 +147,7 @@ export const ipAddress: Detector = {
     '[0-9]{1,3}(?:\\.[0-9]{1,3}){3}' +
     '|(?:[0-9A-Fa-f]{1,4}|:):(?:[0-9A-Fa-f]{0,4}:){0,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\\.[0-9]{1,3}){3})?',
   maxLength: 55,
-  left: 10,
+  left: numberedWithin,
   right: 2,
   accept(text, start, end) {
     for (let at = start; at < end; at += 1) {

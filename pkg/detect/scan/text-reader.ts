@@ -1,5 +1,6 @@
 import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
-import type { Standing } from '../automaton/forward.ts';
+import type { Ends } from '../automaton/anchored.ts';
+import type { ForwardAutomaton, Standing } from '../automaton/forward.ts';
 import { isWordCharacter } from '../detectors/characters.ts';
 import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
@@ -13,6 +14,13 @@ import type { Form, Unit } from './unit.ts';
 import { trackOpen, trackPadding } from './tracker.ts';
 import type { Tracker } from './tracker.ts';
 import { longestStyledValue } from './replacement.ts';
+
+/** What stands before a text and is none of it: the key of a value of JSON. As a reader sees it. */
+export interface Before {
+  readonly text: string;
+  /** Where the automaton stands behind it; filled when first needed. */
+  standing?: Standing;
+}
 
 /**
  * One form of a text, as it grows: each character as a reader sees it, or as it is written. Looks for its units there, and keeps for each
@@ -48,6 +56,10 @@ export class TextReader {
   #delta = 0;
   /** Offset in the form before which a map is needed. */
   #mapUntil = 0;
+  /** Offset in the form of the text's first character: behind what stands before it. */
+  #textStart = 0;
+  /** The same in the source. */
+  #sourceStart = 0;
 
   /** Offset in the form: all starts before it are judged. */
   #frontier = 0;
@@ -71,14 +83,22 @@ export class TextReader {
     this.#at = automata.forward.begin();
   }
 
-  /** Begins another text, at this source offset. */
-  begin(source: number): void {
-    Object.assign(this.#at, this.#automata.forward.begin());
-    this.#window = '';
-    this.#base = this.#length = this.#ordinal = 0;
+  /** Begins another text, at this source offset. Detectors alone see what stands before it, and find nothing that is not of the text. */
+  begin(source: number, before?: Before): void {
+    const { forward } = this.#automata;
+    const text = before?.text ?? '';
+    Object.assign(
+      this.#at,
+      before === undefined ? forward.begin() : (before.standing ??= standingAfter(forward, text)),
+    );
+    this.#window = text;
+    this.#base = 0;
+    this.#length = this.#textStart = text.length;
+    this.#ordinal = countCodePoints(text, 0, text.length);
     this.#map = undefined;
     this.#mapUntil = 0;
-    this.#received = this.#delta = source;
+    this.#received = this.#sourceStart = source;
+    this.#delta = source - text.length;
     this.#frontier = 0;
     this.#due.clear();
     this.#trackers = [];
@@ -102,6 +122,8 @@ export class TextReader {
     other.#map = this.#map?.from(keep - this.#base);
     other.#delta = this.#delta;
     other.#mapUntil = this.#mapUntil;
+    other.#textStart = this.#textStart;
+    other.#sourceStart = this.#sourceStart;
     other.#frontier = this.#frontier;
     other.#run(this.#frontier);
     return other;
@@ -349,7 +371,7 @@ export class TextReader {
     const start = at - this.#base;
     if (form.atWord && isOfWord(text.charCodeAt(start - 1))) return;
     const visible = this.#map === undefined ? text.length : this.#visibleUntil(start, patience(form));
-    const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, visible, form.maxLength);
+    const { ends, live } = this.#match(form, start, visible);
     let impatient = false;
     if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(form)) {
       const last = ends.at(-1);
@@ -363,14 +385,15 @@ export class TextReader {
       return;
     }
     const told = this.#toldBefore(plans, start);
-    for (const plan of plans) if (begins(plan.unit, told)) this.#impatient(plan, at, visible + this.#base);
+    for (const plan of plans) if (this.#begins(plan.unit, at, told)) this.#impatient(plan, at, visible + this.#base);
   }
 
   #judgeEnds(plans: readonly UnitPlan[], start: number, ends: readonly number[]): void {
     if (ends.length === 0) return;
     const told = this.#toldBefore(plans, start);
     for (const plan of plans) {
-      if (begins(plan.unit, told)) this.#longest(plan, start, ends, told[plan.unit.index] === 1);
+      if (this.#begins(plan.unit, start + this.#base, told))
+        this.#longest(plan, start, ends, told[plan.unit.index] === 1);
     }
   }
 
@@ -382,12 +405,24 @@ export class TextReader {
       const verdict = verdictOf(unit, text, start, end, told);
       if (verdict === undefined) continue;
       const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
+      if (from < this.#textStart) return;
       if (unit.open !== undefined) this.#openFrom(plan, verdict, from, end + this.#base);
       // What is allowed is allowed as a whole: no shorter end of it is looked for.
       else if (unit.allows?.(this.#valueOf(from, end + this.#base)) !== true)
         this.#find(plan, verdict, from, end + this.#base);
       return;
     }
+  }
+
+  /** What stands before the text is seen by detectors alone. */
+  #begins({ rank, telling, index }: Unit, at: number, told: Uint8Array): boolean {
+    if (at < this.#textStart && rank !== 0) return false;
+    return telling?.required !== true || told[index] === 1;
+  }
+
+  #match(form: Form, start: number, to: number): Ends {
+    const begin = Math.max(0, this.#textStart - this.#base);
+    return this.#plan.compiled.matcher(form).match(this.#window, start, to, form.maxLength, begin);
   }
 
   /** By unit, whether a word tells of it before this start. */
@@ -526,21 +561,23 @@ export class TextReader {
   #judgeLive(form: Form, plans: readonly UnitPlan[], at: number): void {
     const text = this.#window;
     const start = at - this.#base;
-    const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, text.length, form.maxLength);
+    const { ends, live } = this.#match(form, start, text.length);
     const last = ends.at(-1);
     const waits = last !== undefined && countCodePoints(text, last, text.length) < form.right;
     if (!live && !waits) return;
     // What can grow no more, and waits for what stands behind it, covers nothing behind it.
     const end = live ? text.length : (last as number);
+    const from = Math.max(at, this.#textStart);
+    if (end + this.#base <= from) return;
     const told = this.#toldBefore(plans, start);
     for (const plan of plans) {
       const { unit } = plan;
-      if (!begins(unit, told)) continue;
+      if (!this.#begins(unit, at, told)) continue;
       // An accepted opener is a finding without this, and begins where it says.
       const opens =
         unit.open !== undefined &&
         ends.some((end) => verdictOf(unit, text, start, end, told[unit.index] === 1) !== undefined);
-      if (!opens && this.#holdsHalf(unit, start, end)) this.#find(plan, cutShort, at, end + this.#base);
+      if (!opens && this.#holdsHalf(unit, start, end)) this.#find(plan, cutShort, from, end + this.#base);
     }
   }
 
@@ -561,8 +598,14 @@ export class TextReader {
   /** Where a unit of the form's code point begins in the source, or ends. */
   #sourceAt(at: number, end: boolean): number {
     const map = this.#map;
-    if (map === undefined) return at + this.#delta + (end ? 1 : 0);
-    return end ? map.end(at - this.#base) : map.start(at - this.#base);
+    const source =
+      map === undefined
+        ? at + this.#delta + (end ? 1 : 0)
+        : end
+          ? map.end(at - this.#base)
+          : map.start(at - this.#base);
+    // Of what stands before the text nothing is in the source.
+    return Math.max(source, this.#sourceStart);
   }
 
   #ordinalAt(at: number): number {
@@ -670,8 +713,13 @@ function verdictOf(unit: Unit, text: string, start: number, end: number, told: b
 
 /** Of units that no words tell of. */
 const untold = new Uint8Array(0);
-const begins = ({ telling, index }: Unit, told: Uint8Array): boolean =>
-  telling === undefined || !telling.required || told[index] === 1;
+
+/** Where it stands behind a text; what ends in that is not told. */
+function standingAfter(automaton: ForwardAutomaton, text: string): Standing {
+  const at = automaton.begin();
+  automaton.run(at, text, 0, text.length, ignore);
+  return at;
+}
 
 function ignore(): void {
   // Only whether anything lives is asked.

@@ -112,12 +112,18 @@ export class SlowMasker {
     return this.merge(text, findings, spell);
   }
 
-  /** @param widths source units of each UTF-16 unit of the text, where it is decoded from an escaped spelling */
-  findings(text: string, end: LaneEnd, offset = 0, widths?: readonly number[]): SlowFinding[] {
+  /**
+   * @param widths source units of each UTF-16 unit of the text, where it is decoded from an escaped spelling
+   * @param before what detectors see before the text
+   */
+  findings(text: string, end: LaneEnd, offset = 0, widths?: readonly number[], before = ''): SlowFinding[] {
     const { fold } = this.setup;
     const written = this.units.filter((unit) => unit.asWritten);
+    const ofDetectors = this.units.filter((unit) => unit.rank === 0);
+    const others = this.units.filter((unit) => unit.rank !== 0);
     const found = [
-      ...this.#findingsIn(this.#see(text, offset, widths, fold), this.units, end, offset),
+      ...this.#findingsIn(this.#see(text, offset, widths, fold, before), ofDetectors, end, offset),
+      ...this.#findingsIn(this.#see(text, offset, widths, fold), others, end, offset),
       ...this.#findingsIn(this.#see(text, offset, widths, String.fromCodePoint), written, end, offset),
     ];
     return found.sort(
@@ -132,7 +138,7 @@ export class SlowMasker {
 
   /** In one form of the text. */
   #findingsIn(
-    { seen, total, length }: { seen: Seen[]; total: number; length: number },
+    { seen, total, length, before }: { seen: Seen[]; total: number; length: number; before: number },
     units: readonly SlowUnit[],
     end: LaneEnd,
     offset: number,
@@ -145,7 +151,7 @@ export class SlowMasker {
     const sourceEnd = offset + length;
     for (const unit of units) {
       for (let s = 0; s < codes.length; s++) {
-        const one = this.#judge(unit, s, { seen, codes, folded, unitAt, total, sourceEnd, end });
+        const one = this.#judge(unit, s, { seen, codes, folded, unitAt, total, sourceEnd, end, before });
         if (one !== undefined) found.push(one);
       }
     }
@@ -157,11 +163,18 @@ export class SlowMasker {
     offset: number,
     widths: readonly number[] | undefined,
     fold: (code: number) => string,
-  ): { seen: Seen[]; total: number; length: number } {
+    preceding = '',
+  ): { seen: Seen[]; total: number; length: number; before: number } {
     const seen: Seen[] = [];
     let unit = 0;
     let source = offset;
     let ordinal = 0;
+    const context = Array.from(preceding, (char) => (char < '\x80' ? char : fold(char.codePointAt(0)!))).join('');
+    for (const char of context) {
+      seen.push({ code: char.codePointAt(0)!, start: offset, end: offset, ordinal });
+      ordinal++;
+    }
+    const before = seen.length;
     for (const char of text) {
       let width = 0;
       for (let i = 0; i < char.length; i++) width += widths?.[unit + i] ?? 1;
@@ -172,7 +185,7 @@ export class SlowMasker {
       source += width;
       ordinal++;
     }
-    return { seen, total: ordinal, length: source - offset };
+    return { seen, total: ordinal, length: source - offset, before };
   }
 
   #judge(
@@ -186,9 +199,11 @@ export class SlowMasker {
       total: number;
       sourceEnd: number;
       end: LaneEnd;
+      /** Characters that stand before the text. */
+      before: number;
     },
   ): SlowFinding | undefined {
-    const { seen, codes, folded, unitAt } = lane;
+    const { seen, codes, folded, unitAt, before } = lane;
     const value = (from: number, to: number): string =>
       Array.from(folded.slice(unitAt[from], unitAt[to]), (char) => this.setup.fold(char.codePointAt(0)!)).join('');
     const misplaced =
@@ -220,24 +235,28 @@ export class SlowMasker {
       // What can grow no more ends where it matched.
       const grows = unit.regex.match(codes, s, codes.length, false).ranOut && codes.length - s < unit.maxLength;
       const e = grows ? codes.length : within.at(-1)!;
+      if (e <= before) return undefined;
       const count = codes.slice(s, e).filter((code) => unit.significant(code)).length;
       if (count > 0 && 2 * count >= unit.least) {
         // What is found as it stands, too, is as certain as that.
         const whole =
-          accepted === e && unit.from(folded, unitAt[s]!, unitAt[e]!) === unitAt[s] && !unit.allowed(value(s, e));
+          accepted === e &&
+          unit.from(folded, unitAt[s]!, unitAt[e]!) === unitAt[Math.max(s, before)] &&
+          !unit.allowed(value(s, e));
         return {
           unit,
           start: seen[s]!.start,
           end: seen[e - 1]!.end,
           openEnded: false,
           recognised: seen[e - 1]!.end,
-          value: value(s, e),
+          value: value(Math.max(s, before), e),
           said: whole ? unit.accept(folded, unitAt[s]!, unitAt[e]!)! : cut,
         };
       }
     }
     if (accepted === undefined) return undefined;
     const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
+    if (from < before) return undefined;
     const said = unit.accept(folded, unitAt[s]!, unitAt[accepted]!)!;
     if (unit.open === undefined) {
       if (unit.allowed(value(from, accepted))) return undefined;

@@ -80,6 +80,8 @@ export function openSpool(options: SpoolOptions): Spool {
     });
   let file = open();
   let began = file.head().seq;
+  /** Bytes of chains that this process wrote before. */
+  let before = 0;
   let leaving: Promise<void> = Promise.resolve();
   // Who writes knows of no chains.
   const record: AuditFile = {
@@ -88,6 +90,7 @@ export function openSpool(options: SpoolOptions): Spool {
     lose: (events) => file.lose(events),
     head: () => file.head(),
     durable: () => file.durable(),
+    written: () => before + file.written(),
     problem: () => file.problem(),
     async close() {
       await leaving;
@@ -107,6 +110,7 @@ export function openSpool(options: SpoolOptions): Spool {
       // What it cannot write any more it leaves in its mark, which the next one reads.
       const left = file.close();
       leaving = Promise.all([leaving, left]).then(() => undefined);
+      before += file.written();
       chain = newName(folder, clock, logger);
       file = open();
       began = 0;

@@ -431,7 +431,7 @@ describe('the archive', () => {
     });
 
     test('gets all heads from two recorders at once', async () => {
-      for (let n = 0; n < 130; n++) await add(1);
+      for (let n = 0; n < 105; n++) await add(1);
       start({ logger, segmentBytes: 1_000_000 });
       const other = startArchiver({
         store,
@@ -444,7 +444,7 @@ describe('the archive', () => {
       await archived();
       await other.close();
       expect(told).toEqual([]);
-      expect(names('heads')).toHaveLength(130);
+      expect(names('heads')).toHaveLength(105);
     });
   });
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startS3 } from '../../../test/support/s3-server.ts';
 import type { S3Object, TestS3 } from '../../../test/support/s3-server.ts';
+import { systemClock } from '../../base/index.ts';
 import { parseLocation } from './location.ts';
 import type { ObjectStore } from './object-store.ts';
 import { openS3 } from './s3.ts';
@@ -30,6 +31,7 @@ afterAll(async () => {
   await server.close();
 });
 afterEach(() => {
+  server.asked.length = 0;
   server.fault = undefined;
   server.objects.clear();
   server.covers.clear();
@@ -170,6 +172,45 @@ describe('what others write over an object', () => {
     server.objects.set('of/ml/a', { ...over('one'), mode: 'COMPLIANCE', until: Date.now() - 1 });
     server.covers.set('of/ml/a', ['marker']);
     expect(await store.versions('a')).toEqual({ ids: ['v0'], covered: undefined });
+  });
+});
+
+describe('a clock that is off', () => {
+  const hour = 3_600_000;
+  const at = (offMs: number): ObjectStore =>
+    openS3(parseLocation('s3://records', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }), {
+      clock: { ...systemClock, monotonic: () => performance.now(), now: () => Date.now() + offMs },
+    });
+
+  test.each([
+    [-300 * 24 * hour, 'the clock here is 7200 hours behind that of the archive'],
+    [48 * hour, 'the clock here is 48 hours ahead of that of the archive'],
+  ])('by %d ms writes nothing, and makes no lock longer', async (offMs, message) => {
+    const objects = at(offMs);
+    const wrong = { code: 'clock', message: expect.stringContaining(message) as unknown };
+    await expect(objects.put('a', bytes('one'), lock)).rejects.toMatchObject(wrong);
+    server.objects.set('a', { body: Buffer.from('one'), mode: undefined, until: undefined, checksum: undefined });
+    await expect(objects.keep('a', lock)).rejects.toMatchObject(wrong);
+    expect(server.asked.filter((one) => one.startsWith('PUT'))).toEqual([]);
+    objects.close();
+  });
+
+  test('by hours is as good as the server’s', async () => {
+    const objects = at(-20 * hour);
+    expect(await objects.put('a', bytes('one'), lock)).toBe('written');
+    objects.close();
+  });
+
+  test('is looked at anew with what the server says, and written by once it is right', async () => {
+    let offMs = 48 * hour;
+    const objects = openS3(
+      parseLocation('s3://records', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }),
+      { clock: { ...systemClock, now: () => Date.now() + offMs } },
+    );
+    await expect(objects.put('a', bytes('one'), lock)).rejects.toMatchObject({ code: 'clock' });
+    offMs = 0;
+    expect(await objects.put('a', bytes('one'), lock)).toBe('written');
+    objects.close();
   });
 });
 

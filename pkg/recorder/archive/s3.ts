@@ -29,7 +29,9 @@ const lockSlackMs = 1_000;
 /** How long ago an object that is there may have been written: since then the time to which a lock would go has moved on. */
 const existsSlackMs = 86_400_000;
 
-/** Names whose versions a listing has shown and that nobody has asked for since. */
+/** How far the clock here may be from the server's. */
+const mostOffMs = 86_400_000;
+/** Names whose versions are remembered: whoever reads or compares asks once. */
 const mostRecent = 2_000;
 
 /**
@@ -63,6 +65,35 @@ export function openS3(
       }),
     },
   });
+
+  /** What the server last said the time was, and when (monotonic). */
+  let said: { readonly time: number; readonly at: number } | undefined;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const output = await next(args);
+      const { headers } = output.response as { readonly headers?: Readonly<Record<string, string>> };
+      const time = Date.parse(headers?.['date'] ?? '');
+      if (!Number.isNaN(time)) said = { time, at: clock.monotonic() };
+      return output;
+    },
+    { step: 'deserialize', name: 'sidegateServerTime', override: true },
+  );
+  /** Milliseconds that the clock here is ahead of the server's; undefined: it has not said. */
+  const ahead = (): number | undefined =>
+    said === undefined ? undefined : clock.now() - (said.time + clock.monotonic() - said.at);
+  const isOff = (): boolean => Math.abs(ahead() ?? Infinity) > mostOffMs;
+  /** A lock goes by the clock here: one that is off by much would write what is open soon, or what nobody can remove for years. */
+  const checkClock = async (key: string): Promise<void> => {
+    if (isOff()) await page({ Prefix: prefix + key, MaxKeys: 1 });
+    if (!isOff()) return;
+    const by = ahead();
+    throw new ObjectStoreError(
+      'clock',
+      by === undefined
+        ? 'the archive does not say what time it is: nothing is locked by a clock that cannot be compared'
+        : `the clock here is ${Math.round(Math.abs(by) / 3_600_000)} hours ${by > 0 ? 'ahead of' : 'behind'} that of the archive: nothing is written, since it would be locked for another time`,
+    );
+  };
 
   const read = async (key: string, VersionId: string | undefined): Promise<Uint8Array | undefined> => {
     try {
@@ -115,7 +146,7 @@ export function openS3(
       .catch((error: unknown) => {
         throw problem(error);
       });
-  /** What a listing has shown: whoever reads objects in the order of their names asks for it once. */
+  /** The first version of a name stays the first, while it is there. */
   const recent = new Map<string, NamedVersions>();
   const remember = (one: NamedVersions): void => {
     const [oldest] = recent.size >= mostRecent ? recent.keys() : [];
@@ -124,15 +155,19 @@ export function openS3(
   };
   const found = async (key: string): Promise<NamedVersions | undefined> => {
     const shown = recent.get(prefix + key);
-    recent.delete(prefix + key);
     if (shown !== undefined) return shown;
     // The first is the name itself, or there is none of that name.
-    for await (const one of listVersions(page, prefix + key)) return one.key === prefix + key ? one : undefined;
+    for await (const one of listVersions(page, prefix + key)) {
+      if (one.key !== prefix + key) return undefined;
+      remember(one);
+      return one;
+    }
     return undefined;
   };
 
   return {
     async put(key, body, lock) {
+      await checkClock(key);
       const checksum = digest(body);
       let version: string | undefined;
       try {
@@ -157,7 +192,9 @@ export function openS3(
       return 'written';
     },
     async keep(key, lock) {
+      await checkClock(key);
       const version = (await found(key))?.ids[0];
+      recent.delete(prefix + key);
       const before = await headOf(key, version);
       if (isLocked(before, lock, existsSlackMs)) return;
       // No server lets a lock become shorter, or less strict.
@@ -183,10 +220,15 @@ export function openS3(
     },
     async get(key, version) {
       const id = version ?? (await found(key))?.ids[0];
-      return id === undefined ? undefined : read(key, id);
+      const body = id === undefined ? undefined : await read(key, id);
+      // What is first there may be another by now.
+      if (body === undefined) recent.delete(prefix + key);
+      return body;
     },
     async versions(key) {
       const there = await found(key);
+      // Others may write over it at any time.
+      recent.delete(prefix + key);
       if (there === undefined) return undefined;
       const { ids, marked } = there;
       if (ids.length > 1) return { ids, covered: 'written' };
