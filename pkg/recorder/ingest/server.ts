@@ -62,7 +62,7 @@ export interface IngestServerOptions {
 export interface IngestLimits {
   /** Streams; more are refused, and come again later. */
   readonly streams: number;
-  /** Handshakes at once. */
+  /** Handshakes at once: of the address that has most, the oldest makes room for one more. */
   readonly handshakes: number;
   /** Connections of one address that are no streams yet: who has shown a certificate counts no more, since many pods may come from one address. */
   readonly perAddress: number;
@@ -171,23 +171,47 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: limits.handshakeMs,
+    headersTimeout: limits.handshakeMs,
+    connectionsCheckingInterval: 1_000,
     maxHeaderSize: 16_384,
     keepAlive: false,
     noDelay: true,
   });
   const stopServing = serving.subscribe((material) => server.setSecureContext(contextOf(material)));
 
+  /** Handshakes that have not ended, in the order in which they began. */
+  const silent = new Map<Socket, { readonly address: string; leave(): void }>();
+  /** The oldest handshake of an address makes room for one more. @returns false: there is none */
+  const giveWay = (address: string): boolean => {
+    for (const [socket, one] of silent) {
+      if (one.address !== address) continue;
+      observer.refused('overloaded');
+      one.leave();
+      socket.destroy();
+      return true;
+    }
+    return false;
+  };
+  /** The address with most of them. */
+  const mostSilent = (): string => {
+    const counts = new Map<string, number>();
+    for (const { address } of silent.values()) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return [...counts].reduce((one, other) => (other[1] > one[1] ? other : one), ['', 0] as const)[0];
+  };
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
-    const ofAddress = (addresses.get(address) ?? 0) + 1;
     socket.on('error', () => undefined);
-    if (closing || handshakes >= limits.handshakes || ofAddress > limits.perAddress || raw.size >= limits.streams) {
+    const hasRoom = (): boolean =>
+      ((addresses.get(address) ?? 0) < limits.perAddress || giveWay(address)) &&
+      (handshakes < limits.handshakes || giveWay(mostSilent())) &&
+      raw.size < limits.streams;
+    if (closing || !hasRoom()) {
       observer.refused('overloaded');
       socket.destroy();
       return;
     }
     raw.add(socket);
-    addresses.set(address, ofAddress);
+    addresses.set(address, (addresses.get(address) ?? 0) + 1);
     let counted = true;
     const proven = (): void => {
       if (counted) release(addresses, address);
@@ -198,14 +222,17 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     const shaken = (): void => {
       if (shaking) handshakes--;
       shaking = false;
+      silent.delete(socket);
     };
     const deadline = clock.after(limits.handshakeMs, shaken);
-    socket.once('close', () => {
+    const leave = (): void => {
       deadline.cancel();
       shaken();
       raw.delete(socket);
       proven();
-    });
+    };
+    silent.set(socket, { address, leave });
+    socket.once('close', leave);
     turns.set(connectionKey(socket), { shaken, proven });
     socket.once('close', () => turns.delete(connectionKey(socket)));
   });

@@ -52,7 +52,6 @@ const place = () => {
 };
 
 storeSuite('postgres', place);
-clockSuite('postgres', place);
 
 describe('two recorders', () => {
   let where: ReturnType<typeof place>;
@@ -801,3 +800,5 @@ describe('the database', () => {
     await expect(opening).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('address') });
   });
 });
+
+clockSuite('postgres', place);
