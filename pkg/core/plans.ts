@@ -89,7 +89,9 @@ function detectorAtoms(rule: ScanRule): readonly string[] {
     .flatMap((name) => {
       const { from, allow } = rule.terms?.[name] ?? defaultTerms;
       const allowed = allow.length === 0 ? '' : `${butFor}${JSON.stringify(allow.map(sortedAllow))}`;
-      return certainties.slice(certainties.indexOf(from)).map((certainty) => `${detectorAtom}${name} ${certainty}${allowed}`);
+      return certainties
+        .slice(certainties.indexOf(from))
+        .map((certainty) => `${detectorAtom}${name} ${certainty}${allowed}`);
     });
 }
 
