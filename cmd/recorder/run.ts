@@ -158,6 +158,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
     { name: 'status', values: { atMost: 20 } },
   ]);
+  const shipping = shipLog({ settings, opened, meters, clock, logger });
   const audit = await createAuditServer({
     port: settings.audit.port,
     ...(settings.audit.host === '' ? {} : { host: settings.audit.host }),
@@ -170,12 +171,13 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
     isController: controllersOf(namespace),
+    shipping,
     ...(people !== undefined && webConsole({ settings, people, store, serving, meters, clock, logger })),
   });
-  const stopShipping = shipLog({ settings, opened, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
+  meters.reading('sidegate_recorder_frame_bytes', 'Bytes that frames of sidecars hold.', () => server.frameBytes());
   meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
   const volume = (): StoreStats['volume'] => upkeep.stats()?.volume;
   meters.reading(
@@ -232,7 +234,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await vanished.close();
     await streams?.close();
     await stopAuthorities();
-    await stopShipping();
+    await shipping.close();
     await upkeep.close();
     await heads?.sign();
     heads?.close();

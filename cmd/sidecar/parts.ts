@@ -1,6 +1,6 @@
 // What both kinds of sidecar processes are made of.
 import type { Clock } from '../../pkg/base/index.ts';
-import { operations, reasons } from '../../pkg/core/index.ts';
+import { certainties, finders, operations, reasons } from '../../pkg/core/index.ts';
 import type { AuditSink } from '../../pkg/core/index.ts';
 import { dialects } from '../../pkg/dialect/index.ts';
 import { createMetrics } from '../../pkg/telemetry/index.ts';
@@ -12,6 +12,8 @@ export const processMetrics = (clock: Clock): Metrics =>
     operations,
     codes: Object.keys(reasons),
     dialects: dialects.map((dialect) => dialect.name),
+    finders,
+    certainties,
   });
 
 /** Records that the process began or ended. */

@@ -5,6 +5,7 @@ import { paths } from '../../pkg/contract/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
+import { proxyFromEnvironment } from '../../pkg/http/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
 import { openPodRecord } from '../../pkg/remote/index.ts';
@@ -96,6 +97,8 @@ export async function runPod(
     sender.pending(),
   );
   const limitStore = limitStoreOfRemote(remote, clock, logger);
+  /** Of a hosted endpoint, where its policy names none. */
+  const proxyOf = (url: URL) => proxyFromEnvironment(process.env, url);
   const plane = createDataPlane({
     policy: remote.policy,
     verifiers: createIdentityVerifier({
@@ -118,6 +121,7 @@ export async function runPod(
     onInFlight: collectWhenIdle(clock),
     onHeld: growWithBodies(clock, bodyHeap(process)),
     modelRequests: settings.modelRequests,
+    proxyOf,
     namespace: pod.namespace,
     limitStore,
   });
@@ -133,6 +137,7 @@ export async function runPod(
         port: model,
         host: () => search.hostOf(model),
         authorities: (ref) => remote.secret(ref)?.reveal(),
+        proxyOf,
         clock,
         logger,
       }),

@@ -8,11 +8,12 @@ import type { FlagSpec, Flags } from './flags.ts';
 /** Where the chart's documents install Sidegate. */
 export const systemNamespace = 'sidegate-system';
 
+const connectionFlags = { kubeconfig: { kind: 'text' }, context: { kind: 'text' } } as const;
+
 /** Flags of every command that asks a cluster: kubectl's own names. */
 export const clusterFlags = {
   namespace: { kind: 'text', short: 'n' },
-  kubeconfig: { kind: 'text' },
-  context: { kind: 'text' },
+  ...connectionFlags,
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
 /** The same without the namespace, which means something of its own to some commands. */
@@ -26,6 +27,8 @@ ${connectionUsage}`;
 interface ClusterCommand {
   readonly usage: string;
   readonly flags: Readonly<Record<string, FlagSpec>>;
+  /** False: a namespace means nothing to it, and is refused. Default: true. */
+  readonly namespaced?: boolean;
   readonly positionals: { readonly name: string; readonly least: number; readonly most: number };
   /** What is wrong with the flags: known before a cluster is asked. */
   readonly faults?: Asked['faults'];
@@ -34,11 +37,11 @@ interface ClusterCommand {
 }
 
 /** The common part of commands that ask a cluster: flags, connection, and the server's refusals in words. */
-export function clusterCommand({ usage, flags: own, positionals, faults, act }: ClusterCommand) {
+export function clusterCommand({ usage, flags: own, namespaced = true, positionals, faults, act }: ClusterCommand) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
     const flags = askedFlags(args, io, {
       usage,
-      flags: { ...own, ...clusterFlags },
+      flags: { ...own, ...(namespaced ? clusterFlags : connectionFlags) },
       positionals,
       ...(faults !== undefined && { faults }),
     });

@@ -17,6 +17,7 @@ import { auditReplayCommand } from './audit/replay.ts';
 import { auditHoldCommand, auditHoldsCommand, auditReleaseCommand } from './audit/hold.ts';
 import { auditRestoreCommand } from './audit/restore.ts';
 import { auditSearchCommand } from './audit/search.ts';
+import { auditShipCommand } from './audit/ship.ts';
 import { auditShowCommand } from './audit/show.ts';
 import { auditVerifyCommand } from './audit/verify.ts';
 import type { Command } from './command.ts';
@@ -71,6 +72,7 @@ export const commands: readonly Command[] = [
   auditHoldsCommand,
   auditHoldCommand,
   auditReleaseCommand,
+  auditShipCommand,
   admissionRemoveCommand,
   completionCommand,
   versionCommand,

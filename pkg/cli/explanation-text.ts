@@ -1,3 +1,4 @@
+import { foundText } from './found-text.ts';
 import type {
   AccessRequest,
   Explanation,
@@ -112,7 +113,7 @@ function valueText(value: unknown): string {
 /** What was found in given content, and what of it goes on. */
 function judgedText(what: string, to: string, judged: Judgement | undefined, isIn: boolean): string[] {
   if (judged === undefined) return [];
-  const row = (one: RuleAct): string[] => [one.rule, one.act, (one.by ?? []).join(', ')];
+  const row = (one: RuleAct): string[] => [one.rule, one.act, foundText(one.by ?? [], one.found ?? [])];
   const found = [...judged.acts.map(row), ...judged.observed.map((one) => [...row(one), 'observed'])];
   const { refusal, approvals, passed = '' } = judged;
   const gets = `${isIn ? '' : 'if it were let in, '}${to} gets: ${passed}`;

@@ -47,6 +47,7 @@ const formats: Readonly<Record<string, readonly string[]>> = {
   'audit holds': [],
   'audit hold': [],
   'audit release': [],
+  'audit ship': [],
   'admission remove': ['json', 'yaml'],
   completion: [],
   version: ['json', 'yaml'],

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
-import type { AuditEvent, ReasonCode, RuleAct } from '../core/index.ts';
+import type { AuditEvent, Certainty, FindingReason, FoundKind, ReasonCode, RuleAct } from '../core/index.ts';
+import { reasons } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
 import { entryText } from '../record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../recorder/testing/chains.ts';
 import { makeSealKeys, sealingKey } from '../seal/index.ts';
+import { decidedBy } from './backtest/decided-by.ts';
 import type { BacktestReport } from './backtest/report.ts';
 import type { Cluster } from './command.ts';
 import { run } from './run.ts';
@@ -157,6 +159,11 @@ const mail = { label: 'personal', detectors: ['Email'], visibleTo: [], otherwise
 const card = { ...mail, label: 'cards', detectors: ['CreditCard'] };
 const labels = (...all: readonly object[]): string => `classification: ${JSON.stringify(all)}`;
 const maskedCard: RuleAct = { rule: 'old/cards', act: 'masked', by: ['CreditCard'] };
+const email = (certainty: Certainty, reason: FindingReason = 'Format'): FoundKind => ({
+  ...{ by: 'Email', count: 1 },
+  certainty,
+  reason,
+});
 const byNew = ({ rule, ...act }: RuleAct): RuleAct => ({ ...act, rule: rule.replace('old/', 'new/') });
 const guard = (action: string): string =>
   `guards: [{ name: falcon, direction: Request, match: { words: [falcon] }, action: ${action} }]`;
@@ -221,6 +228,26 @@ test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
   const { changes, code, sessions } = await reportOf(rules, [row]);
   expect({ changes, sessions }).toEqual({ changes: { ...none, ...expected }, sessions: 1 });
   expect(code).toBe(Object.keys(expected).length === 0 ? 0 : 1);
+});
+
+test.each<[string, object, NonNullable<RuleAct['found']> | undefined, boolean]>([
+  ['as certain as is asked', { certainty: 'Certain' }, [email('Certain')], true],
+  ['less certain', { certainty: 'Certain' }, [email('Certain'), email('Likely')], false],
+  [
+    'less certain, of another detector',
+    { certainty: 'Certain' },
+    [email('Certain'), { ...email('Likely'), by: 'Iban' }],
+    true,
+  ],
+  ['possible, where that does not count', {}, [email('Possible')], false],
+  ['cut short, which counts from any on', { certainty: 'Certain' }, [email('Possible', 'CutShort')], true],
+  ['by a sidecar that says nothing', {}, undefined, true],
+  ['by one, where what is likely does not count', { certainty: 'Certain' }, undefined, false],
+  ['where something is allowed', { allow: { values: ['a@b.test'] } }, [email('Certain')], false],
+])('what was found stands or not: %s', async (_, more, found, stands) => {
+  const act: RuleAct = { ...masked, rule: 'new/personal', ...(found !== undefined && { found }) };
+  const { code } = await reportOf(labels({ ...mail, ...more }), [{ answer: 'to [personal]', acts: [act] }]);
+  expect(code).toBe(stands ? 0 : 1);
 });
 
 const bothMasked: Row = {
@@ -432,10 +459,26 @@ test('counts by rule and caller, gives so many examples, and fails but for what 
   expect(out).toContain('3 newly refused\n  rule    new/falcon: 3\n  caller  bob: 2\n');
 });
 
+test.each(Object.keys(reasons) as ReasonCode[])(
+  'a session that was refused with %s and by no rule is not newly allowed by the policies of then, unless policies decide that',
+  async (code) => {
+    const was = await reportOf(label, [{ acts: [allowed], outcome: 'refused', code }, {}]);
+    const { sessions, changes, cannotKnow } = was;
+    const by = decidedBy(code);
+    const left = { limited: by === 'limit' ? 1 : 0, otherReason: by === 'other' ? 1 : 0 };
+    expect([sessions, cannotKnow]).toMatchObject([by === 'policy' ? 2 : 1, left]);
+    expect(changes).toEqual({ ...none, allowed: by === 'policy' ? 1 : 0 });
+    expect(was.code).toBe(by === 'policy' ? 1 : 0);
+  },
+);
+
 test('what cannot be decided again is left out, and said', async () => {
   const limited: RuleAct = { rule: 'old/all', act: 'limited', by: ['rate_limited'] };
   const { sessions, cannotKnow } = await reportOf(label, [{ acts: [limited], outcome: 'refused' }, {}]);
-  expect([sessions, cannotKnow]).toEqual([1, { masked: 0, withoutText: 0, limited: 1, open: 0, elsewhere: 0 }]);
+  expect([sessions, cannotKnow]).toEqual([
+    1,
+    { masked: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
+  ]);
   const { out } = await backtest(label, [{}], '', 'other');
   expect(out).toContain('0 sessions decided again');
   expect(out).toContain('1 of other namespaces than the policies: left out');

@@ -6,7 +6,10 @@ import { openAudit } from './audit/client.ts';
 import { Backtest } from './backtest/compare.ts';
 import { changes } from './backtest/compare.ts';
 import type { Change } from './backtest/compare.ts';
+import { decidedBy } from './backtest/decided-by.ts';
+import type { DecidedBy } from './backtest/decided-by.ts';
 import { recordedSession } from './backtest/recorded-session.ts';
+import type { RecordedSession } from './backtest/recorded-session.ts';
 import { Tally, isPartial, reportText } from './backtest/report.ts';
 import { questionOf, sessionsOfFile, sessionsOfRecorder } from './backtest/sources.ts';
 import type { SourceSession } from './backtest/sources.ts';
@@ -70,6 +73,15 @@ interface Run {
   readonly open: (session: SourceSession) => { readonly lines: readonly string[]; readonly opened: boolean };
 }
 
+const refusing: ReadonlySet<string> = new Set(['blocked', 'denied', 'held']);
+
+/** What decided how a session went. */
+function deciderOf({ acts, outcome, code }: RecordedSession): DecidedBy {
+  if (acts.some(({ act }) => act === 'limited')) return 'limit';
+  if (outcome !== 'refused' || acts.some(({ act }) => refusing.has(act))) return 'policy';
+  return decidedBy(code);
+}
+
 async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<SourceSession>, run: Run): Promise<void> {
   const { backtest, tally, namespace, limit, open } = run;
   for await (const one of sessions) {
@@ -85,8 +97,11 @@ async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<Source
     const { lines, opened } = open(one);
     const session = recordedSession(lines, opened);
     if (session === undefined) tally.cannotKnow.open += 1;
-    else if (session.acts.some((act) => act.act === 'limited')) tally.cannotKnow.limited += 1;
-    else tally.add(await backtest.compare(session));
+    else {
+      const by = deciderOf(session);
+      if (by === 'policy') tally.add(await backtest.compare(session));
+      else tally.cannotKnow[by === 'limit' ? 'limited' : 'otherReason'] += 1;
+    }
   }
 }
 

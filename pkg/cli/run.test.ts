@@ -395,7 +395,7 @@ approvals: { approvers: [{ group: leads }] }`).replace(
       'a secret is refused',
       'use AKIAIOSFODNN7EXAMPLE',
       1,
-      /p\/secrets +blocked +AwsKey\n +REFUSED: guard_blocked by p\/secrets/,
+      /p\/secrets +blocked +AwsKey \(Certain: Prefix\)\n +REFUSED: guard_blocked by p\/secrets/,
     ],
     [
       'so is one in base64',
@@ -407,7 +407,7 @@ approvals: { approvers: [{ group: leads }] }`).replace(
       'mail is masked',
       'ask ana@example.com',
       0,
-      /p\/mail +masked +Email\n.*the model gets: .*"content":"ask \[mail\]"/,
+      /p\/mail +masked +Email \(Certain: Format\)\n.*the model gets: .*"content":"ask \[mail\]"/,
     ],
     ['some words wait', 'exfiltrate it', 0, /p\/risky +held +word\n +waits for an approval, by p\/risky/],
     ['look-alikes wait as well', 'exfi1trаte it', 0, /waits for an approval, by p\/risky/],
@@ -444,7 +444,7 @@ approvals: { approvers: [{ group: leads }] }`).replace(
     const observing = { 'a.yaml': guarded.replace('spec:\n', 'spec:\n  mode: Observe\n') };
     const { code, out } = await asked(['--prompt', 'use AKIAIOSFODNN7EXAMPLE'], observing);
     expect(code).toBe(0);
-    expect(out).toMatch(/p\/secrets +blocked +AwsKey +observed/);
+    expect(out).toMatch(/p\/secrets +blocked +AwsKey \(Certain: Prefix\) +observed/);
     expect(out).toContain('"content":"use AKIAIOSFODNN7EXAMPLE"');
   });
 
@@ -452,7 +452,18 @@ approvals: { approvers: [{ group: leads }] }`).replace(
     const { out } = await asked([...model, '--prompt', 'ask ana@example.com', '--answer', 'hello', '--json']);
     expect(JSON.parse(out)).toMatchObject({
       content: {
-        request: { acts: [{ rule: 'p/mail', act: 'masked', by: ['Email'], count: 1 }], approvals: [] },
+        request: {
+          acts: [
+            {
+              rule: 'p/mail',
+              act: 'masked',
+              by: ['Email'],
+              count: 1,
+              found: [{ by: 'Email', certainty: 'Certain', reason: 'Format', count: 1 }],
+            },
+          ],
+          approvals: [],
+        },
         answer: { acts: [], passed: 'hello' },
       },
     });

@@ -1,4 +1,5 @@
 import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
+import type { Certainty, FindingReason } from './certainty.ts';
 import type { SourceRef, RuleId } from './snapshot.ts';
 import type { Operation } from './operation.ts';
 import type { ReasonCode } from './reasons.ts';
@@ -216,4 +217,17 @@ export interface RuleAct {
   /** Detector names, `pattern`, `word` or `field`: never what was matched. */
   readonly by?: readonly string[];
   readonly count?: number;
+  /** How certain what it found was, and why; at most {@link mostFoundKinds}, in order. Absent: it found nothing, or a sidecar before this wrote it. */
+  readonly found?: readonly FoundKind[];
 }
+
+/** Findings of which the same is said: never what was matched. */
+export interface FoundKind {
+  readonly by: string;
+  readonly certainty: Certainty;
+  readonly reason: FindingReason;
+  readonly count: number;
+}
+
+/** Of one act; of further kinds the act's own `count` alone tells. */
+export const mostFoundKinds = 32;

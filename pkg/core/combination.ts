@@ -1,3 +1,5 @@
+import { certainties } from './certainty.ts';
+import type { AllowSpec, Certainty } from './certainty.ts';
 import type {
   AccessRule,
   AnalyzerSpec,
@@ -156,6 +158,19 @@ export const combination = {
     'classification.patterns',
     'of one label: add up',
     addUp,
+  ),
+  'classification.certainty': row<Certainty>(
+    'classification.certainty, classification.certaintyOf',
+    'of one label and detector, the lower among the policies that look for it: Possible over Likely (also where unset) over Certain',
+    strictest(certainties),
+  ),
+  'classification.allow': row<readonly AllowSpec[]>(
+    'classification.allow',
+    'of one label and detector, only what every policy allows that looks for the detector; nothing where one allows nothing',
+    (first, second) =>
+      first.length === 0 || second.length === 0
+        ? []
+        : [...first, ...second.filter((one) => !first.some((other) => JSON.stringify(other) === JSON.stringify(one)))],
   ),
   'classification.words': row<readonly string[]>('classification.words', 'of one label: add up', addUp),
   'classification.visibleTo': row<readonly (readonly SubjectSpec[])[]>(

@@ -47,6 +47,8 @@ export const detectorNames = [
   'AwsKey',
   'GitHubToken',
   'GenericApiKey',
+  'VendorToken',
+  'Credential',
   ...issuedNumbers,
 ] as const;
 export type DetectorName = (typeof detectorNames)[number];
@@ -54,7 +56,7 @@ export type DetectorName = (typeof detectorNames)[number];
 /** Classes stand for all of their members. */
 export const detectorClasses: Readonly<Record<string, readonly DetectorName[]>> = {
   Pii: ['CreditCard', 'Iban', 'UsSsn', 'Email', 'Phone', 'IpAddress', 'MacAddress', ...issuedNumbers],
-  Secrets: ['Jwt', 'PrivateKey', 'AwsKey', 'GitHubToken', 'GenericApiKey'],
+  Secrets: ['Jwt', 'PrivateKey', 'AwsKey', 'GitHubToken', 'GenericApiKey', 'VendorToken', 'Credential'],
 };
 
 /** Members of a class, the detector itself, or undefined for an unknown name. */
@@ -62,3 +64,6 @@ export function expandDetector(name: string): readonly DetectorName[] | undefine
   const one = detectorNames.find((known) => known === name);
   return one === undefined ? detectorClasses[name] : [one];
 }
+
+/** What findings are known by, in records and metrics. */
+export const finders = [...detectorNames, 'pattern', 'word', 'field'] as const;

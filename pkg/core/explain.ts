@@ -1,8 +1,11 @@
 import { checkRule, operationsOf } from './access.ts';
 import type { CompiledAccessRule } from './access.ts';
 import type { CallerBits } from './caller-table.ts';
+import { defaultCertainty } from './certainty.ts';
 import { compile } from './compile.ts';
 import type { Compiled, CompileOptions } from './compile.ts';
+import { expandDetector } from './detector-names.ts';
+import { defaultTerms } from './detector-terms.ts';
 import type { Action, Policy, Profile } from './policy.ts';
 import type { ScanEntry } from './scan-rules.ts';
 import type { EffectiveValue } from './settings.ts';
@@ -96,9 +99,29 @@ function explainAccess(compiled: Compiled, request: AccessRequest): readonly Exp
   );
 }
 
+/** Each detector, with what its rule says of it. */
+function detectorWords({ match, terms = {} }: ScanEntry['rule']): readonly string[] {
+  return match.detectors.flatMap((detector) => {
+    const members = expandDetector(detector) ?? [];
+    const said = members.map((name) => {
+      const { from, allow } = terms[name] ?? defaultTerms;
+      const allowed = allow.map(({ sets, values }) =>
+        [...sets, ...values.map((value) => JSON.stringify(value))].join(', '),
+      );
+      return [
+        ...(from === defaultCertainty ? [] : [`from ${from} on`]),
+        ...(allow.length === 0 ? [] : [`but for ${allowed.join(' that are also ')}`]),
+      ].join(', ');
+    });
+    const one = said.every((words) => words === said[0]) ? said[0] : undefined;
+    if (one !== undefined) return [one === '' ? detector : `${detector} ${one}`];
+    return members.map((name, at) => (said[at] === '' ? name : `${name} ${said[at] ?? ''}`));
+  });
+}
+
 function looksFor({ rule }: ScanEntry): readonly string[] {
   return [
-    ...rule.match.detectors,
+    ...detectorWords(rule),
     ...rule.match.patterns.map(({ pattern }) => `pattern ${pattern}`),
     ...rule.match.words.map((word) => `word ${word}`),
     ...rule.fields.map((field) => `field ${field}`),

@@ -14,6 +14,7 @@ export type {
 export { mostHoldingRules, requesterOf } from './approval.ts';
 export type {
   AuditEvent,
+  FoundKind,
   ProcessEvent,
   RuleAct,
   ChangedThing,
@@ -27,7 +28,11 @@ export type {
   SignatureEvent,
   TracePoint,
 } from './audit.ts';
-export { changedThings } from './audit.ts';
+export { changedThings, mostFoundKinds } from './audit.ts';
+export { allowSets, certainties, defaultCertainty, findingReasons, saidOfNamed } from './certainty.ts';
+export type { AllowSet, AllowSpec, Certainty, FindingReason, Said } from './certainty.ts';
+export { defaultTerms } from './detector-terms.ts';
+export type { DetectorTerms, TermsByDetector } from './detector-terms.ts';
 export { canonical, sha256 } from './canonical.ts';
 export { credentialFault, credentialLength } from './credential.ts';
 export {
@@ -50,7 +55,7 @@ export { DescriptorError } from './descriptor-set.ts';
 export type { DescribedField, DescribedMethod, DescriptorSet } from './descriptor-set.ts';
 export { areRead, descriptorsOf, serviceFaults } from './described-service.ts';
 export type { ServiceFault } from './described-service.ts';
-export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
+export { detectorClasses, detectorNames, expandDetector, finders } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
 export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';
 export type { CompiledGrant, Grant, GrantSource } from './grant.ts';
@@ -65,6 +70,7 @@ export type {
   ApprovalSpec,
   AuditSpec,
   BodySpec,
+  CertaintyOf,
   ClassificationRule,
   ClientCertificateSpec,
   GuardRule,

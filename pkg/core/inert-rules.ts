@@ -1,3 +1,4 @@
+import { expandDetector } from './detector-names.ts';
 import { operationsOf } from './access.ts';
 import { compileGlob, globCovers } from './glob.ts';
 import type { PolicyEntry } from './order.ts';
@@ -69,10 +70,28 @@ function isEmpty(match: MatchSpec): boolean {
   return texts === 0 && match.minBytes === undefined;
 }
 
+/** Exceptions for detectors that the rule does not have. */
+function exceptionNotices(
+  entry: PolicyEntry,
+  field: string,
+  { detectors, certaintyOf = [] }: MatchSpec,
+): PolicyNotice[] {
+  const has = new Set(detectors.flatMap((name) => expandDetector(name) ?? []));
+  return certaintyOf
+    .filter(({ detector }) => !(expandDetector(detector) ?? []).some((name) => has.has(name)))
+    .map(({ detector }) => ({
+      policy: entry.label,
+      field: `${field}.certaintyOf`,
+      message: `${detector} is none of its detectors: what is said of it changes nothing`,
+    }));
+}
+
 function matchNotices(entry: PolicyEntry): PolicyNotice[] {
   const { guards, classification } = entry.policy.spec;
   const never = 'never finds anything: give it detectors, patterns or words';
   return [
+    ...guards.flatMap(({ name, match }) => exceptionNotices(entry, `guards[${name}].match`, match)),
+    ...classification.flatMap(({ label, match }) => exceptionNotices(entry, `classification[${label}]`, match)),
     ...guards
       .filter((guard) => isEmpty(guard.match))
       .map((guard) => ({ policy: entry.label, field: `guards[${guard.name}].match`, message: never })),

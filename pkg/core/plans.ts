@@ -1,6 +1,9 @@
+import { certainties } from './certainty.ts';
+import type { AllowSpec } from './certainty.ts';
 import type { CallerBits, CallerTable } from './caller-table.ts';
 import { combination, exposure, isStricter, mergeSet } from './combination.ts';
 import { expandDetector } from './detector-names.ts';
+import { defaultTerms } from './detector-terms.ts';
 import type { PolicyEntry } from './order.ts';
 import type { Action } from './policy.ts';
 import type { ProviderScope } from './providers.ts';
@@ -75,12 +78,32 @@ interface Hidden {
   readonly exposure: number;
 }
 
+const detectorAtom = 'detector ';
+/** What stands behind the name of a detector's atom of which not all counts: what is allowed. Words and patterns may hold the same letters. */
+const butFor = ' but for ';
+
+/** A detector's findings, by how certain they are: those from where the rule takes them on. */
+function detectorAtoms(rule: ScanRule): readonly string[] {
+  return rule.match.detectors
+    .flatMap((name) => expandDetector(name) ?? [])
+    .flatMap((name) => {
+      const { from, allow } = rule.terms?.[name] ?? defaultTerms;
+      const allowed = allow.length === 0 ? '' : `${butFor}${JSON.stringify(allow.map(sortedAllow))}`;
+      return certainties
+        .slice(certainties.indexOf(from))
+        .map((certainty) => `${detectorAtom}${name} ${certainty}${allowed}`);
+    });
+}
+
+const sortedAllow = ({ sets, values }: AllowSpec): readonly (readonly string[])[] => [
+  [...sets].sort(),
+  [...values].sort(),
+];
+
 /** The things that a rule finds, one by one, spelled the same in every snapshot. */
 function atomsOf(rule: ScanRule): readonly string[] {
   return [
-    ...rule.match.detectors
-      .flatMap((name): readonly string[] => expandDetector(name) ?? [name])
-      .map((name) => `detector ${name}`),
+    ...detectorAtoms(rule),
     ...rule.match.patterns.map(({ pattern, maxLength }) => `pattern ${maxLength} ${pattern}`),
     ...rule.match.words.map((word) => `word ${word}`),
     ...rule.fields.map((field) => `field ${field}`),
@@ -129,11 +152,17 @@ class CompiledResponsePlan implements ResponsePlan {
     if (next === this) return true;
     // A plan that this compiler did not make says nothing about what it hides.
     if (!(next instanceof CompiledResponsePlan)) return false;
-    for (const [atom, wanted] of next.#hidden) {
-      const held = this.#hidden.get(atom);
-      if (held === undefined || held.level < wanted.level || held.exposure > wanted.exposure) return false;
-    }
+    for (const [atom, wanted] of next.#hidden) if (!this.#hides(atom, wanted)) return false;
     return names.every((name) => !isStricter<number>(rows[name], this.limits[name], next.limits[name]));
+  }
+
+  /** Where all of a detector's findings are hidden, so are those that are left when some are allowed. */
+  #hides(atom: string, wanted: Hidden): boolean {
+    const all = atom.startsWith(detectorAtom) ? atom.split(butFor, 1) : [];
+    return [atom, ...all].some((one) => {
+      const held = this.#hidden.get(one);
+      return held !== undefined && held.level >= wanted.level && held.exposure <= wanted.exposure;
+    });
   }
 }
 

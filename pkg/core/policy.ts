@@ -1,3 +1,4 @@
+import type { AllowSpec, Certainty } from './certainty.ts';
 import type { Operation } from './operation.ts';
 
 /**
@@ -249,8 +250,19 @@ export interface MatchSpec {
   readonly patterns: readonly PatternSpec[];
   /** Compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. */
   readonly words: readonly string[];
+  /** From where on its detectors count. Undefined, also in what older controllers send: from `Likely` on. */
+  readonly certainty?: Certainty | undefined;
+  /** Exceptions for some detectors, or classes of them; each is named once. Undefined: none. */
+  readonly certaintyOf?: readonly CertaintyOf[] | undefined;
+  /** What its detectors may find. Undefined: nothing. */
+  readonly allow?: AllowSpec | undefined;
   /** Of guards on requests: a body of so many bytes or more. Undefined: its size does not matter. */
   readonly minBytes?: number;
+}
+
+export interface CertaintyOf {
+  readonly detector: string;
+  readonly certainty: Certainty;
 }
 
 export interface PatternSpec {

@@ -1,6 +1,9 @@
+import { defaultTerms, termsOf } from './detector-terms.ts';
+import type { CombineTerms, DetectorTerms, TermsByDetector } from './detector-terms.ts';
 import type { CallerBits, CallerTable } from './caller-table.ts';
 import { combination, exposure, mergeSet } from './combination.ts';
 import { expandDetector } from './detector-names.ts';
+import type { DetectorName } from './detector-names.ts';
 import { ruleId } from './order.ts';
 import type { PolicyEntry } from './order.ts';
 import type { ClassificationRule, GuardRule, MatchSpec, Replacement, SubjectSpec } from './policy.ts';
@@ -28,6 +31,17 @@ export interface ScanRules {
 
 const label: Replacement = { style: 'Label' };
 
+const combineTerms: CombineTerms = {
+  from: combination['classification.certainty'].merge,
+  allow: combination['classification.allow'].merge,
+};
+
+/** Absent where nothing is said: then rules of older policies are what they were. */
+function termsField(parts: readonly MatchSpec[]): { readonly terms?: TermsByDetector } {
+  const terms = termsOf(parts, combineTerms);
+  return Object.keys(terms).length === 0 ? {} : { terms };
+}
+
 function knownMatch(match: MatchSpec, rule: RuleId): MatchSpec {
   for (const name of match.detectors) {
     if (expandDetector(name) === undefined) {
@@ -46,6 +60,7 @@ function guardDraft(entry: PolicyEntry, guard: GuardRule, scope: ProviderScope, 
       label: guard.name,
       on: guard.on,
       match: knownMatch(guard.match, id),
+      ...termsField([guard.match]),
       fields: [],
       replacement: guard.replacement ?? label,
       action: guard.action,
@@ -68,9 +83,19 @@ function sameSubjects(a: readonly SubjectSpec[], b: readonly SubjectSpec[]): boo
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
+/** Detectors that one policy would take from a higher certainty on, or allow more of, than the label does. */
+function lostTerms(match: MatchSpec, { terms = {} }: Agreement['terms']): { raised: string[]; lost: string[] } {
+  const own = Object.entries(termsOf([match], combineTerms));
+  const held = (name: string): DetectorTerms => terms[name as DetectorName] ?? defaultTerms;
+  return {
+    raised: own.filter(([name, { from }]) => from !== held(name).from).map(([name]) => name),
+    lost: own.filter(([name, { allow }]) => allow.length > 0 && held(name).allow.length !== 1).map(([name]) => name),
+  };
+}
+
 function labelNotices(
   parts: readonly LabelPart[],
-  merged: Pick<ClassificationRule, 'otherwise' | 'inRequests' | 'replacement'>,
+  merged: Pick<ClassificationRule, 'otherwise' | 'inRequests' | 'replacement'> & Pick<Agreement, 'terms'>,
 ): PolicyNotice[] {
   const [first] = parts;
   if (first === undefined || parts.length < 2) return [];
@@ -81,6 +106,7 @@ function labelNotices(
       field: `${field}.${name}`,
       message,
     });
+    const { raised, lost } = lostTerms(spec.match, merged.terms);
     const others = parts.filter((part) => part.entry !== entry && !sameSubjects(part.spec.visibleTo, spec.visibleTo));
     return [
       ...(spec.otherwise === merged.otherwise
@@ -105,6 +131,17 @@ function labelNotices(
             notice(
               'replacement',
               `${spec.replacement.style} gives way to what shows less: ${merged.replacement?.style ?? 'Label'}`,
+            ),
+          ]),
+      ...(raised.length === 0
+        ? []
+        : [notice('certainty', `gives way for ${raised.join(', ')}: ${combination['classification.certainty'].rule}`)]),
+      ...(lost.length === 0
+        ? []
+        : [
+            notice(
+              'allow',
+              `does not hold as it stands for ${lost.join(', ')}: ${combination['classification.allow'].rule}`,
             ),
           ]),
       ...(others.length === 0
@@ -158,6 +195,7 @@ interface Agreement {
   readonly otherwise: ClassificationRule['otherwise'];
   readonly inRequests: ClassificationRule['inRequests'];
   readonly replacement: Replacement;
+  readonly terms: { readonly terms?: TermsByDetector };
   readonly policies: readonly string[];
   applies(bits: CallerBits): boolean;
 }
@@ -172,6 +210,7 @@ function agree(parts: readonly LabelPart[]): Agreement {
     replacement: parts
       .map((part) => part.spec.replacement ?? label)
       .reduce(combination['classification.replacement'].merge),
+    terms: termsField(parts.map((part) => part.spec.match)),
     policies: parts.map((part) => part.entry.label),
     applies: (bits) => !visible.every((bit) => bits[bit] === 1),
   };
@@ -179,7 +218,7 @@ function agree(parts: readonly LabelPart[]): Agreement {
 
 function labelDraft(entry: PolicyEntry, name: string, found: Finds, agreement: Agreement): Draft {
   const id = ruleId(entry, name);
-  const { otherwise, inRequests, replacement, policies, applies } = agreement;
+  const { otherwise, inRequests, replacement, terms, policies, applies } = agreement;
   return {
     rule: {
       id,
@@ -189,6 +228,7 @@ function labelDraft(entry: PolicyEntry, name: string, found: Finds, agreement: A
       ...(inRequests !== undefined && { inRequests }),
       enforce: entry.enforces,
       match: knownMatch(found.match, id),
+      ...terms,
       fields: found.fields,
       replacement,
     },

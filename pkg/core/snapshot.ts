@@ -1,3 +1,4 @@
+import type { TermsByDetector } from './detector-terms.ts';
 import type { Identity, ProviderId } from './identity.ts';
 import type { Operation } from './operation.ts';
 import type {
@@ -75,6 +76,8 @@ export interface ScanRule {
   /** False: its policy observes; what it finds is recorded as what it would have done. */
   readonly enforce: boolean;
   readonly match: MatchSpec;
+  /** How certain findings of `match.detectors` must be, and which are allowed. Absent: of all of them what holds where no policy says. */
+  readonly terms?: TermsByDetector;
   readonly fields: readonly string[];
   readonly replacement: Replacement;
 }

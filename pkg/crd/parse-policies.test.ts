@@ -421,7 +421,7 @@ describe('a policy is read', () => {
     const { spec: read } = one(
       resource(`${idp}
 access: [{ name: a, effect: Allow, subjects: [{ group: g, provider: corp }], models: ["m*"], limits: { tokensPerMinute: 5 }, tokenInput: Allow }]
-guards: [{ name: g, direction: Response, match: { detectors: [Pii], patterns: [x], words: [w] }, action: Mask, replacement: { style: Partial } }]
+guards: [{ name: g, direction: Response, match: { detectors: [Pii], certainty: Certain, certaintyOf: [{ detector: Phone, certainty: Possible }], allow: { sets: [TestCards] }, patterns: [x], words: [w] }, action: Mask, replacement: { style: Partial } }]
 classification: [{ label: l, fields: ["**.x"], patterns: [y], patternMaxLength: 9, visibleTo: [{ scope: s }], otherwise: Mask, replacement: { style: Constant, text: "#" } }]
 approvals: { approvers: [{ group: leads }, { kubernetesUser: ana }], timeout: 3m }
 analyzers: [{ name: n, url: "https://a/x" }]
@@ -434,7 +434,14 @@ responseLimits: [{ subjects: [{ anyone: true }], maxBytes: 1Mi, cadence: { every
     });
     expect(read.guards[0]).toMatchObject({
       subjects: [],
-      match: { detectors: ['Pii'], patterns: [{ pattern: 'x', maxLength: 256 }], words: ['w'] },
+      match: {
+        detectors: ['Pii'],
+        patterns: [{ pattern: 'x', maxLength: 256 }],
+        words: ['w'],
+        certainty: 'Certain',
+        certaintyOf: [{ detector: 'Phone', certainty: 'Possible' }],
+        allow: { sets: ['TestCards'], values: [] },
+      },
       replacement: { style: 'Partial', keep: 4 },
     });
     expect(read.classification[0]).toMatchObject({
@@ -443,6 +450,8 @@ responseLimits: [{ subjects: [{ anyone: true }], maxBytes: 1Mi, cadence: { every
       visibleTo: [{ scope: 's' }],
       replacement: { style: 'Constant', text: '#' },
     });
+    // What nobody said is not there: older sidecars hash policies as they come.
+    expect(Object.keys(read.classification[0]?.match ?? {})).toEqual(['detectors', 'patterns', 'words']);
     expect(read.approvals).toMatchObject({
       approvers: [
         { group: 'leads', kubernetesUser: undefined },

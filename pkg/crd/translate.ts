@@ -238,6 +238,10 @@ function matchOf(match: GuardResource['match'] | ClassificationResource): MatchS
     detectors: match.detectors ?? [],
     patterns: (match.patterns ?? []).map((pattern) => ({ pattern, maxLength })),
     words: match.words ?? [],
+    // Fields that nobody wrote stay away: policies that older sidecars know hash to what they did.
+    ...(match.certainty !== undefined && { certainty: match.certainty }),
+    ...(match.certaintyOf !== undefined && { certaintyOf: match.certaintyOf }),
+    ...(match.allow !== undefined && { allow: { sets: match.allow.sets ?? [], values: match.allow.values ?? [] } }),
   };
 }
 

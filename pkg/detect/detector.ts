@@ -1,11 +1,15 @@
 import type { DetectorName } from '../core/index.ts';
+import type { Verdict } from './verdict.ts';
 
 /**
  * A built-in detector as data. It sees text as a reader would: pkg/detect/fold has mapped compatibility forms, look-alike
  * letters and invisible characters before (case is kept).
  *
- * Whether `[start, end)` is a finding depends only on the characters from `start - left` to `end + right` and on whether
+ * Whether `[start, end)` is a finding, and how certain, depends only on the characters from `start - left` to `end + right` and on whether
  * they touch the lane's true start or end. Every start is judged alone and yields its longest accepted end.
+ *
+ * A policy takes findings from some certainty on (`Likely` where it says nothing). For it, a candidate that is less certain is none: what is looked
+ * for is the detector from that certainty on, so that a shorter end may be accepted where a longer one is not certain enough.
  */
 export interface Detector {
   readonly name: DetectorName;
@@ -20,19 +24,27 @@ export interface Detector {
   readonly atWord?: true;
   /**
    * Words that tell of it (scan/telling.ts), within `toldWithin` characters before it. `required`: without one nothing begins there, also
-   * where a cut leaves a candidate unfinished. `left` covers what is read for it.
+   * where a cut leaves a candidate unfinished; `'Likely'`: the same for policies that take it from `Likely` on. `left` covers what is read for it.
    */
-  readonly telling?: { readonly words: readonly string[]; readonly required: boolean };
+  readonly telling?: { readonly words: readonly string[]; readonly required: boolean | 'Likely' };
+  /** What stands for `true` of `accept`, and where there is none. Default: `Likely`, by its `Format`. */
+  readonly verdict?: Verdict;
   /**
    * Decides a candidate. `text` holds at least `left` characters before `start` and `right` after `end`, unless the lane
-   * begins or ends there; `told` whether a telling word stands before it. Pure. Default: every candidate is a finding.
+   * begins or ends there; `told` whether a telling word stands before it: with one it accepts no less, and is no less certain. What is below
+   * `least`, a level of a certainty (verdict.ts), does not count and need not be worked out. Pure. Default: every candidate is a finding.
    */
-  readonly accept?: (text: string, start: number, end: number, told: boolean) => boolean;
+  readonly accept?: (text: string, start: number, end: number, told: boolean, least: number) => Verdict | boolean;
   /**
    * Where what is covered begins, in [start, end): a name that told (`password=`, `SSN: `) stays readable. Depends on no more than
    * `accept` does. Default: `start`. An engine that leaves it out covers more, never less.
    */
   readonly from?: (text: string, start: number, end: number) => number;
+  /**
+   * Where what is covered ends, in [end, end + right]: of a pattern that holds only how a value begins. Reads no more than `accept` does. At a
+   * cut a candidate that waits for what stands behind it lives only where this is the text's end. Default: `end`. Not of open-ended ones.
+   */
+  readonly to?: (text: string, start: number, end: number) => number;
   /** Which characters count when a lane is cut while a candidate lives (card: digits). */
   readonly significant: (code: number) => boolean;
   /** Fewest significant characters of any finding: at a cut, half of them make a live candidate a finding. */
@@ -43,4 +55,9 @@ export interface Detector {
    */
   readonly open?:
     { readonly until: string; readonly untilMaxLength: number } | { readonly whileClass: (code: number) => boolean };
+  /** Other forms of the same thing, each judged by itself, of the same name: what one of them finds, the detector finds. They have no others. */
+  readonly also?: readonly Detector[];
 }
+
+/** A detector's forms: itself first. */
+export const formsOf = (detector: Detector): readonly Detector[] => [detector, ...(detector.also ?? [])];

@@ -1,14 +1,15 @@
 import { parseWithRe2 } from './automaton/pattern.ts';
 import { encodeProgram } from './automaton/prepared.ts';
+import { formsOf } from './detector.ts';
 import { detectors } from './detectors/index.ts';
 import { separatorPattern } from './scan/word.ts';
 
 /** Every pattern that is the product's own: those of the detectors, and what may stand between the letters of a word. */
 export const ownPatterns: readonly string[] = [
   ...new Set(
-    detectors.flatMap(({ pattern, open }) =>
-      open !== undefined && 'until' in open ? [pattern, open.until] : [pattern],
-    ),
+    detectors
+      .flatMap(formsOf)
+      .flatMap(({ pattern, open }) => (open !== undefined && 'until' in open ? [pattern, open.until] : [pattern])),
   ),
   separatorPattern,
 ];

@@ -134,7 +134,9 @@ describe('a lane', () => {
     lane.push('BBBB\n-----END PRIVATE KEY----- done ');
     lane.end('complete');
     expect(lane.take(lane.decided)).toBe(' done ');
-    expect(lane.drainHits()).toEqual([{ rule: 0, by: 'PrivateKey', start: 4, end: 31 }]);
+    expect(lane.drainHits()).toEqual([
+      { rule: 0, by: 'PrivateKey', start: 4, end: 31, certainty: 'Certain', reason: 'Prefix' },
+    ]);
     expect(lane.drainHits()).toEqual([]);
   });
 
@@ -143,7 +145,7 @@ describe('a lane', () => {
     lane.push('mail ana@example.com a bo');
     lane.push('mb, and more');
     lane.push(' and more');
-    expect(lane.stopped).toEqual({ rule: 0, by: 'word', start: 23, end: 27 });
+    expect(lane.stopped).toEqual({ rule: 0, by: 'word', start: 23, end: 27, certainty: 'Certain', reason: 'Policy' });
     expect(lane.take(lane.received)).toBe('mail [label-1] a ');
     lane.end('cut');
     expect(lane.decided).toBe(23);

@@ -1,4 +1,4 @@
-import type { RuleSelection, ScanRule } from '../core/index.ts';
+import type { RuleSelection, Said, ScanRule } from '../core/index.ts';
 import type { Joints } from './decode/index.ts';
 
 /**
@@ -27,9 +27,9 @@ export interface ViewSpec {
 
 /**
  * One finding, without its text. `end` is the end of what was recognised: of an open-ended finding its opener, of a field the
- * value's first character. Findings of one rule and kind that overlap an earlier one are counted with it.
+ * value's first character. Findings of one rule and kind that overlap an earlier one are counted with it; how certain the earlier is, is said.
  */
-export interface Hit {
+export interface Hit extends Said {
   /** Index into scanRules. */
   readonly rule: number;
   /** Detector name, `pattern`, `word` or `field`. */

@@ -4,7 +4,7 @@ import type { JsonNode } from '../base/index.ts';
 import { parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { describedRoutes, recognise, recogniseSocket } from './index.ts';
-import type { AnswerView, RequestView } from './index.ts';
+import type { AnswerView, RequestView, Route } from './index.ts';
 
 /** The promise that everything rests on: nothing in a body is unseen, and nothing is seen twice. */
 
@@ -53,7 +53,15 @@ function seenBy(view: RequestView | AnswerView): Seen {
 }
 
 /** Words that say what stands beside them. */
-const telling = new Set(['', ...'BYTES INT64 FP32 BOOL input_ids output_ids'.split(' ')]);
+const telling = new Set([
+  '',
+  ...[
+    'BYTES INT64 FP32 BOOL input_ids output_ids function text image_url tool_use tool_result thinking document image base64 url',
+    'input_text output_text input_image refusal message reasoning function_call function_call_output web_search_call image/png application/pdf',
+  ]
+    .join(' ')
+    .split(' '),
+]);
 
 /** Strings are made unique, so that each is found or missed by itself. */
 function unique(value: unknown, next: { at: number }): unknown {
@@ -84,10 +92,11 @@ function expectAllSeen(body: unknown, view: (root: JsonNode) => RequestView | An
   return true;
 }
 
+/** None by which a request is refused wherever it is a stranger (references.test.ts): most would be. */
 const words = (
-  'id object model choices index delta message content role text refusal reasoning reasoning_content reasoning_details tool_calls ' +
-  'function name arguments custom input function_call audio data transcript annotations url_citation finish_reason stop_reason usage ' +
-  'error type param code details metadata system_fingerprint parts image_url url messages prompt stop tools parameters description ' +
+  'id object choices index delta message content role text refusal reasoning reasoning_content reasoning_details tool_calls ' +
+  'function name arguments custom input function_call audio data transcript annotations finish_reason stop_reason usage ' +
+  'error type param code details metadata system_fingerprint parts messages prompt stop tools parameters description ' +
   'properties response_format json_schema schema file file_data input_audio documents prediction user tool_call_id token_ids ' +
   'prompt_logprobs x extra ZZsecret ZZother embedding'
 ).split(' ');
@@ -730,26 +739,22 @@ const blob = fc.record(
   { mimeType: fc.constantFrom('image/png', 'application/pdf', 'text/plain'), data: leaf, ZZblob: tree },
   { requiredKeys: ['mimeType'] },
 );
-const geminiPart = fc.oneof(
-  dictionary,
-  fc.record(
-    {
-      text: fc.constant('words'),
-      thought: fc.boolean(),
-      thoughtSignature: leaf,
-      inlineData: blob,
-      functionCall: fc.record({ name: fc.constant('f'), args: tree, ZZcall: tree }),
-      functionResponse: fc.record({ name: fc.constant('f'), response: tree, ZZresponse: tree }),
-      executableCode: fc.record({ code: fc.constant('1') }),
-      codeExecutionResult: fc.record({ output: fc.constant('1'), ZZresult: tree }),
-      ZZpart: tree,
-    },
-    { requiredKeys: [] },
-  ),
-);
+const geminiPartFields = {
+  text: fc.constant('words'),
+  thought: fc.boolean(),
+  thoughtSignature: leaf,
+  inlineData: blob,
+  functionCall: fc.record({ name: fc.constant('f'), args: tree, ZZcall: tree }),
+  functionResponse: fc.record({ name: fc.constant('f'), response: tree, ZZresponse: tree }),
+  executableCode: fc.record({ code: fc.constant('1') }),
+  codeExecutionResult: fc.record({ output: fc.constant('1'), ZZresult: tree }),
+};
+// What is of no known kind is refused in a request.
+const sentGeminiPart = fc.record(geminiPartFields, { requiredKeys: [] });
+const geminiPart = fc.oneof(dictionary, fc.record({ ...geminiPartFields, ZZpart: tree }, { requiredKeys: [] }));
 const geminiContent = fc.record({
   role: fc.constant('user'),
-  parts: fc.oneof(geminiPart, fc.array(geminiPart, { maxLength: 3 })),
+  parts: fc.oneof(sentGeminiPart, fc.array(sentGeminiPart, { maxLength: 3 })),
 });
 const geminiRequest = fc.record(
   {
@@ -761,7 +766,6 @@ const geminiRequest = fc.record(
           maxLength: 2,
         }),
         googleSearch: dictionary,
-        ZZtool: tree,
       }),
       { maxLength: 2 },
     ),
@@ -933,37 +937,33 @@ const bedrockMedia = fc.record({
   source: fc.record({ bytes: leaf, ZZsource: tree }),
   ZZmedia: tree,
 });
-const bedrockBlock = fc.oneof(
-  dictionary,
-  fc.record(
-    {
-      text: fc.constant('words'),
-      image: bedrockMedia,
-      document: fc.oneof(
-        bedrockMedia,
-        fc.record({ format: fc.constant('txt'), name: leaf, source: fc.record({ text: leaf, ZZsource: tree }) }),
-      ),
-      toolUse: fc.record({ toolUseId: fc.constant('t'), name: fc.constant('f'), input: tree, ZZuse: tree }),
-      toolResult: fc.record({
-        toolUseId: fc.constant('t'),
-        content: fc.array(fc.record({ text: leaf, json: tree, ZZresult: tree }, { requiredKeys: [] }), {
-          maxLength: 2,
-        }),
-      }),
-      reasoningContent: fc.record({ reasoningText: fc.record({ text: leaf, ZZreasoning: tree }), ZZcontent: tree }),
-      citationsContent: fc.record({ content: fc.array(fc.record({ text: leaf })), citations: fc.array(dictionary) }),
-      ZZblock: tree,
-    },
-    { requiredKeys: [] },
+const bedrockFields = {
+  text: fc.constant('words'),
+  image: bedrockMedia,
+  document: fc.oneof(
+    bedrockMedia,
+    fc.record({ format: fc.constant('txt'), name: leaf, source: fc.record({ text: leaf, ZZsource: tree }) }),
   ),
+  toolUse: fc.record({ toolUseId: fc.constant('t'), name: fc.constant('f'), input: tree, ZZuse: tree }),
+  toolResult: fc.record({
+    toolUseId: fc.constant('t'),
+    content: fc.array(fc.record({ text: leaf, json: tree, ZZresult: tree }, { requiredKeys: [] }), {
+      maxLength: 2,
+    }),
+  }),
+  reasoningContent: fc.record({ reasoningText: fc.record({ text: leaf, ZZreasoning: tree }), ZZcontent: tree }),
+  citationsContent: fc.record({ content: fc.array(fc.record({ text: leaf })), citations: fc.array(dictionary) }),
+};
+const bedrockMessages = (block: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  fc.record({ role: fc.constantFrom('user', 'assistant'), content: fc.array(block, { maxLength: 3 }) });
+// What is of no known kind is refused in a request.
+const sentBedrockMessage = bedrockMessages(fc.record(bedrockFields, { requiredKeys: [] }));
+const bedrockMessage = bedrockMessages(
+  fc.oneof(dictionary, fc.record({ ...bedrockFields, ZZblock: tree }, { requiredKeys: [] })),
 );
-const bedrockMessage = fc.record({
-  role: fc.constantFrom('user', 'assistant'),
-  content: fc.array(bedrockBlock, { maxLength: 3 }),
-});
 const converseRequest = fc.record(
   {
-    messages: fc.array(bedrockMessage, { minLength: 1, maxLength: 2 }),
+    messages: fc.array(sentBedrockMessage, { minLength: 1, maxLength: 2 }),
     system: fc.array(fc.record({ text: leaf, ZZsystem: tree }), { maxLength: 2 }),
     inferenceConfig: fc.record({ stopSequences: fc.constant(['halt']), ZZconfig: tree }, { requiredKeys: [] }),
     toolConfig: fc.record({
@@ -990,6 +990,124 @@ const converseAnswer = fc.record(
   },
   { requiredKeys: ['output'] },
 );
+const firstCall = fc.record({ name: leaf, parameters: tree, ZZcall: tree }, { requiredKeys: [] });
+const firstFields = {
+  preamble: fc.constant('be kind'),
+  chat_history: fc.array(
+    fc.record(
+      { role: leaf, message: leaf, tool_calls: fc.array(firstCall, { maxLength: 2 }), ZZturn: tree },
+      { requiredKeys: [] },
+    ),
+    { maxLength: 2 },
+  ),
+  documents: fc.array(tree, { maxLength: 2 }),
+  tools: fc.array(fc.record({ name: leaf, description: leaf, parameter_definitions: tree, ZZtool: tree }), {
+    maxLength: 2,
+  }),
+  tool_results: fc.array(fc.record({ call: firstCall, outputs: fc.array(tree, { maxLength: 2 }), ZZresult: tree }), {
+    maxLength: 2,
+  }),
+  stop_sequences: fc.constant(['halt']),
+  ZZtop: tree,
+};
+const firstChatRequest = fc.record(
+  { model: fc.constant('m'), message: fc.constant('hi'), ...firstFields },
+  { requiredKeys: ['model', 'message'] },
+);
+const firstChatAnswer = fc.record(
+  {
+    text: fc.constant('hello'),
+    finish_reason: fc.constantFrom('COMPLETE', 'MAX_TOKENS', null),
+    citations: fc.array(fc.record({ text: leaf, document_ids: tree, ZZcitation: tree }), { maxLength: 2 }),
+    documents: fc.array(tree, { maxLength: 2 }),
+    search_queries: fc.array(fc.record({ text: leaf, ZZquery: tree }), { maxLength: 2 }),
+    tool_calls: fc.array(firstCall, { maxLength: 2 }),
+    chat_history: firstFields.chat_history,
+    logprobs: tree,
+    meta: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['text'] },
+);
+const firstChatEvent = fc.record(
+  {
+    event_type: fc.constantFrom(
+      ...['text-generation', 'tool-calls-chunk', 'tool-calls-generation', 'stream-end', 'search-results', 'ZZtype'],
+    ),
+    text: fc.oneof(fc.constant('a'), tree),
+    tool_call_delta: fc.oneof(
+      fc.record({ index: fc.nat({ max: 3 }), name: leaf, parameters: fc.constant('{"a'), ZZdelta: tree }),
+      tree,
+    ),
+    tool_calls: fc.array(firstCall, { maxLength: 2 }),
+    response: fc.oneof(firstChatAnswer, tree),
+    finish_reason: leaf,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['event_type'] },
+);
+
+const invokedMetrics = fc.record({ inputTokenCount: fc.nat(), ZZmetric: tree });
+const bedrockMetrics = 'amazon-bedrock-invocationMetrics';
+const llamaSaid = fc.record(
+  {
+    generation: fc.constant('a'),
+    prompt_token_count: fc.nat(),
+    stop_reason: fc.constantFrom('stop', 'length', null),
+    [bedrockMetrics]: invokedMetrics,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['generation'] },
+);
+const mistralSaid = fc.record(
+  {
+    outputs: fc.array(fc.record({ text: fc.constant('a'), stop_reason: leaf, ZZoutput: tree }), { maxLength: 2 }),
+    [bedrockMetrics]: invokedMetrics,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['outputs'] },
+);
+interface Invoked {
+  readonly model: string;
+  readonly request: fc.Arbitrary<unknown>;
+  readonly answer: fc.Arbitrary<unknown>;
+  readonly chunk: fc.Arbitrary<unknown>;
+}
+/** Of each vendor what its models are asked, and what they answer. */
+const invokedTexts: readonly Invoked[] = [
+  {
+    model: 'us.meta.llama3-1-70b-instruct-v1:0',
+    request: fc.record(
+      { prompt: fc.constant('hi'), images: fc.array(leaf, { maxLength: 2 }), ZZtop: tree },
+      { requiredKeys: ['prompt'] },
+    ),
+    ...{ answer: llamaSaid, chunk: llamaSaid },
+  },
+  {
+    model: 'mistral.mistral-7b-instruct-v0:2',
+    request: fc.record({ prompt: fc.constant('hi'), stop: fc.constant(['halt']), ZZtop: tree }),
+    ...{ answer: mistralSaid, chunk: mistralSaid },
+  },
+  {
+    model: 'amazon.titan-text-express-v1',
+    request: fc.record(
+      {
+        inputText: fc.constant('hi'),
+        textGenerationConfig: fc.record({ stopSequences: fc.constant(['halt']), ZZconfig: tree }, { requiredKeys: [] }),
+        ZZtop: tree,
+      },
+      { requiredKeys: ['inputText'] },
+    ),
+    answer: fc.record({
+      results: fc.array(fc.record({ outputText: fc.constant('a'), completionReason: leaf, ZZresult: tree }), {
+        maxLength: 2,
+      }),
+      ZZtop: tree,
+    }),
+    chunk: fc.record({ outputText: fc.constant('a'), completionReason: leaf, ZZtop: tree }),
+  },
+];
+
 const converseEvent = fc.record(
   {
     contentBlockIndex: fc.nat({ max: 3 }),
@@ -1023,6 +1141,34 @@ const infer = recognise('POST', '/v2/models/m/infer');
 const predict = recognise('POST', '/v1/models/m:predict');
 const generate = recognise('POST', '/v2/models/m/generate');
 const generateStream = recognise('POST', '/v2/models/m/generate_stream');
+const invoked: readonly Invoked[] = [
+  ...invokedTexts,
+  {
+    model: 'cohere.command-r-v1:0',
+    request: fc.record({ message: fc.constant('hi'), ...firstFields }, { requiredKeys: ['message'] }),
+    ...{ answer: firstChatAnswer, chunk: firstChatEvent },
+  },
+  {
+    model: 'ai21.jamba-1-5-mini-v1:0',
+    request: request.map(({ model: _, stop: _stop, ...rest }) => rest),
+    ...{ answer, chunk: answer },
+  },
+  {
+    model: 'eu.amazon.nova-lite-v1:0',
+    request: converseRequest.map(({ messages: of, system, ZZtop }) => ({
+      ...{ schemaVersion: 'messages-v1', messages: of },
+      ...(system !== undefined && { system }),
+      ...(ZZtop !== undefined && { ZZtop }),
+    })),
+    answer: converseAnswer,
+    chunk: fc.oneof(
+      fc.record({ contentBlockDelta: converseEvent, ZZtop: tree }),
+      fc.record({ messageStop: converseEvent, [bedrockMetrics]: invokedMetrics }),
+      fc.record({ [bedrockMetrics]: invokedMetrics, ZZtop: tree }),
+    ),
+  },
+];
+
 const responses = recognise('POST', '/v1/responses');
 const ollama = recognise('POST', '/api/chat');
 const ollamaGenerate = recognise('POST', '/api/generate');
@@ -1111,7 +1257,7 @@ const pictureAnswer = fc.record(
 );
 const transcriptEvent = fc.record(
   {
-    type: fc.constantFrom('transcript.text.delta', 'transcript.text.done', 'error'),
+    type: fc.constantFrom('transcript.text.delta', 'transcript.text.segment', 'transcript.text.done', 'error'),
     delta: fc.constant('hi'),
     text: tree,
     segment_id: fc.constant('s'),
@@ -1136,6 +1282,19 @@ const eventOf = (asked: RequestView, root: JsonNode): AnswerView => {
   if (answers === undefined) throw new Error('no route');
   return answers.dialect.frame(answers, undefined, '', root);
 };
+
+/** How answers are read to the first of these bodies that is not refused. */
+function answersOf(route: Route, bodies: readonly unknown[]): Route {
+  for (const body of bodies) {
+    try {
+      const { answers } = route.dialect.request(route, parseJson(JSON.stringify(body)));
+      if (answers !== undefined) return answers;
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+    }
+  }
+  throw new Error('all are refused');
+}
 
 function attack(
   arbitrary: fc.Arbitrary<unknown>,
@@ -1182,7 +1341,10 @@ describe('every string and every unknown key', () => {
     attack(events, (root) => responses.dialect.frame(responses, undefined, '', root), 'type');
   });
 
-  it('of a count of the tokens of a Response is seen exactly once', () => {
+  it('of a count of the tokens of a Response, and of items that become fewer, is seen exactly once', () => {
+    const compact = recognise('POST', '/v1/responses/compact');
+    attack(responsesRequest, (root) => compact.dialect.request(compact, root));
+    attack(responsesAnswer, (root) => compact.dialect.answer(compact, root, 200));
     const count = recognise('POST', '/v1/responses/input_tokens');
     attack(responsesRequest, (root) => count.dialect.request(count, root));
     attack(fc.record({ input_tokens: fc.nat(), object: leaf, ZZtop: tree }), (root) =>
@@ -1324,7 +1486,31 @@ describe('every string and every unknown key', () => {
     attack(embedded, (root) => embed.dialect.answer(embed, root, 200));
   });
 
+  it("of Cohere's first chat is seen exactly once", () => {
+    const chat = recognise('POST', '/v1/chat');
+    attack(firstChatRequest, (root) => chat.dialect.request(chat, root));
+    attack(firstChatAnswer, (root) => chat.dialect.answer(chat, root, 200));
+    attack(fc.record({ message: leaf, ZZtop: tree }), (root) => chat.dialect.answer(chat, root, 400));
+    attack(firstChatEvent, (root) => chat.dialect.frame(chat, undefined, '', root), 'event_type');
+  });
+
+  it("of other vendors' bodies and chunks at Bedrock's invoke is seen exactly once", () => {
+    for (const { model, request, answer: said, chunk } of invoked) {
+      const route = recognise('POST', `/model/${model}/invoke-with-response-stream`);
+      attack(request, (root) => route.dialect.request(route, root));
+      const answers = answersOf(route, fc.sample(request, 50));
+      attack(said, (root) => answers.dialect.answer(answers, root, 200));
+      attack(chunk, (root) => answers.dialect.frame(answers, 'chunk', '', root), 'event_type');
+    }
+  });
+
   it("of Bedrock's requests, answers, events and exceptions is seen exactly once", () => {
+    const counts = recognise('POST', '/model/m/count-tokens');
+    attack(
+      fc.record({ input: fc.record({ converse: converseRequest }), ZZtop: tree }, { requiredKeys: ['input'] }),
+      (root) => counts.dialect.request(counts, root),
+    );
+    attack(fc.record({ inputTokens: fc.nat(), ZZtop: tree }), (root) => counts.dialect.answer(counts, root, 200));
     const at = (kind: string): ReturnType<typeof recognise> => recognise('POST', `/model/m/${kind}`);
     const [converse, stream] = [at('converse'), at('converse-stream')];
     const [invoke, chunks] = [at('invoke'), at('invoke-with-response-stream')];

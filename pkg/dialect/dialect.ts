@@ -1,6 +1,7 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
 import type { FormBody } from './form/form.ts';
+import type { StreamNumbers } from './number-tally.ts';
 import type { Rpc } from './rpc.ts';
 import type { DocumentBody } from './document.ts';
 import type { SplitBody } from './split-body.ts';
@@ -76,6 +77,13 @@ export interface Lane {
   readonly grows?: true;
   /** In a stream, it may begin a new text as well as go on with the one before, since something else stands between: white space makes both the same. */
   readonly apart?: true;
+  /**
+   * In a stream, of which part of a message it is, where clients join the texts of all parts: they come one after the other, and the first of each is
+   * {@link apart}.
+   */
+  readonly part?: number;
+  /** With `part`: what came of the parts before is decided as at a cut when another begins, so that what says it again, whole, says the same. */
+  readonly settled?: true;
 }
 
 /**
@@ -202,8 +210,18 @@ export interface FrameView extends AnswerView {
   readonly once?: true;
   /** Of a protocol whose events have several shapes that name the same text otherwise: which of them. All of a stream's must be of one. Absent: of any. */
   readonly shape?: string;
+  /**
+   * Whole numbers that are too few to be a text by themselves, and may be one together with those of other frames: from eight on over the stream
+   * they count among {@link AnswerView.integerArrays}. Absent: none.
+   */
+  readonly numbers?: readonly StreamNumbers[];
   /** Ids of lanes of which what comes next is {@link Lane.apart}. Absent: none. */
   readonly gaps?: readonly string[];
+  /**
+   * Ids of lanes behind which something else begins: what came of them is decided as at a cut, so that it does not wait for a text that may never come,
+   * and what comes next is read together with it, and {@link Lane.apart}. Absent: none.
+   */
+  readonly settles?: readonly string[];
 }
 
 /** A refusal in words that the dialect puts into its own error shape. Nothing of the request is in it. */

@@ -8,12 +8,13 @@ import { refusalBody } from './openai/refusal.ts';
 import { Place } from './place.ts';
 import { Reader } from './reader.ts';
 import { free } from './shape.ts';
+import { isServerPage, refusalBody as kserveRefusal } from './kserve/refusal.ts';
 import { managementRoute } from './management/routes.ts';
 import { usageOf } from './usage.ts';
 
 /**
  * Any JSON over HTTP, of which nothing is known: every string is a lane by its path, every key is scanned. Models are unknown to it,
- * output cannot be limited, and lanes never end but with the answer. Refusals have OpenAI's shape.
+ * output cannot be limited, and lanes never end but with the answer. Refusals have OpenAI's shape, of pages of KServe's servers theirs.
  */
 
 const root = Place.root(free);
@@ -79,7 +80,8 @@ export const generic: Dialect = {
   name: 'generic',
   route(method, path): Route {
     const known = managementRoute(method, path);
-    const common = { dialect: generic, model: undefined, generates: false, streams };
+    const dialect = isServerPage(path) ? kservePages : generic;
+    const common = { dialect, model: undefined, generates: false, streams };
     if (known !== undefined) return { ...common, ...known };
     const body = method === 'GET' || method === 'HEAD' ? 'none' : 'json';
     return { ...common, operation: 'Other', body };
@@ -91,3 +93,6 @@ export const generic: Dialect = {
   errorEvent: undefined,
   refusal: refusalBody,
 };
+
+/** The same, to clients of KServe's protocols. */
+const kservePages: Dialect = { ...generic, refusal: kserveRefusal };

@@ -1,5 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { headBytes, isOfFormat, isOfType } from './file-type.ts';
+import type { FilePart } from './framing/stream-framing.ts';
 import type { ShapePlace, ShapeReader } from './shape.ts';
 
 /**
@@ -162,6 +163,16 @@ export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace)
 
 /** `%PDF-` in base64, but for the bits of the next byte. */
 const pdfHead = 'JVBERi';
+
+/** The PDFs among strings that are media: a model reads the text of one, and no guard does. */
+export function pdfsAmong(opaque: readonly JsonNode[]): readonly FilePart[] {
+  return opaque.flatMap(({ text }) => {
+    const from = mediaUrl.exec(text.slice(0, 512))?.[0].length ?? 0;
+    if (!text.startsWith(pdfHead, from)) return [];
+    const content = (): Buffer => Buffer.from(text.slice(from), 'base64');
+    return [{ type: 'application/pdf', bytes: Math.floor(((text.length - from) * 3) / 4), content }];
+  });
+}
 
 /** A prompt as a tensor: nobody can say what it means. */
 export function promptTensor(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Shape, ShapePlace } from './shape.ts';
-import { free } from './shape.ts';
+import { free, unlisted } from './shape.ts';
 
 /** Elements remembered for each array of the dialect's: beyond them a place is made anew, so that memory does not grow with indexes. */
 const remembered = 8;
@@ -96,7 +96,7 @@ export class Place implements ShapePlace {
   }
 
   stranger(name: string): Place {
-    return this.#make(this.shape.rest ?? free, name, true);
+    return this.#make(this.shape.rest ?? unlisted, name, true);
   }
 
   #make(shape: Shape, name: string, strange = false): Place {

@@ -1,8 +1,8 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { FilePart, JoinedLane, Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
-import { tellingWord } from './refused-fields.ts';
-import { free } from './shape.ts';
+import { referringWord, saysNothing, tellingWord } from './refused-fields.ts';
+import { free, namesSchema, schema, toolInput } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 import { asksByIds, hasSpelledIds, isSpelledId, tellsByIds } from './token-ids.ts';
 
@@ -23,9 +23,9 @@ const none: readonly never[] = Object.freeze([]);
 /**
  * Walks a body by its shape and puts each string in exactly one list.
  *
- * Promise: after `read`, every string value, in requests every long number in a place of free form, and every key outside of the
- * dialect's vocabulary is in `lanes`, `loneValues`, a node of `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left
- * out because it was unexpected.
+ * Promise: after `read`, every string value, in requests every long number in a place of free form (in answers: of what a tool is called
+ * with), and every key outside of the dialect's vocabulary is in `lanes`, `loneValues`, a node of `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left
+ * out because it was unexpected. In a request no field that the dialect does not know refers to what is not in it, but in the caller's own words.
  */
 export class Reader implements ShapeReader {
   lanes: Lane[] | readonly Lane[] = none;
@@ -142,7 +142,8 @@ export class Reader implements ShapeReader {
 
   #unexpected(node: JsonNode, place: ShapePlace): void {
     if (this.#strict || place.shape.strict === true) this.refuse(place);
-    this.read(node, place.as(free));
+    // Servers give as JSON what the dialect has as a text of it.
+    this.read(node, place.as(place.shape.string === 'json' ? toolInput : free));
   }
 
   #string(node: JsonNode, place: ShapePlace, role: NonNullable<Shape['string']>): void {
@@ -153,9 +154,9 @@ export class Reader implements ShapeReader {
 
   /** Numbers that a template or a schema writes into the prompt are text there: long ones are looked at. */
   #number(node: JsonNode, place: ShapePlace): void {
-    const { unknown, noTokens } = place.shape;
-    if (this.#strict && (unknown === true || noTokens === true) && node.end - node.start >= longNumber)
-      this.lone(node, place);
+    const { unknown, noTokens, digits } = place.shape;
+    const looked = this.#strict ? unknown === true || noTokens === true || digits === true : digits === true;
+    if (looked && node.end - node.start >= longNumber) this.lone(node, place);
   }
 
   #object(node: JsonNode, place: ShapePlace): void {
@@ -181,12 +182,23 @@ export class Reader implements ShapeReader {
     }
     const stranger = place.stranger(key.text);
     this.lone(key, stranger, true);
+    if (this.#strict && stranger.shape.unlisted === true) return this.#unlisted(key, item, stranger, place);
     if (stranger.shape.unknown === true) {
       // Where the dialect knows what stands around it, a list of numbers there is no prompt: metadata, arguments of a tool.
       if (this.#strict && asksByIds(key.text, item) && place.publicId === '') this.tokens();
       if (!this.#strict && tellsByIds(key.text, item, object)) return this.tokens(item);
     }
     this.read(item, stranger);
+  }
+
+  /** However deep: a server that knows the field would take what it refers to, and nobody has seen that here. */
+  #unlisted(key: JsonNode, item: JsonNode, stranger: ShapePlace, around: ShapePlace): void {
+    if (asksByIds(key.text, item) && around.publicId === '') this.tokens();
+    else {
+      const word = referringWord(key.text);
+      if (word !== undefined && !saysNothing(item)) this.refuse(around, word);
+    }
+    this.read(item, namesSchema(key.text) ? stranger.as(schema) : stranger);
   }
 
   #strangerOfBody(name: string, place: ShapePlace): void {
@@ -200,7 +212,7 @@ export class Reader implements ShapeReader {
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
       if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
-      if (this.#strict && longNumberIn.test(node.text)) {
+      if ((this.#strict || shape.digits === true) && longNumberIn.test(node.text)) {
         // Before there is a node for each.
         if (node.numberCount > this.#left) this.refuse(place);
         this.listNumbers += node.numberCount;

@@ -33,7 +33,6 @@ describe('routes', () => {
     ['GET', '/v1/responses/resp_1', 'Other', 'none'],
     ['POST', '/v1/responses/resp_1/cancel', 'Other', 'json'],
     ['GET', '/v1/responses/input_tokens', 'Other', 'none'],
-    ['POST', '/v1/responses/compact', 'Other', 'json'],
     ['POST', '/v1/conversations', 'Other', 'json'],
     ['POST', '/v1/threads', 'Other', 'json'],
     ['POST', '/v1/batches', 'Other', 'json'],
@@ -67,6 +66,8 @@ describe('routes', () => {
     ['POST', '/v2/models/resnet/infer/', 'Other', 'json'],
     ['POST', '/v2/models/res%2Fnet/infer', 'Other', 'json'],
     ['GET', '/v2/models/resnet/config', 'Other', 'none'],
+    ['GET', '/v2/models/stats', 'Other', 'none'],
+    ['HEAD', '/v2/models/stats', 'Other', 'none'],
     // Spellings that a lenient server may take for Chat
     ['POST', '/v1/chat/completions/', 'Other', 'json'],
     ['POST', '/V1/Chat/Completions', 'Other', 'json'],
@@ -222,6 +223,38 @@ describe('management routes', () => {
     ['GET', '/debug/pprof/heap'],
     ['POST', '/backend/shutdown'],
   ];
+
+  const refused = { status: 403, code: 'access_denied', message: 'No.', requestId: 'i' } as const;
+  const refusal = (method: string, path: string): unknown =>
+    JSON.parse(recognise(method, path).dialect.refusal({ ...refused, rule: 'r', detail: undefined }));
+
+  it.each([
+    ['GET', '/v2'],
+    ['GET', '/v2/health/ready'],
+    ['POST', '/v2/repository/index'],
+    ['POST', '/v2/repository/models/resnet/load'],
+    ['POST', '/v2/systemsharedmemory/region/a/register'],
+    ['GET', '/v2/models/resnet/trace/setting'],
+    ['GET', '/v2/models/resnet/config'],
+    ['GET', '/v2/models/resnet/stats'],
+    ['POST', '/v2/logging'],
+  ])('%s %s is refused in the shape of KServe', (method, path) => {
+    const route = recognise(method, path);
+    expect(route.dialect.name).toBe('generic');
+    expect(refusal(method, path)).toEqual({
+      ...{ error: 'No.', code: 'access_denied', rule: 'r', param: null, request_id: 'i' },
+    });
+  });
+
+  it.each([
+    ['GET', '/v2/chat'],
+    ['GET', '/v2x'],
+    ['POST', '/v2/modelsx'],
+    ['POST', '/sleep'],
+    ['GET', '/health'],
+  ])('%s %s is refused in the shape of OpenAI', (method, path) => {
+    expect(refusal(method, path)).toMatchObject({ error: { code: 'access_denied', message: 'No.' } });
+  });
 
   it.each(routes)('%s %s is Admin', (method, path) => {
     expect(recognise(method, path).operation).toBe('Admin');

@@ -41,7 +41,7 @@ export const dialects: readonly Dialect[] = [
  */
 export function recognise(method: string, path: string, described?: DescribedRoutes): Route {
   const route = ofDialects(method, path);
-  if (described === undefined || route.dialect !== generic || route.operation !== 'Other') return route;
+  if (described === undefined || route.dialect.name !== generic.name || route.operation !== 'Other') return route;
   return described.route(method, path) ?? route;
 }
 

@@ -1,12 +1,15 @@
-import { named, object } from './shape.ts';
+import type { JsonNode } from '../base/index.ts';
+import { free, named, object } from './shape.ts';
 import type { Shape } from './shape.ts';
+
+/** Clients write fields that they do not use so. */
+export const saysNothing = (node: JsonNode): boolean =>
+  node.kind === 'null' || (node.kind === 'array' && node.items.length === 0 && node.numberCount === 0);
 
 /** Fields that make what was decided untrue, unless they hold nothing. */
 export const refused: Shape = {
   read(reader, node, place) {
-    const isNothing =
-      node.kind === 'null' || (node.kind === 'array' && node.items.length === 0 && node.numberCount === 0);
-    if (!isNothing) reader.refuse(place);
+    if (!saysNothing(node)) reader.refuse(place);
     return true;
   },
 };
@@ -19,6 +22,8 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
       'models model_list fallbacks context_window_fallbacks content_policy_fallbacks context_window_fallback_dict lora_path lora',
       'api_base base_url api_key custom_llm_provider deployment_id specific_deployment litellm_credential_name',
       'router_settings_override user_config fastest_response prompt_id region_name organization tags model_info',
+      // Azure: a store that is asked with the caller's words. OpenRouter: whose servers answer, and what stands in front of the prompt.
+      'data_sources provider preset plugins',
       // They say which of the fields beside them are obeyed.
       'additional_drop_params drop_params allowed_openai_params',
       // Whatever is in it goes over what stands beside it.
@@ -43,6 +48,10 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
   chat_template_kwargs: object({ chat_template: refused, tokenize: refused }),
 };
 
+/** The caller's own words, among which LiteLLM looks for what chooses a deployment. @param known what a dialect's own metadata have */
+export const metadataWith = (known: Readonly<Record<string, Shape>> = {}): Shape =>
+  object({ ...known, ...named(['tags', 'model_info'], refused) }, { rest: free });
+
 /**
  * Words by which the body's fields that no dialect knows are refused too: servers and gateways have some for each cloud that they speak to
  * (LiteLLM: `aws_bedrock_runtime_endpoint`, `headers`, `vertex_credentials`; text-generation-webui: `instruction_template_str`).
@@ -50,9 +59,35 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
 const telling =
   /template|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
 
+/**
+ * Names that refer to something which is not in the request: what the server keeps (for whom, nobody here knows), another model, a server that it
+ * asks, an input of the model's that nobody can read.
+ */
+const referring = [
+  /(?:^|_)models?$|^model_(?:name|id|path|version)$|^lora(?:_|$)/,
+  /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_ids?$/,
+  /^previous_[a-z]+_ids?$|^continuation_token$|^container$|^data_?store$|(?:^|_)uuids?$/,
+  /^(?:authentication|authorization)$|^data_sources?$|^mcp_servers?$/,
+  /(?:^|_)embeds$/,
+];
+
+/** Servers of other languages write one name in two ways. */
+const plainName = (name: string): string =>
+  name
+    .replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_')
+    .toLowerCase()
+    .replaceAll('-', '_');
+
+const wordIn = (plain: string, words: RegExp): string | undefined => words.exec(plain)?.[0].replaceAll(/^_|_$/g, '');
+
 /** The word for which a field of the body is refused; undefined where it has none. */
-export function tellingWord(name: string): string | undefined {
-  // Servers of other languages write one name in two ways.
-  const plain = name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toLowerCase();
-  return telling.exec(plain.replaceAll('-', '_'))?.[0].replaceAll(/^_|_$/g, '');
+export const tellingWord = (name: string): string | undefined => wordIn(plainName(name), telling);
+
+/** The word for which a field that no dialect knows is refused wherever a server may obey it; undefined where it has none. */
+export function referringWord(name: string): string | undefined {
+  const plain = plainName(name);
+  const told = wordIn(plain, telling);
+  if (told !== undefined) return told;
+  const words = referring.find((one) => one.test(plain));
+  return words === undefined ? undefined : wordIn(plain, words);
 }

@@ -1,4 +1,5 @@
 import type { ByteChain, JsonEdit, JsonNode } from '../base/index.ts';
+import type { WholeNumbers } from './number-tally.ts';
 
 /** A message as the JSON value that says the same, and the way back. */
 export interface Projected {
@@ -16,15 +17,6 @@ export interface Projected {
    * @throws RefusedError where an edit cannot be carried out, as the {@link Rpc} says.
    */
   edited(edits: readonly JsonEdit[]): ByteChain;
-}
-
-/** Whole numbers that are not shown. */
-export interface WholeNumbers {
-  /** Of the tensor. */
-  readonly name: string;
-  readonly count: number;
-  /** To tell whether they are the same as before. */
-  readonly bytes: string;
 }
 
 /** A method of gRPC that can be read: what stands between a message's bytes and the JSON that is looked at. */

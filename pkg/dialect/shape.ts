@@ -51,7 +51,7 @@ export interface Shape {
   readonly number?: boolean;
   readonly boolean?: boolean;
   readonly fields?: ReadonlyMap<string, Shape>;
-  /** What stands under names that `fields` does not have; default {@link free}. */
+  /** What stands under names that `fields` does not have; default {@link unlisted}. */
   readonly rest?: Shape;
   readonly items?: Shape;
   /** Elements are named by their own `index` instead of their position: streams send an array in pieces. */
@@ -68,19 +68,59 @@ export interface Shape {
   readonly nests?: boolean;
   /** Not part of the dialect: lanes tell their path. */
   readonly unknown?: boolean;
+  /** Nobody said that it is the caller's own words: a server may obey it. */
+  readonly unlisted?: boolean;
+  /** In answers too, long numbers are values that are looked at. */
+  readonly digits?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */
   readonly read?: (reader: ShapeReader, node: JsonNode, place: ShapePlace) => boolean;
 }
 
-/** Anything at all: every string a text lane by its path, every key a lone key. */
+/** Anything at all, in the caller's own words or the model's (metadata, arguments, documents): every string a text lane by its path, every key a lone key. */
 export const free: Shape = {
   string: 'text',
   number: true,
   boolean: true,
   unknown: true,
   fields: new Map(),
+  get rest() {
+    return free;
+  },
   get items() {
     return free;
+  },
+};
+
+/**
+ * As {@link free}, of what no dialect knows, or of settings that a server obeys: what stands there is read, and may be an instruction as well. In a request
+ * a field whose name refers to something that the server would take or ask (`referringWord`) is refused. A schema in it is the caller's own words.
+ */
+export const unlisted: Shape = {
+  string: 'text',
+  number: true,
+  boolean: true,
+  unknown: true,
+  unlisted: true,
+  fields: new Map(),
+  get rest() {
+    return unlisted;
+  },
+  get items() {
+    return unlisted;
+  },
+};
+
+/**
+ * As {@link free}, for what a tool is called with, where that is JSON and no text of JSON: a number there is what the model says, as the digits of a
+ * text of JSON are.
+ */
+export const toolInput: Shape = {
+  ...{ string: 'text', number: true, boolean: true, unknown: true, digits: true, fields: new Map() },
+  get rest() {
+    return toolInput;
+  },
+  get items() {
+    return toolInput;
   },
 };
 
@@ -117,10 +157,30 @@ export const list = (items: Shape, more: Partial<Shape> = {}): Shape => ({ items
 /** What each shape says of the kinds that the ones before it leave open. */
 export function either(first: Shape, ...others: readonly Shape[]): Shape {
   const merged: Shape = Object.assign({}, ...[first, ...others].reverse());
-  return { ...merged, unknown: first.unknown === true };
+  return { ...merged, unknown: first.unknown === true, unlisted: first.unlisted === true };
 }
 export const named = (names: readonly string[], shape: Shape): Record<string, Shape> =>
   Object.fromEntries(names.map((name) => [name, shape]));
+
+/**
+ * An object whose `type` is one of these, or has none: what a server would do with another nobody here knows.
+ *
+ * @param types names; an expression has to match the whole of one
+ */
+export const typed = (types: readonly (string | RegExp)[], shape: Shape): Shape => {
+  const names = new Set(types.filter((type) => typeof type === 'string'));
+  const forms = types.filter((type) => typeof type !== 'string');
+  return {
+    ...shape,
+    read(reader, node, place) {
+      const type = node.kind === 'object' ? node.get('type') : undefined;
+      const name = type?.string ?? '';
+      if (type !== undefined && type.kind !== 'null' && !names.has(name) && !forms.some((form) => form.test(name)))
+        reader.refuse(place, 'type');
+      return shape.read?.(reader, node, place) === true;
+    },
+  };
+};
 
 /** Words of JSON Schema 2020-12 (and draft 7) as keys: nobody's content. `properties` and its like hold names of the caller. */
 const keywords = [
@@ -132,3 +192,9 @@ const keywords = [
   .join(' ')
   .split(' ');
 const schemaFields: ReadonlyMap<string, Shape> = new Map(keywords.map((word): [string, Shape] => [word, schema]));
+
+/** What schemas are called, wherever they stand: NIM's `nvext.guided_json` and its like. */
+const schemaNames: ReadonlySet<string> = new Set(['guided_json', 'json_schema', 'schema', 'properties']);
+
+/** Whether what stands under this name in a request is a schema, whoever knows the field: its keys are names of the caller's own. */
+export const namesSchema = (name: string): boolean => schemaNames.has(name);

@@ -218,16 +218,24 @@ test('a stream that the server refused is sent again once, whole; one that it wo
   expect(await send(again)).toMatchObject({ code: 'upstream_protocol' });
   expect(came).toBe(2);
 
-  // But where a connection that had been used broke off.
+  // But what is safe, where a connection that had been used broke off.
   came = 0;
   const broken = await model((stream) => {
     if (++came === 2) stream.session?.destroy();
     else answer(stream, 'ok', {});
   });
+  const get = { method: 'GET', body: undefined };
   const third = upstreamTo(broken.port);
   expect(await send(third)).toMatchObject({ status: 200 });
-  expect(await send(third)).toMatchObject({ status: 200, body: Buffer.from('ok') });
+  expect(await send(third, get)).toMatchObject({ status: 200, body: Buffer.from('ok') });
   expect(came).toBe(3);
+
+  // A call of gRPC may have been carried out.
+  came = 0;
+  const fourth = upstreamTo(broken.port);
+  expect(await send(fourth)).toMatchObject({ status: 200 });
+  expect(await send(fourth)).toMatchObject({ code: 'upstream_protocol' });
+  expect(came).toBe(2);
 });
 
 test('GOAWAY: what is under way ends well, what comes next goes over another connection', async () => {

@@ -14,8 +14,10 @@ import { ByteChain } from '../base/index.ts';
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
+import { mostInterim } from './client/answer-parser.ts';
 import { Http2Pool, refusedStream } from './client/http2-pool.ts';
 import type { Http2ClientLimits, NoStream, StreamWaiter } from './client/http2-pool.ts';
+import { isSafe } from './client/safe-method.ts';
 import { codingOf, createDecoder } from './content-coding.ts';
 import type { Http2Upstream, OpenCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 import { isHopByHop } from './response-headers.ts';
@@ -26,9 +28,10 @@ import type { UpstreamOptions } from './upstream.ts';
  * Requests to a model that speaks HTTP/2: over TLS by ALPN, else with prior knowledge (h2c).
  *
  * Guarantee: as that of {@link Upstream}: one head, data, trailers where there are any, then exactly one of end or error, and nothing after
- * `abort`, which resets the stream. A request is sent again once, only whole, and only where its server says that it did not begin with it
- * (REFUSED_STREAM, or GOAWAY before it), or where a connection that had been used before broke off at once and without an answer. Neither
- * side's bytes pile up: the model sends no more than its window while its caller does not read, and `write` says when to wait.
+ * `abort`, which resets the stream. What may have been carried out is never sent a second time (RFC 9110 section 9.2.2): a request is sent
+ * again once, only whole, and only where its server says that it did not begin with it (REFUSED_STREAM, or GOAWAY before it), or where its
+ * method is safe, it has no body, and a connection that had been used before broke off at once and without an answer. Neither side's bytes
+ * pile up: the model sends no more than its window while its caller does not read, and `write` says when to wait.
  */
 
 const defaults: Http2ClientLimits = {
@@ -114,6 +117,7 @@ class Call implements OpenCall, StreamWaiter {
   readonly #handler: UpstreamHandler;
   readonly #idleMs: number;
   readonly #open: boolean;
+  readonly #safe: boolean;
   readonly headers: OutgoingHttpHeaders;
   /** Until it is sent and an answer has begun: it may have to be sent again. */
   #body: UpstreamRequest['body'];
@@ -140,6 +144,7 @@ class Call implements OpenCall, StreamWaiter {
     this.#idleMs = request.idleMs;
     this.#open = open;
     this.#body = request.body;
+    this.#safe = isSafe(request.method, request.body);
     this.headers = headOf(line, request, open);
   }
 
@@ -156,10 +161,12 @@ class Call implements OpenCall, StreamWaiter {
     this.#reused = reused;
     this.#sentAt = this.#line.clock.monotonic();
     this.#ended = false;
+    this.#interim = 0;
     this.#bodySent = false;
     if (this.#paused) stream.pause();
     stream.on('error', () => undefined); // told by its end
     stream.on('response', (headers) => this.#head(stream, headers));
+    stream.on('headers', () => this.#passOver(stream));
     stream.on('trailers', (headers) => {
       if (stream === this.#stream) this.#trailers = plain(headers);
     });
@@ -274,6 +281,13 @@ class Call implements OpenCall, StreamWaiter {
     this.#releaseBody();
   }
 
+  /** An interim answer (1xx) is nobody's, and no sign that the model works: silence goes on. */
+  #passOver(stream: ClientHttp2Stream): void {
+    if (this.#done || stream !== this.#stream) return;
+    if (++this.#interim > mostInterim) this.#fail('upstream_protocol');
+  }
+  #interim = 0;
+
   /** Between the stream and the handler, where the server coded its answer unasked. */
   #decoder: Transform | undefined;
 
@@ -330,7 +344,7 @@ class Call implements OpenCall, StreamWaiter {
   #mayRepeat(rstCode: number): boolean {
     if (rstCode === refusedStream) return true;
     // A stream that its server reset on a connection that goes on: it may have done the work.
-    if (this.#session?.destroyed !== true) return false;
+    if (this.#session?.destroyed !== true || !this.#safe) return false;
     return this.#reused && this.#line.clock.monotonic() - this.#sentAt < resendMs;
   }
 

@@ -19,6 +19,12 @@ describe('a target that has one reading', () => {
     ['/...', '/...', ''],
     ['/.well-known/x', '/.well-known/x', ''],
     ['/x?a=[1]|{2}', '/x', 'a=[1]|{2}'],
+    [
+      '/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Ainference-profile%2feu.anthropic.claude%3A0/converse',
+      '/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Ainference-profile%2Feu.anthropic.claude%3A0/converse',
+      '',
+    ],
+    ['/model/arn:aws:bedrock:x::a%2Fb/invoke', '/model/arn:aws:bedrock:x::a%2Fb/invoke', ''],
   ])('%s', (target, path, query) => {
     expect(normaliseTarget(target)).toEqual({ path, query });
     // What was decided is decided the same way again.
@@ -30,6 +36,13 @@ describe('a target that two servers could read differently is refused', () => {
   test.each([
     ['an encoded slash', '/v1%2fmodels'],
     ['an encoded slash, upper case', '/v1%2Fmodels'],
+    ['an encoded slash in the name of a model', '/model/a%2Fb/converse'],
+    ['two encoded slashes in an ARN', '/model/arn:aws:bedrock:x::a%2Fb%2Fc/converse'],
+    ['an encoded slash and dots in an ARN', '/model/arn:aws:bedrock:x::a%2F../converse'],
+    ['an encoded slash before an ARN', '/model%2Farn:aws:bedrock:x::a%2Fb/converse'],
+    ['an ARN of another service', '/model/arn:aws:s3:x::a%2Fb/converse'],
+    ['an ARN in another place', '/v1/model/arn:aws:bedrock:x::a%2Fb/converse'],
+    ['an ARN, and more of a path', '/model/arn:aws:bedrock:x::a%2Fb/converse/x'],
     ['a back slash', '/v1\\models'],
     ['an encoded back slash', '/v1%5cmodels'],
     ['a dot segment', '/v1/./models'],

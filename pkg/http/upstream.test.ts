@@ -276,7 +276,9 @@ describe('Content-Encoding of answers', () => {
 describe('the one resend', () => {
   const whole = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-  test('happens where a reused connection ends before any byte of an answer', async () => {
+  const get = { method: 'GET', body: undefined };
+
+  test('happens with a safe method where a reused connection ends before any byte of an answer', async () => {
     const seen: string[] = [];
     const server = await raw(({ socket, path, connection }) => {
       seen.push(`${connection} ${path}`);
@@ -285,8 +287,53 @@ describe('the one resend', () => {
     });
     const upstream = upstreamTo(server.port);
     await send(upstream);
-    expect(await send(upstream)).toMatchObject({ status: 200, body: 'ok', calls: ['head', 'data', 'end'] });
+    expect(await send(upstream, get)).toMatchObject({ status: 200, body: 'ok', calls: ['head', 'data', 'end'] });
     expect(seen).toEqual(['0 /v1', '0 /v1', '1 /v1']);
+  });
+
+  test.each([
+    ['a POST', {}],
+    ['a POST without a body', { body: undefined }],
+    ['a PUT', { method: 'PUT' }],
+    ['a DELETE', { method: 'DELETE', body: undefined }],
+    ['a GET with a body', { method: 'GET' }],
+    ['a POST with a long body', { body: Buffer.alloc(100_000) }],
+  ])('does not happen with what its server may have carried out: %s', async (_name, request) => {
+    const server = await raw(({ socket, before }) => {
+      if (before === 0) socket.write(whole);
+      else socket.destroy();
+    });
+    const upstream = upstreamTo(server.port);
+    await send(upstream);
+    expect(await send(upstream, request)).toMatchObject({ code: 'upstream_protocol', calls: ['error'] });
+    expect(server.seen).toEqual(['0 /v1', '0 /v1']);
+  });
+
+  test.each([
+    ['a short POST', {}],
+    ['a long POST', { body: Buffer.alloc(100_000) }],
+  ])(
+    'happens with any method where the connection had ended before a byte of it was written: %s',
+    async (_name, request) => {
+      const server = await raw(({ socket }) => socket.write(whole));
+      const upstream = upstreamTo(server.port);
+      await send(upstream);
+      await pause(10);
+      // Told to nobody before the next write: all of this is one turn of the event loop.
+      server.sockets[0]!.resetAndDestroy();
+      expect(await send(upstream, request)).toMatchObject({ status: 200, body: 'ok', calls: ['head', 'data', 'end'] });
+      expect(server.seen).toEqual(['0 /v1', '1 /v1']);
+    },
+  );
+
+  test('is not needed where the end was seen before', async () => {
+    const server = await raw(({ socket }) => socket.write(whole));
+    const upstream = upstreamTo(server.port);
+    await send(upstream);
+    server.sockets[0]!.end();
+    await until(() => server.sockets[0]!.destroyed);
+    expect(await send(upstream)).toMatchObject({ status: 200, body: 'ok' });
+    expect(server.seen).toEqual(['0 /v1', '1 /v1']);
   });
 
   test('happens once', async () => {
@@ -298,7 +345,7 @@ describe('the one resend', () => {
     });
     const upstream = upstreamTo(server.port);
     await send(upstream);
-    expect(await send(upstream)).toMatchObject({ code: 'upstream_protocol', calls: ['error'] });
+    expect(await send(upstream, get)).toMatchObject({ code: 'upstream_protocol', calls: ['error'] });
     expect(requests).toBe(3);
   });
 
@@ -308,7 +355,7 @@ describe('the one resend', () => {
       requests++;
       socket.destroy();
     });
-    expect(await send(upstreamTo(server.port))).toMatchObject({ code: 'upstream_protocol' });
+    expect(await send(upstreamTo(server.port), get)).toMatchObject({ code: 'upstream_protocol' });
     expect(requests).toBe(1);
   });
 
@@ -326,7 +373,7 @@ describe('the one resend', () => {
     });
     const upstream = upstreamTo(server.port);
     await send(upstream);
-    expect(await send(upstream)).toMatchObject({ code: 'upstream_protocol' });
+    expect(await send(upstream, get)).toMatchObject({ code: 'upstream_protocol' });
     expect(requests).toBe(2);
   });
 });

@@ -13,6 +13,7 @@ import { requestHeads } from './client/request-head.ts';
 import type { RequestHead } from './client/request-head.ts';
 import { Tunnel } from './client/tunnel.ts';
 import type { ProxyAddress } from './client/tunnel.ts';
+import { isSafe } from './client/safe-method.ts';
 import { codingOf, createDecoder } from './content-coding.ts';
 import type { Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 
@@ -21,9 +22,10 @@ import type { Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from '.
  * with a request.
  *
  * Guarantee: the handler gets one head, then data, then exactly one of end or error, and nothing after `abort`; an answer
- * that broke off is never an end; and what a connection says while it is idle is nobody's answer. A request is sent again once, and only
- * where a reused connection failed before any byte of an answer and at once ({@link resendMs}): the server had closed it already. TLS is
- * always verified. Limit: where that server had begun its work all the same, the work is done twice.
+ * that broke off is never an end; and what a connection says while it is idle is nobody's answer. What may have been carried out is never
+ * sent a second time (RFC 9110 section 9.2.2): a request is sent again once, and only where its connection had ended before a byte of it was
+ * written, or where its method is safe, it has no body, and a reused connection failed at once ({@link resendMs}) and before any byte of an
+ * answer. TLS is always verified.
  *
  * Idle sockets live 4 s, since uvicorn (vLLM, TGI, Triton's front ends) closes its own at 5.
  */
@@ -264,13 +266,16 @@ class Call implements UpstreamCall, ConnectionUser {
     this.#connection = undefined;
     if (this.#done) return;
     if (how === 'unreachable') this.#fail('upstream_unreachable', cause);
-    // The server had closed it already: once more, and never on a connection that was used before.
-    else if (how === 'unanswered' && connection?.reused === true && this.#maySendAgain()) this.#sendAgain(cause);
+    // Once more, and never on a connection that was used before.
+    else if (!this.#again && (how === 'unwritten' || (how === 'unanswered' && this.#isRepeatable(connection))))
+      this.#sendAgain(cause);
     else this.#fail('upstream_protocol', cause);
   }
 
-  #maySendAgain(): boolean {
-    return !this.#again && this.#line.clock.monotonic() - this.#sentAt < resendMs;
+  /** The server had closed the connection already, as far as one can tell; and where it had not, nothing is done twice. */
+  #isRepeatable(connection: Connection | undefined): boolean {
+    if (connection?.reused !== true || !isSafe(this.#request.method, this.#body)) return false;
+    return this.#line.clock.monotonic() - this.#sentAt < resendMs;
   }
 
   #sendAgain(cause: unknown): void {

@@ -77,6 +77,7 @@ const shape: Readonly<Record<string, Check>> = {
   governNamespaces: oneOf('Auto', 'Required'),
 };
 const optionalShape: Readonly<Record<string, Check>> = {
+  proxy: fields({ https: (value) => typeof value === 'string' && /^http:\/\/[^@/\s]+$/.test(value), except: anyText }),
   captureModes: mapOf(captureMode),
   previousImages: listOf(text),
   namespaceImages: mapOf(text),

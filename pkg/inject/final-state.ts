@@ -20,7 +20,7 @@ import {
 import { dropsRawSockets, isConfined } from './confinement.ts';
 import { isDrawnGid } from './drawn.ts';
 import type { InjectOptions } from './options.ts';
-import { modelRequestsArgument, waitHook } from './our-containers.ts';
+import { modelRequestsArgument, proxyEnvironment, waitHook } from './our-containers.ts';
 import { readPod } from './pod.ts';
 import { sameJson } from './same-json.ts';
 import type { Container, Handler, Pod } from './pod.ts';
@@ -239,13 +239,15 @@ const rules = {
       [environment.podUid]: 'metadata.uid',
       [environment.podIp]: 'status.podIP',
     };
-    const good = (sidecar?.env ?? []).every(({ name, value, valueFrom }) =>
-      name === environment.controllerCa
-        ? params.authorities.includes(value ?? '')
-        : name in fields && valueFrom?.fieldRef?.fieldPath === fields[name as keyof typeof fields],
-    );
+    const texts = proxyEnvironment(params.options);
+    const good = (sidecar?.env ?? []).every(({ name, value, valueFrom }) => {
+      if (name === environment.controllerCa) return params.authorities.includes(value ?? '');
+      if (Object.hasOwn(texts, name)) return valueFrom === undefined && value === texts[name];
+      return name in fields && valueFrom?.fieldRef?.fieldPath === fields[name as keyof typeof fields];
+    });
+    const count = 5 + Object.keys(texts).length;
     return unless(
-      good && (sidecar === undefined || sidecar.env?.length === 5) && (init?.env ?? []).length === 0,
+      good && (sidecar === undefined || sidecar.env?.length === count) && (init?.env ?? []).length === 0,
       'the environment of our containers must be what the webhook writes, with an authority that is allowed',
     );
   },

@@ -653,6 +653,35 @@ describe('places at the model', () => {
   });
 });
 
+describe('a proxy to hosted endpoints', () => {
+  const envOf = (governed: unknown): readonly unknown[] => {
+    const { spec } = governed as Pod;
+    const all = [...(spec.initContainers ?? []), ...spec.containers];
+    return all.find(({ name }) => name === 'sidegate')?.env ?? [];
+  };
+
+  it('is in the environment of the sidecar, and is what its final state must say', () => {
+    const proxy = { https: 'http://proxy.corp:3128', except: 'models.corp' };
+    const options = { ...testOptions, proxy };
+    const { pod: governed } = injected(pod(), options);
+    expect(envOf(governed)).toEqual(
+      expect.arrayContaining([
+        { name: 'HTTPS_PROXY', value: 'http://proxy.corp:3128' },
+        { name: 'NO_PROXY', value: 'models.corp' },
+      ]),
+    );
+    expect(checkFinalState(governed, paramsOf(options))).toEqual([]);
+    const fault = expect.objectContaining({ rule: 'environment' });
+    for (const other of [
+      testOptions,
+      { ...options, proxy: { ...proxy, https: 'http://evil:1' } },
+      { ...options, proxy: { ...proxy, except: '' } },
+    ])
+      expect(checkFinalState(governed, paramsOf(other))).toContainEqual(fault);
+    expect(checkFinalState(injected(pod()).pod, paramsOf(options))).toContainEqual(fault);
+  });
+});
+
 describe('loopback', () => {
   const dialers = (spec: Json): string | undefined =>
     argument(injected(pod(spec)).pod, '--dialer-tcp', 'sidegate-init');

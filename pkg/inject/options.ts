@@ -95,6 +95,13 @@ export interface InjectOptions {
   readonly spoolSize: string;
   /** Requests that may be at the models of a pod at once, WebSockets among them; of one caller half of it. */
   readonly modelRequests: number;
+  /** The way out of the cluster to hosted endpoints, where their policy names none. */
+  readonly proxy?: {
+    /** `http://HOST:PORT`. */
+    readonly https: string;
+    /** Hosts that are reached straight, as in `NO_PROXY`; '' for none. */
+    readonly except: string;
+  };
   readonly meshes: readonly KnownMesh[];
   /** Outermost first. */
   readonly wrappers: readonly KnownWrapper[];

@@ -117,7 +117,14 @@ export const sidecarEnvironment = (options: InjectOptions): readonly EnvVar[] =>
   fromPod(environment.podNamespace, 'metadata.namespace'),
   fromPod(environment.podUid, 'metadata.uid'),
   fromPod(environment.podIp, 'status.podIP'),
+  ...Object.entries(proxyEnvironment(options)).map(([name, value]): EnvVar => ({ name, value })),
 ];
+
+/** By the names that programs know. */
+export const proxyEnvironment = ({ proxy }: InjectOptions): Readonly<Record<string, string>> => ({
+  ...(proxy !== undefined && { HTTPS_PROXY: proxy.https }),
+  ...(proxy !== undefined && proxy.except !== '' && { NO_PROXY: proxy.except }),
+});
 
 const adminProbe = (path: string, timing: Probe): Probe =>
   ({

@@ -15,6 +15,8 @@ export class KubeError extends CodedError<KubeErrorCode> {
   readonly status: number;
   /** The server's word, such as `NotFound`, `AlreadyExists`, `Conflict`, `Expired`; empty where it gave none. */
   readonly reason: string;
+  /** `code` of what an aggregated or proxied server answered in its own form; empty where it is a Status, whose code is a number. */
+  readonly problem: string;
   /** The server asked to wait so long; undefined: it did not. */
   readonly retryAfterMs: number | undefined;
 
@@ -24,6 +26,7 @@ export class KubeError extends CodedError<KubeErrorCode> {
     about: {
       readonly status?: number;
       readonly reason?: string;
+      readonly problem?: string;
       readonly retryAfterMs?: number | undefined;
       readonly cause?: unknown;
     } = {},
@@ -32,6 +35,7 @@ export class KubeError extends CodedError<KubeErrorCode> {
     this.name = 'KubeError';
     this.status = about.status ?? 0;
     this.reason = about.reason ?? '';
+    this.problem = about.problem ?? '';
     this.retryAfterMs = about.retryAfterMs;
   }
 }
@@ -61,6 +65,7 @@ export function refusedError(status: number, body: JsonValue | undefined, retryA
   return new KubeError('refused', message === '' ? `the API server answered ${status}` : message, {
     status,
     reason: textAt(body, 'reason'),
+    problem: textAt(body, 'code'),
     retryAfterMs,
   });
 }

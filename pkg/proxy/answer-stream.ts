@@ -14,7 +14,7 @@ import type {
   Usage,
 } from '../dialect/index.ts';
 import type { Hit, LaneKind, View } from '../detect/index.ts';
-import { FrameShapeCache } from '../dialect/index.ts';
+import { FrameShapeCache, NumberTally } from '../dialect/index.ts';
 import { FileDigest } from './file-record.ts';
 import { maskJoinedNow } from './joined-text.ts';
 import type { JoinedText } from './joined-text.ts';
@@ -137,17 +137,25 @@ export class StreamAnswer {
   }
 
   /**
-   * The model is silent, and its caller may wait for what is held: all of that leaves, as it would at a cut, and what follows is read together with it.
+   * The model is silent, and its caller may wait for what is held: that leaves, as it would at a cut, and what follows is read together with it. In
+   * steps, since the end of each text is read once more for it.
    *
+   * @param most characters that a step reads, or the end of one text more.
+   * @returns how many it read; 0: all that can leave has.
    * @throws RefusedError, StoppedError
    */
-  settle(): void {
+  settle(most: number): number {
     this.#closeRun();
     const lanes = new Set([...this.#queue.lanes(), ...this.#queue.unfinished()]);
-    for (const lane of lanes) lane.settle();
+    let read = 0;
+    for (const lane of lanes) {
+      read += lane.settle();
+      if (read >= most) break;
+    }
     for (const lane of lanes) this.#check(lane);
     this.#flush();
     this.#queue.flushRest([...lanes], this.#output);
+    return read;
   }
 
   /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
@@ -333,8 +341,11 @@ export class StreamAnswer {
     // The error's own text is whole; that of lanes which it breaks off is not.
     const begun = failed ? new Set(this.#lanes.values()) : noLanes;
     const edits = this.#readValues(frame, data, root, view);
+    if (view.settles !== undefined) this.#settleBefore(view.settles);
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     for (const id of view.gaps ?? []) if (this.#lanes.has(id)) this.#gaps.add(id);
+    // What is like it is not asked whether it stands apart.
+    if (this.#gaps.size > 0 && view.lanes.some(({ id }) => this.#gaps.has(id))) this.#shape.forget();
     const tokens = this.#readTokens(view);
     for (const { prefix, end, gone } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end, gone === true);
@@ -349,8 +360,9 @@ export class StreamAnswer {
   }
 
   /** What of a frame is no text that goes on. @throws StoppedError, RefusedError response_uninspectable */
-  #readValues(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): readonly JsonEdit[] {
+  #readValues(frame: StreamFrame, data: string, root: JsonNode, read: FrameView): readonly JsonEdit[] {
     const { views, onHits } = this.#options;
+    const view = this.#withNumbers(read);
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
@@ -362,6 +374,17 @@ export class StreamAnswer {
     const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
     return joined.length === 0 ? values.edits : [...values.edits, ...joined];
   }
+
+  /** Of the whole numbers of its frames, few in each, which may be a text together. */
+  #withNumbers(view: FrameView): FrameView {
+    const { numbers } = view;
+    if (numbers === undefined) return view;
+    const tally = (this.#tally ??= new NumberTally());
+    tally.add(numbers);
+    if (!tally.tells) return view;
+    return { ...view, integerArrays: [...view.integerArrays, ...numbers.flatMap(({ nodes }) => nodes)] };
+  }
+  #tally: NumberTally | undefined = undefined;
 
   #readTokens({ tokenLanes }: FrameView): readonly TokenPiece[] {
     const { act, record } = this.#options.views;
@@ -395,14 +418,50 @@ export class StreamAnswer {
   /** Lanes behind whose text something else came. */
   readonly #gaps = new Set<string>();
 
+  /** Which part of its message the last text of a lane was of. */
+  readonly #parts = new Map<AnswerLane, number>();
+
+  /** Something else begins behind these. @throws RefusedError, StoppedError */
+  #settleBefore(ids: readonly string[]): void {
+    for (const id of ids) {
+      const lane = this.#lanes.get(id);
+      if (lane === undefined || lane.ended) continue;
+      this.#gaps.add(id);
+      this.#settleLane(lane);
+    }
+  }
+
+  #settleLane(lane: AnswerLane): void {
+    lane.settle();
+    this.#check(lane);
+    this.#queue.flushRest([lane], this.#output);
+  }
+
+  /** Whether a text begins another part than the one before it. @throws RefusedError upstream_protocol where that had begun, and others behind it */
+  #beginsPart(lane: AnswerLane, { part, settled }: Lane): boolean {
+    if (part === undefined) return false;
+    const last = this.#parts.get(lane) ?? part;
+    if (part < last) throw new RefusedError('upstream_protocol', { detail: 'order of parts' });
+    this.#parts.set(lane, part);
+    if (part === last) return false;
+    if (settled === true) this.#settleLane(lane);
+    return true;
+  }
+
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node, whole, apart, grows }: Lane): Piece {
-    const lane = whole !== undefined ? this.#newLane(id, kind, true, false) : this.#openLane(id, kind);
+  #piece(of: Lane): Piece {
+    const { id, kind, node, whole, grows } = of;
+    const lane =
+      whole !== undefined
+        ? this.#newLane(id, kind, true, false)
+        : this.#openLane(id, kind, true, this.#settles || of.part !== undefined);
     const text = grows === true ? this.#growth(lane, node.text) : node.text;
+    if (this.#beginsPart(lane, of)) this.#gaps.add(id);
     let divided = false;
     if (text !== '') {
       this.#mustBeOpen(lane);
-      divided = (apart === true || this.#gaps.has(id)) && lane.endsInWord && !isSpace.test(text[0] ?? '');
+      const apart = of.apart === true || this.#gaps.has(id);
+      divided = apart && lane.endsInWord && !goesOn(lane.lastUnit, text);
       if (this.#gaps.size > 0) this.#gaps.delete(id);
       this.#pushText(lane, divided ? `\n${text}` : text);
       this.#bytes += Buffer.byteLength(text);
@@ -456,7 +515,7 @@ export class StreamAnswer {
   }
 
   #pushText(lane: AnswerLane, text: string): void {
-    if (!this.#settles) return lane.push(text);
+    if (!lane.keeps) return lane.push(text);
     const before = lane.keptUnits;
     lane.push(text);
     this.#tailUnits += lane.keptUnits - before;
@@ -488,11 +547,11 @@ export class StreamAnswer {
     throw new StoppedError(stopped.rule);
   }
 
-  #openLane(id: string, kind: LaneKind, recorded = true): AnswerLane {
+  #openLane(id: string, kind: LaneKind, recorded = true, settles = this.#settles): AnswerLane {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = this.#newLane(id, kind, recorded, this.#settles);
+    const lane = this.#newLane(id, kind, recorded, settles && !this.#options.observes);
     this.#lanes.set(id, lane);
     return lane;
   }
@@ -507,6 +566,7 @@ export class StreamAnswer {
       for (const [id, lane] of this.#lanes) {
         if (!id.startsWith(prefix)) continue;
         this.#tailUnits -= lane.keptUnits;
+        this.#parts.delete(lane);
         this.#lanes.delete(id);
       }
       return;
@@ -548,7 +608,10 @@ function parseFrame(data: string): JsonNode {
   }
 }
 
-const isSpace = /\s/;
+/** It begins with white space, or with what ends a sentence or a part of it: no value begins there, and what stands behind it begins anew. */
+export function goesOn(before: string, text: string): boolean {
+  return /^\s/.test(text) || (/^[.,;:!?)\]]/.test(text) && !/\p{N}/u.test(before));
+}
 
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._-]{0,63}$/;

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { maskingViews } from '../../test/support/masked-stream.ts';
 import { silentLogger } from '../base/index.ts';
-import { operations, reasons } from '../core/index.ts';
+import { certainties, finders, operations, reasons } from '../core/index.ts';
 import { readSocketRecords, recogniseSocket, socketRecord, socketType } from '../dialect/index.ts';
 import { BodyBudget } from '../http/index.ts';
 import type { UpstreamHandler } from '../http/index.ts';
@@ -16,7 +16,7 @@ import { Session } from './session.ts';
 /** A generic WebSocket that is open, whose model and whose caller's connection are the test's own. */
 function opened() {
   const clock = fakeClock();
-  const connection = { takes: true, drain: () => undefined as void, written: '', paused: false };
+  const connection = { takes: true, drain: () => undefined as void, written: '', paused: false, turns: 0 };
   let model: UpstreamHandler | undefined;
   const exchange = {
     ...{ startedAt: clock.monotonic(), headers: {}, peer: '127.0.0.1', protocol: 'http/1.1', method: 'GET' },
@@ -48,7 +48,19 @@ function opened() {
       },
     },
     ...{ live: new LiveRequests(), clock, logger: silentLogger, buffers: new BodyBudget() },
-    metrics: createMetrics({ clock, operations, codes, dialects: ['generic-websocket'], processMetrics: false }),
+    metrics: createMetrics({
+      clock,
+      operations,
+      codes,
+      dialects: ['generic-websocket'],
+      finders,
+      certainties,
+      processMetrics: false,
+    }),
+    turn: () => {
+      connection.turns++;
+      return new Promise<void>((resolve) => void setImmediate(resolve));
+    },
     ...{ mayPass: () => false, stops: false, dropUsage: false, ownCredential: false, onResult: () => undefined },
   };
   new Answer(options as unknown as AnswerOptions).begin({} as never);
@@ -56,10 +68,11 @@ function opened() {
   return {
     clock,
     connection,
-    say: (text: string) => model?.data(socketRecord(0x81, Buffer.from(JSON.stringify({ text })))),
+    say: (text: string, name = 'text') =>
+      model?.data(socketRecord(0x81, Buffer.from(JSON.stringify({ [name]: text })))),
     heard: () =>
       readSocketRecords(Buffer.from(connection.written, 'latin1')).map(
-        ({ payload }) => (JSON.parse(payload.toString('utf8')) as { text: string }).text,
+        ({ payload }) => Object.values(JSON.parse(payload.toString('utf8')) as Record<string, string>)[0] ?? '',
       ),
   };
 }
@@ -106,4 +119,68 @@ test('who took nothing for a while gets what waits a second after they do again'
   expect(heard().join('')).not.toContain('it is 4111 11');
   clock.advance(1);
   expect(heard().join('')).toBe(`${long}it is 4111 11`);
+});
+
+/** Of 100 texts of 30 KB the last words are held. */
+function manyTexts(world: ReturnType<typeof opened>): void {
+  const text = `${'plain words '.repeat(2_500)}it is 4111 11`;
+  for (const one of 'abcdefghij') for (const other of 'klmnopqrst') world.say(text, one + other);
+}
+const isEnd = (text: string): boolean => text.endsWith('4111 11');
+const endsOf = ({ heard }: ReturnType<typeof opened>): number => heard().filter(isEnd).length;
+const idle = async (): Promise<void> => {
+  for (let at = 0; at < 100; at++) await new Promise((resolve) => void setImmediate(resolve));
+};
+
+test('of many long texts that wait the ends are read in turns, and of each second about a million characters', async () => {
+  const world = opened();
+  manyTexts(world);
+  expect(endsOf(world)).toBe(0);
+  world.clock.advance(1_000);
+  expect(endsOf(world)).toBeLessThan(4); // of one turn
+  await idle();
+  const first = endsOf(world);
+  expect(first).toBeGreaterThan(30);
+  expect(first).toBeLessThan(40);
+  expect(world.connection.turns).toBeGreaterThanOrEqual(11);
+  for (const all of [60, 90]) {
+    world.clock.advance(1_000);
+    await idle();
+    expect(endsOf(world)).toBeGreaterThan(all);
+  }
+  expect(endsOf(world)).toBe(100);
+});
+
+test('a model that speaks meanwhile is silent no more: what is left waits for another second', async () => {
+  const world = opened();
+  manyTexts(world);
+  world.clock.advance(1_000);
+  const before = endsOf(world);
+  world.say('it is me', 'xy');
+  await idle();
+  expect(endsOf(world)).toBe(before);
+  for (let at = 0; at < 4; at++) {
+    world.clock.advance(1_000);
+    await idle();
+  }
+  expect(endsOf(world)).toBe(100);
+});
+
+test('a caller who takes nothing more meanwhile is no silence either', async () => {
+  const world = opened();
+  manyTexts(world);
+  world.connection.takes = false;
+  world.clock.advance(1_000);
+  const before = endsOf(world);
+  await idle();
+  world.clock.advance(60_000);
+  await idle();
+  expect(endsOf(world)).toBe(before);
+  world.connection.takes = true;
+  world.connection.drain();
+  for (let at = 0; at < 4; at++) {
+    world.clock.advance(1_000);
+    await idle();
+  }
+  expect(endsOf(world)).toBe(100);
 });

@@ -368,16 +368,27 @@ export class Answer implements LiveRequest {
       this.#quiet = this.#options.clock.after(left, this.#settleNow);
       return;
     }
-    this.#guard(() => {
-      try {
-        stream.settle();
-      } catch (error) {
-        this.#flush(); // what was decided before may leave
-        throw error;
-      }
-      this.#flush();
-    });
+    this.#settle(stream).catch((error: unknown) => this.#fail(error));
   };
+
+  /** In turns, as long as the model says nothing and its caller reads; what is too much for one silence waits for another. */
+  async #settle(stream: StreamAnswer): Promise<void> {
+    const { clock, turn } = this.#options;
+    const heardAt = this.#heardAt;
+    for (let read = 0; read < mostAtSilence;) {
+      let step: number;
+      try {
+        step = stream.settle(settleStep);
+      } finally {
+        this.#flush(); // what was decided before may leave
+      }
+      if (step === 0) return;
+      read += step;
+      await turn();
+      if (this.#isOver() || this.#raw || this.#paused || this.#heardAt !== heardAt) return;
+    }
+    if (stream.waits) this.#settleLater(clock.monotonic());
+  }
 
   /** The bytes leave as they came: what was read of them is for the record alone. */
   #recordBeside(): void {
@@ -770,7 +781,7 @@ export class Answer implements LiveRequest {
     for (const hit of hits) {
       const rule = runtime.scanner.rules[hit.rule];
       if (rule === undefined) continue;
-      session.act(rule.id, actName[rule.action], hit.by, !rule.enforce);
+      session.act(rule.id, actName[rule.action], hit, !rule.enforce);
       if (this.plan.approve[hit.rule] === 1) this.#asking.add(rule.id);
     }
   }
@@ -911,6 +922,12 @@ const tellsOfWork = /ratelimit|processing-ms/;
 
 /** How long a model is silent before what is held of an endless stream leaves as at a cut: longer than most models take between two pieces of a text. */
 const quietMs = 1_000;
+
+/** Characters that are read once more in one go for what leaves at a silence: some milliseconds. */
+const settleStep = 65_536;
+
+/** The same of one silence, so that a model which adds a word to each of many long texts each second costs no more than some hundredths of a core. */
+const mostAtSilence = 1_048_576;
 
 /** What each stream may keep without that it counts: 16 KiB, as its connection does. */
 const ordinaryKept = 16 * 1_024;

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { maskedParts } from '../../test/support/masked-stream.ts';
 import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { recognise, sse } from '../dialect/index.ts';
@@ -7,8 +8,8 @@ import { StreamAnswer } from './answer-stream.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { Departure } from './departure.ts';
 
-// The guarantee on streams for Anthropic's events: what has left of a block is at all times a prefix of what masking the whole block gives, whatever
-// the cuts into events and reads, and at the end it equals that.
+// The guarantee on streams for Anthropic's events: what has left of a block is at all times a prefix of what masking the whole block gives, and of the
+// texts of all blocks, which clients join, what masking all of it gives, whatever the cuts into events and reads; at the end it equals that.
 
 const rule: ScanRule = {
   index: 0,
@@ -107,8 +108,12 @@ test('each block is a prefix of its mask at all times, and all of it at the end'
         const stream = streamInto(departure);
         const record: Record<string, string> = {};
         let left = '';
-        const expected = blocks.map((one, at) => {
-          const end = at === blocks.length - 1 && reason === 'max_tokens' ? 'cut' : 'complete';
+        const ends = reason === 'max_tokens' ? 'cut' : 'complete';
+        const parts = blocks.map((one) => (one.kind === 'text' ? wholeOf(one) : undefined));
+        const masked = maskedParts(parts, ends)[Symbol.iterator]();
+        const expected = blocks.map((one, at): string => {
+          if (one.kind === 'text') return masked.next().value ?? '';
+          const end = at === blocks.length - 1 ? ends : 'complete';
           return view.mask(wholeOf(one), one.kind === 'partial_json' ? 'json' : 'text', end).text;
         });
         for (const some of reads) {
@@ -120,13 +125,79 @@ test('each block is a prefix of its mask at all times, and all of it at the end'
         stream.end();
         left += departure.take((lane, text) => (record[lane] = (record[lane] ?? '') + text));
         expect(read(left)).toEqual(expected);
+        const spoken = expected.filter((_, at) => blocks[at]?.kind === 'text').join('');
+        expect(record['content.text'] ?? '').toBe(spoken);
+        // As Python's clients join it, and as those of npm do.
+        for (const text of [spoken, expected.filter((_, at) => blocks[at]?.kind === 'text').join(' ')])
+          expect(view.mask(text, 'text', 'complete').text).toBe(text);
         for (const [at, text] of expected.entries())
-          expect(record[`content[${at}].${blocks[at]?.kind}`] ?? '').toBe(text);
+          if (blocks[at]?.kind !== 'text') expect(record[`content[${at}].${blocks[at]?.kind}`] ?? '').toBe(text);
         expect(stream.usage).toEqual({ input: 0, output: 1 });
       }
     }),
     { numRuns: 300 },
   );
+});
+
+/** What leaves of blocks, each in a read of its own. */
+function leaves(blocks: readonly Block[], reason = 'end_turn'): { readonly texts: string[]; readonly stream: string } {
+  const departure = new Departure();
+  const stream = streamInto(departure);
+  let left = '';
+  for (const one of [...blocks.flatMap(eventsOf), ...ending(reason)]) {
+    stream.data(Buffer.from(one));
+    left += departure.take(() => undefined);
+  }
+  stream.end();
+  left += departure.take(() => undefined);
+  return { texts: read(left), stream: left };
+}
+const said = (...pieces: string[]): Block => ({ kind: 'text', first: '', pieces });
+
+test('a value over two blocks leaves in neither, whatever stands between', () => {
+  const thought: Block = { kind: 'thinking', first: '', pieces: ['hm'] };
+  expect(leaves([said('Card 4111 1111 '), said('1111 1111.')]).texts).toEqual(['Card [hidden]', '.']);
+  expect(leaves([said('Card 4111 1111'), said('1111 1111.')]).texts.join('')).not.toContain('1111');
+  expect(leaves([said('Card 4111 1111 '), thought, said('1111 1111.')]).texts.join('')).not.toContain('1111');
+  // Less than half of it has left when something else begins.
+  expect(leaves([said('Card 4111 '), thought, said('1111 1111 1111.')]).texts).toEqual([
+    'Card 4111 ',
+    'hm',
+    '[hidden].',
+  ]);
+});
+
+test('a block that another follows leaves before more of a text has come, and as it came', () => {
+  const call: Block = { kind: 'partial_json', first: '', pieces: ['{"a":', '1}'] };
+  const blocks = [said('I ask for number 41'), call];
+  const events = blocks.flatMap(eventsOf);
+  const departure = new Departure();
+  const stream = streamInto(departure);
+  const begun = events.slice(0, 4).join('');
+  stream.data(Buffer.from(begun));
+  expect(departure.take(() => undefined)).toBe(begun);
+  expect(leaves(blocks, 'tool_use').stream).toBe([...events, ...ending('tool_use')].join(''));
+});
+
+test('sentences that citations cut up leave as they came', () => {
+  const blocks = [
+    said('It says that ', 'grass is'),
+    said(' green'),
+    said('.', ' And the sky is '),
+    said('blue'),
+    said(', too.'),
+  ];
+  expect(leaves(blocks).texts).toEqual(blocks.map(wholeOf));
+  // But where a text may be a new one it is read as such.
+  expect(leaves([said('refb'), said('4111 1111 1111 1111')]).texts).toEqual(['refb', '\n[hidden]']);
+});
+
+test('a text of a block that others have followed ends the stream', () => {
+  const [start = ''] = eventsOf(said(), 0);
+  const text = (index: number): string => eventsOf(said('a '), index)[1] ?? '';
+  const stream = streamInto(new Departure());
+  stream.data(Buffer.from(start + text(0) + text(1)));
+  expect(() => stream.data(Buffer.from(text(0)))).toThrow();
 });
 
 test('what was written and is not counted yet is charged by its text', () => {

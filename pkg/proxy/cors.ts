@@ -12,7 +12,7 @@ import type { Session } from './session.ts';
  * page has the token that it sends, and nothing that a browser adds by itself makes it somebody.
  */
 
-/** Under which preflights are counted and on record. */
+/** Under which preflights and handshakes are counted and on record. */
 const corsRule = 'sidegate/cors';
 
 const requestedMethod = 'access-control-request-method';
@@ -86,6 +86,28 @@ export function isPreflight(snapshot: Snapshot, { method, headers }: Pick<Exchan
 }
 
 /**
+ * A browser opens a WebSocket for any page without asking first, and says which origin the page is of (RFC 6455, sections 4.1 and 10.2): so the handshake
+ * is held to the list itself. Who names no origin is no page. Where every policy observes, it goes on, and is counted as one that would be refused.
+ *
+ * @throws RefusedError access_denied: no page of this origin may call
+ */
+export function checkHandshake(
+  { cors, enforcing }: Snapshot,
+  session: Pick<Session, 'act' | 'observe'>,
+  { origin }: IncomingHttpHeaders,
+): void {
+  if (cors === undefined || origin === undefined) return;
+  if (cors.origins.includes(origin)) return session.act(corsRule, 'allowed', undefined, !enforcing);
+  if (!enforcing) return session.observe([{ reason: 'access_denied', rule: corsRule }]);
+  denyOrigin(session);
+}
+
+function denyOrigin(session: Pick<Session, 'act'>): never {
+  session.act(corsRule, 'denied', 'access_denied');
+  throw new RefusedError('access_denied', { rule: corsRule, detail: 'origin' });
+}
+
+/**
  * What the answer to a preflight has beside {@link corsHeaders}. Of the headers that it asks for those are named that clients of models send.
  *
  * @throws RefusedError access_denied: no page of this origin may call; method_not_allowed
@@ -96,10 +118,7 @@ export function preflightHeaders(
   headers: IncomingHttpHeaders,
 ): OutgoingHttpHeaders {
   const { origins = [], maxAgeMs } = inForce(snapshot) ?? {};
-  if (!origins.includes(headers.origin ?? '')) {
-    session.act(corsRule, 'denied', 'access_denied');
-    throw new RefusedError('access_denied', { rule: corsRule, detail: 'origin' });
-  }
+  if (!origins.includes(headers.origin ?? '')) denyOrigin(session);
   if (!allowedMethods.split(', ').includes(String(headers[requestedMethod])))
     throw new RefusedError('method_not_allowed');
   session.act(corsRule, 'allowed');

@@ -172,10 +172,11 @@ export class FrameQueue {
    */
   flushRest(lanes: readonly AnswerLane[], output: StreamOutput): void {
     const rest: AnswerLane[] = [];
+    let waiting: ReadonlySet<AnswerLane> | undefined;
     for (const lane of lanes) {
       if (!this.#templates.has(lane) || (!lane.ended && lane.decided < lane.received)) continue;
       if (lane.held === 0) this.#templates.delete(lane);
-      else if (!this.#waits(lane)) rest.push(lane);
+      else if (!(waiting ??= new Set(this.lanes())).has(lane)) rest.push(lane);
     }
     if (rest.length === 0) return;
     this.flush(output);
@@ -184,11 +185,6 @@ export class FrameQueue {
       this.#templates.delete(lane);
       if (template !== undefined) this.#renderRest(template, lane, output);
     }
-  }
-
-  /** A frame of this lane waits. */
-  #waits(lane: AnswerLane): boolean {
-    return this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane));
   }
 
   /** The template with one lane's rest in it; its other texts were sent before, and are empty now or as they were. */

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError, saidOfNamed } from '../core/index.ts';
 import type { LoneValue, RequestView } from '../dialect/index.ts';
 import { mayReadOtherwise, otherReadings, readsAcross } from '../detect/index.ts';
 import type {
@@ -21,6 +21,7 @@ import { outermost, placeIn } from './edits.ts';
 import { FoundPlaces } from './excerpt.ts';
 import type { NamedText } from './excerpt.ts';
 import { forRecord, nameForRecord, readings, withheld } from './readings.ts';
+import type { FoundBy } from './rule-acts.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
 import { StrangeKeys, keysLane } from './strange-keys.ts';
@@ -172,7 +173,7 @@ class Inspection {
     const { plan, rules, session } = this.#options;
     for (const [at, outcome] of plan.outcomes.entries())
       if (outcome !== undefined && (rules[at]?.fields.length ?? 0) > 0)
-        act(outcome, 'field', true, session, this.#approvals);
+        act(outcome, { by: 'field', ...saidOfNamed }, true, session, this.#approvals);
   }
 
   /**
@@ -408,7 +409,7 @@ class Inspection {
     for (const hit of hits) {
       const outcome = plan.outcomes[hit.rule];
       if (outcome === undefined || rules[hit.rule] === undefined) continue; // looked for on behalf of the record only
-      act(outcome, hit.by, seam, session, this.#approvals);
+      act(outcome, hit, seam, session, this.#approvals);
     }
   }
 }
@@ -516,7 +517,7 @@ function overlaps(known: readonly Hit[]): (range: Pick<Hit, 'start' | 'end'>) =>
 
 function act(
   outcome: GuardOutcome,
-  by: string,
+  by: string | FoundBy,
   seam: boolean,
   session: Pick<Session, 'act'>,
   approvals: Set<GuardOutcome>,

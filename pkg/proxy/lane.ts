@@ -69,6 +69,11 @@ export class AnswerLane {
     return { ...both, ...(sealed && { sealed }) };
   }
 
+  /** Its end is kept. */
+  get keeps(): boolean {
+    return this.#tail !== undefined;
+  }
+
   /** Characters of it that are kept beside what is held. */
   get keptUnits(): number {
     return this.#tail?.length ?? 0;
@@ -76,20 +81,24 @@ export class AnswerLane {
 
   /**
    * Decides all that came as a cut would, and reads on: see {@link SettlingScanner}. Where that cannot be said of a part of it (JSON, or one long word,
-   * whose beginning is not kept any more), nothing changes.
+   * whose beginning is not kept any more), nothing changes, and until more comes it is not tried again.
+   *
+   * @returns how many characters of it were read for that, in all views together.
    */
-  settle(): void {
+  settle(): number {
     const tail = this.#tail;
     const { received } = this;
-    if (tail === undefined || this.#ended || this.decided >= received || this.stopped !== undefined) return;
+    if (tail === undefined || this.#ended || this.decided >= received || this.stopped !== undefined) return 0;
+    if (this.#triedAt === received) return 0;
+    this.#triedAt = received;
     let from = 0;
     if (tail.length < received) {
-      if (this.#json) return;
+      if (this.#json) return 0;
       // Not within a word: what encodings hide is read from its beginning.
       from = tail.search(/\s/u) + 1;
       const reach = Math.max(this.#views.act.reach, this.#views.record.reach);
       const held = received - Math.min(this.#caller.decided, this.#record?.decided ?? received);
-      if (from === 0 || tail.length - from < held + reach) return;
+      if (from === 0 || tail.length - from < held + reach) return 0;
     }
     const base = received - (tail.length - from);
     const text = tail.slice(from);
@@ -98,14 +107,18 @@ export class AnswerLane {
     const sides = [pairs.caller, pairs.record, pairs.sealed].filter((one) => one !== undefined);
     for (const one of sides) one.push(text);
     for (const one of sides) one.end('cut');
-    if (sides.some((one) => one.failed)) return;
+    const read = text.length * sides.length;
+    if (sides.some((one) => one.failed)) return read;
     for (const [own, side] of [
       [this.#caller, pairs.caller],
       [this.#record, pairs.record],
       [this.#sealed, pairs.sealed],
     ] as const)
       if (own instanceof SettlingScanner && side !== undefined) own.settle(side, base);
+    return read;
   }
+  /** How much of it had come when it was last settled, or could not be. */
+  #triedAt = 0;
 
   #keepTail(text: string): void {
     const before = this.#tail;
@@ -122,6 +135,11 @@ export class AnswerLane {
   /** It has text, and no white space at its end. */
   get endsInWord(): boolean {
     return this.#last !== '' && !/\s/.test(this.#last);
+  }
+
+  /** The last character of it; '' where it has none. */
+  get lastUnit(): string {
+    return this.#last;
   }
   #last = '';
 

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '../base/index.ts';
 import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { Http2Upstream, Passthrough, Upstream, WebSocketUpstream } from '../http/index.ts';
+import type { Http2Upstream, Passthrough, ProxyAddress, Upstream, WebSocketUpstream } from '../http/index.ts';
 import {
   createHttp2Upstream,
   createNegotiatedUpstream,
@@ -57,6 +57,8 @@ export interface PortTargetsOptions {
   readonly host?: () => string;
   /** Authorities (PEM) that a `caSecretRef` names; undefined: missing. Asked for each request. */
   readonly authorities: (ref: SecretRef) => string | undefined;
+  /** The proxy that the environment has for a hosted endpoint, where the policy names none. Absent: none. @throws TypeError for one that is not spoken to */
+  readonly proxyOf?: ((url: URL) => ProxyAddress | undefined) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -118,8 +120,19 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
         return { ...plainAt, rpc: named?.protocol === 'HTTP1' ? 'none' : 'calls' };
     }
   };
-  const open = ({ url, ca, serverName, hosted, proxy: named, rpc }: Place): ModelTarget => {
-    const proxy = named === undefined ? undefined : proxyAddress(named);
+  const proxyTo = ({ url, hosted, proxy }: Place): ProxyAddress | undefined => {
+    if (!hosted) return undefined; // it is in this pod
+    if (proxy !== undefined) return proxyAddress(proxy);
+    try {
+      return options.proxyOf?.(new URL(url));
+    } catch (cause) {
+      // Never straight, past a proxy that somebody wanted.
+      throw new RefusedError('upstream_unreachable', { detail: 'proxy', cause });
+    }
+  };
+  const open = (place: Place): ModelTarget => {
+    const { url, ca, serverName, hosted, rpc } = place;
+    const proxy = proxyTo(place);
     const { origin, pathname } = new URL(url);
     const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
     const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, proxy, clock, offersHttp1: hosted });
@@ -152,7 +165,7 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
   };
 }
 
-/** Of a model that is spoken to over HTTP/2 alone, or through a proxy: what passes uninspected goes straight and over HTTP/1.1. */
+/** Of a model that is spoken to over HTTP/2 alone, or through a proxy: what would pass uninspected is refused, since that goes straight and over HTTP/1.1. */
 export const noPassthrough: Passthrough = {
   web: (_exchange, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),
   ws: (_upgrade, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),

@@ -85,3 +85,75 @@ test('a transcript is a prefix of its mask at all times, and what says it whole 
     { numRuns: 150 },
   );
 });
+
+const isApart = (before: string, text: string): boolean =>
+  before !== '' && text !== '' && !/\s$/.test(before) && !/^\s/.test(text);
+/** Texts of segments as they are read: each may be a text of its own. */
+const joinedApart = (texts: readonly string[]): string =>
+  texts.reduce((all, text) => (isApart(all, text) ? `${all}\n${text}` : all + text), '');
+
+/** What of a diarized transcript has come: in pieces, by segments, and whole. */
+function readDiarized(stream: string): { readonly pieces: string; readonly segments: string; readonly whole: string } {
+  const seen = { pieces: '', segments: '', whole: '' };
+  for (const [, data] of stream.matchAll(/^data: (\{.*\})$/gm)) {
+    const root = parseJson(data ?? '');
+    const type = root.get('type')?.text;
+    if (type === 'transcript.text.delta') seen.pieces += root.get('delta')?.text ?? '';
+    else if (type === 'transcript.text.segment') seen.segments += root.get('text')?.text ?? '';
+    else seen.whole += root.get('text')?.text ?? '';
+  }
+  return seen;
+}
+
+test('a diarized transcript is a prefix of its mask in pieces and by segments, over all who speak', () => {
+  const segments = fc.array(fc.array(piece, { maxLength: 8 }), { maxLength: 8 });
+  fc.assert(
+    fc.property(segments, cuts, fc.boolean(), (spoken, sizes, told) => {
+      const texts = spoken.map((pieces) => pieces.join(''));
+      const events = spoken.flatMap((pieces, at) => [
+        ...(told ? pieces.map((delta) => event('transcript.text.delta', { delta, segment_id: `seg_${at}` })) : []),
+        event('transcript.text.segment', {
+          ...{ id: `seg_${at}`, start: at, end: at + 0.5, speaker: at % 2 === 0 ? 'A' : 'B' },
+          text: texts[at],
+        }),
+      ]);
+      events.push(event('transcript.text.done', { text: texts.join(' ') }));
+      const expected = maskedWhole(joinedApart(texts), 'text', 'cut');
+      for (const reads of readsOf(events, sizes)) {
+        const stream = maskedStream(routeOf(), sse);
+        for (const some of reads) {
+          stream.data(some);
+          const { pieces, segments: said } = readDiarized(stream.left);
+          expect(expected.startsWith(pieces)).toBe(true);
+          expect(expected.startsWith(said)).toBe(true);
+        }
+        stream.end();
+        expect(readDiarized(stream.left)).toEqual({
+          pieces: told ? expected : '',
+          segments: expected,
+          whole: maskedWhole(texts.join(' '), 'text', 'cut'),
+        });
+        expect(stream.record['segment.text'] ?? '').toBe(expected);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('a card that two speakers share does not pass, and events of words or segments are refused', () => {
+  const segment = (id: string, text: string): string => event('transcript.text.segment', { id, text, speaker: id });
+  const stream = maskedStream(routeOf(), sse);
+  stream.data(Buffer.from(segment('a', 'my card is 4111 1111') + segment('b', '1111 1111, thank you')));
+  stream.data(Buffer.from(event('transcript.text.done', { text: 'my card is 4111 1111 1111 1111, thank you' })));
+  stream.end();
+  expect(readDiarized(stream.left)).toMatchObject({
+    segments: 'my card is [hidden], thank you',
+    whole: 'my card is [hidden], thank you',
+  });
+  for (const field of ['segments', 'words', 'word_segments']) {
+    const refused = maskedStream(routeOf(), sse);
+    expect(() => refused.data(Buffer.from(event('transcript.text.segment', { text: 'a', [field]: [{}] })))).toThrow(
+      expect.objectContaining({ code: 'response_uninspectable' }),
+    );
+  }
+});

@@ -7,7 +7,7 @@ import { until } from '../../test/support/wait.ts';
 import { silentLogger } from '../base/index.ts';
 import type { PolicySpec, Snapshot } from '../core/index.ts';
 import type { SocketRecord } from '../dialect/index.ts';
-import { compileSnapshot, operations, reasons, RefusedError } from '../core/index.ts';
+import { compileSnapshot, certainties, finders, operations, reasons, RefusedError } from '../core/index.ts';
 import { allow, anyone, caller, guard, match, policy, subject } from '../core/testing/policies.ts';
 import { BodyBudget } from '../http/index.ts';
 import type { Exchange, UpgradeRequest, UpstreamHandler, WebSocket, WebSocketWatch } from '../http/index.ts';
@@ -138,6 +138,8 @@ function startWorld(spec: Partial<PolicySpec>): World {
       operations,
       codes: Object.keys(reasons),
       dialects: ['openai', 'generic'],
+      finders,
+      certainties,
       processMetrics: false,
     }),
     clock,

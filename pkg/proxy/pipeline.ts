@@ -35,7 +35,7 @@ import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer, abortCause, cutOutcome } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
-import { corsHeaders, isPreflight, preflightHeaders } from './cors.ts';
+import { checkHandshake, corsHeaders, isPreflight, preflightHeaders } from './cors.ts';
 import { filesForRecord } from './file-record.ts';
 import type { RecordedFile } from './file-record.ts';
 import type { LiveGrants } from './grants.ts';
@@ -88,6 +88,7 @@ import {
   refuseFiles,
   refuseTooLarge,
   refuseUninspectable,
+  unreadDocuments,
 } from './stages.ts';
 import type { ModelHeaders } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
@@ -142,6 +143,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
       request.normalisePath(); // one reading of the path, before anything is decided on it
       request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
       if (request.isPreflight()) return request.answerPreflight(); // has no credential, and is no model's to answer
+      request.checkOrigin(); // a page opens a WebSocket without asking first
       await request.identify(); // before the body: strangers may not make us buffer
       if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
       request.turnAway(); // who may do nothing of the kind, whatever the model
@@ -364,6 +366,12 @@ class GovernedRequest {
     this.#exchange.respond(204, headers, '');
   }
 
+  /** @throws RefusedError as {@link checkHandshake} */
+  checkOrigin(): void {
+    if (this.#socket === undefined) return;
+    checkHandshake(this.#need(this.#runtime).snapshot, this.#session, this.#exchange.headers);
+  }
+
   asksAboutApproval(): boolean {
     return this.#socket === undefined && this.#exchange.method === 'GET' && this.#path.startsWith(approvalPath);
   }
@@ -573,7 +581,7 @@ class GovernedRequest {
     this.#responsePlan = snapshot.responsePlan(this.#caller);
     refuseUninspectable(this.#requestPlan, this.#access, this.#view);
     for (const model of this.#view?.others ?? []) decideAccess(runtime, this.#session, { ...this.#facts(), model });
-    this.#letPass(this.#view?.files ?? []);
+    this.#letPass([...(this.#view?.files ?? []), ...unreadDocuments(this.#requestPlan, this.#view)]);
     if (this.#socket !== undefined && !socketMayBeRead(this.#responsePlan))
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     this.#stage('access');
@@ -1444,7 +1452,10 @@ class GovernedRequest {
     this.#charge(0); // no more than once: what was settled stays
     session.end(outcome, status, code, toLeave);
     metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
-    for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+    for (const act of session.acts()) {
+      metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+      for (const { by, certainty, count } of act.found ?? []) metrics.found(by, certainty, count);
+    }
     metrics.stage('total', session.age);
     metrics.sent(this.#exchange.bytesOut + toLeave);
   }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
+import { cuts, maskedParts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
 import { recognise, sse } from '../dialect/index.ts';
 
 // The guarantee on streams for the events of OpenAI's Responses: what has left of a text is at all times a prefix of what masking the whole text gives,
@@ -132,13 +132,21 @@ test('each text is a prefix of its mask at all times, and whatever says it whole
           event(`response.${status}`, { response: { ...whole, status, output } }),
         ];
         const kindOf = (index: number): Kind => (items[index] as Item).kind;
-        const expected = items.map((one, at) =>
-          maskedWhole(
-            textOf(one),
-            one.kind.kind,
-            at === items.length - 1 && status === 'incomplete' ? 'cut' : 'complete',
-          ),
+        // Clients join what all messages say.
+        const says = items.map((one) => (one.kind.events === 'output_text' ? textOf(one) : undefined));
+        const ends = status === 'incomplete' ? 'cut' : 'complete';
+        // What was said before is decided as at a cut when the next item begins.
+        const said = maskedParts(
+          says.flatMap((text) => (text === undefined ? [undefined] : [undefined, text])),
+          ends,
         );
+        let next = 0;
+        const expected = items.map((one, at): string => {
+          if (says[at] !== undefined) return said[next++] ?? '';
+          return maskedWhole(textOf(one), one.kind.kind, at === items.length - 1 ? ends : 'complete');
+        });
+        const joinedAll = expected.filter((_, at) => says[at] !== undefined).join('');
+        expect(maskedWhole(joinedAll, 'text', 'complete')).toBe(joinedAll);
         for (const reads of readsOf(events, sizes)) {
           const stream = maskedStream(route, sse);
           for (const some of reads) {
@@ -161,6 +169,61 @@ test('each text is a prefix of its mask at all times, and whatever says it whole
     ),
     { numRuns: 200 },
   );
+});
+
+test('a value over two messages, or two parts of one, is in none of the events', () => {
+  const message = kinds[0] as Kind;
+  const search = { type: 'web_search_call', id: 'ws', status: 'completed' };
+  const [first, second] = ['Card 4111 1111 ', '1111 1111.'];
+  const output = [message.item(first), search, message.item(second)];
+  const told = [
+    ...eventsOf({ kind: message, pieces: [first] }, 0),
+    event('response.output_item.added', { output_index: 1, item: search }),
+    event('response.output_item.done', { output_index: 1, item: search }),
+    ...eventsOf({ kind: message, pieces: [second] }, 2),
+  ];
+  const parts = [first, second].map((text) => ({ type: 'output_text', text, annotations: [] }));
+  const partEvents = parts.flatMap((part, content_index) => {
+    const at = { output_index: 0, item_id: 'i', content_index };
+    return [
+      event('response.content_part.added', { ...at, part: { ...part, text: '' } }),
+      event('response.output_text.delta', { ...at, delta: part.text }),
+      event('response.output_text.done', { ...at, text: part.text }),
+      event('response.content_part.done', { ...at, part }),
+    ];
+  });
+  const one = { type: 'message', role: 'assistant', content: parts };
+  for (const [events, all] of [
+    [told, output],
+    [[...partEvents, event('response.output_item.done', { output_index: 0, item: one })], [one]],
+    // One that sends no event for the beginning of anything.
+    [told.filter((text) => text.includes('.delta')), output],
+  ] as const) {
+    const end = event('response.completed', { response: { status: 'completed', output: all } });
+    const stream = maskedStream(route, sse);
+    for (const text of [...events, end]) stream.data(Buffer.from(text));
+    stream.end();
+    expect(stream.left).toContain('[hidden]');
+    expect(stream.left).not.toContain('1111');
+  }
+});
+
+test('a message leaves before the next item does, though what it ends with may go on', () => {
+  const message = kinds[0] as Kind;
+  const events = eventsOf({ kind: message, pieces: ['I ask for number 41'] }, 0);
+  const call = event('response.output_item.added', {
+    output_index: 1,
+    item: { type: 'function_call', name: 'f', arguments: '' },
+  });
+  const stream = maskedStream(route, sse);
+  stream.data(Buffer.from(events.join('') + call));
+  expect(stream.left).toBe(events.join('') + call);
+});
+
+test('a text of a message that others have followed ends the stream', () => {
+  const at = (output_index: number): string =>
+    event('response.output_text.delta', { output_index, content_index: 0, delta: 'a ' });
+  expect(() => maskedStream(route, sse).data(Buffer.from(at(0) + at(1) + at(0)))).toThrow();
 });
 
 test('a stream in which nothing is masked leaves event by event as it came', () => {

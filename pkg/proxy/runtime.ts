@@ -215,9 +215,7 @@ export class RuntimeHolder {
 
   #proxyTo(url: string, { upstream }: Snapshot): ProxyAddress | undefined {
     const named = upstream?.hosted?.proxy;
-    // Where a sidecar runs on its own, its environment says it.
-    if (this.#options.proxyOf !== undefined) return this.#options.proxyOf(new URL(url));
-    return named === undefined ? undefined : proxyAddress(named);
+    return named === undefined ? this.#options.proxyOf?.(new URL(url)) : proxyAddress(named);
   }
 
   #put(snapshot: Snapshot): void {

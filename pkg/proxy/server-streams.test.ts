@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
+import { cuts, maskedParts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
 import { parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise, sse } from '../dialect/index.ts';
@@ -229,6 +229,86 @@ describe("Triton's events", () => {
   });
 });
 
+describe('whole numbers of events, few in each', () => {
+  const path = '/v2/models/m/generate_stream';
+  const ids = Array.from({ length: 20 }, (_, at) => 1_000 + at);
+  /** What of them has left, event by event. */
+  function left(events: readonly object[], sizes: readonly number[], hides = true): Record<string, unknown>[][] {
+    return readsOf(events.map(event), sizes).map((reads) => {
+      const stream = maskedStream(recognise('POST', path), sse, hides);
+      for (const some of reads) stream.data(some);
+      stream.end();
+      return bodies(stream.left);
+    });
+  }
+  const generated = (fields: object): object => ({ model_name: 'm', text_output: 'a', ...fields });
+  const inferred = (data: unknown, name = 'x'): object => ({
+    ...{ model_name: 'm', id: '1' },
+    outputs: [
+      { name: 't', shape: [1], datatype: 'BYTES', data: ['a'] },
+      { name, shape: [1], datatype: 'INT64', data },
+    ],
+  });
+  const dataOf = (body: Record<string, unknown>): unknown => (body['outputs'] as { readonly data: unknown }[])[1]?.data;
+
+  test('leave up to the eighth, and none behind it, wherever the stream is cut', () => {
+    fc.assert(
+      fc.property(cuts, (sizes) => {
+        for (const heard of left(
+          ids.map((x) => generated({ x })),
+          sizes,
+        ))
+          expect(heard.map((body) => body['x'])).toEqual(ids.map((id, at) => (at < 7 ? id : 0)));
+        for (const heard of left(
+          ids.map((id) => inferred([id])),
+          sizes,
+        ))
+          expect(heard.map(dataOf)).toEqual(ids.map((id, at) => (at < 7 ? [id] : [])));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('are counted as well where they stand under the name of a time, which differs in frames that are alike', () => {
+    const [heard = []] = left(
+      ids.map((created) => ({ model_name: 'm', created, text_output: 'a' })),
+      [],
+    );
+    expect(heard.map((body) => body['created'])).toEqual(ids.map((id, at) => (at < 7 ? id : 0)));
+  });
+
+  test('are counted over all fields and tensors', () => {
+    const [heard = []] = left(
+      ids.map((id, at) => (at % 2 === 0 ? generated({ x: [id, id] }) : generated({ y: { z: id } }))),
+      [],
+    );
+    expect(heard.slice(0, 6).map(({ x, y }) => x ?? y)).toEqual([
+      [1_000, 1_000],
+      { z: 1_001 },
+      [1_002, 1_002],
+      { z: 1_003 },
+      [],
+      { z: 0 },
+    ]);
+    const tensors = ids.map((id, at) => inferred([id], `n${at}`));
+    expect(left(tensors, [])[0]?.map(dataOf)).toEqual(ids.map((id, at) => (at < 7 ? [id] : [])));
+  });
+
+  test('that stay the same are counted once, and of a caller from whom nothing is hidden all leave', () => {
+    const [same = []] = left(
+      ids.map(() => generated({ x: 5, y: [1, 2, 3] })),
+      [],
+    );
+    expect(same.map(({ x, y }) => [x, y])).toEqual(ids.map(() => [5, [1, 2, 3]]));
+    const [bare = []] = left(
+      ids.map((x) => generated({ x })),
+      [],
+      false,
+    );
+    expect(bare.map((body) => body['x'])).toEqual(ids);
+  });
+});
+
 describe("MLServer's events", () => {
   const path = '/v2/models/m/generate_stream';
   interface Inferred {
@@ -345,7 +425,9 @@ describe("Gemini's chunks", () => {
                   apart = true;
                   continue;
                 }
-                const divided = apart && made !== '' && !/\s$/.test(made) && !/^\s/.test(text);
+                // The end of a sentence goes with what it ends.
+                const goesOn = /^\s/.test(text) || (text.startsWith('.') && !/\d$/.test(made));
+                const divided = apart && made !== '' && !/\s$/.test(made) && !goesOn;
                 made += divided ? `\n${text}` : text;
                 apart = false;
               }
@@ -494,7 +576,8 @@ describe("Cohere's events", () => {
           const end = finish_reason === 'COMPLETE' ? 'complete' : 'cut';
           const expected = {
             thinking: maskedWhole(thinking.join(''), 'text', 'complete'),
-            text: maskedWhole(text.join(''), 'text', end),
+            // A call begins behind it.
+            text: maskedParts([text.join(''), undefined], end)[0] ?? '',
             plan: maskedWhole(plan.join(''), 'text', 'complete'),
             call: maskedWhole(call, 'json', end),
           };
@@ -502,6 +585,78 @@ describe("Cohere's events", () => {
         },
       ),
       { numRuns: 60 },
+    );
+  });
+});
+
+describe("The events of Cohere's first chat", () => {
+  const path = '/v1/chat';
+  interface Event {
+    readonly event_type: string;
+    readonly text?: string;
+    readonly tool_call_delta?: { readonly parameters?: string };
+    readonly response?: { readonly text: string };
+  }
+  const lines = (left: string): Event[] =>
+    left
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .map((line) => JSON.parse(line.replace(/^data: /, '')) as Event);
+  function read(left: string): Joined {
+    const joined = { text: '', plan: '', call: '', whole: '' };
+    for (const one of lines(left)) {
+      if (one.event_type === 'text-generation') joined.text += one.text ?? '';
+      if (one.event_type === 'tool-calls-chunk') {
+        joined.plan += one.text ?? '';
+        joined.call += one.tool_call_delta?.parameters ?? '';
+      }
+      joined.whole += one.response?.text ?? '';
+    }
+    return joined;
+  }
+  const route = recognise('POST', path);
+
+  test.each(route.streams.map((framing) => [framing.contentType, framing] as const))('as %s', (_type, framing) => {
+    const of = (event_type: string, more: object): string =>
+      framing.frame(JSON.stringify({ is_finished: event_type === 'stream-end', event_type, ...more }));
+    fc.assert(
+      fc.property(
+        fc.array(piece, { maxLength: 30 }),
+        fc.array(piece, { maxLength: 10 }),
+        fc.array(piece, { maxLength: 10 }),
+        cuts,
+        fc.constantFrom('COMPLETE', 'MAX_TOKENS'),
+        (text, plan, note, sizes, finish_reason) => {
+          const call = JSON.stringify({ note: note.join('') });
+          const events = [
+            of('stream-start', { generation_id: 'g' }),
+            ...plan.map((one) => of('tool-calls-chunk', { text: one })),
+            of('tool-calls-chunk', { tool_call_delta: { index: 0, name: 'f' } }),
+            ...(call.match(/.{1,7}/gsu) ?? []).map((parameters) =>
+              of('tool-calls-chunk', { tool_call_delta: { index: 0, parameters } }),
+            ),
+            ...text.map((one) => of('text-generation', { text: one })),
+            of('stream-end', { finish_reason, response: { text: text.join(''), meta: {} } }),
+          ];
+          const end = finish_reason === 'COMPLETE' ? 'complete' : 'cut';
+          const masked = maskedWhole(text.join(''), 'text', end);
+          const expected: Joined = {
+            ...{ text: masked, whole: masked, plan: maskedWhole(plan.join(''), 'text', end) },
+            call: maskedWhole(call, 'json', end),
+          };
+          for (const reads of readsOf(events, sizes)) {
+            const stream = maskedStream(route, framing);
+            for (const some of reads) {
+              stream.data(some);
+              for (const [name, said] of Object.entries(read(stream.left)))
+                expect([name, expected[name]?.startsWith(said)]).toEqual([name, true]);
+            }
+            stream.end();
+            expect(read(stream.left)).toEqual(expected);
+          }
+        },
+      ),
+      { numRuns: 40 },
     );
   });
 });
@@ -602,7 +757,7 @@ describe("Bedrock's messages", () => {
           const end = stopReason === 'end_turn' ? 'complete' : 'cut';
           const expected = {
             thinking: maskedWhole(thinking.join(''), 'text', text.length > 0 ? 'complete' : end),
-            text: maskedWhole(text.join(''), 'text', 'complete'),
+            text: maskedParts([text.join(''), undefined], end)[0] ?? '',
             call: maskedWhole(call, 'json', end),
           };
           holdBytes(kinds.converse, messages, sizes, expected, read);
@@ -648,6 +803,92 @@ describe("Bedrock's messages", () => {
         holdBytes(kinds.invoke, messages, sizes, expected, read);
       }),
       { numRuns: 60 },
+    );
+  });
+
+  interface Chunks {
+    readonly model: string;
+    readonly body: object;
+    /** A chunk with a piece of the text, the last that says how it ended, and the piece of a chunk. */
+    readonly says: (one: string) => object;
+    readonly ends: (complete: boolean) => readonly object[];
+    readonly piece: (chunk: never) => string | undefined;
+  }
+  const metrics = { 'amazon-bedrock-invocationMetrics': { inputTokenCount: 3, outputTokenCount: 4 } };
+  const vendors: readonly Chunks[] = [
+    {
+      ...{ model: 'meta.llama3-8b-instruct-v1%3A0', body: { prompt: 'hi' } },
+      says: (generation) => ({ generation, stop_reason: null }),
+      ends: (complete) => [{ generation: '', stop_reason: complete ? 'stop' : 'length', ...metrics }],
+      piece: ({ generation }: { generation?: string }) => generation,
+    },
+    {
+      ...{ model: 'mistral.mistral-7b-instruct-v0%3A2', body: { prompt: 'hi' } },
+      says: (text) => ({ outputs: [{ text, stop_reason: null }] }),
+      ends: (complete) => [{ outputs: [{ text: '', stop_reason: complete ? 'stop' : 'length' }], ...metrics }],
+      piece: ({ outputs }: { outputs?: { text: string }[] }) => outputs?.[0]?.text,
+    },
+    {
+      ...{ model: 'amazon.titan-text-express-v1', body: { inputText: 'hi' } },
+      says: (outputText) => ({ outputText, index: 0, completionReason: null }),
+      ends: (complete) => [{ outputText: '', index: 0, completionReason: complete ? 'FINISH' : 'LENGTH', ...metrics }],
+      piece: ({ outputText }: { outputText?: string }) => outputText,
+    },
+    {
+      ...{ model: 'us.amazon.nova-lite-v1%3A0', body: { messages: [{ role: 'user', content: [{ text: 'hi' }] }] } },
+      says: (text) => ({ contentBlockDelta: { contentBlockIndex: 0, delta: { text } } }),
+      ends: (complete) => [
+        { contentBlockStop: { contentBlockIndex: 0 } },
+        { messageStop: { stopReason: complete ? 'end_turn' : 'max_tokens' } },
+        { metadata: { usage: { inputTokens: 3, outputTokens: 4 } }, ...metrics },
+      ],
+      piece: ({ contentBlockDelta }: { contentBlockDelta?: { delta: { text: string } } }) =>
+        contentBlockDelta?.delta.text,
+    },
+    {
+      ...{ model: 'cohere.command-r-v1%3A0', body: { message: 'hi' } },
+      says: (text) => ({ event_type: 'text-generation', is_finished: false, text }),
+      ends: (complete) => [
+        {
+          ...{ event_type: 'stream-end', is_finished: true, finish_reason: complete ? 'COMPLETE' : 'MAX_TOKENS' },
+          response: { meta: { tokens: { input_tokens: 3, output_tokens: 4 } } },
+          ...metrics,
+        },
+      ],
+      piece: ({ text }: { text?: string }) => text,
+    },
+    {
+      ...{ model: 'ai21.jamba-1-5-mini-v1%3A0', body: { messages: [{ role: 'user', content: 'hi' }] } },
+      says: (content) => ({ choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+      ends: (complete) => [
+        { choices: [{ index: 0, delta: {}, finish_reason: complete ? 'stop' : 'length' }], ...metrics },
+      ],
+      piece: ({ choices }: { choices?: { delta: { content?: string } }[] }) => choices?.[0]?.delta.content,
+    },
+  ];
+  test.each(vendors.map((one) => [one.model, one] as const))('of invoke, by %s', (model, vendor) => {
+    const route = recognise('POST', `/model/${model}/invoke-with-response-stream`);
+    const asked = route.dialect.request(route, parseJson(JSON.stringify(vendor.body)));
+    const answers = asked.answers ?? route;
+    const framing = answers.streams[0]!;
+    const read = (left: string): Joined => ({
+      text: bodiesOf(answers, left)
+        .map((body) => vendor.piece(body as never) ?? '')
+        .join(''),
+    });
+    fc.assert(
+      fc.property(several, cuts, fc.boolean(), (text, sizes, complete) => {
+        const messages = [...text.map((one) => vendor.says(one)), ...vendor.ends(complete)].map((body) =>
+          framing.frame(JSON.stringify(body)),
+        );
+        const expected = { text: maskedWhole(text.join(''), 'text', complete ? 'complete' : 'cut') };
+        holdBytes(answers, messages, sizes, expected, read);
+        const stream = maskedStream(answers, framing);
+        stream.data(Buffer.from(messages.join(''), 'latin1'));
+        stream.end();
+        expect(stream.usage).toEqual({ input: 3, output: 4 });
+      }),
+      { numRuns: 40 },
     );
   });
 

@@ -15,6 +15,7 @@ import { RefusedError } from '../core/index.ts';
 import type { SealedText, SealingKey, SessionSealer } from '../seal/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { countAct } from './rule-acts.ts';
+import type { FoundBy } from './rule-acts.ts';
 import type { CountedAct } from './rule-acts.ts';
 import { StepNumbers } from './strange-keys.ts';
 
@@ -120,7 +121,7 @@ export class Session {
     return this.#clock.monotonic() - this.exchange.startedAt;
   }
 
-  act(rule: string, act: RuleAct['act'], by?: string, observed = false): void {
+  act(rule: string, act: RuleAct['act'], by?: string | FoundBy, observed = false): void {
     countAct(observed ? this.#observed : this.#acts, rule, act, by);
   }
 

@@ -44,10 +44,10 @@ export class SettlingScanner implements LaneScanner {
   settle(scanner: LaneScanner, base: number): void {
     const from = this.decided;
     this.#told = this.#told.filter(({ start }) => start >= this.#main.decided);
-    for (const { rule, by, start, end } of scanner.drainHits()) {
-      if (start + base < Math.max(this.#main.decided, base)) continue;
-      const hit = { rule, by, start: start + base, end: end + base };
-      if (this.#told.some((one) => isSame(one, hit))) continue;
+    for (const one of scanner.drainHits()) {
+      if (one.start + base < Math.max(this.#main.decided, base)) continue;
+      const hit = { ...one, start: one.start + base, end: one.end + base };
+      if (this.#told.some((other) => isSame(other, hit))) continue;
       this.#told.push(hit);
       this.#hits.push(hit);
     }

@@ -117,6 +117,31 @@ describe('silence of the model', () => {
     expect(recorded(stream)).toBe(text);
   });
 
+  test('behind many long texts reads the end of each once, in steps, and lets all of them out', () => {
+    const stream = open();
+    const text = `${'plain words '.repeat(2_500)}it is 4111 11`;
+    const names = [...'abcdefghij'].flatMap((one) => [...'klmnopqrst'].map((other) => one + other));
+    for (const name of names) stream.data(socketRecord(0x81, Buffer.from(JSON.stringify({ [name]: text }))));
+    const steps = stream.settle(65_536);
+    for (const read of steps) expect(read).toBeLessThan(65_536 + 32_768);
+    expect(steps.reduce((sum, read) => sum + read, 0)).toBe(names.length * text.length);
+    const said = readSocketRecords(Buffer.from(stream.left, 'latin1')).map(
+      ({ payload }) => JSON.parse(payload.toString('utf8')) as Record<string, string>,
+    );
+    for (const name of names) expect(said.map((one) => one[name] ?? '').join('')).toBe(text);
+    expect(stream.settle(65_536)).toEqual([]);
+  });
+
+  test('does not read an end again that cannot be given out, until more comes', () => {
+    const stream = spoken([`[speaker] ${'plain words '.repeat(2_000)}card 4111`]);
+    expect(stream.settle()).toHaveLength(1);
+    const word = spoken(['ab4111'.repeat(4_000)]);
+    expect(word.settle().length).toBeLessThanOrEqual(1);
+    expect(word.settle()).toEqual([]);
+    say(stream, ' 11');
+    expect(stream.settle()).toHaveLength(1);
+  });
+
   test('anywhere holds nothing back, and leaves no finding whole', () => {
     const pieces = fc.array(fc.option(piece, { nil: undefined, freq: 3 }), { maxLength: 40 });
     fc.assert(

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError, mayPass } from '../core/index.ts';
+import { pdfsAmong } from '../dialect/index.ts';
 import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
@@ -97,6 +99,10 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
   if (!plan.inspects || view?.tokenInput !== true) return;
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
+
+/** Documents within the JSON of a request that is read: a model reads their text, and nobody here does. */
+export const unreadDocuments = (plan: RequestPlan, view: RequestView | undefined): readonly FilePart[] =>
+  plan.inspects ? pdfsAmong(view?.opaque ?? []) : [];
 
 /**
  * Files of which nobody reads anything. Where every policy observes, what enforcing would have done is recorded.
@@ -220,6 +226,7 @@ export function modelHeaders(
     session.observe([{ reason: 'credential_unavailable', rule: 'default' }]);
   }
   const headers = { ...passed };
+  if (snapshot.enforcing) bindToCaller(headers, caller, hosted);
   const told = snapshot.upstream?.hosted?.identityHeaders;
   if (told !== undefined) showIdentity(told, caller, headers);
   if (credential !== undefined && value !== undefined) {
@@ -229,6 +236,26 @@ export function modelHeaders(
   }
   if (!snapshot.enforcing && !hosted) for (const name of callersOwn) headers[name] = incoming[name];
   return { headers, sent: undefined };
+}
+
+/** What names a request or its answer to the model: to it all callers are one, whose credential the sidecar shows. */
+const named = ['idempotency-key', 'x-request-id'];
+
+/**
+ * Names of requests are of their caller: equal ones of two callers are two to the model, which would else give one the answer of the other. The same at
+ * each replica and in each try. What goes along with a trace (`baggage`, W3C) is the caller's own, and no endpoint's of somebody else.
+ */
+function bindToCaller(headers: OutgoingHttpHeaders, caller: Identity | undefined, hosted: boolean): void {
+  if (hosted) delete headers['baggage'];
+  for (const name of named) {
+    const value = headers[name];
+    if (value === undefined) continue;
+    const of = JSON.stringify([name, caller?.issuer ?? null, caller?.subject ?? null, value]);
+    const hash = createHash('sha256').update(of).digest('hex');
+    // As UUIDs are written (RFC 9562 version 8): servers take no others.
+    const [, a, b, c, d, e] = /^(.{8})(.{4}).(.{3}).(.{3})(.{12})/.exec(hash) ?? [];
+    headers[name] = `${a}-${b}-8${c}-8${d}-${e}`;
+  }
 }
 
 /** Longest header that says something of a caller. */

@@ -5,6 +5,7 @@ import { recognise, recogniseSocket } from '../dialect/index.ts';
 import type { PassthroughTraffic, UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import { abortCause, cutOutcome } from './answer.ts';
+import { checkHandshake } from './cors.ts';
 import type { Admission, Demand } from './limits.ts';
 import type { Decided, LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
@@ -72,7 +73,10 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     if (entry !== undefined) live.remove(entry);
     session.end(outcome, status, error?.code);
     metrics.requestEnded(session.operation, error?.code, decisionOf(outcome, session.wouldRefuse));
-    for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+    for (const act of session.acts()) {
+      metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+      for (const { by, certainty, count } of act.found ?? []) metrics.found(by, certainty, count);
+    }
     metrics.stage('total', session.age);
     metrics.received(session.exchange.bytesIn);
     metrics.sent(session.exchange.bytesOut);
@@ -115,6 +119,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     session.path = runtime.nameForRecord(path); // the caller's words
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
     session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
+    checkHandshake(runtime.snapshot, session, upgrade.headers);
     const { grants, revocations } = options;
     const caller = await proveCaller(runtime, session, upgrade.headers, {
       certificate: upgrade.clientCertificate,

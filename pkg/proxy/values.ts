@@ -1,5 +1,5 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError, saidOfNamed } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import { readings } from './readings.ts';
@@ -100,7 +100,8 @@ export class ValueReader {
       if (item === undefined) continue;
       const inner = [...path, node.kind === 'object' ? (node.keys[at]?.text ?? '') : at];
       const rule = this.#view.field(inner);
-      if (rule !== undefined && rule !== above) hits.push({ rule, by: 'field', start: item.start, end: item.end });
+      if (rule !== undefined && rule !== above)
+        hits.push({ rule, by: 'field', start: item.start, end: item.end, ...saidOfNamed });
       if (rule === undefined || this.#view.spec.replace[rule] !== 1) {
         this.#fields(item, inner, edits, hits, rule ?? above);
         continue;

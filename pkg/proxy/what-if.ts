@@ -17,7 +17,9 @@ import {
   limitEdits,
   refuseHosted,
   refuseTooLarge,
+  refuseFiles,
   refuseUninspectable,
+  unreadDocuments,
 } from './stages.ts';
 import type { Allowed } from './stages.ts';
 
@@ -129,6 +131,9 @@ export function createJudge(snapshot: Snapshot): Judge {
       try {
         refuseTooLarge(ruled, bytes);
         refuseUninspectable(plan, allowed, view);
+        const observe = (refusals: readonly Refusal[]): void =>
+          refusals.forEach(({ rule }) => countAct(observed, rule, 'denied'));
+        refuseFiles(ruled, { observe }, allowed, unreadDocuments(plan, view));
         const admission = await admit(allowed, caller, demandOf(operation, view, bytes));
         const { edits, approvals } = await inspectRequest({
           view,
@@ -165,7 +170,7 @@ export function createJudge(snapshot: Snapshot): Judge {
       for (const hit of hits) {
         const rule = scanner.rules[hit.rule];
         if (rule === undefined) continue;
-        countAct(rule.enforce ? acts : observed, rule.id, actName[rule.action], hit.by);
+        countAct(rule.enforce ? acts : observed, rule.id, actName[rule.action], hit);
         if (asks && plan.approve[hit.rule] === 1) approvals.add(rule.id);
       }
       if (stopped === undefined) return { acts, observed, refusal: undefined, approvals: [...approvals], passed };

@@ -53,6 +53,8 @@ export interface AuditFile extends AuditSink {
   head(): ChainHead;
   /** The last line that the disk keeps whatever happens to the machine; where nothing can be synced, that of the head. */
   durable(): ChainHead;
+  /** Bytes that it has written in all. */
+  written(): number;
   /** Why nothing can be written now, for readiness and people; undefined while all is well. */
   problem(): string | undefined;
   /** Events that were refused before they came here: they count in the next `gap`. */
@@ -84,6 +86,7 @@ class FileSink implements AuditFile {
   readonly #chain: AuditChain;
   readonly #lines = new AuditLines(linesBytes);
   #opened = false;
+  #written = 0;
   #closed = false;
   /** Events that no `gap` line tells of yet. */
   #unsaid = 0;
@@ -177,6 +180,10 @@ class FileSink implements AuditFile {
     return this.#output.syncable ? this.#durable : this.head();
   }
 
+  written(): number {
+    return this.#written;
+  }
+
   problem(): string | undefined {
     return this.#problem;
   }
@@ -195,7 +202,9 @@ class FileSink implements AuditFile {
     this.#closed = true;
     this.#timer?.cancel();
     this.#losses?.close();
-    await this.#output.close();
+    const at = this.head();
+    // What a sync failed on is not known to be there, however the last one went.
+    if ((await this.#output.close()) && this.#syncFailure === undefined) this.#durable = at;
   }
 
   #open(): void {
@@ -223,6 +232,7 @@ class FileSink implements AuditFile {
     this.#output.rotateFor(lines.length, seq);
     const failed = this.#output.write(lines);
     if (failed === undefined) {
+      this.#written += lines.length;
       this.#settle(own, moved);
       this.#unsynced += own.reduce((sum, event) => sum + weightOf(event), events.length);
       this.#scheduleSync();

@@ -314,18 +314,19 @@ export class AuditOutput {
     this.#leave();
   }
 
-  close(): Promise<void> {
+  /** @returns whether the disk has all that was written */
+  close(): Promise<boolean> {
     const fd = this.#fd;
     this.#fd = -1;
-    if (fd === -1) return Promise.resolve();
+    if (fd === -1) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const done = (): void => {
+      const done = (error: unknown): void => {
         if (this.#given === undefined) closeSync(fd);
         else this.#given.close();
-        resolve();
+        resolve(error === null && this.#leftUnsynced === undefined);
       };
       if (this.#regular) this.#io.sync(fd, done);
-      else done();
+      else done(null);
     });
   }
 }

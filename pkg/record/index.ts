@@ -8,7 +8,9 @@ export type { AuditFault, AuditVerdict, AuditVerifyOptions } from './audit-verif
 export { keyName, logKeyOf, readHead, readLogKeys, signHead } from './head.ts';
 export type { LogKeys, SignedHead } from './head.ts';
 export type { Head } from './head.ts';
-export { entryLeaf, entryText, entryType, isBlockEntry } from './log-entry.ts';
+export { createClockMarks } from './clock-marks.ts';
+export type { ClockMarks } from './clock-marks.ts';
+export { entryLeaf, entryText, entryType, inLogTime, isBlockEntry } from './log-entry.ts';
 export {
   isDecision,
   isInPlace,
@@ -24,6 +26,7 @@ export type { Seal } from './sealed-entry.ts';
 export type {
   AuthoritiesEntry,
   BlockEntry,
+  ClockEntry,
   ConflictEntry,
   ConflictKind,
   DeletedEntry,
@@ -32,6 +35,7 @@ export type {
   LogEntry,
   ReadEntry,
   RetentionEntry,
+  ShipEntry,
   VanishedEntry,
 } from './log-entry.ts';
 export {

@@ -15,7 +15,9 @@ export type LogEntry =
   | ReadEntry
   | AuthoritiesEntry
   | HoldEntry
-  | RetentionEntry;
+  | RetentionEntry
+  | ClockEntry
+  | ShipEntry;
 
 interface Of<Type extends string> {
   readonly type: Type;
@@ -99,6 +101,8 @@ export interface DeletedEntry extends Of<'deleted'> {
   /** Index of the block's entry. */
   readonly entry: number;
   readonly why: 'retention';
+  /** As in {@link RetentionEntry.clock}: the time by which they were old. */
+  readonly clock?: number;
 }
 
 /** How long the recorder keeps lines, from here on, and which entries are sealed (sealed-entry.ts). */
@@ -113,6 +117,17 @@ export interface RetentionEntry extends Of<'retention'> {
   };
   /** After it all entries but blocks are sealed, each for its place. Absent, of older recorders: those of type `deleted`, `hold` and `retention`. */
   readonly seals?: 'all';
+  /** When it was by the recorder's clock, where the log's time is ahead of that by more than five minutes: epoch milliseconds. */
+  readonly clock?: number;
+}
+
+/**
+ * What stands before it came no later than this, by the recorder's own clock: the log's time is ahead of that, since the clock was wrong once
+ * (clock-marks.ts).
+ */
+export interface ClockEntry extends Of<'clock'> {
+  /** Epoch milliseconds. */
+  readonly clock: number;
 }
 
 /** The authorities of sidecars, as the recorder has them from here on: who issued what signs the chains can be told for ever. */
@@ -140,6 +155,29 @@ export interface ReadEntry extends Of<'read'> {
   readonly what: string;
   /** The question, as it was asked. */
   readonly question: string;
+}
+
+/** Somebody had a receiver of the log sent once more what it had taken (pkg/recorder/ship). */
+export interface ShipEntry extends Of<'ship'> {
+  readonly who: string;
+  readonly receiver: string;
+  /** The first entry of the log that is sent again. */
+  readonly entry: number;
+  readonly reason: string;
+}
+
+/** By how much the log's time may be ahead of the clock by which something was decided, and the entry does not say so. */
+const unsaidMs = 5 * 60_000;
+
+/**
+ * An entry at its time in the log, which never goes back, whatever the clocks do.
+ * @param given Its `at` is the clock's
+ * @param last Time of the log: epoch milliseconds
+ */
+export function inLogTime(given: LogEntry, last: number): LogEntry {
+  const { type, at: clock, ...rest } = given;
+  const says = (type === 'deleted' || type === 'retention') && last - clock > unsaidMs;
+  return { type, at: Math.max(last, clock), ...rest, ...(says && { clock }) } as LogEntry;
 }
 
 /** The one spelling of an entry: its members in the order in which they stand here. */

@@ -3,7 +3,7 @@ export interface Receipt {
   /** Request id: 32 hex digits. */
   readonly id: string;
   readonly generation: string;
-  /** `RULE=ACT,…`; undefined: the receipt of a stream does not say. */
+  /** `RULE=ACT,…`, of very many the first, and `...`; undefined: the receipt of a stream does not say. */
   readonly rules: string | undefined;
   readonly failedOpen: string | undefined;
 }
@@ -19,3 +19,7 @@ export function readReceipt(text: string): Receipt | undefined {
 
 /** A text as a receipt spells it. */
 export const receiptText = (text: string): string => text.replace(/[^\x20-\x7e]|["\\]/g, '_');
+
+/** Whether a receipt's rules are these, as far as it names them. */
+export const namesRules = (receipt: string, rules: string): boolean =>
+  receipt === rules || (receipt.endsWith(',...') && rules.startsWith(receipt.slice(0, -3)));

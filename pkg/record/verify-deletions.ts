@@ -1,5 +1,6 @@
 import type { JsonValue } from '../base/index.ts';
 import type { KeyObject } from 'node:crypto';
+import { createClockMarks } from './clock-marks.ts';
 import { keyName } from './head.ts';
 import type { LogKeys } from './head.ts';
 import type { RetentionEntry } from './log-entry.ts';
@@ -35,7 +36,8 @@ export function createDeletionCheck(options: {
 }): DeletionCheck {
   const { keys, retentionDays, blockAt, find } = options;
   const deleted = new Map<number, { readonly index: number; readonly sealed: boolean }>();
-  const rules: { readonly from: number; readonly days: Days }[] = [];
+  const marks = createClockMarks();
+  const rules: { from: number; readonly days: Days }[] = [];
   let youngest: number | undefined;
   const order = (Array.isArray(keys) ? (keys as readonly KeyObject[]) : [keys as KeyObject]).map(keyName);
   /** Place in that order of the key that sealed or signed last. */
@@ -53,7 +55,7 @@ export function createDeletionCheck(options: {
   const checkAge = (index: number, of: number, at: number): void => {
     const block = blockAt(of);
     if (block === undefined) return;
-    const age = at - block.at;
+    const age = at - Math.min(block.at, marks.cameBy(of));
     youngest = Math.min(youngest ?? age, age);
     const kept = keptDays(block.source, at);
     if (kept === undefined || age >= kept * dayMs) return;
@@ -79,7 +81,11 @@ export function createDeletionCheck(options: {
           index,
           `an entry of type ${String(fields['type'])} that no recorder of this log has made`,
         );
-      const at = Number(fields['at']);
+      // The earlier one, where the log's time was ahead of the recorder's clock.
+      const at = Math.min(Number(fields['at']), Number(fields['clock'] ?? Infinity));
+      const marked = fields['type'] === 'clock' && sealed;
+      if (marked) marks.note(index, at);
+      if (marked || fields['type'] === 'retention') for (const rule of rules) rule.from = Math.min(rule.from, at);
       if (fields['type'] === 'retention') {
         rules.push({ from: at, days: fields['days'] as unknown as Days });
         // What is sealed once is sealed from there on.

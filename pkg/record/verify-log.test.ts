@@ -195,6 +195,37 @@ describe('lines that were deleted', () => {
     expect(faults(verdictOf(items))).toEqual(expected);
   });
 
+  test.each<[string, number, string[]]>([
+    ['at its age', 31, []],
+    ['too early', 30, ['deleted_early 3']],
+  ])('%s, by the recorder’s clock where the log was ahead of it', (_, days, expected) => {
+    const ahead = 500 * day;
+    const log = (mark: string): readonly Item[] =>
+      deleted(
+        seal({ ...rules(ahead, 30), seals: 'all', clock: 0 } as LogEntry, 1),
+        mark,
+        seal({ ...deletion(ahead), clock: days * day } as LogEntry, 3),
+      ).map((item) => ({ ...item, text: item.text.replace('"at":1000', `"at":${ahead}`) }));
+    const mark: LogEntry = { type: 'clock', at: ahead, clock: day };
+    expect(faults(verdictOf(log(seal(mark, 2))))).toEqual(expected);
+    expect(verdictOf(log(seal(mark, 2))).youngestDeletedMs).toBe((days - 1) * day);
+    // What somebody else says of the clock counts for nothing.
+    for (const forged of [entryText(mark), seal(mark, 7)])
+      expect(faults(verdictOf(log(forged)))).toEqual(expect.arrayContaining(['entry_forged 2', 'deleted_early 3']));
+  });
+
+  test('by a rule that was written while the log was ahead, from then on by the clock', () => {
+    const ahead = 500 * day;
+    // The clock was ahead when the first was written; a mark says when that was at the latest.
+    const items = deleted(
+      seal(rules(ahead, 30), 1),
+      seal({ type: 'clock', at: ahead, clock: day }, 2),
+      seal({ ...rules(ahead, 90), clock: 2 * day } as LogEntry, 3),
+      seal({ ...deletion(ahead), clock: 60 * day } as LogEntry, 4),
+    );
+    expect(faults(verdictOf(items))).toEqual(['deleted_early 4']);
+  });
+
   test.each<[string, (text: string) => string]>([
     ['without a seal', (text) => text.replace(/,"key".*/, '}')],
     ['with the seal of another', (text) => text.replace('"entry":0', '"entry":00')],

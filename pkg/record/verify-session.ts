@@ -5,7 +5,7 @@ import { readHead } from './head.ts';
 import type { LogKeys, SignedHead } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import { provesInclusion } from './merkle.ts';
-import { receiptText } from './receipt.ts';
+import { namesRules, receiptText } from './receipt.ts';
 import type { Receipt } from './receipt.ts';
 import { createSessionCount } from './session-count.ts';
 import type { SessionCount } from './session-count.ts';
@@ -235,7 +235,7 @@ function differenceOf(
   const rules = receiptText(
     (end.get('rules')?.items ?? []).map((one) => `${one.get('rule')?.text ?? ''}=${one.get('act')?.text ?? ''}`).join(),
   );
-  if (receipt.rules !== rules) return `the receipt names rules ${receipt.rules}, the record ${rules}`;
+  if (!namesRules(receipt.rules, rules)) return `the receipt names rules ${receipt.rules}, the record ${rules}`;
   const open = (end.get('failedOpen')?.items ?? []).map((one) => one.text).join() || 'none';
   return receipt.failedOpen === open
     ? undefined

@@ -57,6 +57,7 @@ export {
   startShipper,
 } from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
+export { textsOfBlock } from './store/search/joined-texts.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';
@@ -91,6 +92,7 @@ export type { People, Person } from './api/people.ts';
 export { parsePeople } from './api/people-settings.ts';
 export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.ts';
 export { readQuery, readTerms } from './api/query.ts';
+export type { Shipping } from './api/ship-routes.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';
 export { consoleAssets } from './console/assets/index.ts';

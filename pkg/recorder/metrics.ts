@@ -53,8 +53,8 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   ]);
   const waits = meters.counter(
     'sidegate_recorder_waits_total',
-    'Times that lines of a sidecar waited, since it had sent too many of a kind in a time.',
-    [{ name: 'why', values: ['small', 'signatures'] }],
+    'Times that lines of a sidecar waited: it had sent too many of a kind in a time, or there was no room.',
+    [{ name: 'why', values: ['small', 'signatures', 'memory'] }],
   );
   const clocks = meters.counter(
     'sidegate_recorder_clock_wrong_total',

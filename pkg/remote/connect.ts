@@ -298,10 +298,12 @@ export function connectController(options: RemoteOptions): Remote {
       retry?.cancel();
       minutely.cancel();
       figures?.stop();
-      session?.end('shutdown');
+      const last = session;
+      last?.end('shutdown');
       approvals.close();
       secrets.clear();
       await policy.source.close();
+      await last?.closed;
     },
   };
 }

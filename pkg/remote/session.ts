@@ -15,8 +15,10 @@ import type { AuditHead, DownMessage, Goodbye, GoodbyeReason, UpMessage } from '
 /** One stream that stands: frames in, frames out, heartbeats both ways. */
 export interface Session {
   send(message: UpMessage): void;
-  /** Says goodbye and closes. */
+  /** Tells once more where the record stands, says goodbye and closes. */
   end(reason: GoodbyeReason): void;
+  /** Resolves when it has ended: what was said before is on its way, or cannot be said. */
+  readonly closed: Promise<void>;
 }
 
 export type SessionEnd =
@@ -39,6 +41,9 @@ export interface SessionOptions {
   readonly onEnd: (end: SessionEnd) => void;
 }
 
+/** How often a record that has just begun is looked at. */
+const firstLookMs = 200;
+
 export function createSession(options: SessionOptions): Session {
   const { socket, clock, logger } = options;
   let beatEvery = heartbeatMs;
@@ -46,21 +51,29 @@ export function createSession(options: SessionOptions): Session {
   let ended = false;
   let leave: Timer | undefined;
   let beat: Timer | undefined;
+  let first: Timer | undefined;
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
 
   const finish = (end: SessionEnd): void => {
     if (ended) return;
     ended = true;
     beat?.cancel();
+    first?.cancel();
     leave?.cancel();
     socket.destroy();
     options.onEnd(end);
+    close();
   };
   const session: Session = {
+    closed,
     send(message) {
       if (!ended && !socket.destroyed) socket.write(encodeFrame(message));
     },
     end(reason) {
       if (ended) return;
+      // Where the recorder is away, nobody else hears what the record had in the end.
+      const audit = options.auditHead();
+      if (audit !== undefined) session.send({ type: 'beat', audit });
       // Written before the socket is destroyed; where it is lost, the close says the same.
       socket.end(encodeFrame({ type: 'goodbye', reason }), () => finish({ kind: 'closed' }));
       leave ??= clock.after(2_000, () => finish({ kind: 'closed' }));
@@ -101,6 +114,14 @@ export function createSession(options: SessionOptions): Session {
     }
   };
   startBeats(beatEvery);
+  // Nothing of a record that has just begun is on the disk: what the stream began with says no number. The first that there is is told at once.
+  if (options.auditHead()?.sequence === 0)
+    first = clock.every(firstLookMs, () => {
+      const audit = options.auditHead();
+      if (audit === undefined || audit.sequence === 0) return;
+      first?.cancel();
+      session.send({ type: 'beat', audit });
+    });
   socket.on('data', read);
   socket.on('error', () => finish({ kind: 'closed' }));
   socket.on('end', () => finish({ kind: 'closed' }));

@@ -10,6 +10,8 @@ function make(options: Partial<MetricsOptions> = {}) {
     operations: ['Chat', 'Embeddings'],
     codes: ['access_denied', 'upstream_timeout', 'response_too_large'],
     dialects: ['openai'],
+    finders: ['Email', 'word'],
+    certainties: ['Likely', 'Certain'],
     processMetrics: false,
     ...options,
   });
@@ -45,6 +47,9 @@ function touchAll(metrics: Metrics): void {
   metrics.streamOpened();
   metrics.streamClosed();
   metrics.ruleActed('p/mask-cards', 'masked', 3);
+  metrics.found('Email', 'Certain', 2);
+  metrics.found('Email', 'Likely', 1);
+  metrics.found('ana@example.com', 'sure', 1);
   metrics.policy({ generation: 'p@2', hash: 'ab', revision: 2 });
   metrics.policyAge(() => 1500);
   metrics.reload('accepted');
@@ -82,6 +87,9 @@ describe('metrics', () => {
       'sidegate_stream_held_bytes_bucket{le="256"}': 1,
       sidegate_streams_live: 1,
       'sidegate_rule_acts_total{rule="p/mask-cards",act="masked"}': 3,
+      'sidegate_findings_total{by="Email",certainty="Certain"}': 2,
+      'sidegate_findings_total{by="Email",certainty="Likely"}': 1,
+      'sidegate_findings_total{by="other",certainty="other"}': 1,
       'sidegate_policy_info{generation="p@2",hash="ab"}': 1,
       sidegate_policy_revision: 2,
       sidegate_policy_age_seconds: 1.5,

@@ -54,6 +54,9 @@ export interface MetricsOptions {
   readonly operations: readonly string[];
   readonly codes: readonly string[];
   readonly dialects: readonly string[];
+  /** What findings are known by, and how certain they may be. */
+  readonly finders: readonly string[];
+  readonly certainties: readonly string[];
   /** Most different rules with a series of their own; further ones count as `other`. Default 500. */
   readonly maxRules?: number;
   /** Process, memory, garbage collection and event loop lag. Default true. */
@@ -86,6 +89,8 @@ export interface Metrics {
   streamOpened(): void;
   streamClosed(): void;
   ruleActed(rule: string, act: RuleActName, count?: number): void;
+  /** What rules that acted found: by which detector, pattern, word or field. */
+  found(by: string, certainty: string, count: number): void;
   /** Undefined: none is in force. */
   policy(info: PolicyInfo | undefined): void;
   /** Where the age of the policy is read at each scrape. */
@@ -206,6 +211,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const rules = cells('counter', 'sidegate_rule_acts_total', 'What rules did, by rule.', [
     { name: 'rule', values: { atMost: options.maxRules ?? 500 } },
     { name: 'act', values: ruleActs },
+  ]);
+  const findings = cells('counter', 'sidegate_findings_total', 'What rules that acted found.', [
+    { name: 'by', values: [...options.finders] },
+    { name: 'certainty', values: [...options.certainties] },
   ]);
   const reloads = cells('counter', 'sidegate_policy_reloads_total', 'Policies taken and not taken.', [
     { name: 'result', values: ['accepted', 'refused'] },
@@ -345,6 +354,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       rules.two(rule.startsWith(grants) ? 'grant' : rule, act).add(count);
       if (act === 'masked' || act === 'held') sums[act] += count;
     },
+    found: (by, certainty, count) => findings.two(by, certainty).add(count),
     policy(info) {
       policy = info;
     },

@@ -53,9 +53,11 @@ const leastBody = 1_024;
 /** Frames whatever is in them. A body is the reader's own until `onBody` returns, and may be kept. */
 export function createBodyReader(options: {
   readonly maxBytes: number;
+  /** A frame of so many bytes begins, of which what `push` was given may have the rest; default: nobody asks. */
+  readonly onLength?: (bytes: number) => void;
   readonly onBody: (body: Buffer) => void;
 }): FrameReader {
-  const { maxBytes, onBody } = options;
+  const { maxBytes, onLength, onBody } = options;
   const head = Buffer.alloc(headBytes);
   let headFilled = 0;
   /**
@@ -75,6 +77,7 @@ export function createBodyReader(options: {
     missing = head.readUInt32BE();
     if (missing === 0 || missing > maxBytes)
       throw new WireError('frame_size', 'a frame has a length that is not taken');
+    onLength?.(missing);
     return taken;
   };
   const readBody = (chunk: Buffer, at: number, left: number): number => {

@@ -76,19 +76,29 @@ const downReaders: {
   ack: fields({ type: oneOf('ack'), chain: chainName, sequence, hash }),
 };
 
+/** Whoever counts what frames hold. */
+export interface RecordFrameObserver {
+  /** A frame of so many bytes begins. */
+  begins(bytes: number): void;
+  /** It was left out: no message of it comes. */
+  leftOut(): void;
+}
+
 function createReader<Message extends { readonly type: string }>(
   readers: Readonly<Record<string, Reader<Message>>>,
   maxBytes: number,
   onMessage: (message: Message, lines: Buffer) => void,
+  observer?: RecordFrameObserver,
 ): FrameReader {
   return createBodyReader({
     maxBytes,
+    ...(observer !== undefined && { onLength: (bytes) => observer.begins(bytes) }),
     onBody(body) {
       const end = body.subarray(0, maxHeader).indexOf(lineFeed);
       if (end === -1) throw new WireError('frame_content', 'a frame without a header');
       const message = readTagged<Message>(readers, jsonValue(parseFrame(body.subarray(0, end), limits)));
       const lines = body.subarray(end + 1);
-      if (message === undefined) return;
+      if (message === undefined) return observer?.leftOut();
       if (lines.length > 0 !== (message.type === 'events'))
         throw new WireError('message_shape', 'lines belong to events, and events have lines');
       onMessage(message, lines);
@@ -97,11 +107,15 @@ function createReader<Message extends { readonly type: string }>(
 }
 
 /** @param onMessage `lines` is empty but for `events`. A message of a type that is not known and says that it need not be is left out. */
-export function createRecordUpReader(onMessage: (message: RecordUpMessage, lines: Buffer) => void): FrameReader {
+export function createRecordUpReader(
+  onMessage: (message: RecordUpMessage, lines: Buffer) => void,
+  observer?: RecordFrameObserver,
+): FrameReader {
   return createReader<RecordUpMessage>(
     upReaders as Readonly<Record<string, Reader<RecordUpMessage>>>,
     maxRecordBytes,
     onMessage,
+    observer,
   );
 }
 

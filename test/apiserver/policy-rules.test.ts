@@ -259,6 +259,33 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
       'guards: [{ name: g, direction: Request, action: Block, match: { words: [a], patternMaxLength: 9, patterns: [] } }]',
     ],
   ],
+  ...(
+    [
+      ['spec.guards[].match', (one: string) => guard('action: Block').replace('words: [a]', `words: [a], ${one}`)],
+      ['spec.classification[]', (one: string) => label(`words: [w], detectors: [], ${one}`)],
+    ] as const
+  ).flatMap(
+    ([field, within]) =>
+      [
+        [`${field}.certainty`, 'needs detectors beside it', [within('certainty: Possible')]],
+        [
+          `${field}.certaintyOf`,
+          'needs detectors beside it',
+          [within('certaintyOf: [{ detector: Phone, certainty: Certain }]')],
+        ],
+        [`${field}.allow`, 'needs detectors beside it', [within('allow: { values: [a] }')]],
+      ] as const,
+  ),
+  [
+    'spec.guards[].match.allow',
+    'needs at least one of sets, values',
+    ['guards: [{ name: g, direction: Request, action: Block, match: { detectors: [Pii], allow: { sets: [] } } }]'],
+  ],
+  [
+    'spec.classification[].allow',
+    'needs at least one of sets, values',
+    [label('detectors: [Pii], allow: {}'), label('detectors: [Pii], allow: { values: [] }')],
+  ],
   [
     'spec.guards[].match.patterns[]',
     'error parsing regexp',

@@ -50,6 +50,8 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'sidecar.stateSize': '32Mi',
   'sidecar.spoolSize': '2Gi',
   'sidecar.modelRequests': 256,
+  'sidecar.httpsProxy': 'http://proxy.corp:3128',
+  'sidecar.noProxy': 'models.corp',
   'sidecar.internalTcp': '29500',
   'neighbours.changeUser': 'Never',
   'neighbours.hostPaths': ['/var/models'],
@@ -160,6 +162,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
 
 /** Values that act only where another is set. */
 export const beside: Readonly<Record<string, object>> = {
+  'sidecar.noProxy': { sidecar: { httpsProxy: 'http://proxy.corp:3128' } },
   'recorder.store': { recorder: { database: { secretName: 'database' } } },
   'recorder.replicas': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'recorder.database.secretName': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },

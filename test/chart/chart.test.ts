@@ -452,6 +452,8 @@ describe('what is watched', () => {
       operations: [],
       codes: Object.keys(reasons),
       dialects: [],
+      finders: [],
+      certainties: [],
       processMetrics: false,
     });
     const began = [await meters.render(), await sidecar.render()].join('\n');

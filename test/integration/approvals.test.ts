@@ -80,6 +80,21 @@ describe('a request that a guard holds', () => {
     });
   });
 
+  test('is not carried out a second time where the model breaks off after it has read it', async () => {
+    await start();
+    // A connection that was used before.
+    expect((await ask(chat('hi'))).status).toBe(200);
+    world.model.script = (response) => void setTimeout(() => response.socket?.destroy(), 50);
+    const answer = ask();
+    await waits();
+    desk.decide('Approve');
+    const { status, text } = await answer;
+    expect([status, (JSON.parse(text) as { error: { code: string } }).error.code]).toEqual([502, 'upstream_protocol']);
+    await pause(100);
+    expect(world.model.seen.filter((one) => one.body === JSON.stringify(risky))).toHaveLength(1);
+    expect(phases()).toEqual(['Pending', 'Approved', 'Used']);
+  });
+
   test('is bound to caller, body, model and policy, and says what it is about, masked', async () => {
     await start({ more: `${guard}\n  classification:\n  - { label: secret, detectors: [Email], otherwise: Mask }\n` });
     const answer = ask(chat('falcon for ana@example.com'));
@@ -536,6 +551,7 @@ describe('a request that a classification holds', () => {
       act: 'held',
       by: ['Email'],
       count: 1,
+      found: [{ by: 'Email', certainty: 'Certain', reason: 'Format', count: 1 }],
     });
     expect(JSON.stringify(record)).not.toContain('ana@example.com');
   });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   BedrockRuntimeClient,
   ConverseCommand,
+  CountTokensCommand,
   ConverseStreamCommand,
   InvokeModelCommand,
   InvokeModelWithResponseStreamCommand,
@@ -111,6 +112,74 @@ async function joined(): Promise<{ text: string; input: string; last: object | u
   return { text: said, input, last };
 }
 
+describe('a model by its ARN', () => {
+  const arn = 'arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-3:0';
+  const secret = 'arn:aws:bedrock:eu-central-1::foundation-model/secret';
+
+  test('is called by its own name, and goes on by its ARN', async () => {
+    world.model.script = answers({
+      output: { message: { role: 'assistant', content: [{ text }] } },
+      ...{ stopReason: 'end_turn', usage },
+    });
+    const answer = await client.send(new ConverseCommand({ modelId: arn, messages }));
+    expect(answer.output?.message?.content).toEqual([{ text: masked }]);
+    expect(world.model.seen.at(-1)?.path).toBe(`/model/${encodeURIComponent(arn)}/converse`);
+    const starts = (await world.record()).filter((one) => one['type'] === 'start');
+    expect(starts.at(-1)).toMatchObject({ dialect: 'bedrock', model: 'eu.anthropic.claude-3:0' });
+  });
+
+  test('is closed by a rule that names the model', async () => {
+    const before = world.model.seen.length;
+    await expect(client.send(new ConverseCommand({ modelId: secret, messages }))).rejects.toMatchObject({
+      $metadata: { httpStatusCode: 403 },
+    });
+    expect(world.model.seen).toHaveLength(before);
+  });
+});
+
+test('tokens are counted, and what is counted is guarded', async () => {
+  world.model.script = answers({ inputTokens: 7 });
+  const counting = (content: string): CountTokensCommand =>
+    new CountTokensCommand({
+      modelId,
+      input: { converse: { messages: [{ role: 'user', content: [{ text: content }] }] } },
+    });
+  expect(await client.send(counting('hello'))).toMatchObject({ inputTokens: 7 });
+  expect(sentBody()).toEqual({ input: { converse: { messages } } });
+  const before = world.model.seen.length;
+  await expect(client.send(counting('project falcon'))).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
+  const body = new TextEncoder().encode(JSON.stringify({ prompt: 'hi' }));
+  const invoked = new CountTokensCommand({ modelId, input: { invokeModel: { body } } });
+  await expect(client.send(invoked)).rejects.toMatchObject({ $metadata: { httpStatusCode: 400 } });
+  expect(world.model.seen).toHaveLength(before);
+});
+
+describe("another vendor's body at invoke", () => {
+  const llama = 'us.meta.llama3-1-70b-instruct-v1:0';
+  const invoked = { modelId: llama, contentType: 'application/json', accept: 'application/json' };
+
+  test('is masked and limited', async () => {
+    world.model.script = answers({ generation: text, prompt_token_count: 3, stop_reason: 'stop' });
+    const body = JSON.stringify({ prompt: 'hello' });
+    const answer = await client.send(new InvokeModelCommand({ ...invoked, body }));
+    expect(JSON.parse(answer.body.transformToString())).toMatchObject({ generation: masked });
+    expect(sentBody()).toEqual({ prompt: 'hello', max_gen_len: 64 });
+  });
+
+  test.each([1, 500])('is masked in chunks of %i characters', async (size) => {
+    world.model.script = streams(
+      ...pieces(text, size).map((generation) => chunk({ generation, stop_reason: null })),
+      chunk({ generation: '', stop_reason: 'stop' }),
+    );
+    const body = JSON.stringify({ prompt: 'hello' });
+    const answer = await client.send(new InvokeModelWithResponseStreamCommand({ ...invoked, body }));
+    let said = '';
+    for await (const one of answer.body ?? [])
+      said += (JSON.parse(Buffer.from(one.chunk?.bytes ?? []).toString()) as { generation: string }).generation;
+    expect(said).toBe(masked);
+  });
+});
+
 describe('Converse', () => {
   test('is masked, limited and recorded', async () => {
     world.model.script = answers({
@@ -131,7 +200,7 @@ describe('Converse', () => {
     expect(world.model.seen.at(-1)?.headers['authorization']).toBeUndefined();
     const record = await world.record();
     expect(withoutChance(JSON.stringify(record))).not.toContain('4111');
-    expect(record.find((one) => one['dialect'] === 'bedrock')).toMatchObject({ operation: 'Chat', model: modelId });
+    expect(record.findLast((one) => one['dialect'] === 'bedrock')).toMatchObject({ operation: 'Chat', model: modelId });
   });
 
   test.each([1, 3, 500])('is masked in events of %i characters', async (size) => {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Cohere, CohereClientV2 } from 'cohere-ai';
+import { Cohere, CohereClient, CohereClientV2 } from 'cohere-ai';
 import { trustingFetch } from '../support/trusting-fetch.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld, withoutChance } from '../support/world.ts';
@@ -16,6 +16,7 @@ const usage = { tokens: { input_tokens: 3, output_tokens: 4 } };
 
 let world: World;
 let client: CohereClientV2;
+let first: CohereClient;
 beforeAll(async () => {
   world = await startWorld({
     policy: (issuer) =>
@@ -30,12 +31,14 @@ beforeAll(async () => {
 `,
       ),
   });
-  client = new CohereClientV2({
+  const options = {
     environment: world.url,
     token: await world.token(),
     maxRetries: 0,
     fetch: trustingFetch(world.ca),
-  });
+  };
+  client = new CohereClientV2(options);
+  first = new CohereClient(options);
 });
 afterAll(() => world.close());
 
@@ -134,6 +137,60 @@ describe('a chat', () => {
     let last: Cohere.V2ChatStreamResponse | undefined;
     for await (const one of await client.chatStream({ model, messages })) last = one;
     expect(last).toMatchObject({ type: 'message-end', delta: { finishReason: 'ERROR', error: message } });
+  });
+});
+
+describe('the first chat', () => {
+  const line = (event_type: string, more: object): string =>
+    `${JSON.stringify({ is_finished: event_type === 'stream-end', event_type, ...more })}\n`;
+  const lines =
+    (...parts: string[]) =>
+    (response: ServerResponse): void => {
+      response.setHeader('content-type', 'application/stream+json');
+      for (const part of parts) response.write(part);
+      response.end();
+    };
+  const meta = { api_version: { version: '1' }, tokens: { input_tokens: 3, output_tokens: 4 } };
+
+  test('is masked, limited and recorded', async () => {
+    world.model.script = answers({
+      ...{ response_id: 'i', generation_id: 'g', text, finish_reason: 'COMPLETE', meta },
+      tool_calls: [{ name: 'pay', parameters: { card } }],
+      chat_history: [{ role: 'CHATBOT', message: text }],
+    });
+    const answer = await first.chat({ model, message: 'hello', preamble: 'be kind' });
+    expect(answer.text).toBe(masked);
+    expect(answer.toolCalls?.[0]?.parameters).toEqual({ card: '[confidential]' });
+    expect(answer.chatHistory?.[0]).toMatchObject({ message: masked });
+    expect(JSON.parse(world.model.seen.at(-1)?.body ?? '')).toMatchObject({ max_tokens: 64 });
+    expect(withoutChance(JSON.stringify(await world.record()))).not.toContain('4111');
+  });
+
+  test.each([1, 3, 500])('is masked in lines of %i characters, and where it is told whole', async (size) => {
+    world.model.script = lines(
+      line('stream-start', { generation_id: 'g' }),
+      ...pieces(text, size).map((piece) => line('text-generation', { text: piece })),
+      line('stream-end', { finish_reason: 'COMPLETE', response: { text, meta } }),
+    );
+    let joined = '';
+    let last: Cohere.StreamedChatResponse | undefined;
+    for await (const one of await first.chatStream({ model, message: 'hello' })) {
+      if (one.eventType === 'text-generation') joined += one.text;
+      last = one;
+    }
+    expect(joined).toBe(masked);
+    expect(last).toMatchObject({ eventType: 'stream-end', finishReason: 'COMPLETE', response: { text: masked } });
+    expect((await world.record()).at(-1)).toMatchObject({ tokens: { input: 3, output: 4 } });
+  });
+
+  test('that is refused is an error of the client; in mid-stream, its last event', async () => {
+    await expect(first.chat({ model, message: 'project falcon' })).rejects.toMatchObject({
+      ...{ statusCode: 403, body: { code: 'guard_blocked' } },
+    });
+    world.model.script = lines(line('text-generation', { text: 'Well. ' }), 'no JSON\n');
+    let last: Cohere.StreamedChatResponse | undefined;
+    for await (const one of await first.chatStream({ model, message: 'hello' })) last = one;
+    expect(last).toMatchObject({ eventType: 'stream-end', finishReason: 'ERROR' });
   });
 });
 

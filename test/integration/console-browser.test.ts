@@ -290,6 +290,12 @@ test('search: the form and the command’s expression show each other, the addre
   expect(new URL(page.url()).search).toBe('?page=search&text=She+lives&since=2h');
   expect(await page.locator(rows).count()).toBe(1);
   expect(await text('.command code')).toBe("kubectl sidegate audit search --text 'She lives' --since 2h");
+  // One has more words than the index takes, and may hold these as well.
+  expect(await text('.partly summary')).toBe(
+    'Partly searched: 1 session with more words than the index takes may hold these, too.',
+  );
+  await page.click('.partly summary');
+  expect(await page.getAttribute('.partly a', 'href')).toBe(`/console/?page=session&id=${ids.attack}`);
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('text=Export as JSON lines')]);
   expect(download.suggestedFilename()).toBe('sessions.jsonl');
   await look('search');

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Agent } from 'node:https';
+import { connect as connectTls } from 'node:tls';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import {
@@ -524,16 +525,43 @@ describe('approvals', () => {
     expect(world.decisions.asked.length).toBe(2);
   });
 
+  test('are decided and listed while another person sends decisions that never come whole', async () => {
+    world.decisions.answer = () => ({ status: 200, body: { ...shown, phase: 'Approved' } });
+    const [ann, bo] = [await as('ann'), await as('bo')];
+    const csrf = String((await info(ann))['csrf']);
+    const headers = { cookie: ann, origin: world.url, 'sec-fetch-site': 'same-origin', 'x-sidegate-csrf': csrf };
+    const halves = await Promise.all(
+      Array.from({ length: 16 }, async () => {
+        const { hostname, port } = new URL(world.url);
+        const socket = connectTls({ host: hostname, port: Number(port), rejectUnauthorized: false });
+        await new Promise((stands) => socket.on('error', () => undefined).once('secureConnect', stands));
+        const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+        socket
+          .resume()
+          .write(
+            `POST /console/approvals/ml/a-9/deny HTTP/1.1\r\nhost: localhost\r\n${lines.join('')}content-length: 100\r\n\r\n{`,
+          );
+        return socket;
+      }),
+    );
+    expect(await post('/console/approvals/ml/a-1/approve', bo, { reason: 'fine' })).toMatchObject({ status: 200 });
+    expect(await get('/console/approvals', bo)).toMatchObject({ status: 200 });
+    for (const half of halves) half.destroy();
+  });
+
   test('of a controller that hangs leave the searches their places', async () => {
     const cookie = await as('ann');
     const hangs = Promise.withResolvers<DecisionAnswer>();
     world.decisions.answer = () => hangs.promise;
-    const waiting = Array.from({ length: 16 }, () => get('/console/approvals', cookie));
-    await until(() => world.decisions.asked.length === 16);
+    const waiting = Array.from({ length: 4 }, () => get('/console/approvals', cookie));
+    await until(() => world.decisions.asked.length === 4);
     expect(await post('/console/v1/search', cookie, { limit: 3 })).toMatchObject({ status: 200 });
+    // Of one person four wait, and leave others their places.
     expect(await get('/console/approvals', cookie)).toMatchObject({ status: 503 });
+    const other = get('/console/approvals', await as('bo'));
+    await until(() => world.decisions.asked.length === 5);
     hangs.resolve({ status: 200, body: { approvals: [], complete: true } });
-    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set((await Promise.all([...waiting, other])).map(({ status }) => status))).toEqual(new Set([200]));
   });
 
   test.each([

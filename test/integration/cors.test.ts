@@ -3,6 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { answerChat, streamChat } from '../support/scripted-model.ts';
+import { callSocket, startSocketModel } from '../support/socket-model.ts';
+import type { SocketCaller, SocketModel } from '../support/socket-model.ts';
 import { until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
@@ -179,6 +181,86 @@ describe.each([
     const told = await send(world, preflight(page));
     expect([told.status, forBrowsers(told)]).toEqual([401, {}]);
     expect(forBrowsers(await send(world, await asAna({ origin: page })))).toEqual({});
+  });
+});
+
+describe('a handshake of a WebSocket', () => {
+  let model: SocketModel;
+  beforeEach(async () => {
+    model = await startSocketModel();
+    world = await startWorld({ policy: (issuer) => socketPolicy(issuer, cors), modelUrl: model.url });
+  });
+  afterEach(() => model.close());
+  const socketPolicy = (issuer: string, more: string): string =>
+    basePolicy(issuer, more).replace('ListModels]', 'ListModels, Other]');
+  const open = async (headers: object, path = '/ws/chat'): Promise<SocketCaller> => {
+    const caller = callSocket(world, path, await world.token(), { headers });
+    await caller.ready;
+    return caller;
+  };
+
+  test.each(['/ws/chat', '/v1/realtime?model=m'])(
+    'of a listed origin, and of who is no page, is judged as any request: %s',
+    async (path) => {
+      for (const headers of [{ origin: page }, {}]) {
+        const caller = await open(headers, path);
+        expect(caller.refused).toBeUndefined();
+        expect(model.handshakes).toHaveLength(1);
+        model.forget();
+        caller.socket.close();
+        await until(() => caller.end !== undefined, 'the end');
+      }
+      await until(async () => /rule="sidegate\/cors",act="allowed"\} 1\n/.test(await world.metrics()), 'it is counted');
+      const nobody = callSocket(world, path, null, { headers: { origin: page } });
+      await nobody.ready;
+      expect(nobody.refused?.status).toBe(401);
+      expect(model.handshakes).toEqual([]);
+    },
+  );
+
+  test.each([
+    ['another origin', other],
+    ['no origin', 'null'],
+    ['a listed one in capitals', page.toUpperCase()],
+    ['a listed one with a slash', `${page}/`],
+    ['a listed one over http', page.replace('https', 'http')],
+    ['a listed one as the beginning of another', `${page}.evil.com`],
+    ['a listed one and another', `${page}, ${other}`],
+    ['the sidecar itself', 'https://localhost'],
+    ['nothing', ''],
+  ])('of %s is refused before the model hears of it, counted and on record', async (_what, origin) => {
+    for (const path of ['/ws/chat', '/v1/realtime?model=m']) {
+      const caller = await open({ origin }, path);
+      expect(caller.refused?.status).toBe(403);
+      expect(caller.refused?.body).toContain('access_denied');
+      const record = await world.record();
+      expect(record.at(-1)).toMatchObject({ outcome: 'refused', status: 403, code: 'access_denied' });
+    }
+    expect(model.handshakes).toEqual([]);
+    expect(await world.metrics()).toMatch(/rule="sidegate\/cors",[^}]*denied[^}]*\} 2/);
+  });
+
+  test('that names its origin twice is of none', async () => {
+    for (const origins of [
+      [page, page],
+      [page, other],
+      [other, page],
+    ])
+      expect((await open({ origin: origins })).refused?.status).toBe(403);
+    expect(model.handshakes).toEqual([]);
+  });
+
+  test('is held to no list where no policy speaks of one, and where every policy observes only counted', async () => {
+    await world.setPolicy(socketPolicy(world.issuer.url, ''));
+    const caller = await open({ origin: other });
+    expect([caller.refused, model.handshakes.length]).toEqual([undefined, 1]);
+    caller.socket.terminate();
+    await world.setPolicy(socketPolicy(world.issuer.url, cors).replace('mode: Enforce', 'mode: Observe'));
+    const observed = await open({ origin: other });
+    expect([observed.refused, model.handshakes.length]).toEqual([undefined, 2]);
+    observed.socket.terminate();
+    const act = { rule: 'sidegate/cors', act: 'denied' };
+    expect((await world.record()).at(-1)).toMatchObject({ observed: [expect.objectContaining(act)] });
   });
 });
 

@@ -76,7 +76,11 @@ describe('guards on requests', () => {
       expect.stringContaining('hide-mail=masked'),
     ]);
     expect(world.model.seen[0]?.headers['user-agent']).toBeUndefined();
-    expect(world.model.seen[0]?.headers).toMatchObject(trace);
+    expect(world.model.seen[0]?.headers).toMatchObject({
+      traceparent: trace.traceparent,
+      // Bound to its caller.
+      'x-request-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/),
+    });
   });
 
   test.each([

@@ -162,6 +162,23 @@ describe('what an endpoint is told', () => {
     expect(named).toEqual(['support', 'support', 'support', 'other']);
   });
 
+  test.each(['idempotency-key', 'x-request-id'])('has each caller’s %s apart, the same in each try', async (name) => {
+    const { model, post, token } = await start(' }');
+    const [ana, bob] = [await token({ sub: 'ana' }), await token({ sub: 'bob' })];
+    for (const [bearer, value] of [
+      [ana, 'order-1'],
+      [ana, 'order-1'],
+      [bob, 'order-1'],
+      [ana, 'order-2'],
+    ] as const)
+      await post(path, ask, { token: bearer, headers: { [name]: value, baggage: 'user=ana' } });
+    const [first, again, others, second] = model.seen.map(({ headers }) => headers[name]);
+    expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(again).toBe(first);
+    expect(new Set([first, others, second]).size).toBe(3);
+    for (const { headers } of model.seen) expect(headers).not.toHaveProperty('baggage');
+  });
+
   test('is of its caller what the policy says, and nothing that a caller says', async () => {
     const told =
       ', identityHeaders: [{ header: X-User, value: Subject }, { header: X-Groups, value: Groups }, { header: x-from, value: Provider }] }';

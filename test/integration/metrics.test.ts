@@ -137,6 +137,7 @@ describe('what /metrics shows', () => {
     expect(grew('sidegate_sent_bytes_total')).toBe(Buffer.byteLength(answer));
     expect(grew('sidegate_rule_acts_total{rule="test/confidential",act="masked"}')).toBe(1);
     expect(grew('sidegate_rule_acts_total{rule="test/engineers",act="allowed"}')).toBe(1);
+    expect(grew('sidegate_findings_total{by="Email",certainty="Certain"}')).toBe(1);
     expect(grew('sidegate_token_cache_total{result="hit"}')).toBe(1);
     expect(grew('sidegate_token_cache_total{result="miss"}')).toBe(0);
     expect(grew('sidegate_requests_live')).toBe(0);

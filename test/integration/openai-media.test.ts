@@ -199,6 +199,34 @@ describe('a transcription', () => {
     },
   );
 
+  test('is masked in a stream by who speaks, over all of them', async () => {
+    const half = text.indexOf('1111 1111 1111');
+    const spoken = [text.slice(0, half - 1), text.slice(half)];
+    world.model.script = streams(
+      ...spoken.flatMap((part, at) => [
+        event('transcript.text.delta', { delta: part, segment_id: `seg_${at}` }),
+        event('transcript.text.segment', {
+          ...{ id: `seg_${at}`, start: at, end: at + 1, speaker: 'AB'[at], text: part },
+        }),
+      ]),
+      event('transcript.text.done', { text }),
+    );
+    const stream = await client.audio.transcriptions.create({
+      file: await sound(),
+      model: 'gpt-4o-transcribe-diarize',
+      response_format: 'diarized_json',
+      chunking_strategy: 'auto',
+      stream: true,
+    });
+    const said = { pieces: '', segments: '', whole: '' };
+    for await (const one of stream) {
+      if (one.type === 'transcript.text.delta') said.pieces += one.delta;
+      if (one.type === 'transcript.text.segment') said.segments += one.text;
+      if (one.type === 'transcript.text.done') said.whole = one.text;
+    }
+    expect(said).toEqual({ pieces: masked, segments: masked, whole: masked });
+  });
+
   test('refuses what the policy does not let pass, and what is not what it says', async () => {
     const before = world.model.seen.length;
     const large = await toFile(Buffer.concat([mp3, mp3, mp3]), 'a.mp3', { type: 'audio/mpeg' });

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { AuditEvent, PolicySource, Snapshot } from '../../pkg/core/index.ts';
-import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
+import { compileSnapshot, certainties, finders, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
@@ -124,6 +124,8 @@ async function openDoors(policy?: string, more: { readonly certificate?: boolean
       operations,
       codes: Object.keys(reasons),
       dialects: ['openai', 'generic'],
+      finders,
+      certainties,
       processMetrics: false,
     }),
     clock,

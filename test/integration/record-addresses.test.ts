@@ -29,24 +29,36 @@ test('any number of sidecars of one address is let in', async () => {
   expect(recorder.told).toEqual([]);
 });
 
-test('connections of one address that show nothing are few, and give their places back', async () => {
+/** A connection that says nothing. */
+async function silent(localAddress: string): Promise<Socket> {
+  const socket = connect({ port: recorder.port(), host: '127.0.0.1', localAddress });
+  socket.on('error', () => undefined);
+  open.push(socket);
+  await once(socket, 'connect');
+  return socket;
+}
+
+test('connections of one address that show nothing are few: the oldest makes room for one more', async () => {
   await start({ perAddress: 2 });
-  const raw = (): Socket => {
-    const socket = connect(recorder.port(), '127.0.0.1');
-    socket.on('error', () => undefined);
-    open.push(socket);
-    return socket;
-  };
-  const [one, two] = [raw(), raw()];
-  await Promise.all([once(one, 'connect'), once(two, 'connect')]);
-  await once(raw(), 'close');
-  await expect(stream('uid-1')).rejects.toThrow();
+  const [one, two] = [await silent('127.0.0.1'), await silent('127.0.0.1')];
+  const gone = once(one, 'close');
+  const three = await silent('127.0.0.1');
+  await gone;
+  const next = once(two, 'close');
+  await stream('uid-1');
+  await next;
+  expect(three.closed).toBe(false);
   expect(recorder.told.filter((told) => told === 'refused overloaded')).toHaveLength(2);
-  one.destroy();
-  await until(async () => {
-    await stream('uid-1').catch(() => undefined);
-    return open.length === 4;
-  }, 'the place is free again');
+});
+
+test('silent connections of many addresses keep no sidecar out', async () => {
+  await start({ handshakes: 8, perAddress: 4 });
+  const sockets: Socket[] = [];
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < 12; n++) sockets.push(await silent(`127.0.1.${1 + (n % 3)}`));
+    await stream(`uid-${round}`);
+  }
+  await until(() => sockets.filter(({ closed }) => !closed).length <= 8, 'the bound');
 });
 
 test('one sidecar has few streams, whatever address it comes from', async () => {

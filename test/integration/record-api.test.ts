@@ -34,6 +34,8 @@ let serverOptions: AuditServerOptions;
 let folder: string;
 let ca: string;
 let document: Fields;
+/** What receivers were to be sent again. */
+const again: (readonly [string, number])[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sidegate-api-'));
@@ -65,11 +67,15 @@ beforeAll(async () => {
       authenticate: async (token) =>
         token.reveal() === 'stranger' ? undefined : { username: token.reveal(), groups: [] },
       mayRead: async ({ username }, namespace) => username !== 'none' && (username !== 'ml' || namespace === 'ml'),
-      mayHold: async ({ username }) => username === 'hold',
+      mayChange: async ({ username }) => username === 'hold',
     },
     clock: systemClock,
     logger: silentLogger,
     isController: controllersOf('sidegate-system'),
+    shipping: {
+      receivers: ['siem', 'otel'],
+      again: async (receiver, entry) => void again.push([receiver, entry]),
+    },
   };
   server = await createAuditServer(serverOptions);
   document = jsonValue(parseJson((await ask('GET', '/v1/openapi.json', { token: undefined })).text)) as Fields;
@@ -129,6 +135,11 @@ const questions: Readonly<
   'POST /v1/holds': { token: 'hold', body: { user: 'ana', reason: 'case 7' } },
   'GET /v1/holds': {},
   'POST /v1/holds/{hold}/release': { path: '/v1/holds/1/release', token: 'hold', body: { reason: 'closed' } },
+  'POST /v1/ship/{receiver}/again': {
+    path: '/v1/ship/siem/again',
+    token: 'hold',
+    body: { entry: 3, reason: 'its disk was lost' },
+  },
   'GET /v1/log': {},
   'GET /v1/log/entries': { path: '/v1/log/entries?from=2&limit=3&lines=true' },
   'GET /v1/log/heads': { path: '/v1/log/heads?from=0' },
@@ -170,6 +181,101 @@ describe('the OpenAPI document', () => {
     const refused = await ask(method, path ?? route, { token: 'stranger' });
     expect(refused.status).toBe(401);
     check('/components/schemas/Problem', read(refused.text));
+  });
+});
+
+describe('the parameters of a page', () => {
+  const described = (name: string): readonly Fields[] => {
+    const [method = '', route = ''] = name.split(' ');
+    const all = (at(document, 'paths', route, method.toLowerCase(), 'parameters') ?? []) as readonly Fields[];
+    return all.filter((one) => one['in'] === 'query');
+  };
+  /** A value of this type, and one that is not. */
+  const values: Readonly<Record<string, readonly [good: string, bad: string | undefined]>> = {
+    integer: ['1', 'x'],
+    boolean: ['true', 'maybe'],
+    string: ['a', undefined],
+  };
+
+  test.each(Object.entries(questions))('%s: each that it describes once, and no other', async (name, asked) => {
+    const [method = '', route = ''] = name.split(' ');
+    const { path = route, token, body } = asked;
+    const plain = path.split('?')[0] ?? path;
+    const status = async (query: string): Promise<number> =>
+      (await ask(method, `${plain}?${query}`, { token, ...(body === undefined ? {} : { body }) })).status;
+    expect(await status('nonsense=1')).toBe(400);
+    for (const { name: parameter, schema } of described(name)) {
+      const [good, bad] = values[String((schema as Fields)['type'])] ?? [];
+      expect([parameter, good]).toEqual([parameter, expect.any(String)]);
+      expect([parameter, await status(`${String(parameter)}=${good}&${String(parameter)}=${good}`)]).toEqual([
+        parameter,
+        400,
+      ]);
+      if (bad !== undefined) expect([parameter, await status(`${String(parameter)}=${bad}`)]).toEqual([parameter, 400]);
+    }
+  });
+
+  test('that are texts are taken as such, and yes or no as these words', async () => {
+    const page = read((await ask('GET', '/v1/log/entries?from=1&limit=1&lines=true&found=false')).text);
+    expect(at((page['entries'] as readonly Fields[])[0], 'lines')).toEqual(expect.any(String));
+    expect((await ask('GET', '/v1/log/blocks/0/found?cursor=none')).status).toBe(400);
+  });
+});
+
+describe('what is sent to a receiver again', () => {
+  const send = async (body: JsonValue, name = 'siem', token = 'hold') => {
+    const { status, text } = await ask('POST', `/v1/ship/${name}/again`, { token, body });
+    return { status, answer: read(text) };
+  };
+  const reason = 'its disk was lost';
+  const last = async (): Promise<Fields> => {
+    const [entry] = await store.entries((await store.log()).size - 1, 1);
+    return read(entry?.text ?? '{}');
+  };
+
+  test('is from an entry on, for whom it is a right, and on record before it is done', async () => {
+    const before = again.length;
+    const { size } = await store.log();
+    expect(await send({ entry: 5, reason })).toEqual({
+      status: 200,
+      answer: { receiver: 'siem', entry: 5, entries: size - 5 },
+    });
+    expect(again.slice(before)).toEqual([['siem', 5]]);
+    expect(await last()).toMatchObject({ type: 'ship', who: 'hold', receiver: 'siem', entry: 5, reason });
+  });
+
+  test('is from a time on: that of the first entry that is not older', async () => {
+    const { size } = await store.log();
+    const times = (await store.entries(0, size)).map(({ text }) => Number(read(text)['at']));
+    for (const since of [0, times[3] ?? 0, (times.at(-1) ?? 0) + 1]) {
+      const { answer } = await send({ since, reason });
+      const first = times.findIndex((time) => time >= since);
+      // What was asked meanwhile is an entry, too.
+      if (first >= 0) expect(answer['entry']).toBe(first);
+      else expect(answer['entry']).toBeGreaterThanOrEqual(size);
+    }
+  });
+
+  test.each<[string, JsonValue, string, string, number]>([
+    ['nobody who may not', { entry: 0, reason }, 'siem', 'all', 403],
+    ['no receiver that there is not', { entry: 0, reason }, 'nobody', 'hold', 404],
+    ['nothing without a reason', { entry: 0 }, 'siem', 'hold', 400],
+    ['nothing without a place', { reason }, 'siem', 'hold', 400],
+    ['nothing from two places', { entry: 0, since: 0, reason }, 'siem', 'hold', 400],
+    ['nothing from behind the log', { entry: 1e9, reason }, 'siem', 'hold', 400],
+    ['nothing from before it', { entry: -1, reason }, 'siem', 'hold', 400],
+    ['nothing with a word that it does not know', { entry: 0, of: 'all', reason }, 'siem', 'hold', 400],
+  ])('is %s', async (_, body, name, token, status) => {
+    const [before, { size }] = [again.length, await store.log()];
+    expect((await send(body, name, token)).status).toBe(status);
+    expect(again).toHaveLength(before);
+    const since = (await store.entries(size, 10)).map(({ text }) => read(text)['type']);
+    expect(since).not.toContain('ship');
+  });
+
+  test('is told of the receivers that there are', async () => {
+    const { answer } = await send({ entry: 0, reason }, 'splunk');
+    expect(answer['message']).toBe('the receivers are siem, otel');
   });
 });
 

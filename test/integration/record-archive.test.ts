@@ -1,3 +1,4 @@
+import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -5,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
+import type { CommandIo } from '../../pkg/cli/index.ts';
+import type { KubeClient } from '../../pkg/kube/index.ts';
+import { signHead } from '../../pkg/record/index.ts';
 import { keepHeads, openArchive, openSqliteStore, parseLocation, startArchiver } from '../../pkg/recorder/index.ts';
 import type { RecordStore, SessionQuery } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
@@ -105,11 +109,13 @@ afterAll(async () => {
 
 /** What commands wrote, by path. */
 const written = new Map<string, string>();
-const audit = (command: string, ...args: readonly string[]): Promise<Ran> =>
+const auditOf = (command: string, args: readonly string[], more: Partial<CommandIo> = {}): Promise<Ran> =>
   sidegateCommand(['audit', command, ...args, '--endpoint', server.endpoint, '--path-style'], {
     openCluster: () => Promise.reject(new Error('no cluster is asked')),
     writeFile: (path, text) => void written.set(path, text),
+    ...more,
   });
+const audit = (command: string, ...args: readonly string[]): Promise<Ran> => auditOf(command, args);
 const url = 's3://records/ml';
 const key = (): string => join(folder, 'public.pem');
 
@@ -208,6 +214,42 @@ describe('audit verify --archive', () => {
     expect(code).toBe(2);
     expect(err).toContain('--archive needs --key');
     expect(err).toContain('--archive does not go with --file');
+  });
+
+  describe('with the heads that the cluster keeps', () => {
+    const tree = (root: string, size: number, at: number): string => signHead({ size, at, root }, privateKey);
+    const verified = (...heads: readonly string[]): Promise<Ran> => {
+      const data = Object.fromEntries(heads.map((text, n) => [`2026-11-${10 + n}`, text]));
+      const client = {
+        find: (_: unknown, { name }: { readonly name: string }) =>
+          Promise.resolve(name === 'sidegate-log-heads' ? { data } : undefined),
+        close: () => undefined,
+      } as unknown as KubeClient;
+      return auditOf('verify', ['--archive', url, '--key', key(), '--heads'], {
+        openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+      });
+    };
+
+    test('proves that they signed what it has', async () => {
+      const { code, out } = await verified((await store.lastHead())?.text ?? '');
+      expect(out).toMatch(/^proven: 11 entries/);
+      expect(code).toBe(0);
+    });
+
+    test('finds that it has other entries than they signed, or fewer', async () => {
+      const other = await verified(tree('0'.repeat(64), 9, Date.now()));
+      expect(other.out).toContain('changed: entry 0 to 8: entries that are not what was signed');
+      expect(other.code).toBe(1);
+      const cut = await verified(tree('0'.repeat(64), 20, Date.now() - 16 * 60_000));
+      expect(cut.out).toContain('truncated: entry 11 to 19: entries that a head has signed are not there');
+      expect(cut.code).toBe(1);
+    });
+
+    test('says of one of this quarter of an hour that the archive does not have it yet', async () => {
+      const { code, out } = await verified(tree('0'.repeat(64), 20, Date.now()));
+      expect(out).toMatch(/^the cluster has a head of 20 entries, signed at .*; the archive has 11 as yet\nproven/);
+      expect(code).toBe(0);
+    });
   });
 });
 
@@ -359,7 +401,7 @@ describe('audit restore', () => {
   });
 });
 
-// Last: it stays in the archive.
+// Last, and what is behind it: it stays in the archive.
 test('a head that the key has not signed is named, and not kept', async () => {
   const objects = await openArchive(parseLocation(url, { endpoint: server.endpoint, pathStyle: true }));
   const [log = ''] = await objects.folders('');
@@ -373,4 +415,26 @@ test('a head that the key has not signed is named, and not kept', async () => {
   const restored = await audit('restore', '--from', url, '--key', key(), '--data', join(folder, 'beside'));
   expect(restored.out).toContain(`has 11 entries now\nforged: ${name}: `);
   expect(restored.code).toBe(1);
+});
+
+test('what somebody writes over objects of the archive, or deletes of it, hides nothing and is named', async () => {
+  const client = new S3Client({ endpoint: server.endpoint, forcePathStyle: true });
+  const objects = await openArchive(parseLocation(url, { endpoint: server.endpoint, pathStyle: true }));
+  const names = [];
+  for await (const name of objects.list('')) if (name.endsWith('.segment')) names.push(name);
+  const [one = '', two = ''] = names;
+  await client.send(new PutObjectCommand({ Bucket: 'records', Key: `ml/${one}`, Body: 'x' }));
+  await client.send(new DeleteObjectCommand({ Bucket: 'records', Key: `ml/${two}` }));
+  client.destroy();
+  const verified = await audit('verify', '--archive', url, '--key', key());
+  expect(verified.out).toContain('NOT PROVEN: 11 entries under');
+  expect(verified.err).toBe(
+    `covered: ${one}: somebody has written over it in the bucket; what was written first was read\n` +
+      `covered: ${two}: somebody has deleted it in the bucket; what was written first was read\n`,
+  );
+  expect(verified.code).toBe(1);
+  expect((await audit('search', '--archive', url, '--key', key(), '--text', 'falcon')).out).toContain(
+    sessionId('spread'),
+  );
+  objects.close();
 });

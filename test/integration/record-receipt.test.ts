@@ -68,7 +68,7 @@ async function proofOf(session: string, search = new URLSearchParams()): Promise
     who: 'a',
     search,
     body: undefined,
-    allowHolds: nothing,
+    allowChanges: nothing,
     turn: <Value>(act: () => Promise<Value>) => act(),
   };
   const answer = await route?.answer({ ...question, part: session, allow: nothing, note: nothing });

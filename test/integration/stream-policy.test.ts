@@ -200,6 +200,25 @@ describe('a sidecar and its controller', () => {
     expect(world.directory.heads.at(-1)).toEqual({ sequence: 7, hash: 'ab' });
     expect(sidecar.connected()).toBe(true);
   });
+
+  test('the first number of a record that has just begun is told at once, and the last one before the goodbye', async () => {
+    const pod = world.pod();
+    let head = { sequence: 0, hash: 'aa' };
+    const sidecar = await running(pod, [open('p')], { auditHead: () => head });
+    expect(world.directory.heads).toEqual([head]);
+    head = { sequence: 1, hash: 'ab' };
+    await world.clock.advanceAsync(200);
+    await until(() => world.directory.heads.length === 2);
+    await world.clock.advanceAsync(2_000);
+    head = { sequence: 9, hash: 'ac' };
+    await sidecar.close();
+    await until(() => world.directory.gone.length > 0);
+    expect(world.directory.heads).toEqual([
+      { sequence: 0, hash: 'aa' },
+      { sequence: 1, hash: 'ab' },
+      { sequence: 9, hash: 'ac' },
+    ]);
+  });
 });
 
 describe('a replica that lags behind', () => {

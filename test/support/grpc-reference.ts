@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { floatTypes, wholeBytes } from '../../pkg/dialect/kserve/datatypes.ts';
-import type { WholeNumbers } from '../../pkg/dialect/rpc.ts';
+import type { WholeNumbers } from '../../pkg/dialect/number-tally.ts';
 import { namesIds, namesPrompt } from '../../pkg/dialect/token-ids.ts';
-import { tokenRun, unread } from '../../pkg/dialect/grpc/projection.ts';
+import { unread } from '../../pkg/dialect/grpc/projection.ts';
+import { tokenRun } from '../../pkg/dialect/number-tally.ts';
 import { scalar as scalars } from '../../pkg/dialect/grpc/registry.ts';
 import type { FieldType, MessageType } from '../../pkg/dialect/grpc/registry.ts';
 

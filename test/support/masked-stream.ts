@@ -6,6 +6,7 @@ import type { Route, StreamFraming, Usage } from '../../pkg/dialect/index.ts';
 import { StreamAnswer } from '../../pkg/proxy/answer-stream.ts';
 import { CleanTexts } from '../../pkg/proxy/clean-texts.ts';
 import { Departure } from '../../pkg/proxy/departure.ts';
+import { AnswerLane } from '../../pkg/proxy/lane.ts';
 import type { ResponseViews } from '../../pkg/proxy/runtime.ts';
 
 /** A stream of any dialect through the scanner, with one rule that masks e-mail addresses and cards for everybody. */
@@ -30,6 +31,30 @@ const bare = scanner.view({ replace: none, stop: none, note: one });
 /** What masking a whole text gives. */
 export const maskedWhole = (text: string, kind: LaneKind, end: LaneEnd): string => view.mask(text, kind, end).text;
 
+/**
+ * What masking a text gives that clients join of parts, by part: where neither white space nor the end of a sentence stands between two, a line's end does.
+ *
+ * @param parts undefined: something else stands there, and what came before is decided as at a cut.
+ */
+export function maskedParts(parts: readonly (string | undefined)[], end: LaneEnd): readonly string[] {
+  const lane = new AnswerLane('parts', 'text', maskingViews(), { waitForRecord: true, settles: true });
+  let made = '';
+  const ends: number[] = [];
+  for (const part of parts) {
+    if (part === undefined) {
+      lane.settle();
+      continue;
+    }
+    const goesOn = /^\s/.test(part) || (/^[.,;:!?)\]]/.test(part) && !/\d$/.test(made));
+    const text = made === '' || part === '' || /\s$/.test(made) || goesOn ? part : `\n${part}`;
+    made += text;
+    lane.push(text);
+    ends.push(lane.received);
+  }
+  lane.end(end);
+  return ends.map((to) => lane.take(to));
+}
+
 export interface MaskedStream {
   /** What has left so far. */
   readonly left: string;
@@ -37,8 +62,8 @@ export interface MaskedStream {
   readonly record: Readonly<Record<string, string>>;
   readonly usage: Usage | undefined;
   data(read: Buffer): void;
-  /** Its peer is silent. */
-  settle(): void;
+  /** Its peer is silent. Returns how many characters each step read, of at most `most` where that is given. */
+  settle(most?: number): readonly number[];
   end(): void;
 }
 
@@ -75,9 +100,14 @@ export function maskedStream(route: Route, framing: StreamFraming, hides = true)
       stream.data(read);
       take();
     },
-    settle() {
-      stream.settle();
-      take();
+    settle(most = Infinity) {
+      const steps: number[] = [];
+      for (;;) {
+        const read = stream.settle(most);
+        take();
+        if (read === 0) return steps;
+        steps.push(read);
+      }
     },
     end() {
       stream.end();

@@ -34,6 +34,8 @@ export interface TestRecorder {
   /** Duplicates and holes. */
   readonly counts: { duplicates: number; holes: number; gaps: number; events: number };
   port(): number;
+  /** What frames of sidecars hold. */
+  frameBytes(): number;
   identity(
     uid: string,
     more?: {
@@ -127,6 +129,7 @@ export async function startRecorder(
     told,
     counts,
     port: () => port,
+    frameBytes: () => server?.frameBytes() ?? 0,
     async identity(uid, more = {}) {
       const { namespace = 'ml', serviceAccount = 'default', purpose = 'client', trustDomain = 'cluster.local' } = more;
       const request = createKeyRequest();

@@ -1,5 +1,5 @@
 // What of S3 an archive asks for, on loopback: requests signed by AWS Signature Version 4 (and none without), writes that are conditional,
-// object lock, listing in pages. Versions are left out: nobody here may write a name twice.
+// object lock, versions, listing in pages. As at Amazon's a lock keeps a version: a write to its name puts another over it, and a delete a marker.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -14,11 +14,16 @@ export interface S3Object {
   readonly checksum: string | undefined;
 }
 
+/** Written over the first version of a name, or a delete marker. */
+export type S3Cover = S3Object | 'marker';
+
 export interface TestS3 {
   readonly endpoint: string;
   readonly credentials: { readonly id: string; readonly secret: string };
-  /** By name. */
+  /** By name: what was written first. */
   readonly objects: Map<string, S3Object>;
+  /** What lies over it, oldest first. */
+  readonly covers: Map<string, S3Cover[]>;
   /** Requests so far, as `PUT key`. */
   readonly asked: string[];
   /** What goes wrong until it is set to undefined. */
@@ -51,6 +56,19 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
   const { page = 1_000 } = options;
   const credentials = { id: 'AKIDTEST', secret: 'a secret of the test' };
   const objects = new Map<string, S3Object>();
+  const covers = new Map<string, S3Cover[]>();
+  /** Oldest first, with their ids. */
+  const versionsOf = (key: string): readonly { readonly id: string; readonly object: S3Cover }[] => {
+    const first = objects.get(key);
+    if (first === undefined) covers.delete(key);
+    const all = first === undefined ? [] : [first, ...(covers.get(key) ?? [])];
+    return all.map((object, n) => ({ id: `v${n}`, object }));
+  };
+  const current = (key: string): S3Object | undefined => {
+    const last = versionsOf(key).at(-1)?.object;
+    return last === 'marker' ? undefined : last;
+  };
+  const cover = (key: string, by: S3Cover): void => void covers.set(key, [...(covers.get(key) ?? []), by]);
   const asked: string[] = [];
   const state: { fault: S3Fault | undefined } = { fault: undefined };
 
@@ -94,11 +112,11 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     const checksum = header('x-amz-checksum-sha256');
     if (checksum !== undefined && createHash('sha256').update(body).digest('base64') !== checksum)
       return refuse(response, 400, 'BadDigest');
-    if (header('if-none-match') === '*' && objects.has(key)) return refuse(response, 412, 'PreconditionFailed');
-    if (objects.has(key)) return refuse(response, 403, 'AccessDenied');
+    if (header('if-none-match') === '*' && current(key) !== undefined)
+      return refuse(response, 412, 'PreconditionFailed');
     const until = header('x-amz-object-lock-retain-until-date');
     const locked = fault !== 'no_lock' && until !== undefined;
-    objects.set(key, {
+    const object: S3Object = {
       body:
         fault === 'half'
           ? body.subarray(0, body.length >> 1)
@@ -108,43 +126,60 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
       mode: locked ? header('x-amz-object-lock-mode') : undefined,
       until: locked ? Date.parse(until) : undefined,
       checksum: fault === undefined ? checksum : undefined,
-    });
+    };
+    if (objects.has(key)) cover(key, object);
+    else objects.set(key, object);
     if (fault === 'cut_after_write') return void response.socket?.destroy();
-    response.writeHead(200, { etag: '"1"' }).end();
+    response.writeHead(200, { etag: '"1"', 'x-amz-version-id': versionsOf(key).at(-1)?.id ?? '' }).end();
   };
 
   /** A lock becomes longer and stricter, and not the other way. */
-  const retain = (response: ServerResponse, key: string, body: string): void => {
-    const object = objects.get(key);
-    if (object === undefined) return refuse(response, 404, 'NoSuchKey');
+  const retain = (response: ServerResponse, key: string, id: string | null, body: string): void => {
+    const version = id === null ? versionsOf(key).at(-1) : versionsOf(key).find((one) => one.id === id);
+    if (version === undefined || version.object === 'marker') return refuse(response, 404, 'NoSuchKey');
+    const { object } = version;
     const mode = /<Mode>([A-Z]+)<\/Mode>/.exec(body)?.[1];
     const until = Date.parse(/<RetainUntilDate>([^<]+)</.exec(body)?.[1] ?? '');
     if (mode === undefined || Number.isNaN(until)) return refuse(response, 400, 'MalformedXML');
     if (object.mode === 'COMPLIANCE' && (mode !== 'COMPLIANCE' || until < (object.until ?? 0)))
       return refuse(response, 403, 'AccessDenied');
-    if (state.fault !== 'no_lock') objects.set(key, { ...object, mode, until });
+    if (state.fault !== 'no_lock') {
+      const locked = { ...object, mode, until };
+      if (version.id === 'v0') objects.set(key, locked);
+      else
+        covers.set(
+          key,
+          (covers.get(key) ?? []).map((one) => (one === object ? locked : one)),
+        );
+    }
     response.writeHead(200).end();
   };
 
+  /** All versions, of each name the newest first, in pages that end anywhere. */
   const list = (response: ServerResponse, search: URLSearchParams): void => {
     const prefix = search.get('prefix') ?? '';
     const delimiter = search.get('delimiter');
-    const after = search.get('continuation-token') ?? '';
-    const found = new Map<string, string>();
+    const [afterKey, afterId] = [search.get('key-marker') ?? '', search.get('version-id-marker')];
+    const found: { readonly key: string; readonly id: string; readonly tag: string }[] = [];
     for (const key of [...objects.keys()].filter((one) => one.startsWith(prefix)).sort()) {
       const end = delimiter === null ? -1 : key.indexOf(delimiter, prefix.length);
       const name = end === -1 ? key : key.slice(0, end + 1);
-      const tag =
-        end === -1
-          ? `<Contents><Key>${xml(name)}</Key></Contents>`
-          : `<CommonPrefixes><Prefix>${xml(name)}</Prefix></CommonPrefixes>`;
-      if (name > after) found.set(name, tag);
+      if (end !== -1 && found.at(-1)?.key !== name)
+        found.push({ key: name, id: '', tag: `<CommonPrefixes><Prefix>${xml(name)}</Prefix></CommonPrefixes>` });
+      if (end !== -1) continue;
+      for (const { id, object } of [...versionsOf(key)].reverse()) {
+        const kind = object === 'marker' ? 'DeleteMarker' : 'Version';
+        found.push({ key, id, tag: `<${kind}><Key>${xml(key)}</Key><VersionId>${id}</VersionId></${kind}>` });
+      }
     }
-    const names = [...found.keys()].slice(0, page);
-    const more = found.size > page ? `<NextContinuationToken>${xml(names.at(-1) ?? '')}</NextContinuationToken>` : '';
+    const at = found.findIndex(({ key, id }) => key === afterKey && (afterId === null || id === afterId));
+    const rest = found.slice(at + 1).filter(({ key }) => at !== -1 || key > afterKey);
+    const [shown, last] = [rest.slice(0, page), rest[page - 1]];
+    const more = rest.length > page;
+    const markers = `<NextKeyMarker>${xml(last?.key ?? '')}</NextKeyMarker><NextVersionIdMarker>${last?.id ?? ''}</NextVersionIdMarker>`;
     response.writeHead(200, { 'content-type': 'application/xml' });
     response.end(
-      `<ListBucketResult><IsTruncated>${found.size > page}</IsTruncated>${more}${names.map((name) => found.get(name)).join('')}</ListBucketResult>`,
+      `<ListVersionsResult><IsTruncated>${more}</IsTruncated>${more ? markers : ''}${shown.map(({ tag }) => tag).join('')}</ListVersionsResult>`,
     );
   };
 
@@ -156,16 +191,20 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     if (!isSigned(request, url, body)) return refuse(response, 403, 'SignatureDoesNotMatch');
     if (first !== bucket) return refuse(response, 404, 'NoSuchBucket');
     if (state.fault === 'busy') return refuse(response, 503, 'SlowDown');
-    if (request.method === 'PUT' && url.searchParams.has('retention')) return retain(response, key, body.toString());
+    const id = url.searchParams.get('versionId');
+    if (request.method === 'PUT' && url.searchParams.has('retention'))
+      return retain(response, key, id, body.toString());
     if (request.method === 'PUT') return put(request, response, key, body);
     if (request.method === 'GET' && key === '') return list(response, url.searchParams);
-    const object = objects.get(key);
-    if (object === undefined) return refuse(response, 404, 'NoSuchKey');
-    if (request.method === 'DELETE') {
-      if ((object.until ?? 0) > Date.now()) return refuse(response, 403, 'AccessDenied');
-      objects.delete(key);
+    if (request.method === 'DELETE' && id === null) {
+      if (objects.has(key)) cover(key, 'marker');
       return void response.writeHead(204).end();
     }
+    const named = versionsOf(key).find((one) => one.id === id)?.object;
+    const object = id === null ? current(key) : named === 'marker' ? undefined : named;
+    if (object === undefined) return refuse(response, 404, 'NoSuchKey');
+    // Whoever deletes a version by its id, the lock keeps it.
+    if (request.method === 'DELETE') return refuse(response, 403, 'AccessDenied');
     response.writeHead(200, {
       'content-length': object.body.length,
       ...(object.checksum === undefined ? {} : { 'x-amz-checksum-sha256': object.checksum }),
@@ -188,6 +227,7 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     credentials,
     objects,
+    covers,
     asked,
     get fault() {
       return state.fault;

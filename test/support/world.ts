@@ -14,7 +14,7 @@ import type {
   PolicySource,
   RevocationSource,
 } from '../../pkg/core/index.ts';
-import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
+import { compileSnapshot, certainties, finders, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import {
@@ -23,7 +23,7 @@ import {
   createUpstream,
   createWebSocketUpstream,
 } from '../../pkg/http/index.ts';
-import type { ListenerLimits } from '../../pkg/http/index.ts';
+import type { ListenerLimits, Upstream } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
 import { ensureSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
@@ -101,6 +101,8 @@ export interface WorldOptions {
   readonly verifiers?: IdentityVerifierFactory;
   /** Another model server than the scripted one. */
   readonly modelUrl?: string;
+  /** How the sidecar speaks to it; default HTTP/1.1. */
+  readonly upstream?: (at: { readonly url: string; readonly clock: Clock }) => Upstream;
   /** A model server that speaks gRPC. */
   readonly rpcUrl?: string;
   readonly limitStore?: LimitStore;
@@ -153,6 +155,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     operations,
     codes: Object.keys(reasons),
     dialects: ['openai', 'generic'],
+    finders,
+    certainties,
     processMetrics: false,
   });
   const policy = await filePolicySource({
@@ -174,7 +178,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   }
   const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
-  const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
+  const modelUrl = options.modelUrl ?? model.url;
+  const upstream = options.upstream?.({ url: modelUrl, clock }) ?? createUpstream({ url: modelUrl, clock, logger });
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
   const rpc = options.rpcUrl === undefined ? undefined : createHttp2Upstream({ url: options.rpcUrl, clock });
   const socket = createWebSocketUpstream({ url: options.modelUrl ?? model.url, clock });

@@ -4,6 +4,7 @@ import type { LogKeys } from '../../record/index.ts';
 import type { ArchivedLog } from '../../recorder/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { FlagSpec, Flags } from '../flags.ts';
+import { printable } from '../terminal-text.ts';
 
 /** Flags of commands that read an archive. */
 export const archiveFlags = {
@@ -25,7 +26,20 @@ export function keyOf(flags: Flags, io: CommandIo): LogKeys | undefined {
   return file === undefined ? undefined : readLogKeys(io.readFile(file));
 }
 
-/** Opens the archive at `s3://bucket/prefix`, and closes it; says in words what went wrong. */
+/** Names that are told one by one. */
+const mostTold = 10;
+
+/** What others have laid over objects of the archive: the commands read what is below, and somebody has tried to hide it. */
+function tellCovered(log: ArchivedLog, io: Pick<CommandIo, 'stderr'>): void {
+  const all = [...log.covered];
+  for (const [name, how] of all.slice(0, mostTold))
+    io.stderr(
+      `covered: ${printable(name)}: somebody has ${how === 'written' ? 'written over it' : 'deleted it'} in the bucket; what was written first was read\n`,
+    );
+  if (all.length > mostTold) io.stderr(`covered: and ${all.length - mostTold} more objects\n`);
+}
+
+/** Opens the archive at `s3://bucket/prefix`, and closes it; says in words what went wrong, and on stderr which objects are covered. */
 export async function withArchive(
   url: string,
   flags: Flags,
@@ -45,7 +59,10 @@ export async function withArchive(
       }),
     );
     try {
-      return await act(await openArchivedLog(objects, flags.text('log'), key), key);
+      const log = await openArchivedLog(objects, flags.text('log'), key);
+      const code = await act(log, key);
+      tellCovered(log, io);
+      return code;
     } finally {
       objects.close();
     }

@@ -56,12 +56,12 @@ export async function openAudit(
   const ask = async (request: Pick<KubeCall, 'method' | 'path' | 'body'>): Promise<Answer> => {
     const send = async (by: string): Promise<JsonValue | undefined> =>
       client.request({ ...request, headers: { [auditTokenHeader]: by, [auditForHeader]: own }, timeoutMs });
-    // What is refused for the number of questions was not done: it is asked again when there is room.
+    // What is refused for the number of questions, or of those that are at work, was not done: it is asked again when there is room.
     for (let waits = 0; ; waits++) {
       try {
         return await once(send);
       } catch (error) {
-        if (!isKubeError(error) || error.status !== 429 || waits >= mostWaits) throw error;
+        if (!isKubeError(error) || !isForNow(error) || waits >= mostWaits) throw error;
         await io.sleep(error.retryAfterMs ?? 1_000);
       }
     }
@@ -87,6 +87,9 @@ export async function openAudit(
     post: (path, body) => ask({ method: 'POST', path: `${base}${path}`, body }),
   };
 }
+
+/** The recorder has too much to do: not that it cannot answer. */
+const isForNow = ({ status, problem }: KubeError): boolean => status === 429 || (status === 503 && problem === 'busy');
 
 /** Flags of every command about one session: of which chain, where several have its id. */
 export const sessionFlags = { chain: { kind: 'text' } } as const;

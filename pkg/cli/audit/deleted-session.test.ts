@@ -76,7 +76,7 @@ const client = {
       const answer = await route.answer({
         ...question,
         allow: nothing,
-        allowHolds: nothing,
+        allowChanges: nothing,
         turn: (act) => act(),
         note: nothing,
       });

@@ -3,6 +3,7 @@ import type { JsonNode } from '../../base/index.ts';
 import type { Command } from '../command.ts';
 import { printable } from '../terminal-text.ts';
 import { actedRules, ruleText } from './marks.ts';
+import { approvalText, changeText } from './show.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 
 const usage = `sidegate audit explain ID [flags]
@@ -32,9 +33,12 @@ export function explanationOf(lines: readonly string[]): readonly string[] {
   const of = (type: string): JsonNode | undefined => roots.find((root) => root.get('type')?.string === type);
   const [start, end] = [of('start'), of('end')];
   const text = start === undefined ? [] : [...whoAsked(start)];
-  for (const root of roots)
-    if (root.get('type')?.string === 'approval')
-      text.push(`approval ${plain(root.get('name')?.text)}: ${plain(root.get('phase')?.text)}`);
+  for (const root of roots) {
+    if (root.get('type')?.string === 'approval') text.push(approvalText(root));
+    if (root.get('type')?.string === 'change') text.push(changeText(root));
+  }
+  // What people decided stands by itself.
+  if (of('change') !== undefined && start === undefined && end === undefined) return text;
   if (end === undefined) return [...text, 'it has not ended, or its end has not come'];
   const rules = actedRules(end).map((act, at) => `${at + 1}. ${plain(ruleText(act))}`);
   text.push(...(rules.length === 0 ? ['no rule acted'] : rules));

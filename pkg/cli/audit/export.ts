@@ -1,7 +1,7 @@
 import { auditFlags, auditUsage, openAudit } from './client.ts';
 import { logOfRecorder } from './log-pages.ts';
 import { publishedKey } from './verify.ts';
-import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
 import { writeInPieces } from '../long-files.ts';
 
@@ -12,7 +12,7 @@ The whole log with its signed heads and lines, as JSON lines: for an archive, or
   --out FILE             write there
   --key-out FILE         and the public key there
   --no-lines             entries and heads only, without the lines of sessions
-${auditUsage}${clusterUsage}`;
+${auditUsage}${connectionUsage}`;
 
 export const auditExportCommand: Command = {
   name: 'audit export',
@@ -20,6 +20,7 @@ export const auditExportCommand: Command = {
   usage,
   run: clusterCommand({
     usage,
+    namespaced: false,
     flags: { out: { kind: 'text' }, 'key-out': { kind: 'text' }, 'no-lines': { kind: 'switch' }, ...auditFlags },
     positionals: { name: 'nothing', least: 0, most: 0 },
     faults: (flags) => (flags.on('out') ? [] : ['--out is missing']),

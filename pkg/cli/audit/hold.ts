@@ -1,6 +1,6 @@
 import { describeError } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
-import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command, CommandIo } from '../command.ts';
 import type { Flags } from '../flags.ts';
 import { printable } from '../terminal-text.ts';
@@ -13,7 +13,7 @@ const listUsage = `sidegate audit holds [flags]
 
 What is kept whatever its age.
 
-${auditUsage}${clusterUsage}`;
+${auditUsage}${connectionUsage}`;
 const placeUsage = `sidegate audit hold --reason TEXT [flags]
 
 Keeps the record of sessions whatever their age, until \`audit release\`. All that is given must hold of a session; blocks of lines with one such session are
@@ -23,13 +23,13 @@ kept whole. Both stand in the log. ${rights}
   --user SUBJECT         --pod NAME      --session ID     --in NAMESPACE
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
   --everything           with none of these
-${auditUsage}${clusterUsage}`;
+${auditUsage}${connectionUsage}`;
 const releaseUsage = `sidegate audit release NUMBER --reason TEXT [flags]
 
 Ends a hold: what is old enough is deleted within minutes. ${rights}
 
   --reason TEXT          why it ends
-${auditUsage}${clusterUsage}`;
+${auditUsage}${connectionUsage}`;
 
 const text = { kind: 'text' } as const;
 type Fields = { readonly [key: string]: JsonValue };
@@ -73,6 +73,7 @@ export const auditHoldsCommand: Command = {
   usage: listUsage,
   run: clusterCommand({
     usage: listUsage,
+    namespaced: false,
     flags: auditFlags,
     positionals: { name: 'nothing', least: 0, most: 0 },
     async act(flags, { client }, io) {
@@ -94,6 +95,7 @@ export const auditHoldCommand: Command = {
   usage: placeUsage,
   run: clusterCommand({
     usage: placeUsage,
+    namespaced: false,
     flags: {
       ...{ reason: text, user: text, pod: text, session: text, in: text, since: text, until: text },
       everything: { kind: 'switch' },
@@ -116,6 +118,7 @@ export const auditReleaseCommand: Command = {
   usage: releaseUsage,
   run: clusterCommand({
     usage: releaseUsage,
+    namespaced: false,
     flags: { reason: text, ...auditFlags },
     positionals: { name: 'NUMBER', least: 1, most: 1 },
     faults: (flags) => [

@@ -1,4 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
+import { foundRows, foundText } from '../found-text.ts';
+import type { FoundRow } from '../found-text.ts';
 
 /** A rule that acted in a session, as its end says. */
 export interface ActedRule {
@@ -8,6 +10,8 @@ export interface ActedRule {
   readonly by: readonly string[];
   /** How often; undefined: not said. */
   readonly count?: number;
+  /** How certain it was. Absent: not said. */
+  readonly found?: readonly FoundRow[];
 }
 
 /** Part of a recorded text in which something stands in place of what was there. */
@@ -33,11 +37,13 @@ export function actedRules(end: JsonNode | undefined, of: 'rules' | 'observed' =
   return (end?.get(of)?.items ?? []).map((act) => {
     const count = act.get('count')?.number;
     const by = (act.get('by')?.items ?? []).map((one) => one.string ?? '');
+    const found = foundRows(act);
     return {
       rule: act.get('rule')?.string ?? '',
       act: act.get('act')?.string ?? '',
       by,
       ...(count === undefined ? {} : { count }),
+      ...(found.length === 0 ? {} : { found }),
     };
   });
 }
@@ -57,8 +63,8 @@ export function marksIn(text: string, rules: readonly ActedRule[]): readonly Mar
   });
 }
 
-/** `support/personal: masked by Email, 2 places` */
-export function ruleText({ rule, act, by, count }: ActedRule): string {
+/** `support/personal: masked by Email (Certain: Format), 2 places` */
+export function ruleText({ rule, act, by, count, found = [] }: ActedRule): string {
   const times = count === undefined ? '' : `, ${count} ${count === 1 ? 'place' : 'places'}`;
-  return `${rule}: ${act}${by.length === 0 ? '' : ` by ${by.join(', ')}`}${times}`;
+  return `${rule}: ${act}${by.length === 0 ? '' : ` by ${foundText(by, found)}`}${times}`;
 }

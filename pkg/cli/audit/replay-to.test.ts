@@ -138,6 +138,11 @@ test.each([
   const opened = await replay(lines, '--unseal key.pem', to, asks);
   expect([sent.length, opened.code]).toEqual(goes ? [1, 1] : [0, 2]);
   if (!goes) expect(opened.err).toContain('--to with --unseal is https, or http to this machine');
+  // So is a token: to whom nobody else reads it.
+  sent.length = 0;
+  const named = await replay(lines, '--to-token token', to, asks);
+  expect([sent.length, named.code]).toEqual(goes ? [1, 1] : [0, 2]);
+  if (!goes) expect(named.err).toContain('--to with --to-token is https, or http to this machine');
   // As it was recorded it may go.
   expect((await replay(lines, '', to, asks)).code).toBe(1);
 });

@@ -132,6 +132,41 @@ test('a session is explained rule by rule', () => {
   ]);
 });
 
+test('and who approved it, as it is shown, too', () => {
+  const decision = { decision: 'Approve', at: '2026-11-26T12:00:00Z', by: 'user:ana', from: '10.0.0.7' };
+  const decisions = [
+    { ...decision, breakGlass: false },
+    { ...decision, by: 'https://idp.test bo', breakGlass: true },
+  ];
+  const approval = JSON.stringify({ type: 'approval', name: 'ml/a1', phase: 'Approved', decisions });
+  const said = [
+    'approval ml/a1: Approved',
+    '  decided  2026-11-26T12:00:00Z user:ana: Approve from 10.0.0.7',
+    '  decided  2026-11-26T12:00:00Z https://idp.test bo: Approve from 10.0.0.7, break-glass',
+  ].join('\n');
+  expect(
+    explanationOf([approval, JSON.stringify({ type: 'end', outcome: 'completed', status: 200, rules: [] })]),
+  ).toEqual([said, 'no rule acted', 'so: completed, 200']);
+  expect(lineText(parseJson(approval))).toBe(`  ${said}`);
+  const change = { type: 'change', time: 'T', what: 'Approval', name: 'a1', step: 'Approved', decisions };
+  expect(explanationOf([JSON.stringify(change)])).toEqual([lineText(parseJson(JSON.stringify(change)))]);
+  expect(explanationOf([JSON.stringify(change)])[0]).toContain('user:ana: Approve');
+});
+
+test('and by how certain what they found was, where its record says', () => {
+  const found = [
+    { by: 'Phone', certainty: 'Likely', reason: 'Spelling', count: 2 },
+    { by: 'Phone', certainty: 'Certain', reason: 'TellingWord', count: 1 },
+    { by: 'Email', certainty: 'Certain', reason: 'Format', count: 1 },
+    { by: 'word', certainty: 'Certain', reason: 'Policy', count: 1 },
+  ] as const;
+  const act = { rule: 'support/personal', act: 'masked', by: ['Phone', 'Email', 'word'], count: 5, found };
+  const end = JSON.stringify({ type: 'end', outcome: 'completed', status: 200, rules: [act], observed: [act] });
+  const said =
+    'support/personal: masked by Phone (Likely: Spelling; Certain: TellingWord), Email (Certain: Format), word, 5 places';
+  expect(explanationOf([end])).toEqual([`1. ${said}`, `would have (Observe): ${said}`, 'so: completed, 200']);
+});
+
 test('a session that has not ended, of nobody known, is said to be that', () => {
   expect(explanationOf(linesOf({ id: sessionId(1), user: null }).slice(0, 1))).toEqual([
     'nobody known asked for Chat of llama-3',

@@ -129,6 +129,11 @@ export const auditReplayCommand: Command = {
           : [
               '--to with --unseal is https, or http to this machine: what was masked would cross the network for anyone to read',
             ]),
+        ...(flags.text('to-token') === undefined || isPrivateTo(to ?? '')
+          ? []
+          : [
+              '--to with --to-token is https, or http to this machine: the token would cross the network for anyone to read',
+            ]),
       ];
     },
     async act(id, source, flags, io) {

@@ -86,6 +86,7 @@ describe('of more sessions than one page holds', () => {
       request({ path, body }: { readonly path: string; readonly body: { limit: number; cursor?: string } }) {
         if (!path.endsWith('/v1/search')) return Promise.resolve({});
         printed.push(out);
+        if (body.limit > 1_000) throw new Error('limit is a whole number from 1 to 1,000');
         const from = Number(body.cursor ?? 0);
         const next = Math.min(size, from + body.limit);
         return Promise.resolve({ sessions: sessions(from, next - from), cursor: next < size ? String(next) : null });
@@ -125,6 +126,12 @@ describe('of more sessions than one page holds', () => {
     const { printed } = await search(250, '--all', '-o', output);
     const heading = output === 'csv' ? 1 : 0;
     expect(printed).toEqual([0, 100, 200].map((lines) => lines + heading));
+  });
+
+  test('a larger limit than a page is asked for page by page', async () => {
+    const { code, lines, printed, err } = await search(3_000, '--limit', '2500', '-o', 'jsonl');
+    expect([code, lines.length, printed.length]).toEqual([0, 2_500, 3]);
+    expect(err).toContain('there may be more sessions');
   });
 
   test('a table has rows for very many', async () => {

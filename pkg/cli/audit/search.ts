@@ -151,6 +151,9 @@ interface Told {
   partly(sessions: readonly string[]): void;
 }
 
+/** Sessions that one question to a recorder may ask for. */
+const mostOfPage = 1_000;
+
 /** @returns whether there may be more sessions than were asked for */
 async function ask(
   audit: AuditClient,
@@ -163,7 +166,7 @@ async function ask(
   let cursor: JsonValue = null;
   do {
     // A page is short where the recorder had to look through many sessions for it.
-    const limit = all ? wanted : wanted - count;
+    const limit = Math.min(mostOfPage, all ? wanted : wanted - count);
     const answer: Answer = await audit.post('/v1/search', {
       ...question,
       limit,
@@ -204,7 +207,8 @@ async function searchInArchive(
 ): Promise<ExitCode> {
   return withArchive(url, flags, io, async (log) => {
     const { readQuery, searchArchive } = await import('../../recorder/index.ts');
-    const query = readQuery(question);
+    const wanted = Number(question['limit']);
+    const query = readQuery({ ...question, limit: Math.min(mostOfPage, wanted) });
     const output = flags.text('output') ?? 'table';
     const found: Session[] = [];
     const take = output === 'table' ? (one: Session): void => void found.push(one) : printer(output, io);
@@ -215,7 +219,7 @@ async function searchInArchive(
       io.stderr(`${name}: ${message}: it is left out\n`);
     });
     for await (const session of sessions) {
-      more = count === query.limit && !flags.on('all');
+      more = count === wanted && !flags.on('all');
       if (more) break;
       count++;
       take(session as unknown as Session);

@@ -6,6 +6,7 @@ import type { CommandIo, ExitCode } from '../command.ts';
 import type { FlagSpec, Flags } from '../flags.ts';
 import { printable } from '../terminal-text.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
+import { isDay } from './time.ts';
 import { auditFlags, auditUsage, linePages, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import type { LineChain, LinePage } from './client.ts';
 
@@ -87,7 +88,7 @@ export function sessionCommand(command: {
 
 /** What is wrong with the flags that say where to look. */
 export const sourceFaults = (flags: Flags): readonly string[] => [
-  ...(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(flags.text('since') ?? '2026-11-26') ? [] : ['--since is a day: 2026-11-26']),
+  ...(isDay(flags.text('since') ?? '2026-11-26') ? [] : ['--since is a day: 2026-11-26']),
   ...(flags.text('archive') === undefined && flags.text('since') !== undefined ? ['--since goes with --archive'] : []),
 ];
 

@@ -17,8 +17,8 @@ ${unsealUsage}${sessionSourceUsage}`;
 const plain = printable;
 const indent = (text: string): string => printableRows(text).replaceAll('\n', '\n           ');
 
-/** Who decided, as each decision says. */
-function decisionText(root: JsonNode): string {
+/** Who decided, as each decision says: a row behind its approval's. */
+export function decisionText(root: JsonNode): string {
   const at = (key: string): string => plain(root.get(key)?.string ?? '');
   const from = at('from') === '' ? '' : ` from ${at('from')}`;
   const broke = root.get('breakGlass')?.boolean === true ? ', break-glass' : '';
@@ -26,8 +26,15 @@ function decisionText(root: JsonNode): string {
   return `\n  decided  ${at('at')} ${at('by')}: ${at('decision')}${from}${broke}${why}`;
 }
 
+/** What became of the approval that a session waits for, and who decided. */
+export function approvalText(root: JsonNode): string {
+  const at = (key: string): string => plain(root.get(key)?.string ?? '');
+  const decisions = (root.get('decisions')?.items ?? []).map(decisionText);
+  return `approval ${at('name')}: ${at('phase')}${decisions.join('')}`;
+}
+
 /** What became of an approval, a grant, a token or a revocation. */
-function changeText(root: JsonNode): string {
+export function changeText(root: JsonNode): string {
   const at = (key: string): string => plain(root.get(key)?.string ?? '');
   const subject = plain(root.get('caller')?.get('subject')?.string ?? '');
   const words = [
@@ -69,6 +76,8 @@ export function lineText(root: JsonNode): string {
       const code = root.get('code')?.string;
       return `${at('time')}  ${at('outcome')} ${at('status')}${code === undefined ? '' : ` ${plain(code)}`}${rules.join('')}`;
     }
+    case 'approval':
+      return `  ${approvalText(root)}`;
     case 'change':
       return changeText(root);
     default:

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { readQuery, readTerms } from '../../recorder/index.ts';
-import { refuseEmptyRange, timeOf } from './time.ts';
+import { isDay, refuseEmptyRange, timeOf } from './time.ts';
 
 const now = Date.parse('2026-11-27T12:00:00Z');
 
@@ -45,6 +45,17 @@ describe.each([
     if (text !== '') expect(() => read(text)).toThrow();
     else expect(() => timeOf(text, now)).toThrow('is no time');
   });
+});
+
+test.each([
+  ['2026-11-26', true],
+  ['2028-02-29', true],
+  ['2026-02-29', false],
+  ['2026-99-99', false],
+  ['2026-11-26T12:00:00Z', false],
+  ['7d', false],
+])('%s is a day: %s', (text, is) => {
+  expect(isDay(text)).toBe(is);
 });
 
 test('so long ago is from now', () => {

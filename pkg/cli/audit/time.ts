@@ -13,6 +13,9 @@ function calendarTime(text: string): number {
   return offset === undefined ? midnight : Date.parse(text.replace(' ', 'T').toUpperCase());
 }
 
+/** Whether it is a day of the calendar, as 2026-11-26. */
+export const isDay = (text: string): boolean => text.length === 10 && !Number.isNaN(calendarTime(text));
+
 /** A time as people give it: so long ago, a day, or RFC 3339 with its offset. @returns Epoch milliseconds. @throws Error in words */
 export function timeOf(text: string, now: number): number {
   const [, count, letter = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];

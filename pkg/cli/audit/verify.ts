@@ -1,10 +1,10 @@
-import { describeError, jsonValue, parseJson } from '../../base/index.ts';
+import { describeError, jsonValue, parseJson, systemClock } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { KubeError, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
-import { createFindings, createLogVerifier, readLogKeys } from '../../record/index.ts';
-import type { SessionSummary } from '../../recorder/index.ts';
-import type { BlockEntry, LogFinding, LogVerdict, LogVerifier } from '../../record/index.ts';
+import { createFindings, createLogVerifier, readHead, readLogKeys } from '../../record/index.ts';
+import type { ArchivedLog, SessionSummary } from '../../recorder/index.ts';
+import type { BlockEntry, LogFinding, LogKeys, LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
@@ -31,7 +31,7 @@ cluster at all.
   --file FILE            what \`audit export\` wrote, instead of a cluster
   --key FILE             public key (PEM) of the log; default: as the cluster publishes it. Keep your own copy: who can change the log could change that.
                          Where the log had several, one after the other, in that order
-  --heads                with the heads that the cluster keeps beside the recorder, one of each day (ConfigMap sidegate-log-heads)
+  --heads                with the heads that the cluster keeps beside the recorder, one of each day (ConfigMap sidegate-log-heads); also of an archive or a file
   --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
   --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
                          sidegate-trust; keep your own copies: who can write the log could name others
@@ -251,9 +251,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       if (!/^[1-9][0-9]{0,4}$/.test(given.text('retention-days') ?? '1'))
         return ['--retention-days takes a number of whole days, from 1'];
       const elsewhere = ['archive', 'file', 'proof'].find((name) => given.text(name) !== undefined);
-      if (given.on('heads') && elsewhere !== undefined)
-        return [`--heads asks a cluster: it does not go with --${elsewhere}`];
       const isOne = given.text('session') !== undefined || given.text('receipt') !== undefined;
+      if (given.on('heads') && (isOne || elsewhere === 'proof'))
+        return ['--heads is for a whole log: it does not go with --session, --receipt or --proof'];
       if (given.text('chain') !== undefined && !isOne) return ['--chain goes with --session or --receipt'];
       const alone = ['proof', 'save-proof', 'since'].filter((name) => given.text(name) !== undefined && !isOne);
       const beside = ['archive', 'file', 'proof'].filter(
@@ -282,8 +282,12 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const withLines = !flags.on('no-lines');
   const saveTo = flags.text('save-head');
   const archive = flags.text('archive');
+  if (archive !== undefined && one !== undefined) return verifyOneInArchive(archive, one, flags, io);
+  if (archive !== undefined && !flags.on('heads')) return verifyInArchive(archive, flags, io, []);
   if (archive !== undefined)
-    return one === undefined ? verifyInArchive(archive, flags, io) : verifyOneInArchive(archive, one, flags, io);
+    return withCluster(flags, io, async ({ client }) =>
+      verifyInArchive(archive, flags, io, await publishedHeads(client, flags)),
+    );
   const proofFile = flags.text('proof');
   const finish = async (
     pages: LogPages,
@@ -302,7 +306,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const verdict = await verifyPages(pages, trusted, sample);
     return finishVerdict(verdict, saveTo, io);
   };
-  if (file !== undefined || proofFile !== undefined) {
+  const ofFile = async (published: readonly string[]): Promise<ExitCode> => {
     try {
       const pem = io.readFile(flags.text('key') ?? '');
       if (one !== undefined && proofFile !== undefined)
@@ -310,12 +314,16 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       const pages = logOfFile(() => linesOfFile(io, file ?? ''), withLines);
       if (one !== undefined)
         return reportOne(one, await proofOfPages(pages, one.session, pem, flags.text('chain')), pem, flags, io);
-      return await finish(pages, pem);
+      return await finish(pages, pem, published);
     } catch (error) {
       io.stderr(`it cannot be read: ${describeError(error)}\n`);
       return 1;
     }
-  }
+  };
+  if (file !== undefined || proofFile !== undefined)
+    return flags.on('heads')
+      ? withCluster(flags, io, async ({ client }) => ofFile(await publishedHeads(client, flags)))
+      : ofFile([]);
   return withCluster(flags, io, async ({ client }) => {
     const key = flags.text('key');
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
@@ -323,7 +331,12 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one, pem, flags), pem, flags, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
-    return finish(logOfRecorder(audit, withLines), pem, published, createWordSample(audit));
+    return finish(
+      logOfRecorder(audit, withLines),
+      pem,
+      published,
+      createWordSample(audit, (await import('../../recorder/index.ts')).textsOfBlock),
+    );
   });
 }
 
@@ -331,11 +344,45 @@ async function verifyOneInArchive(url: string, one: OneSession, flags: Flags, io
   return withArchive(url, flags, io, async (log) => {
     const { session, faults } = await archivedSession(log, one.session, flags, io);
     const code = reportOne(one, await session.proof(), io.readFile(flags.text('key') ?? ''), flags, io);
-    return faults > 0 ? 1 : code;
+    return faults > 0 || log.covered.size > 0 ? 1 : code;
   });
 }
 
-async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promise<ExitCode> {
+/** How long the archive may be behind the heads in the cluster: then an alert says so of a recorder that is well. */
+const mostBehindMs = 15 * 60_000;
+
+/** Of the cluster's heads those that the archive must have: not the newest, whose entries are on their way there. */
+async function dueHeads(
+  log: ArchivedLog,
+  published: readonly string[],
+  key: LogKeys,
+  io: Pick<CommandIo, 'stdout'>,
+): Promise<readonly string[]> {
+  let name: string | undefined;
+  for await (const next of log.segments()) name = next;
+  let end = 0;
+  try {
+    if (name !== undefined) end = (await log.segment(name)).header.last + 1;
+  } catch {
+    // What is wrong with it is found when all are read; no head is left out for it.
+    return published;
+  }
+  return published.filter((text) => {
+    const head = readHead(text, key);
+    if (head === undefined || head.size <= end || head.at < systemClock.now() - mostBehindMs) return true;
+    io.stdout(
+      `the cluster has a head of ${head.size} entries, signed at ${new Date(head.at).toISOString()}; the archive has ${end} as yet\n`,
+    );
+    return false;
+  });
+}
+
+async function verifyInArchive(
+  url: string,
+  flags: Flags,
+  io: CommandIo,
+  published: readonly string[],
+): Promise<ExitCode> {
   return withArchive(url, flags, io, async (log, publicKey) => {
     if (publicKey === undefined) return 2;
     const { verifyArchive } = await import('../../recorder/index.ts');
@@ -346,6 +393,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
       log,
       {
         publicKey,
+        heads: await dueHeads(log, published, publicKey, io),
         withLines: !flags.on('no-lines'),
         ...(head === undefined ? {} : { until: io.readFile(head).trim() }),
         ...(authorities === undefined ? {} : { authorities: io.readFile(authorities) }),
@@ -356,7 +404,8 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
         io.stdout(`${printable(`${code}: ${name}: ${message}`)}\n`);
       },
     );
-    return finishVerdict({ ...verdict, ok: verdict.ok && faults === 0 }, flags.text('save-head'), io);
+    const ok = verdict.ok && faults === 0 && log.covered.size === 0;
+    return finishVerdict({ ...verdict, ok }, flags.text('save-head'), io);
   });
 }
 

@@ -15,7 +15,7 @@ export interface WordSample {
 }
 
 const most = 100;
-/** Of a text, so many characters: of very long ones the end is in no index. */
+/** Of what a session says in a block, so many characters. */
 const looked = 100_000;
 /** Pages of one question, which may be short. */
 const mostPages = 100;
@@ -35,34 +35,43 @@ function wordOf(text: string): string | undefined {
   return plain.toSorted((one, other) => other.length - one.length)[0];
 }
 
-function drawFrom(entry: number, text: string, lines: string, draw: (below: number) => number): Drawn | undefined {
-  const starts = lines.split('\n').filter((line) => line.includes('"type":"start"'));
-  const line = starts[draw(Math.max(1, starts.length))];
-  if (line === undefined) return undefined;
-  const root = parseJson(line, { loneSurrogates: true });
-  const session = root.get('session')?.string ?? '';
-  const texts = root.get('request')?.items.map((item) => item.get('text')?.string ?? '') ?? [];
+function drawFrom(
+  {
+    entry,
+    text,
+    texts,
+  }: { readonly entry: number; readonly text: string; readonly texts: ReadonlyMap<string, string> },
+  draw: (below: number) => number,
+): Drawn | undefined {
+  const [session, said] = [...texts][draw(Math.max(1, texts.size))] ?? [];
   // A last word, so that one which is cut off is none.
-  const word = wordOf(`${texts.join('\n')} .x`);
-  if (word === undefined || root.get('type')?.string !== 'start' || !/^[0-9a-f]{32}$/.test(session)) return undefined;
+  const word = wordOf(`${said} .x`);
+  if (session === undefined || word === undefined) return undefined;
   const { source, chain } = jsonValue(parseJson(text)) as unknown as BlockEntry;
   return { entry, session, source, chain, word };
 }
 
-/** @param draw A number from 0 on below another; default: by chance. */
+/**
+ * @param textsOf What was said in the lines of a block, as far as its words are whole, by session.
+ * @param draw A number from 0 on below another; default: by chance.
+ */
 export function createWordSample(
   audit: Pick<AuditClient, 'post'>,
+  textsOf: (lines: string) => ReadonlyMap<string, string>,
   draw: (below: number) => number = randomInt,
 ): WordSample {
   const drawn: Drawn[] = [];
   let blocks = 0;
-  /** Undefined: it says that it has not seen all of it yet. */
-  const finds = async (question: object): Promise<boolean | undefined> => {
+  /** Undefined: it says that it has not seen all of it yet, or does not have all of its words. */
+  const finds = async (question: Readonly<Record<string, string>>): Promise<boolean | undefined> => {
     let cursor: unknown;
     for (let page = 0; page < mostPages && cursor !== null; page++) {
       const answer = await audit.post('/v1/search', { ...question, limit: 1, ...(page > 0 && { cursor }) });
       if (Array.isArray(answer['sessions']) && answer['sessions'].length > 0) return true;
-      if (Number(answer['unsearched'] ?? 0) > 0) return undefined;
+      const { unsearched, partly } = answer;
+      if (Number(unsearched ?? 0) > 0) return undefined;
+      // Each answer has the list, which is empty for most.
+      if (Array.isArray(partly) && partly.some((session) => session === question['session'])) return undefined;
       cursor = answer['cursor'] ?? null;
     }
     return cursor === null ? false : undefined;
@@ -73,7 +82,7 @@ export function createWordSample(
       blocks++;
       const place = drawn.length < most ? drawn.length : draw(blocks);
       if (place >= most) return;
-      const one = drawFrom(entry, text, lines, draw);
+      const one = drawFrom({ entry, text, texts: textsOf(lines) }, draw);
       if (one !== undefined) drawn[place] = one;
     },
     async ask() {
@@ -88,7 +97,7 @@ export function createWordSample(
         findings.push({
           fault: 'index_differs',
           entry,
-          what: `the index does not find session ${session} by a word that was asked in it`,
+          what: `the index does not find session ${session} by a word that stands in it`,
         });
       }
       return { asked, findings };

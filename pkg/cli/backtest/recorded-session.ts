@@ -1,5 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { foundRows } from '../found-text.ts';
+import type { FoundRow } from '../found-text.ts';
 import { operations } from '../../core/index.ts';
 import type { Operation } from '../../core/index.ts';
 
@@ -38,6 +40,8 @@ export interface RecordedAct {
   readonly act: string;
   readonly by: readonly string[];
   readonly count: number | undefined;
+  /** How certain what it found was; empty: nobody said. */
+  readonly found: readonly FoundRow[];
 }
 
 /** How replacements look, but for constants: `[label]`, `[label:1f3a]`, `****1111`. */
@@ -76,6 +80,7 @@ function actsOf(end: JsonNode): readonly RecordedAct[] {
     act: textAt(act, 'act'),
     by: (act.get('by')?.items ?? []).map((one) => one.string ?? ''),
     count: act.get('count')?.number,
+    found: foundRows(act),
   }));
 }
 

@@ -51,6 +51,8 @@ export interface CannotKnow {
   readonly withoutText: number;
   /** Refused by a limit, which depends on when and how many: not decided again. */
   readonly limited: number;
+  /** Refused by nothing that a policy decides: the request was none, the model or the sidecar could not go on. Not decided again. */
+  readonly otherReason: number;
   /** Not ended, or their start or end was not there. */
   readonly open: number;
   /** Of another namespace than the policies. */
@@ -76,7 +78,7 @@ export class Tally {
     unsearched: 0,
     partly: [],
   };
-  readonly cannotKnow = { masked: 0, withoutText: 0, limited: 0, open: 0, elsewhere: 0 };
+  readonly cannotKnow = { masked: 0, withoutText: 0, limited: 0, otherReason: 0, open: 0, elsewhere: 0 };
 
   /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
   constructor(perChange: number, withText: boolean) {
@@ -193,6 +195,10 @@ export function reportText(report: BacktestReport): string {
     [cannotKnow.masked, 'with masked text: rules could find more in what was masked (Full content: --unseal)'],
     [cannotKnow.withoutText, 'without text: decided by caller, operation and model alone'],
     [cannotKnow.limited, 'refused by a limit: not decided again, as limits depend on when and how many'],
+    [
+      cannotKnow.otherReason,
+      'refused for another reason than a policy (a bad request, a model that is away): not decided again',
+    ],
     [cannotKnow.open, 'that have not ended: left out'],
     [cannotKnow.elsewhere, 'of other namespaces than the policies: left out'],
   ] as const;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { expandDetector } from '../../core/index.ts';
-import type { Identity, ScanRule, Snapshot } from '../../core/index.ts';
+import { certainties, defaultCertainty, defaultTerms, expandDetector, mostFoundKinds } from '../../core/index.ts';
+import type { Certainty, DetectorName, Identity, ScanRule, Snapshot } from '../../core/index.ts';
 import { actName } from '../../proxy/index.ts';
 import type { RecordedAct, RecordedSession } from './recorded-session.ts';
 
@@ -25,14 +25,28 @@ const ruleOf = (snapshot: Snapshot, id: string): ScanRule | undefined =>
   snapshot.scanRules.find((one) => one.id === id && one.enforce);
 
 /** What it finds and does, whatever stands in its place. */
-const meaningOf = ({ id, on, action, inRequests, match, fields }: ScanRule): object => ({
+const meaningOf = ({ id, on, action, inRequests, match, terms, fields }: ScanRule): object => ({
   id,
   on,
   action,
   inRequests,
   match,
+  terms,
   fields,
 });
+
+/** Whether the rule takes all that the detector found, as certain as the record says that it was, and allows nothing of it. */
+function takes({ terms }: ScanRule, by: string, found: RecordedAct['found']): boolean {
+  const { from, allow } = terms?.[by as DetectorName] ?? defaultTerms;
+  if (allow.length > 0) return false;
+  // Sidecars that do not say it knew no other.
+  if (found.length === 0) return isAtLeast(defaultCertainty, from);
+  if (found.length >= mostFoundKinds) return from === 'Possible';
+  return found.every((one) => one.by !== by || one.reason === 'CutShort' || isAtLeast(one.certainty, from));
+}
+
+const isAtLeast = (certainty: string, from: Certainty): boolean =>
+  certainties.findIndex((one) => one === certainty) >= certainties.indexOf(from);
 
 /**
  * Whether a rule that acted on text which is masked in the record would surely act on it again.
@@ -44,7 +58,7 @@ const meaningOf = ({ id, on, action, inRequests, match, fields }: ScanRule): obj
  * @param was what was in force; undefined: nobody gave it
  */
 export function stands(
-  act: Pick<RecordedAct, 'rule' | 'act' | 'by'>,
+  act: Pick<RecordedAct, 'rule' | 'act' | 'by' | 'found'>,
   session: Pick<RecordedSession, 'maskedIn'>,
   caller: Identity | undefined,
   { next, was }: { readonly next: Snapshot; readonly was: Snapshot | undefined },
@@ -55,7 +69,8 @@ export function stands(
   const old = was === undefined ? undefined : ruleOf(was, act.rule);
   if (was !== undefined && old !== undefined)
     return isDeepStrictEqual(meaningOf(rule), meaningOf(old)) && isDeepStrictEqual(reach, reachOf(old, was, caller));
-  const sure = act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by));
+  const sure =
+    act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by) && takes(rule, by, act.found));
   const { request, answer } = session.maskedIn;
   return sure && (!request || reach.request === act.act) && (!answer || reach.answer === act.act);
 }
@@ -71,7 +86,7 @@ export function stands(
 export function hidden(
   rule: string,
   by: string,
-  session: Pick<RecordedSession, 'request' | 'answer'>,
+  session: Pick<RecordedSession, 'request' | 'answer' | 'acts'>,
   caller: Identity | undefined,
   { next, was }: { readonly next: Snapshot; readonly was: Snapshot | undefined },
 ): 'all' | 'some' | 'none' {
@@ -80,9 +95,13 @@ export function hidden(
   const sides = (['request', 'answer'] as const).filter((side) =>
     acted === undefined ? session[side].length > 0 : acted[side] === 'masked',
   );
+  const found = session.acts.filter((act) => act.rule === rule).flatMap((act) => act.found);
   const reaches = next.scanRules
     .filter(
-      (one) => one.enforce && one.match.detectors.some((name) => expandDetector(name)?.some((each) => each === by)),
+      (one) =>
+        one.enforce &&
+        takes(one, by, found) &&
+        one.match.detectors.some((name) => expandDetector(name)?.some((each) => each === by)),
     )
     .map((one) => reachOf(one, next, caller));
   const covered = sides.filter((side) =>

@@ -78,7 +78,7 @@ export const accessRule = {
     files: {
       type: 'object',
       description:
-        'Sound, pictures and other files that pass unread, in both directions: of audio and image routes, and in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass; a cluster policy with guards or labels and no access rules lets none. Pictures and files within the JSON of chats need none of it. Allow rules only.',
+        'Sound, pictures and other files that pass unread, in both directions: of audio and image routes, and in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass; a cluster policy with guards or labels and no access rules lets none. Pictures, sound and files within the JSON of chats need none of it, but for a PDF where a request guard, or a label `inRequests`, applies. Allow rules only.',
       required: ['types'],
       'x-sidegate-default': 'none pass',
       'x-sidegate-example': '{ types: ["audio/*"], maxBytes: 1Mi }',

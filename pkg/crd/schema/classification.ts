@@ -1,4 +1,4 @@
-import { detectors, patternMaxLength, patterns, replacement, words } from './match.ts';
+import { allow, certainty, certaintyOf, detectors, patternMaxLength, patterns, replacement, words } from './match.ts';
 import { subject } from './subject.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
@@ -12,6 +12,9 @@ export const classification = {
   'x-sidegate-conditions': [
     { kind: 'AtLeastOne', of: ['fields', 'detectors', 'patterns', 'words'] },
     { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },
+    { kind: 'Needs', field: 'certainty', beside: 'detectors' },
+    { kind: 'Needs', field: 'certaintyOf', beside: 'detectors' },
+    { kind: 'Needs', field: 'allow', beside: 'detectors' },
     { kind: 'Needs', field: 'replacement', beside: 'otherwise', is: 'Mask' },
   ],
   properties: {
@@ -39,6 +42,9 @@ export const classification = {
       },
     },
     detectors,
+    certainty,
+    certaintyOf,
+    allow,
     patterns,
     patternMaxLength,
     words,

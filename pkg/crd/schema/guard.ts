@@ -1,4 +1,14 @@
-import { detectors, minBytes, patternMaxLength, patterns, replacement, words } from './match.ts';
+import {
+  allow,
+  certainty,
+  certaintyOf,
+  detectors,
+  minBytes,
+  patternMaxLength,
+  patterns,
+  replacement,
+  words,
+} from './match.ts';
 import { subject } from './subject.ts';
 import { name } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
@@ -46,8 +56,11 @@ export const guard = {
       'x-sidegate-conditions': [
         { kind: 'AtLeastOne', of: ['detectors', 'patterns', 'words', 'minBytes'] },
         { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },
+        { kind: 'Needs', field: 'certainty', beside: 'detectors' },
+        { kind: 'Needs', field: 'certaintyOf', beside: 'detectors' },
+        { kind: 'Needs', field: 'allow', beside: 'detectors' },
       ],
-      properties: { detectors, patterns, patternMaxLength, words, minBytes },
+      properties: { detectors, certainty, certaintyOf, allow, patterns, patternMaxLength, words, minBytes },
     },
     action: {
       type: 'string',

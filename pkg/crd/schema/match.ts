@@ -1,4 +1,4 @@
-import { detectorClasses, detectorNames } from '../../core/index.ts';
+import { allowSets, certainties, detectorClasses, detectorNames } from '../../core/index.ts';
 import { size } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
@@ -12,6 +12,71 @@ export const detectors = {
   description: 'Built-in detectors, or classes of them.',
   'x-sidegate-example': '[CreditCard, Secrets]',
   items: { type: 'string', enum: detectorChoices, description: 'A detector or a class.' },
+} as const satisfies SchemaNode;
+
+const certaintyEnum = { type: 'string', enum: certainties } as const;
+
+export const certainty = {
+  ...certaintyEnum,
+  description:
+    'From where on its detectors count. Possible: what has little more than the form of such a value, with false alarms. Likely: what its spelling, its check digits or a word beside it tell of. Certain: what two of these tell of, or what is written as nothing else is. [What each detector is sure of](#detectors).',
+  'x-sidegate-default': 'Likely',
+  'x-sidegate-example': 'Certain',
+} as const satisfies SchemaNode;
+
+export const certaintyOf = {
+  type: 'array',
+  maxItems: 64,
+  'x-kubernetes-list-type': 'map',
+  'x-kubernetes-list-map-keys': ['detector'],
+  description: 'Exceptions from `certainty`, each for a detector or a class. A detector’s own goes before its class’s.',
+  'x-sidegate-default': 'none',
+  'x-sidegate-example': '[{ detector: Phone, certainty: Certain }]',
+  items: {
+    type: 'object',
+    description: 'From where on one detector, or those of one class, count.',
+    required: ['detector', 'certainty'],
+    properties: {
+      detector: {
+        type: 'string',
+        enum: detectorChoices,
+        description: 'The detector or the class.',
+        'x-sidegate-example': 'Phone',
+      },
+      certainty: {
+        ...certaintyEnum,
+        description: 'From where on.',
+        'x-sidegate-example': 'Possible',
+      },
+    },
+  },
+} as const satisfies SchemaNode;
+
+export const allow = {
+  type: 'object',
+  description:
+    'What its detectors may find without its being a finding. Of what goes on to an end that is not known when it is found (`Jwt`, `PrivateKey`, `GitHubToken`, `GenericApiKey`) nothing is allowed, nor of what an answer that was cut leaves unfinished. Words, patterns and fields are not asked.',
+  'x-sidegate-default': 'nothing',
+  'x-sidegate-example': '{ sets: [TestCards, ExampleDomains], values: ["support@acme.com"] }',
+  'x-sidegate-conditions': [{ kind: 'AtLeastOne', of: ['sets', 'values'] }],
+  properties: {
+    sets: {
+      type: 'array',
+      maxItems: 16,
+      description:
+        'Well-known values. `TestCards`: numbers that payment providers publish for tests. `DocumentationAddresses`: the IP addresses of documentation (RFC 5737, 3849, 9637). `ExampleDomains`: e-mail addresses of `example.com`, `.org`, `.net` and `.edu` and of the domains `test`, `example`, `invalid` and `localhost` (RFC 2606, 6761).',
+      'x-sidegate-example': '[TestCards]',
+      items: { type: 'string', enum: allowSets, description: 'A set.' },
+    },
+    values: {
+      type: 'array',
+      maxItems: 100,
+      description:
+        'Values, compared as a reader sees them, in any case; of digits with spaces, hyphens, brackets, `/` or `+` the digits alone.',
+      'x-sidegate-example': '["support@acme.com", "+49 30 901820"]',
+      items: { type: 'string', minLength: 1, maxLength: 128, description: 'A value.' },
+    },
+  },
 } as const satisfies SchemaNode;
 
 export const patterns = {

@@ -372,6 +372,45 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'selector: { matchExpressions: [{ key: a, operator: In }] }',
     'In needs at least one value',
   ],
+  ...(
+    [
+      ['a certainty', 'certainty: Certain'],
+      ['exceptions from a certainty', 'certaintyOf: [{ detector: Phone, certainty: Certain }]'],
+      ['something allowed', 'allow: { sets: [TestCards] }'],
+    ] as const
+  ).map(
+    ([what, text]) =>
+      [
+        `${what} without detectors`,
+        `guards: [{ name: g, direction: Request, match: { words: [a], ${text} }, action: Block }]`,
+        'needs detectors beside it',
+      ] as const,
+  ),
+  [
+    'a certainty that there is not',
+    'classification: [{ label: l, detectors: [Pii], certainty: Sure, otherwise: Mask }]',
+    '"Sure" is not known here: one of Possible, Likely, Certain',
+  ],
+  [
+    'two certainties of one detector',
+    'classification: [{ label: l, detectors: [Pii], certaintyOf: [{ detector: Phone, certainty: Likely }, { detector: Phone, certainty: Certain }], otherwise: Mask }]',
+    '"Phone" is the detector of entry 0 already',
+  ],
+  [
+    'a set that there is not',
+    'classification: [{ label: l, detectors: [Pii], allow: { sets: [Everything] }, otherwise: Mask }]',
+    '"Everything" is not known here: one of TestCards',
+  ],
+  [
+    'nothing allowed',
+    'classification: [{ label: l, detectors: [Pii], allow: {}, otherwise: Mask }]',
+    'needs at least one of sets, values',
+  ],
+  [
+    'an empty value allowed',
+    'classification: [{ label: l, detectors: [Pii], allow: { values: [""] }, otherwise: Mask }]',
+    'spec.classification[0].allow.values[0]',
+  ],
   [
     'a pattern length without patterns',
     'guards: [{ name: g, direction: Request, match: { words: [a], patternMaxLength: 9 }, action: Block }]',

@@ -36,30 +36,31 @@ export class AnchoredMatcher {
    * Ends of matches in `text` that start at `start`, are not empty, and have at most `longest` code points.
    *
    * @param to where reading stops; the character there still serves assertions as context
+   * @param begin where the text begins for assertions, whatever stands before it
    */
-  match(text: string, start: number, to: number, longest: number): Ends {
+  match(text: string, start: number, to: number, longest: number, begin = 0): Ends {
     const result = this.#result;
     result.ends.length = 0;
     const stopped = this.#automaton.endsFrom(text, start, to, longest, result.ends);
     result.live = stopped === to && countCodePoints(text, start, to) < longest;
-    if (this.#asserted && result.ends.length > 0) this.#decide(text, start, result.ends.at(-1) as number);
+    if (this.#asserted && result.ends.length > 0) this.#decide(text, start, result.ends.at(-1) as number, begin);
     return result;
   }
 
   /** Runs again as a set of threads, with assertions asked. Only where the over-estimate matched. */
-  #decide(text: string, start: number, stop: number): void {
+  #decide(text: string, start: number, stop: number, begin: number): void {
     const program = this.#program;
     const { member, arg, out, classes } = program;
     const ends = this.#result.ends;
     ends.length = 0;
     let threads: number[] = [];
-    this.#close(program.starts[this.#unit] as number, context(text, start), threads);
+    this.#close(program.starts[this.#unit] as number, context(text, start, begin), threads);
     let i = start;
     while (i < stop && threads.length > 0) {
       const code = text.codePointAt(i) as number;
       i += code > 0xffff ? 2 : 1;
       const one = classes.of(code);
-      const flags = context(text, i);
+      const flags = context(text, i, begin);
       const next: number[] = [];
       let matched = false;
       this.#seen.clear();
@@ -102,8 +103,8 @@ export class AnchoredMatcher {
 }
 
 /** Which assertions hold between two characters; RE2's words are ASCII. */
-function context(text: string, at: number): number {
-  const before = at === 0 ? -1 : text.charCodeAt(at - 1);
+function context(text: string, at: number, begin: number): number {
+  const before = at === begin ? -1 : text.charCodeAt(at - 1);
   const after = at >= text.length ? -1 : text.charCodeAt(at);
   let flags = isWord(before) === isWord(after) ? assertion.noWordBoundary : assertion.wordBoundary;
   if (before === -1) flags |= assertion.beginText | assertion.beginLine;

@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByPrefix, likelyAsTold } from '../verdict.ts';
 import { holdsWord, isDigit, isLower, isUpper, isWordCharacter } from './characters.ts';
 
 // Credentials of Amazon Web Services: access key ids (AKIA long-term, ASIA temporary, ABIA bearer, ACCA context-specific; "Unique
@@ -32,10 +33,10 @@ export const awsKey: Detector = {
     const before = text.charCodeAt(start - 1);
     const after = text.charCodeAt(end);
     if (end - start === 20) {
-      return !isUpper(before) && !isDigit(before) && !isWordCharacter(after);
+      return !isUpper(before) && !isDigit(before) && !isWordCharacter(after) && certainByPrefix;
     }
     if (inBase64(before) || inBase64(after) || after === 0x3d || !mixed(text, start, end)) return false;
-    return holdsWord(text, start - 64, start, telling);
+    return holdsWord(text, start - 64, start, telling) && likelyAsTold;
   },
   // Any word may begin 40 base64 characters; ten capitals, digits or signs are no word.
   significant: (code) => isUpper(code) || isDigit(code) || code === 0x2b || code === 0x2f,

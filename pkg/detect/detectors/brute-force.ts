@@ -1,5 +1,10 @@
 import { RE2JS } from 're2js';
+import { certainties } from '../../core/index.ts';
+import type { Certainty } from '../../core/index.ts';
+import { formsOf } from '../detector.ts';
 import type { Detector } from '../detector.ts';
+import { likelyByFormat } from '../verdict.ts';
+import type { Verdict } from '../verdict.ts';
 import { tells } from '../testing/slow-tells.ts';
 
 /**
@@ -31,16 +36,45 @@ function compile(detector: Detector): Compiled {
   return entry;
 }
 
-/** Whether what stands before lets a finding begin there. */
-export const mayBegin = ({ atWord, telling }: Detector, text: string, start: number, told: boolean): boolean =>
-  !(atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start - 1))) && (telling?.required !== true || told);
+/** Whether what stands before lets a finding that is at least so certain begin there. */
+export const mayBegin = (
+  { atWord, telling }: Detector,
+  text: string,
+  start: number,
+  told: boolean,
+  least: Certainty = 'Likely',
+): boolean => {
+  if (atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start - 1))) return false;
+  const wanted = telling?.required === true || (telling?.required === 'Likely' && least !== 'Possible');
+  return !wanted || told;
+};
 
-/** The longest accepted end of a match that begins at `start`; undefined for none. */
-export function longestFrom(detector: Detector, text: string, start: number): number | undefined {
+/** What the detector says of a candidate; undefined where that is less certain than asked. */
+export function verdictOf(
+  detector: Detector,
+  text: string,
+  { start, end }: Span,
+  told: boolean,
+  least: Certainty = 'Likely',
+): Verdict | undefined {
+  const level = certainties.indexOf(least);
+  const said = detector.accept?.(text, start, end, told, level) ?? true;
+  if (said === false) return undefined;
+  const verdict = said === true ? (detector.verdict ?? likelyByFormat) : said;
+  return certainties.indexOf(verdict.certainty) < level ? undefined : verdict;
+}
+
+/** The longest accepted end of a match that begins at `start`, and what is said of it; undefined for none. */
+export function longestFrom(
+  detector: Detector,
+  text: string,
+  start: number,
+  least: Certainty = 'Likely',
+): { readonly end: number; readonly verdict: Verdict } | undefined {
   const { pattern } = compile(detector);
   const { telling } = detector;
   const told = telling !== undefined && tells(text, start, telling.words);
-  if (!mayBegin(detector, text, start, told)) return undefined;
+  if (!mayBegin(detector, text, start, told, least)) return undefined;
   // One unit more than the declared longest, so that a declaration that is too small shows.
   const rest = text.slice(start, start + detector.maxLength + 1);
   if (!pattern.matcher(rest).lookingAt()) return undefined;
@@ -48,7 +82,8 @@ export function longestFrom(detector: Detector, text: string, start: number): nu
     if (!pattern.matcher(rest.slice(0, length)).matches()) continue;
     if (length > detector.maxLength) throw new Error(`${detector.name}: a match is longer than maxLength`);
     if (detector.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start + length))) continue;
-    if (detector.accept === undefined || detector.accept(text, start, start + length, told)) return start + length;
+    const verdict = verdictOf(detector, text, { start, end: start + length }, told, least);
+    if (verdict !== undefined) return { end: start + length, verdict };
   }
   return undefined;
 }
@@ -66,15 +101,28 @@ function openEnd(detector: Detector, text: string, end: number): number {
 }
 
 /** All findings, overlapping ones merged; each from where the detector says that what is covered begins. */
-export function findings(detector: Detector, text: string): Span[] {
+export function findings(detector: Detector, text: string, least: Certainty = 'Likely'): Span[] {
+  const all = formsOf(detector).flatMap((form) => findingsOf(form, text, least));
+  const found: { start: number; end: number }[] = [];
+  for (const { start, end } of all.sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = found.at(-1);
+    if (last !== undefined && start < last.end) last.end = Math.max(last.end, end);
+    else found.push({ start, end });
+  }
+  return found;
+}
+
+function findingsOf(detector: Detector, text: string, least: Certainty): Span[] {
   const found: { start: number; end: number }[] = [];
   for (let start = 0; start < text.length; start += 1) {
-    const end = longestFrom(detector, text, start);
-    if (end === undefined) continue;
+    const longest = longestFrom(detector, text, start, least);
+    if (longest === undefined) continue;
+    const { end } = longest;
     const from = detector.from?.(text, start, end) ?? start;
     if (from < start || from >= end) throw new Error(`${detector.name}: from is outside of the finding`);
     const last = found.at(-1);
-    const past = openEnd(detector, text, end);
+    const past = openEnd(detector, text, detector.to?.(text, start, end) ?? end);
+    if (past < end || past > text.length) throw new Error(`${detector.name}: to is outside of what is read`);
     if (last !== undefined && from < last.end) {
       last.end = Math.max(last.end, past);
       last.start = Math.min(last.start, from);
@@ -84,6 +132,17 @@ export function findings(detector: Detector, text: string): Span[] {
 }
 
 /** The text of each finding. */
-export function found(detector: Detector, text: string): string[] {
-  return findings(detector, text).map(({ start, end }) => text.slice(start, end));
+export function found(detector: Detector, text: string, least: Certainty = 'Likely'): string[] {
+  return findings(detector, text, least).map(({ start, end }) => text.slice(start, end));
+}
+
+/** What is said of the first finding, as `CERTAINTY REASON`; undefined where there is none. */
+export function saidOf(detector: Detector, text: string): string | undefined {
+  for (let start = 0; start < text.length; start += 1) {
+    for (const form of formsOf(detector)) {
+      const longest = longestFrom(form, text, start, 'Possible');
+      if (longest !== undefined) return `${longest.verdict.certainty} ${longest.verdict.reason}`;
+    }
+  }
+  return undefined;
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { detectorNames } from '../../core/index.ts';
+import { formsOf } from '../detector.ts';
 import type { Detector } from '../detector.ts';
 import { tells } from '../testing/slow-tells.ts';
-import { findings, longestFrom, mayBegin } from './brute-force.ts';
+import { findings, longestFrom, mayBegin, verdictOf } from './brute-force.ts';
 import { detectors } from './index.ts';
 import { examples } from './issued/examples.ts';
 
@@ -84,6 +85,21 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     'sk-proj-abcDEF123456ghiJKL',
     'page_token=a1b2c3d4',
   ],
+  VendorToken: [
+    `glpat-${'aB3dE5gH7jK9mN1pQ3sT'}`,
+    `SG.${'aB3dE5gH7jK9mN1pQ3sT5v'}.${'W7yZ9bC1dE3fG5aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC'}`,
+    `ya29.${'aB3dE5gH7jK9mN1pQ3sT'}`,
+    `datadog_app: "${'0a1b2c3d4e5f6789'.repeat(2)}"`,
+  ],
+  Credential: [
+    'postgres://bob:s3cr3t@db.example.org',
+    'DB_PASSWORD=correcthorse',
+    '{\\"password\\": \\"letmein\\"}',
+    'Basic Ym9iOmh1bnRlcg==',
+    'login bob password hunter22',
+    ' -u bob:hunter22 ',
+    'kind: Secret\ndata:\n  a: c2VjcmV0\n',
+  ],
   ...Object.fromEntries(
     Object.entries(examples).map(([name, { alone = [], told: [word, ...behind] = [''] }]) => [
       name,
@@ -92,13 +108,18 @@ const samples: Readonly<Record<string, readonly string[]>> = {
   ),
 };
 
+/** Each form by itself: what one declares it alone must keep. */
+const forms = detectors.flatMap((detector) =>
+  formsOf(detector).map((form, number) => [number === 0 ? form.name : `${form.name}, form ${number}`, form] as const),
+);
+
 describe('every declaration', () => {
   test('stands in the list once, under its name, in the order of names', () => {
     expect(detectors.map((detector) => detector.name)).toEqual([...detectorNames]);
     expect(Object.keys(samples)).toEqual([...detectorNames]);
   });
 
-  test.each(detectors.map((detector) => [detector.name, detector] as const))(
+  test.each(forms)(
     '%s has a bounded pattern without assertions, whose longest match is maxLength',
     (_name, detector) => {
       expect(longestMatch(detector.pattern)).toBe(detector.maxLength);
@@ -108,37 +129,34 @@ describe('every declaration', () => {
     },
   );
 
-  test.each(detectors.map((detector) => [detector.name, detector] as const))(
-    '%s decides on nothing but its span, its left and its right',
-    (_name, detector) => {
-      const context = fc.stringMatching(/^[ -~\n]{0,12}$/);
-      // Far text is cut away or replaced: what is nearer than `left` and `right` stays, and no lane's end comes nearer.
-      fc.assert(
-        fc.property(
-          fc.constantFrom(...(samples[detector.name] ?? [])),
-          context,
-          context,
-          fc.constantFrom('0', 'a', ' ', '-', '.', ':', '@', '/', 'secret '),
-          (sample, before, after, filler) => {
-            const text = before + sample + after;
-            for (let start = 0; start < text.length; start += 1) {
-              for (const end of ends(detector, text, start)) {
-                const verdict = judge(detector, text, start, end);
-                const left = text.slice(Math.max(0, start - detector.left), start);
-                const right = text.slice(end, end + detector.right);
-                const far = filler.repeat(4);
-                const begin = start > detector.left ? far + left : left;
-                const other = begin + text.slice(start, end) + right + (text.length > end + detector.right ? far : '');
-                expect([end, judge(detector, other, begin.length, begin.length + end - start)]).toEqual([end, verdict]);
-              }
+  test.each(forms)('%s decides on nothing but its span, its left and its right', (_name, detector) => {
+    const context = fc.stringMatching(/^[ -~\n]{0,12}$/);
+    // Far text is cut away or replaced: what is nearer than `left` and `right` stays, and no lane's end comes nearer.
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...(samples[detector.name] ?? [])),
+        context,
+        context,
+        fc.constantFrom('0', 'a', ' ', '-', '.', ':', '@', '/', 'secret '),
+        (sample, before, after, filler) => {
+          const text = before + sample + after;
+          for (let start = 0; start < text.length; start += 1) {
+            for (const end of ends(detector, text, start)) {
+              const verdict = judge(detector, text, start, end);
+              const left = text.slice(Math.max(0, start - detector.left), start);
+              const right = text.slice(end, end + detector.right);
+              const far = filler.repeat(4);
+              const begin = start > detector.left ? far + left : left;
+              const other = begin + text.slice(start, end) + right + (text.length > end + detector.right ? far : '');
+              expect([end, judge(detector, other, begin.length, begin.length + end - start)]).toEqual([end, verdict]);
             }
-          },
-        ),
-        // Those share one `accept`.
-        { numRuns: detector.name in examples ? 3 : detector.maxLength > 100 ? 6 : 20 },
-      );
-    },
-  );
+          }
+        },
+      ),
+      // Those share one `accept`.
+      { numRuns: detector.name in examples ? 3 : detector.maxLength > 100 ? 6 : 20 },
+    );
+  });
 
   test.each(detectors.map((detector) => [detector.name, detector] as const))(
     '%s finds in each of its samples',
@@ -151,9 +169,9 @@ describe('every declaration', () => {
   );
 });
 
-function judge(detector: Detector, text: string, start: number, end: number): readonly boolean[] {
+function judge(detector: Detector, text: string, start: number, end: number): readonly unknown[] {
   const told = detector.telling !== undefined && tells(text, start, detector.telling.words);
-  return [mayBegin(detector, text, start, told), detector.accept?.(text, start, end, told) ?? true];
+  return [mayBegin(detector, text, start, told), verdictOf(detector, text, { start, end }, told, 'Possible')];
 }
 
 function ends(detector: Detector, text: string, start: number): number[] {
@@ -185,6 +203,9 @@ describe('accept', () => {
     ['openers', 'eyJhbGciOi-----BEGIN PRIVATE KEY'],
     ['assignments', 'password=password:'],
     ['phones', '+49 (0) 30 / '],
+    ['openers of tokens', 'sk-proj-ghp_AIza'],
+    ['values without an end', 'password=";;;;'],
+    ['addresses', '://a:b@'],
   ];
 
   /** A string that counts how often it is read: accept functions read by code alone. */
@@ -205,12 +226,12 @@ describe('accept', () => {
   }
 
   test.each(hostile)('reads in proportion to the text for repeated %s', (_what, piece) => {
-    for (const detector of detectors) {
+    for (const [, detector] of forms) {
       const reads = (repeats: number): number => {
         const { text, reads: sum } = counted(piece.repeat(repeats));
         for (let start = 0; start < text.length; start += 1) {
           for (const told of detector.telling === undefined ? [false] : [false, true])
-            detector.accept?.(text, start, Math.min(text.length, start + detector.maxLength), told);
+            detector.accept?.(text, start, Math.min(text.length, start + detector.maxLength), told, 0);
         }
         return sum();
       };

@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByCheckDigits, likelyByCheckDigits } from '../verdict.ts';
 import { isDigit, isHex, isLetter, isWordCharacter } from './characters.ts';
 
 // A payment card number (ISO/IEC 7812): 13 to 19 digits, a known network's prefix and length, Luhn's check digit.
@@ -11,6 +12,7 @@ import { isDigit, isHex, isLetter, isWordCharacter } from './characters.ts';
 // refused: lists of two-digit numbers pass Luhn one time in ten.
 // Grouping by anything else (up to five of space, hyphen, tab, line break, control character, `.` `/` `_` `*`), the habit of dates,
 // versions, columns of numbers and markup: every digit apart, or groups as they are embossed, and no further group of that form beside.
+// Certain where it is grouped, likely in one piece: of long identifiers one in thirty passes by chance.
 // Also as a number with an exponent (`4.111111111111111e15`), as programs print long ones.
 // Limit: a card glued to other digits without a separator is not found, in long identifiers every tenth window passes Luhn;
 // nor is one among further groups of a column.
@@ -223,10 +225,11 @@ export const creditCard: Detector = {
   right: twin + 1,
   accept(text, start, end) {
     const letter = exponentAt(text, start, end);
-    if (letter >= 0) return isCardWithExponent(text, start, end, letter);
+    if (letter >= 0) return isCardWithExponent(text, start, end, letter) && likelyByCheckDigits;
     if (!free(text, start, end)) return false;
     const digits = groupedDigits(text, start, end);
-    return digits > 0 && luhn(text, start, end) && issued(prefix(text, start), digits);
+    if (digits === 0 || !luhn(text, start, end) || !issued(prefix(text, start), digits)) return false;
+    return end - start === digits ? likelyByCheckDigits : certainByCheckDigits;
   },
   significant: isDigit,
   leastSignificant: 13,

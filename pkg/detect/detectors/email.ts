@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByFormat } from '../verdict.ts';
 import { isDigit, isLetter, isWordCharacter, standsAt } from './characters.ts';
 
 // An e-mail address in the practical form of RFC 5321: a local part of at most 64 characters from the set that providers hand
@@ -75,6 +76,7 @@ export const email: Detector = {
   maxLength: 318,
   left: 2,
   right: 0,
+  verdict: certainByFormat,
   accept(text, start, end) {
     let at = start;
     while (at < end && text.charCodeAt(at) !== 0x40) at += 1;

@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByPrefix, likelyAsTold } from '../verdict.ts';
 import { isDigit, isLetter, isLower, isUpper, isWordCharacter, lower, standsAt } from './characters.ts';
 
 // A secret that its surroundings or its prefix give away:
@@ -11,8 +12,7 @@ import { isDigit, isLetter, isLower, isUpper, isWordCharacter, lower, standsAt }
 // From there on everything is covered until white space, a quote, a bracket, `,`, `;`, `&`, `|` or a backslash.
 // Coverage: the value alone, where the engine reads `from`; else the name, too.
 // Not a finding: words, paths, calls, references (`$TOKEN`, `process.env.X`, `getToken()`), type names, fillers (`xxxx`, `****`).
-// Limit: passwords of letters alone or shorter than six; names in JSON lanes (there keys and values are lanes of their own: use field
-// rules); user information in URLs.
+// Limit: passwords of letters alone or shorter than six; user information in URLs.
 
 const names =
   'passwor[dt]|passwd|pwd|passphrase|passcode|kennwort|contrasena|senha|mot[ _]de[ _]passe' +
@@ -210,7 +210,8 @@ export const genericApiKey: Detector = {
   maxLength: 47,
   left: 24,
   right: window - valueLength,
-  accept: (text, start, end) => (isNamed(text, end) ? named(text, start, end) : vendor(text, start)),
+  accept: (text, start, end) =>
+    isNamed(text, end) ? named(text, start, end) && likelyAsTold : vendor(text, start) && certainByPrefix,
   from: (text, start, end) => (isNamed(text, end) ? end - valueLength : start),
   // From the assignment on a cut candidate is worth hiding, not the name alone.
   significant: (code) => isDigit(code) || code === 0x3a || code === 0x3d || code === 0x3e,

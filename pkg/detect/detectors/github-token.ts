@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByPrefix } from '../verdict.ts';
 import { isWordCharacter } from './characters.ts';
 
 // A GitHub token: personal (ghp_), OAuth (gho_), user-to-server (ghu_), server-to-server (ghs_), refresh (ghr_), and fine-grained personal
@@ -11,6 +12,7 @@ export const githubToken: Detector = {
   maxLength: 27,
   left: 0,
   right: 0,
+  verdict: certainByPrefix,
   significant: isWordCharacter,
   leastSignificant: 19,
   open: { whileClass: (code) => isWordCharacter(code) || code === 0x5f },

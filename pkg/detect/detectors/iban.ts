@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByCheckDigits } from '../verdict.ts';
 import { isDigit, isLetter, isUpper, isWordCharacter, standsAt } from './characters.ts';
 
 // An International Bank Account Number (ISO 13616): country, check digits, its country's length (SWIFT registry), mod 97 = 1
@@ -66,6 +67,7 @@ export const iban: Detector = {
   maxLength: 43,
   left: 5,
   right: 1,
+  verdict: certainByCheckDigits,
   accept(text, start, end) {
     return (
       free(text, start, end) &&

@@ -11,6 +11,8 @@ import { macAddress } from './mac-address.ts';
 import { phone } from './phone.ts';
 import { privateKey } from './private-key.ts';
 import { usSsn } from './us-ssn.ts';
+import { credential } from './secrets/credential.ts';
+import { vendorToken } from './secrets/vendor-token.ts';
 import { issuedNumbers } from './issued/index.ts';
 
 /** Every built-in detector, once, in the order of detectorNames. */
@@ -27,11 +29,14 @@ export const detectors: readonly Detector[] = [
   awsKey,
   githubToken,
   genericApiKey,
+  vendorToken,
+  credential,
   ...issuedNumbers,
 ];
 
 export {
   awsKey,
+  credential,
   creditCard,
   email,
   genericApiKey,
@@ -43,4 +48,5 @@ export {
   phone,
   privateKey,
   usSsn,
+  vendorToken,
 };

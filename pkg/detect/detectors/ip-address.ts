@@ -1,12 +1,15 @@
 import type { Detector } from '../detector.ts';
+import { certainByFormat, likelyByFormat, possiblyAnother } from '../verdict.ts';
+import type { Verdict } from '../verdict.ts';
 import { hexValue, holdsWord, isDigit, isHex, isLetter, isWordCharacter } from './characters.ts';
 
 // An IP address: four decimal octets (RFC 791), or the text forms of RFC 4291 2.2: eight groups, `::` once for at least one
 // group of zeros, the last two groups as an IPv4 address. Zone, port and prefix length stay visible.
-// Not an address: more than four parts (`1.2.3.4.5`, object identifiers), one glued to a `v`, small numbers after words such as
-// `version` or `section`; a compressed form without a group of three hex digits or four groups (`a::b`, slices, scopes), but for `::1`
-// where no name touches it.
+// Not an address: more than four parts (`1.2.3.4.5`, object identifiers), one glued to a `v`; a compressed form without a group of three hex digits or four groups (`a::b`, slices, scopes), but for `::1`
+// where no name touches it. Small numbers after words such as `version` or `section` are possible, other version 4 is likely, version 6 certain.
 
+/** Where such a word is looked for: as far as `version": "` reaches. */
+const numberedWithin = 11;
 const numberings = ['version', 'section', 'chapter', 'release', 'clause', 'ver.'];
 
 /** Four octets in [start, end)? Gives the greatest, or -1. */
@@ -31,7 +34,7 @@ function greatestOctet(text: string, start: number, end: number): number {
   return octets === 4 ? greatest : -1;
 }
 
-function version4(text: string, start: number, end: number): boolean {
+function version4(text: string, start: number, end: number): Verdict | false {
   const greatest = greatestOctet(text, start, end);
   if (greatest < 0) return false;
   const before = text.charCodeAt(start - 1);
@@ -39,7 +42,9 @@ function version4(text: string, start: number, end: number): boolean {
   if (isDigit(before) || isDigit(after) || (before | 0x20) === 0x76) return false;
   if (before === 0x2e && isWordCharacter(text.charCodeAt(start - 2))) return false;
   if (after === 0x2e && isDigit(text.charCodeAt(end + 1))) return false;
-  return greatest > 99 || !holdsWord(text, start - 10, start, numberings);
+  return greatest <= 99 && holdsWord(text, start - numberedWithin, start, numberings)
+    ? possiblyAnother
+    : likelyByFormat;
 }
 
 /** What one pass over a version 6 candidate sees. */
@@ -142,7 +147,7 @@ export const ipAddress: Detector = {
     '[0-9]{1,3}(?:\\.[0-9]{1,3}){3}' +
     '|(?:[0-9A-Fa-f]{1,4}|:):(?:[0-9A-Fa-f]{0,4}:){0,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\\.[0-9]{1,3}){3})?',
   maxLength: 55,
-  left: 10,
+  left: numberedWithin,
   right: 2,
   accept(text, start, end) {
     for (let at = start; at < end; at += 1) {
@@ -150,7 +155,7 @@ export const ipAddress: Detector = {
       if (code === 0x2e) return version4(text, start, end);
       if (!isDigit(code)) break;
     }
-    return version6(text, start, end);
+    return version6(text, start, end) && certainByFormat;
   },
   // Digits and hex letters stand in any text; two of its separators make a cut candidate an address (`fe80::1` has no more).
   significant: (code) => code === 0x2e || code === 0x3a,

@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByPrefix } from '../verdict.ts';
 import { isDigit, isLower, isUpper, isWordCharacter } from './characters.ts';
 
 // A JSON Web Token, signed or encrypted (RFC 7519, 7515, 7516): base64url of `{` and a header parameter's name that the registries know,
@@ -77,6 +78,7 @@ export const jwt: Detector = {
   maxLength: 13,
   left: 1,
   right: 0,
+  verdict: certainByPrefix,
   accept(text, start, end) {
     if (text.charCodeAt(start) !== 0x2e) return end - start === 12 && headerBegins(text, start);
     const before = text.charCodeAt(start - 1);

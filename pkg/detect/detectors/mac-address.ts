@@ -1,4 +1,5 @@
 import type { Detector } from '../detector.ts';
+import { certainByFormat } from '../verdict.ts';
 import { isHex, isWordCharacter } from './characters.ts';
 
 // A hardware address: EUI-48 or EUI-64 (IEEE 802) as pairs with one separator throughout, `:` or `-`, or EUI-48 in Cisco's three groups
@@ -17,6 +18,7 @@ export const macAddress: Detector = {
   maxLength: 23,
   left: 2,
   right: 2,
+  verdict: certainByFormat,
   accept(text, start, end) {
     if (isWordCharacter(text.charCodeAt(start - 1)) || isWordCharacter(text.charCodeAt(end))) return false;
     const pairs = text.charCodeAt(start + 2);

@@ -1,11 +1,15 @@
 import type { Detector } from '../detector.ts';
+import { certainAsTold, certainByFormat, likelyBySpelling, possiblyAnother } from '../verdict.ts';
+import type { Verdict } from '../verdict.ts';
 import { holdsWord, isDigit, isWordCharacter, lower } from './characters.ts';
 
 // A telephone number. Three forms, since digits alone say nothing:
 //   international  `+` or `00`, a country code that the ITU has assigned (E.164), 8 to 15 digits; ten after +1 and +7
 //   national       a trunk 0 with 9 to 12 digits grouped as European and Asian numbers are, or a North American
 //                  3-3-4 with area and exchange from 2 to 9; never directly after a word such as `order` or `isbn`
+//                  (there it is possible)
 //   told           8 to 13 digits in any grouping at most 12 characters after a word such as `tel` or `phone`
+// Certain where it is told or international, else likely.
 // Dates, prices, versions, IP addresses, card numbers and identifiers fail the grouping or touch a character that no number touches.
 // Coverage: of `tel: 0301234567` the number, where the engine reads `from`; else the word, too.
 // Limit: bare digits without such a word; seven-digit local numbers; extensions stay visible.
@@ -164,9 +168,9 @@ function northAmerican(text: string, start: number, end: number): boolean {
   return digitCount(text, start, end) === 10 + country;
 }
 
-function other(text: string, start: number): boolean {
-  return holdsWord(text, start - 14, start, otherNumbers);
-}
+/** Of a national form: what stands before it may say that it is another number. */
+const national = (text: string, start: number): Verdict =>
+  holdsWord(text, start - 14, start, otherNumbers) ? possiblyAnother : likelyBySpelling;
 
 function firstOf(text: string, start: number, end: number): number {
   for (let at = start; at < end; at += 1) {
@@ -206,12 +210,12 @@ export const phone: Detector = {
   right: 2,
   accept(text, start, end) {
     const code = text.charCodeAt(start);
-    if (code !== 0x28 && code !== 0x2b && !isDigit(code)) return told(text, start, end);
+    if (code !== 0x28 && code !== 0x2b && !isDigit(code)) return told(text, start, end) && certainAsTold;
     if (!standsAlone(text, start, end)) return false;
-    if (code === 0x2b) return international(text, start, end, 0);
-    if (digitAt(text, start, end, 0) !== 0) return northAmerican(text, start, end) && !other(text, start);
-    if (digitAt(text, start, end, 1) === 0) return international(text, start, end, 2) && !other(text, start);
-    return trunk(text, start, end) && !other(text, start);
+    if (code === 0x2b) return international(text, start, end, 0) && certainByFormat;
+    if (digitAt(text, start, end, 0) !== 0) return northAmerican(text, start, end) && national(text, start);
+    if (digitAt(text, start, end, 1) === 0) return international(text, start, end, 2) && national(text, start);
+    return trunk(text, start, end) && national(text, start);
   },
   from: (text, start, end) => {
     const code = text.charCodeAt(start);

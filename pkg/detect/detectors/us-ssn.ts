@@ -1,10 +1,11 @@
 import type { Detector } from '../detector.ts';
+import { certainAsTold, likelyAsTold, likelyBySpelling } from '../verdict.ts';
 import { isDigit, isLetter, isWordCharacter } from './characters.ts';
 
 // A United States social security number: area (not 000, 666, 9xx), group (not 00), serial (not 0000), as the Social Security
 // Administration has assigned them since 2011. Written `123-45-6789` or `123 45 6789`; in any spelling, also as nine bare
 // digits, where a telling word stands at most 16 characters before it. There is no check digit, so bare nine digits without
-// such a word are not looked for, and a number beside its own separator and another digit (`1-123-45-6789`) is not one.
+// such a word are not looked for (with it they are likely, as is a grouped number without; certain is a grouped one that is told), and a number beside its own separator and another digit (`1-123-45-6789`) is not one.
 // Coverage: of `SSN: 123456789` the digits, where the engine reads `from`; else the word, too.
 
 const telling = 'ssn|social[ -]security|social[ -]sec|tax[ -]?id|taxpayer';
@@ -44,9 +45,11 @@ export const usSsn: Detector = {
   left: 2,
   right: 2,
   accept(text, start, end) {
-    if (isDigit(text.charCodeAt(start))) return standsAlone(text, start, end) && assigned(text, start, end);
+    if (isDigit(text.charCodeAt(start)))
+      return standsAlone(text, start, end) && assigned(text, start, end) && likelyBySpelling;
     if (isLetter(text.charCodeAt(start - 1)) || isDigit(text.charCodeAt(end))) return false;
-    return assigned(text, digitsFrom(text, start, end), end);
+    const from = digitsFrom(text, start, end);
+    return assigned(text, from, end) && (end - from > 9 ? certainAsTold : likelyAsTold);
   },
   from: digitsFrom,
   significant: isDigit,

@@ -37,6 +37,13 @@ const values = [
   'api_key = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"',
   '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----',
   'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln',
+  `glpat-${'aB3dE5gH7jK9mN1pQ3sT'}`,
+  `SG.${'aB3dE5gH7jK9mN1pQ3sT5v'}.${'W7yZ9bC1dE3fG5aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC'}`,
+  `datadog_app="${'0a1b2c3d4e5f6789'.repeat(2)}"`,
+  'postgres://bob:s3cr3t@db.example.org/x',
+  '{"password": "let,me(in"}',
+  'DB_PASSWORD=correcthorse',
+  'Authorization: Basic Ym9iOmh1bnRlcg==',
   'project falcon',
   // Some that words tell of, and some that need none.
   'NHS number: 943 476 5919',

@@ -108,7 +108,8 @@ export class Components {
       const difference = (first[at] as number) - (second[at] as number);
       if (difference !== 0) return difference;
     }
-    return 0;
+    // Of one unit that found the same from two starts what is surer is said.
+    return b.verdict.level - a.verdict.level;
   };
 
   #add(finding: Finding, plan: UnitPlan): void {
@@ -117,10 +118,7 @@ export class Components {
     if (this.#first !== undefined && finding.start >= this.#reachEnd()) this.#close();
     if (plan.stop >= 0) {
       this.#stopped = true;
-      this.#sink.stop(
-        { rule: plan.stop, by: plan.unit.by, start: finding.start, end: finding.recognised },
-        this.#first?.start ?? finding.start,
-      );
+      this.#sink.stop(hitOf(plan.stop, finding), this.#first?.start ?? finding.start);
       return;
     }
     if (this.#first === undefined) this.#begin(finding);
@@ -243,18 +241,26 @@ export class Components {
   }
 
   /** Counts a finding for each of its rules, unless one of the same rule and kind still covers its start. */
-  #count(finding: Finding, { rules, counted, unit }: UnitPlan): void {
+  #count(finding: Finding, { rules, counted }: UnitPlan): void {
     for (let at = 0; at < rules.length; at++) {
       const key = counted[at] ?? '';
       const covers = this.#covers.get(key);
       const left = covers === undefined ? 0 : keepCovering(covers, finding.start);
-      if (left === 0)
-        this.#sink.hit({ rule: rules[at] ?? 0, by: unit.by, start: finding.start, end: finding.recognised });
+      if (left === 0) this.#sink.hit(hitOf(rules[at] ?? 0, finding));
       if (covers === undefined) this.#covers.set(key, [finding]);
       else if (covers.push(finding) > 8) this.#covers.set(key, farthest(covers));
     }
   }
 }
+
+const hitOf = (rule: number, { unit, verdict, start, recognised }: Finding): Hit => ({
+  rule,
+  by: unit.by,
+  start,
+  end: recognised,
+  certainty: verdict.certainty,
+  reason: verdict.reason,
+});
 
 /** Takes those out that end before `start`; returns how many are left. */
 function keepCovering(covers: Finding[], start: number): number {

@@ -1,8 +1,10 @@
+import type { Verdict } from '../verdict.ts';
 import type { Unit } from './unit.ts';
 
 /** A finding in source offsets; what is done about it is each view's to say (components.ts). */
 export interface Finding {
   readonly unit: Unit;
+  readonly verdict: Verdict;
   readonly start: number;
   /** Infinity while it is open. */
   end: number;

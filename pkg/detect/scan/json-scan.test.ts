@@ -46,10 +46,39 @@ const setups = [
       { fields: ['**.k', '**.ssn'] },
     ),
   },
+  {
+    name: 'keys that tell',
+    ...build(
+      'rrr',
+      {
+        detectors: ['UsSsn', 'GenericApiKey', 'NlBsn', 'IpAddress', 'Phone'],
+        terms: { IpAddress: { from: 'Likely', allow: [] }, NlBsn: { from: 'Certain', allow: [] } },
+        replacement: { style: 'Partial', keep: 2 },
+      },
+      { patterns: ['^[0-9]{2}', 'ab'], words: ['leak'], fields: ['**.k'] },
+      { detectors: ['NlBsn'], terms: { NlBsn: { from: 'Possible', allow: [] } }, replacement: { style: 'Hash' } },
+    ),
+  },
   { name: 'no field rules', ...build('r', { patterns: ['[0-9]{2,4}', 'ab', 'a1', 'é[^x]', '\\bxa'] }) },
 ];
 
-const keys = ['ssn', 'a', 'b', 'k', 'items', 'card', 'ab', 'x', 's\\u0073n', ''];
+const keys = [
+  'password',
+  'BSN',
+  'version',
+  'phone',
+  'api\\u005fkey',
+  'ssn',
+  'a',
+  'b',
+  'k',
+  'items',
+  'card',
+  'ab',
+  'x',
+  's\\u0073n',
+  '',
+];
 const strings = [
   '',
   'x',
@@ -69,12 +98,33 @@ const strings = [
   'é1',
   '\\u00e9x e\\u0301x',
   'éxa\u0301',
+  '123456789',
+  'hunter22 and',
+  'a1b2c3d4',
+  '111222333',
+  '1.2.3.4',
+  '0301234567',
+  '12345\\u00336789',
 ];
 const value = fc.letrec<{ node: string }>((tie) => ({
   node: fc.oneof(
     { maxDepth: 3 },
     fc.constantFrom(...strings).map((one) => `"${one}"`),
-    fc.constantFrom('1', '42', '-123.5', '1e9', '0', '4111111111111111', 'true', 'null', 'false'),
+    fc.constantFrom(
+      '1',
+      '42',
+      '-123.5',
+      '1e9',
+      '0',
+      '4111111111111111',
+      '123456789',
+      '111222333',
+      '301234567',
+      '1234',
+      'true',
+      'null',
+      'false',
+    ),
     fc.array(tie('node'), { maxLength: 3 }).map((items) => `[${items.join(', ')}]`),
     fc
       .array(fc.tuple(fc.constantFrom(...keys), tie('node'), fc.constantFrom('', ' ', '\n')), { maxLength: 3 })
@@ -110,8 +160,14 @@ function drive(view: View, chunks: readonly string[], kind: LaneKind, end: LaneE
   return { taken, hits, stopped: lane.stopped, failed: lane.failed, prefixes };
 }
 
-const byStart = (a: { start: number; rule: number }, b: { start: number; rule: number }): number =>
-  a.start - b.start || a.rule - b.rule;
+interface Told {
+  readonly start: number;
+  readonly rule: number;
+  readonly end: number;
+  readonly by: string;
+}
+const byStart = (a: Told, b: Told): number =>
+  a.start - b.start || a.rule - b.rule || a.end - b.end || (a.by < b.by ? -1 : 1);
 
 describe.each(setups)('a lane read as JSON: $name', ({ view, slow }) => {
   it('is masked as the slow and obvious mask does', () => {

@@ -1,5 +1,6 @@
+import { saidOfNamed } from '../../core/index.ts';
 import type { LaneEnd } from '../scanner.ts';
-import type { Replaced } from './components.ts';
+import type { Replaced, Spell } from './components.ts';
 import { longestName } from './field-path.ts';
 import type { PathState } from './field-path.ts';
 import type { Finding } from './finding.ts';
@@ -7,10 +8,12 @@ import type { Output } from './output.ts';
 import type { Plan } from './plan.ts';
 import { labelText, longestStyledValue, needsValue, replacementText } from './replacement.ts';
 import { foldText } from './fold-text.ts';
+import type { Before } from './text-reader.ts';
 import { TextScan } from './text-scan.ts';
 
 /**
- * Reads a lane as JSON while it grows. Each key, string and number literal is a text of its own, decoded before it is scanned;
+ * Reads a lane as JSON while it grows. Each key, string and number literal is a text of its own, decoded before it is scanned. Detectors see
+ * the key of a value before it, as in a text (`"ssn": 123456789`), and through arrays;
  * a value under a field rule is swallowed from its first character until it closes. What goes out stays JSON: replacements
  * inside of strings are escaped, a number with a finding becomes a string.
  *
@@ -27,6 +30,8 @@ const longestNumber = 4096;
 interface Container {
   readonly object: boolean;
   readonly path: PathState | undefined;
+  /** Key of the value that it is, or is an item of. */
+  readonly name: string;
   index: number;
 }
 
@@ -58,6 +63,10 @@ export class JsonScan {
   #tokenText = '';
   /** An escape that has begun: what stands after its backslash. */
   #escape: string | undefined = undefined;
+  /** End of the key under which the next value stands, through arrays; empty: under none. */
+  #name = '';
+  /** The same, as it is read before the value: that of the last, since an array has many. */
+  #before: { readonly name: string; readonly isString: boolean; readonly before: Before } | undefined = undefined;
   /** Path of the value that comes next. */
   #path: PathState | undefined;
   #swallow: Swallow | undefined = undefined;
@@ -170,7 +179,10 @@ export class JsonScan {
     const inside = this.#stack.at(-1);
     if (char === ',' && inside !== undefined) {
       this.#expect = inside.object ? 'key' : 'value';
-      if (!inside.object) this.#path = inside.path?.item(++inside.index);
+      if (!inside.object) {
+        this.#path = inside.path?.item(++inside.index);
+        this.#name = inside.name;
+      }
       return at + 1;
     }
     if (char === '}') return this.#close(true, at);
@@ -209,7 +221,7 @@ export class JsonScan {
   #open(object: boolean, at: number): number {
     if (this.#stack.length >= deepest) return this.#fail(at);
     const path = this.#path;
-    this.#stack.push({ object, path, index: 0 });
+    this.#stack.push({ object, path, name: this.#name, index: 0 });
     this.#expect = object ? 'firstKey' : 'firstItem';
     if (!object) this.#path = path?.item(0);
     return at + 1;
@@ -235,6 +247,7 @@ export class JsonScan {
       this.#roots++;
       this.#expect = 'value';
       this.#path = this.#root;
+      this.#name = '';
     }
   }
 
@@ -246,10 +259,10 @@ export class JsonScan {
     if (rules === undefined || rules.length === 0) return true;
     const { spec, compiled } = this.#plan;
     const start = this.#position;
-    for (const rule of rules) this.#output.hit({ rule, by: 'field', start, end: start + 1 });
+    for (const rule of rules) this.#output.hit({ rule, by: 'field', start, end: start + 1, ...saidOfNamed });
     const stop = rules.find((rule) => spec.stop[rule] === 1);
     if (stop !== undefined) {
-      this.#output.stop({ rule: stop, by: 'field', start, end: start + 1 }, start);
+      this.#output.stop({ rule: stop, by: 'field', start, end: start + 1, ...saidOfNamed }, start);
       return false;
     }
     const index = rules.find((rule) => spec.replace[rule] === 1);
@@ -303,7 +316,9 @@ export class JsonScan {
     this.#token = token;
     this.#tokenText = '';
     this.#escape = undefined;
-    if (this.#swallow === undefined) this.#scan?.begin(this.#position + 1, spellInString);
+    if (token === 'key') this.#name = '';
+    if (this.#swallow !== undefined) return;
+    this.#scan?.begin(this.#position + 1, spellInString, token === 'string' ? this.#keyBefore(true) : undefined);
   }
 
   #inString(text: string, at: number): number {
@@ -342,9 +357,21 @@ export class JsonScan {
     if (this.#swallow === undefined) this.#scan?.raw(text);
   }
 
-  /** Keeps what a path or a replacement needs of a string. */
+  /** The key of the value that begins, as a text has it before its value. */
+  #keyBefore(isString: boolean): Before | undefined {
+    const name = this.#name;
+    if (name === '') return undefined;
+    if (this.#before?.name !== name || this.#before.isString !== isString) {
+      const text = foldText(`"${name}": ${isString ? '"' : ''}`, this.#plan.compiled.fold);
+      this.#before = { name, isString, before: { text } };
+    }
+    return this.#before.before;
+  }
+
+  /** Keeps what a path, a replacement or the value of a key needs of a string. */
   #noteText(text: string): void {
     if (this.#token === 'key') {
+      this.#name = (this.#name + text).slice(-longestKey);
       if (this.#tokenText.length <= longestName && this.#root !== undefined) this.#tokenText += text;
     } else this.#swallowed(text);
   }
@@ -388,10 +415,11 @@ export class JsonScan {
     const start = this.#tokenStart;
     const after = start + this.#tokenText.length;
     let first: Finding | undefined;
-    scan.begin(start, (text, finding) => {
+    const spell: Spell = (text, finding) => {
       first ??= finding;
       return text;
-    });
+    };
+    scan.begin(start, spell, this.#keyBefore(false));
     scan.raw(this.#tokenText);
     scan.finish(end);
     if (this.#output.stopped !== undefined) {
@@ -417,6 +445,9 @@ export class JsonScan {
     return at + 1;
   }
 }
+
+/** So much of a key's end is read before its value, in UTF-16 units: more than words are looked for in (telling.ts). */
+export const longestKey = 64;
 
 const words = ['true', 'false', 'null'];
 

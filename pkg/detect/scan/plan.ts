@@ -24,6 +24,7 @@ export class Automata {
   #forward: ForwardAutomaton | undefined = undefined;
   #reverse: ReverseAutomaton | undefined = undefined;
   #anchored: ForwardAutomaton | undefined = undefined;
+  #onwards: ForwardAutomaton | undefined = undefined;
   #atWord: ForwardAutomaton | undefined = undefined;
 
   constructor(compiled: Compiled, active: readonly number[]) {
@@ -34,7 +35,7 @@ export class Automata {
   get forward(): ForwardAutomaton {
     return (this.#forward ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
       anywhere: true,
-      tails: true,
+      tails: false,
     }));
   }
 
@@ -43,7 +44,7 @@ export class Automata {
       this.#compiled.program,
       this.#active,
       this.#compiled.forms.map((form) => ({
-        reach: form.maxLength + form.right - 1,
+        reach: form.maxLength - 1,
         wordStart: form.wordStart,
       })),
     ));
@@ -58,9 +59,17 @@ export class Automata {
     ));
   }
 
-  /** All forms, from one start. */
+  /** All forms, from where {@link forward} stands. */
+  get onwards(): ForwardAutomaton {
+    return (this.#onwards ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
+      anywhere: false,
+      tails: false,
+    }));
+  }
+
+  /** All forms, from one start, with what waits for what stands behind it. */
   get anchored(): ForwardAutomaton {
-    return (this.#anchored ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
+    return (this.#anchored ??= new ForwardAutomaton(this.#compiled.waitingProgram, this.#active, {
       anywhere: false,
       tails: true,
     }));
@@ -79,7 +88,12 @@ export class Compiled {
   readonly telling: TellingWords;
   readonly hashKey: Uint8Array;
   readonly fold: (code: number) => string;
+  /**
+   * Without what waits for right context: that takes as many instructions as there are characters of it, and as many states for each of the
+   * pattern's. The reader remembers such matches (text-reader.ts).
+   */
   readonly program: Program;
+  #waitingProgram: Program | undefined = undefined;
   /** Of the words of all rules. */
   readonly joints: Joints;
   readonly #matchers: (AnchoredMatcher | undefined)[] = [];
@@ -95,13 +109,18 @@ export class Compiled {
     const forms: Form[] = [];
     for (const { form } of units) forms[form.index] = form;
     this.forms = forms;
-    this.program = buildProgram(forms);
+    this.program = buildProgram(forms.map(({ pattern }) => ({ pattern, right: 0 })));
     // As the text that they stand in.
     this.telling = new TellingWords(units.map((unit) => unit.telling?.words.map((word) => foldText(word, fold))));
     this.joints = new WordJoints(
       rules.flatMap((rule) => rule.match.words),
       fold,
     );
+  }
+
+  /** For those who ask from one start. */
+  get waitingProgram(): Program {
+    return (this.#waitingProgram ??= buildProgram(this.forms));
   }
 
   matcher({ index, pattern }: Form): AnchoredMatcher {

@@ -1,8 +1,11 @@
 import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
-import type { Standing } from '../automaton/forward.ts';
+import type { Ends } from '../automaton/anchored.ts';
+import type { ForwardAutomaton, Standing } from '../automaton/forward.ts';
 import { isWordCharacter } from '../detectors/characters.ts';
 import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
+import { cutShort } from '../verdict.ts';
+import type { Verdict } from '../verdict.ts';
 import type { Finding } from './finding.ts';
 import { foldText } from './fold-text.ts';
 import { patience } from './plan.ts';
@@ -11,6 +14,13 @@ import type { Form, Unit } from './unit.ts';
 import { trackOpen, trackPadding } from './tracker.ts';
 import type { Tracker } from './tracker.ts';
 import { longestStyledValue } from './replacement.ts';
+
+/** What stands before a text and is none of it: the key of a value of JSON. As a reader sees it. */
+export interface Before {
+  readonly text: string;
+  /** Where the automaton stands behind it; filled when first needed. */
+  standing?: Standing;
+}
 
 /**
  * One form of a text, as it grows: each character as a reader sees it, or as it is written. Looks for its units there, and keeps for each
@@ -46,11 +56,19 @@ export class TextReader {
   #delta = 0;
   /** Offset in the form before which a map is needed. */
   #mapUntil = 0;
+  /** Offset in the form of the text's first character: behind what stands before it. */
+  #textStart = 0;
+  /** The same in the source. */
+  #sourceStart = 0;
 
   /** Offset in the form: all starts before it are judged. */
   #frontier = 0;
   /** Places after the frontier where forms may have ended, rising. */
   readonly #due = new Map<number, number[]>();
+  /** By form, ends since the last look whose matches may wait for what stands behind them. */
+  readonly #fresh = new Map<number, number[]>();
+  /** Starts of matches that wait for what stands behind them. */
+  #waiting: Waiting[] = [];
   /** Of one start, by form: {@link #judgeAtWords} empties it before it goes on. */
   readonly #endsAtWords = new Map<number, number[]>();
   #trackers: Tracker[] = [];
@@ -69,16 +87,26 @@ export class TextReader {
     this.#at = automata.forward.begin();
   }
 
-  /** Begins another text, at this source offset. */
-  begin(source: number): void {
-    Object.assign(this.#at, this.#automata.forward.begin());
-    this.#window = '';
-    this.#base = this.#length = this.#ordinal = 0;
+  /** Begins another text, at this source offset. Detectors alone see what stands before it, and find nothing that is not of the text. */
+  begin(source: number, before?: Before): void {
+    const { forward } = this.#automata;
+    const text = before?.text ?? '';
+    Object.assign(
+      this.#at,
+      before === undefined ? forward.begin() : (before.standing ??= standingAfter(forward, text)),
+    );
+    this.#window = text;
+    this.#base = 0;
+    this.#length = this.#textStart = text.length;
+    this.#ordinal = countCodePoints(text, 0, text.length);
     this.#map = undefined;
     this.#mapUntil = 0;
-    this.#received = this.#delta = source;
+    this.#received = this.#sourceStart = source;
+    this.#delta = source - text.length;
     this.#frontier = 0;
     this.#due.clear();
+    this.#fresh.clear();
+    this.#waiting = [];
     this.#trackers = [];
     this.#regions.clear();
     this.#padding = 0;
@@ -100,6 +128,8 @@ export class TextReader {
     other.#map = this.#map?.from(keep - this.#base);
     other.#delta = this.#delta;
     other.#mapUntil = this.#mapUntil;
+    other.#textStart = this.#textStart;
+    other.#sourceStart = this.#sourceStart;
     other.#frontier = this.#frontier;
     other.#run(this.#frontier);
     return other;
@@ -214,6 +244,10 @@ export class TextReader {
       const due = this.#due.get(form);
       if (due === undefined) this.#due.set(form, [end]);
       else due.push(end);
+      if ((this.#plan.compiled.forms[form] as Form).right === 0) continue;
+      const fresh = this.#fresh.get(form);
+      if (fresh === undefined) this.#fresh.set(form, [end]);
+      else fresh.push(end);
     }
   }
 
@@ -241,10 +275,55 @@ export class TextReader {
   }
 
   #earliestFrom(floor: number): number {
-    if (!this.#automata.forward.alive(this.#at)) return this.#length;
+    const waiting = this.#earliestWaiting(floor);
+    if (!this.#automata.forward.alive(this.#at)) return this.#wholePoint(waiting);
     const at =
       this.#automata.reverse.earliest(this.#window, floor - this.#base, this.#length - this.#base) + this.#base;
-    return this.#wholePoint(at);
+    return this.#wholePoint(Math.min(at, waiting));
+  }
+
+  /** The earliest start from which a match waits for what stands behind it; the text's end without one. */
+  #earliestWaiting(floor: number): number {
+    if (this.#fresh.size > 0) this.#noteWaiting(floor);
+    if (this.#waiting.length === 0) return this.#length;
+    let earliest = this.#length;
+    let kept = 0;
+    for (const one of this.#waiting) {
+      if (one.start < floor || !this.#waits(one.end, one.right)) continue;
+      this.#waiting[kept++] = one;
+      if (one.start < earliest) earliest = one.start;
+    }
+    this.#waiting.length = kept;
+    return earliest;
+  }
+
+  /** Fewer than `right` code points came behind `end`. */
+  #waits(end: number, right: number): boolean {
+    if (this.#length - end >= 2 * right) return false;
+    return countCodePoints(this.#window, end - this.#base, this.#length - this.#base) < right;
+  }
+
+  /** Where the matches of fresh ends may have begun: each is taken to end where the last of those does that were found with it. */
+  #noteWaiting(floor: number): void {
+    const { compiled } = this.#plan;
+    const base = this.#base;
+    for (const [index, ends] of this.#fresh) {
+      const form = compiled.forms[index] as Form;
+      const waiting = ends.filter((end) => this.#waits(end, form.right));
+      const last = waiting.at(-1);
+      if (last === undefined) continue;
+      const relative = waiting.map((end) => end - base);
+      compiled.starts(form).find(this.#window, relative, floor - base, this.#length - base, (start) => {
+        if (!this.#beginsWithin(form, start)) this.#waiting.push({ start: start + base, end: last, right: form.right });
+      });
+    }
+    this.#fresh.clear();
+  }
+
+  /** It stands where such a form cannot begin: in a word. */
+  #beginsWithin(form: Form, start: number): boolean {
+    const text = this.#window;
+    return (form.wordStart && wordBefore(text, start)) || (form.atWord && isOfWord(text.charCodeAt(start - 1)));
   }
 
   /** One code point may fold to several characters: judged together. */
@@ -347,7 +426,7 @@ export class TextReader {
     const start = at - this.#base;
     if (form.atWord && isOfWord(text.charCodeAt(start - 1))) return;
     const visible = this.#map === undefined ? text.length : this.#visibleUntil(start, patience(form));
-    const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, visible, form.maxLength);
+    const { ends, live } = this.#match(form, start, visible);
     let impatient = false;
     if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(form)) {
       const last = ends.at(-1);
@@ -361,14 +440,15 @@ export class TextReader {
       return;
     }
     const told = this.#toldBefore(plans, start);
-    for (const plan of plans) if (begins(plan.unit, told)) this.#impatient(plan, at, visible + this.#base);
+    for (const plan of plans) if (this.#begins(plan.unit, at, told)) this.#impatient(plan, at, visible + this.#base);
   }
 
   #judgeEnds(plans: readonly UnitPlan[], start: number, ends: readonly number[]): void {
     if (ends.length === 0) return;
     const told = this.#toldBefore(plans, start);
     for (const plan of plans) {
-      if (begins(plan.unit, told)) this.#longest(plan, start, ends, told[plan.unit.index] === 1);
+      if (this.#begins(plan.unit, start + this.#base, told))
+        this.#longest(plan, start, ends, told[plan.unit.index] === 1);
     }
   }
 
@@ -377,12 +457,30 @@ export class TextReader {
     const text = this.#window;
     for (let i = ends.length - 1; i >= 0; i--) {
       const end = ends[i] as number;
-      if (unit.accept !== undefined && !unit.accept(text, start, end, told)) continue;
+      const verdict = verdictOf(unit, text, start, end, told);
+      if (verdict === undefined) continue;
       const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
-      if (unit.open === undefined) this.#find(plan, from, end + this.#base);
-      else this.#openFrom(plan, from, end + this.#base);
+      if (from < this.#textStart) return;
+      if (unit.open !== undefined) {
+        this.#openFrom(plan, verdict, from, end + this.#base);
+        return;
+      }
+      const to = (unit.to === undefined ? end : unit.to(text, start, end)) + this.#base;
+      // What is allowed is allowed as a whole: no shorter end of it is looked for.
+      if (unit.allows?.(this.#valueOf(from, to)) !== true) this.#find(plan, verdict, from, to);
       return;
     }
+  }
+
+  /** What stands before the text is seen by detectors alone. */
+  #begins({ rank, telling, index }: Unit, at: number, told: Uint8Array): boolean {
+    if (at < this.#textStart && rank !== 0) return false;
+    return telling?.required !== true || told[index] === 1;
+  }
+
+  #match(form: Form, start: number, to: number): Ends {
+    const begin = Math.max(0, this.#textStart - this.#base);
+    return this.#plan.compiled.matcher(form).match(this.#window, start, to, form.maxLength, begin);
   }
 
   /** By unit, whether a word tells of it before this start. */
@@ -391,11 +489,12 @@ export class TextReader {
     return this.#plan.compiled.telling.before(this.#window, start);
   }
 
-  #find(plan: UnitPlan, at: number, end: number): void {
+  #find(plan: UnitPlan, verdict: Verdict, at: number, end: number): void {
     const value = plan.keepsValue ? this.#valueOf(at, end) : undefined;
     const last = this.#sourceAt(end - 1, true);
     this.#found.push({
       unit: plan.unit,
+      verdict,
       start: this.#sourceAt(at, false),
       end: last,
       recognised: last,
@@ -410,11 +509,12 @@ export class TextReader {
   }
 
   /** A finding whose end the coming text decides. */
-  #openFrom(plan: UnitPlan, at: number, end: number): void {
+  #openFrom(plan: UnitPlan, verdict: Verdict, at: number, end: number): void {
     const { unit } = plan;
     if (this.#inRegion(unit, at, end)) return;
     const finding: Finding = {
       unit,
+      verdict,
       start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(end - 1, true),
@@ -448,6 +548,7 @@ export class TextReader {
   #impatient(plan: UnitPlan, at: number, visible: number): void {
     const finding: Finding = {
       unit: plan.unit,
+      verdict: cutShort,
       start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(visible - 1, true),
@@ -508,9 +609,7 @@ export class TextReader {
 
   /** Whether a candidate that begins here is undecided at the end of what came. */
   #goesOn(form: Form, start: number): boolean {
-    const text = this.#window;
-    if ((form.wordStart && wordBefore(text, start)) || (form.atWord && isOfWord(text.charCodeAt(start - 1))))
-      return false;
+    if (this.#beginsWithin(form, start)) return false;
     // Patience ran out before: decided without regard to the cut.
     return this.#map === undefined || this.#ordinal - this.#map.ordinal(start) < patience(form);
   }
@@ -518,25 +617,31 @@ export class TextReader {
   #judgeLive(form: Form, plans: readonly UnitPlan[], at: number): void {
     const text = this.#window;
     const start = at - this.#base;
-    const { ends, live } = this.#plan.compiled.matcher(form).match(text, start, text.length, form.maxLength);
+    const { ends, live } = this.#match(form, start, text.length);
     const last = ends.at(-1);
     const waits = last !== undefined && countCodePoints(text, last, text.length) < form.right;
     if (!live && !waits) return;
     // What can grow no more, and waits for what stands behind it, covers nothing behind it.
     const end = live ? text.length : (last as number);
+    const from = Math.max(at, this.#textStart);
+    if (end + this.#base <= from) return;
     const told = this.#toldBefore(plans, start);
     for (const plan of plans) {
       const { unit } = plan;
-      if (!begins(unit, told)) continue;
+      if (!this.#begins(unit, at, told)) continue;
       // An accepted opener is a finding without this, and begins where it says.
       const opens =
-        unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end, told[unit.index] === 1) ?? true);
-      if (!opens && this.#isLikely(unit, start, end)) this.#find(plan, at, end + this.#base);
+        unit.open !== undefined &&
+        ends.some((end) => verdictOf(unit, text, start, end, told[unit.index] === 1) !== undefined);
+      // What has its end is decided: only what reaches the text's end lives.
+      const reaches = live || unit.to === undefined ? end : unit.to(text, start, end);
+      if (!live && unit.to !== undefined && reaches < text.length) continue;
+      if (!opens && this.#holdsHalf(unit, start, reaches)) this.#find(plan, cutShort, from, reaches + this.#base);
     }
   }
 
   /** Half of its least significant characters have come. */
-  #isLikely(unit: Unit, start: number, end: number): boolean {
+  #holdsHalf(unit: Unit, start: number, end: number): boolean {
     const text = this.#window;
     let count = 0;
     for (let i = start; i < end;) {
@@ -552,8 +657,14 @@ export class TextReader {
   /** Where a unit of the form's code point begins in the source, or ends. */
   #sourceAt(at: number, end: boolean): number {
     const map = this.#map;
-    if (map === undefined) return at + this.#delta + (end ? 1 : 0);
-    return end ? map.end(at - this.#base) : map.start(at - this.#base);
+    const source =
+      map === undefined
+        ? at + this.#delta + (end ? 1 : 0)
+        : end
+          ? map.end(at - this.#base)
+          : map.start(at - this.#base);
+    // Of what stands before the text nothing is in the source.
+    return Math.max(source, this.#sourceStart);
   }
 
   #ordinalAt(at: number): number {
@@ -589,6 +700,13 @@ export class TextReader {
       this.#delta = this.#received - this.#length;
     }
   }
+}
+
+interface Waiting {
+  readonly start: number;
+  /** Where it ends, and how many code points of what follows decide it. */
+  readonly end: number;
+  readonly right: number;
 }
 
 interface Region {
@@ -652,10 +770,22 @@ function keepOutside(text: string, ends: number[]): void {
   ends.length = kept;
 }
 
+/** What the unit says of a candidate; undefined: nothing that counts. */
+function verdictOf(unit: Unit, text: string, start: number, end: number, told: boolean): Verdict | undefined {
+  const said = unit.accept === undefined || unit.accept(text, start, end, told, unit.least);
+  const verdict = said === true ? unit.verdict : said;
+  return verdict !== false && verdict.level >= unit.least ? verdict : undefined;
+}
+
 /** Of units that no words tell of. */
 const untold = new Uint8Array(0);
-const begins = ({ telling, index }: Unit, told: Uint8Array): boolean =>
-  telling === undefined || !telling.required || told[index] === 1;
+
+/** Where it stands behind a text; what ends in that is not told. */
+function standingAfter(automaton: ForwardAutomaton, text: string): Standing {
+  const at = automaton.begin();
+  automaton.run(at, text, 0, text.length, ignore);
+  return at;
+}
 
 function ignore(): void {
   // Only whether anything lives is asked.

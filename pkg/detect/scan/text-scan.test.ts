@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { DetectorName } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
+import { certainAsTold, certainByFormat, likelyBySpelling, possiblyAnother, verdict } from '../verdict.ts';
 import { foldCodePoint } from '../fold/index.ts';
 import type { LaneEnd, LaneScanner, Scanner, View } from '../scanner.ts';
 import { sketchRules, sketchView } from '../testing/rules.ts';
@@ -58,6 +59,35 @@ const small: Readonly<Partial<Record<DetectorName, Detector>>> = {
     leastSignificant: 3,
     open: { whileClass: (code) => /[a-zA-Z0-9.]/.test(String.fromCodePoint(code)) },
   },
+  // How certain it is, what stands on either side says; a shorter end may be more certain than a longer one.
+  Phone: {
+    name: 'Phone',
+    pattern: '[0-9]{2,4}',
+    maxLength: 4,
+    left: 1,
+    right: 2,
+    accept: (text, start, end) =>
+      text.charAt(start - 1) === 'a'
+        ? certainAsTold
+        : text.startsWith('!', end) || text.startsWith(' !', end)
+          ? possiblyAnother
+          : end - start === 2
+            ? certainByFormat
+            : likelyBySpelling,
+    significant: digit,
+    leastSignificant: 3,
+  },
+  UsSsn: {
+    name: 'UsSsn',
+    pattern: 'b[0-9]{1,2}',
+    maxLength: 3,
+    left: 0,
+    right: 0,
+    verdict: verdict('Certain', 'Prefix'),
+    significant: () => true,
+    leastSignificant: 2,
+    open: { whileClass: digit },
+  },
   GenericApiKey: {
     name: 'GenericApiKey',
     pattern: 'key[=:][a-z0-9]{3}',
@@ -76,7 +106,7 @@ const shortest = ['AB', 'ab', 'abc', 'x1', '42', 'EMP-12', 'aab', 'é', 'ö ', '
 shortestSamples.push(...shortest);
 
 /** Rule sets with letters of a view: r replace, s stop, n note, - visible. */
-const setups: readonly { readonly name: string; readonly view: string; readonly rules: readonly RuleSketch[] }[] = [
+const setups: { readonly name: string; readonly view: string; readonly rules: readonly RuleSketch[] }[] = [
   {
     name: 'detectors',
     view: 'r',
@@ -150,6 +180,33 @@ const setups: readonly { readonly name: string; readonly view: string; readonly 
   },
 ];
 
+setups.push({
+  name: 'certainties, and what is allowed',
+  view: 'rrrnr',
+  rules: [
+    { detectors: ['Phone'], terms: { Phone: { from: 'Certain', allow: [{ sets: [], values: ['55'] }] } } },
+    {
+      detectors: ['Phone', 'Email'],
+      terms: { Email: { from: 'Likely', allow: [{ sets: [], values: ['a@b.co', 'ab@cd.com'] }] } },
+      replacement: { style: 'Hash' },
+    },
+    {
+      detectors: ['Phone', 'UsSsn', 'CreditCard'],
+      terms: {
+        Phone: { from: 'Possible', allow: [] },
+        UsSsn: { from: 'Certain', allow: [{ sets: [], values: ['b1'] }] },
+        CreditCard: { from: 'Certain', allow: [] },
+      },
+      replacement: { style: 'Partial', keep: 2 },
+    },
+    {
+      detectors: ['Phone', 'CreditCard'],
+      terms: { Phone: { from: 'Likely', allow: [{ sets: [], values: ['1234', '42'] }] } },
+    },
+    { detectors: ['UsSsn'], words: ['cab'] },
+  ],
+});
+
 const scenarios = setups.map(({ name, view, rules }) => {
   const scanRules = sketchRules(...rules);
   const scanner: Scanner = compileWith(scanRules, { hashKey }, { detectors: small, fold: foldCodePoint });
@@ -193,6 +250,10 @@ const pieces = [
     '1 2 3 4',
     '0-',
     '42',
+    '!',
+    ' !',
+    'a4',
+    'b1',
     '1999',
     'é',
     'ａ',

@@ -4,6 +4,7 @@ import type { ComponentSink, Spell } from './components.ts';
 import type { Finding } from './finding.ts';
 import type { Plan } from './plan.ts';
 import { TextReader } from './text-reader.ts';
+import type { Before } from './text-reader.ts';
 
 /** One view of the same findings: what is replaced, counted and stopped at, and where that goes. */
 export interface ScanView {
@@ -59,9 +60,9 @@ export class TextScan {
     this.#components = views.map((view) => new Components(view.plan, view.sink, spellPlain));
   }
 
-  /** Begins another text of the same lane, at this source offset. */
-  begin(source: number, spell: Spell = spellPlain): void {
-    this.#seen.begin(source);
+  /** Begins another text of the same lane, at this source offset; `before` is read with it and is none of it. */
+  begin(source: number, spell: Spell = spellPlain, before?: Before): void {
+    this.#seen.begin(source, before);
     this.#written = undefined;
     this.#found.length = 0;
     this.#half = undefined;

@@ -1,7 +1,11 @@
 import { CodedError } from '../../base/index.ts';
-import { expandDetector } from '../../core/index.ts';
-import type { DetectorName, ScanRule } from '../../core/index.ts';
+import { defaultTerms, expandDetector } from '../../core/index.ts';
+import type { DetectorName, DetectorTerms, ScanRule } from '../../core/index.ts';
+import { allowedBy } from '../allow/index.ts';
+import { formsOf as formsOfDetector } from '../detector.ts';
 import type { Detector } from '../detector.ts';
+import { levelOf, likelyByFormat, namedByPolicy } from '../verdict.ts';
+import type { Verdict } from '../verdict.ts';
 import { parsePattern, readPattern } from '../automaton/pattern.ts';
 import type { Pattern } from '../automaton/pattern.ts';
 import { foldText } from './fold-text.ts';
@@ -9,7 +13,7 @@ import { readsAlike, withFoldedLiterals } from './folded-pattern.ts';
 import { holdsLetters, wordAccepts, wordPattern } from './word.ts';
 
 /**
- * One thing that is looked for, whichever rules ask for it: a detector, a pattern, a word, or a field's name in prose.
+ * One thing that is looked for, whichever rules ask for it: a detector from some certainty on, a pattern, a word, or a field's name in prose.
  */
 export interface Unit {
   readonly index: number;
@@ -22,9 +26,17 @@ export interface Unit {
   readonly asWritten: boolean;
   readonly left: number;
   readonly telling: { readonly words: readonly string[]; readonly required: boolean } | undefined;
-  readonly accept: ((text: string, start: number, end: number, told: boolean) => boolean) | undefined;
+  readonly accept: Detector['accept'];
+  /** What stands for `true` of `accept`, and where there is none. */
+  readonly verdict: Verdict;
+  /** Level of the certainty (verdict.ts) below which a candidate is none. */
+  readonly least: number;
+  /** Whether a value, as a reader sees it, is no finding all the same. Of open-ended ones nothing is allowed. */
+  readonly allows: ((value: string) => boolean) | undefined;
   /** Where what is covered begins, in [start, end). */
   readonly from: ((text: string, start: number, end: number) => number) | undefined;
+  /** Where it ends, in [end, end + right]. */
+  readonly to: ((text: string, start: number, end: number) => number) | undefined;
   readonly significant: (code: number) => boolean;
   readonly leastSignificant: number;
   readonly open: OpenEnd | undefined;
@@ -60,7 +72,7 @@ export interface Environment {
 
 type Draft = Omit<Unit, 'index' | 'rules' | 'form'> & {
   readonly form: Omit<Form, 'index'>;
-  /** The pattern's text, where other units may have the same; undefined where what follows a match is the unit's own. */
+  /** The pattern's text, where other units may have the same. */
   readonly source: string | undefined;
 };
 
@@ -79,7 +91,11 @@ export function collectUnits(rules: readonly ScanRule[], environment: Environmen
   };
   for (const [index, rule] of rules.entries()) {
     rule.match.detectors.flatMap(detectorsNamed).forEach((name, place) => {
-      add(`detector ${name}`, index, place, () => detectorUnit(name, environment));
+      const terms = rule.terms?.[name] ?? defaultTerms;
+      formsOfDetector(builtIn(name, environment)).forEach((form, number) => {
+        const key = `detector ${number} ${name} ${terms.from} ${JSON.stringify(terms.allow)}`;
+        add(key, index, place, () => detectorUnit(form, terms, environment));
+      });
     });
     rule.match.patterns.forEach(({ pattern, maxLength }, place) => {
       add(`pattern ${maxLength} ${pattern}`, index, place, () => patternUnit(pattern, maxLength, environment.fold));
@@ -140,11 +156,12 @@ function builtIn(name: DetectorName, { detectors }: Environment): Detector {
   return detector;
 }
 
-function detectorUnit(name: DetectorName, environment: Environment): Draft {
-  const detector = builtIn(name, environment);
-  const open = detector.open;
+function detectorUnit(detector: Detector, { from, allow }: DetectorTerms, environment: Environment): Draft {
+  const { open, telling } = detector;
+  const least = levelOf(from);
+  const required = telling?.required === 'Likely' ? least >= levelOf('Likely') : telling?.required;
   return {
-    by: name,
+    by: detector.name,
     rank: 0,
     form: {
       pattern: compilePattern(detector.pattern, detector.maxLength),
@@ -153,12 +170,16 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
       wordStart: false,
       atWord: detector.atWord === true,
     },
-    source: open === undefined ? detector.pattern : undefined,
+    source: detector.pattern,
     asWritten: false,
     left: detector.left,
-    telling: detector.telling,
+    telling: telling === undefined ? undefined : { words: telling.words, required: required === true },
     accept: detector.accept,
+    verdict: detector.verdict ?? likelyByFormat,
+    least,
+    allows: open === undefined ? allowedBy(allow, environment.fold) : undefined,
     from: detector.from,
+    to: detector.to,
     significant: detector.significant,
     leastSignificant: detector.leastSignificant,
     open:
@@ -174,6 +195,8 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
   };
 }
 
+const ofPolicy = { verdict: namedByPolicy, least: 0, allows: undefined } as const;
+
 function patternUnit(source: string, maxLength: number, fold: (code: number) => string): Draft {
   const written = compilePattern(source, maxLength);
   const pattern = withFoldedLiterals(written, fold);
@@ -187,7 +210,9 @@ function patternUnit(source: string, maxLength: number, fold: (code: number) => 
     left: context,
     telling: undefined,
     accept: undefined,
+    ...ofPolicy,
     from: undefined,
+    to: undefined,
     significant: () => true,
     leastSignificant: Math.max(1, pattern.shortest),
     open: undefined,
@@ -208,7 +233,9 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
     left: 1,
     telling: undefined,
     accept: wordAccepts,
+    ...ofPolicy,
     from: undefined,
+    to: undefined,
     significant: (code) => letterDigitOrSign.test(String.fromCodePoint(code)),
     leastSignificant: made.letters,
     open: undefined,
@@ -236,7 +263,9 @@ function fieldUnit(name: string): Draft {
     left: 0,
     telling: undefined,
     accept: undefined,
+    ...ofPolicy,
     from: (_text, _start, end) => end - 1,
+    to: undefined,
     significant: (code) => code > 0x20,
     leastSignificant: Array.from(name).length + 4,
     open: { kind: 'json' },

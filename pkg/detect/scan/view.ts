@@ -129,18 +129,27 @@ export class CompiledView implements View {
     const behind = right.length <= this.reach ? right : right.slice(0, this.reach);
     if (nonAscii.test(before) || nonAscii.test(behind)) return true;
     if (this.decodes && runsOver(before, behind)) return true;
-    const { forward, anchored } = this.plan.seen;
+    const { forward, onwards } = this.plan.seen;
     const at = forward.begin();
-    forward.run(at, before, 0, before.length, ignoreEnd);
-    if (!forward.alive(at)) return false;
     sawEnd = false;
-    const carried = anchored.carry(at);
+    forward.run(at, before, 0, before.length, (end, forms) => {
+      if (forms.some((form) => this.#mayReach(form, before.length - end))) sawEnd = true;
+    });
+    if (sawAnEnd()) return true;
+    if (!forward.alive(at)) return false;
+    const carried = onwards.carry(at);
     for (let from = 0; from < behind.length; from += 16) {
-      anchored.run(carried, behind, from, Math.min(from + 16, behind.length), noteEnd);
-      if (sawEnd) return true;
-      if (!anchored.alive(carried)) return false;
+      onwards.run(carried, behind, from, Math.min(from + 16, behind.length), noteEnd);
+      if (sawAnEnd()) return true;
+      if (!onwards.alive(carried)) return false;
     }
     return true;
+  }
+
+  /** Whether what a match of this form covers may go on so many characters behind it. */
+  #mayReach(form: number, behind: number): boolean {
+    const { byForm } = this.plan;
+    return byForm[form]?.some(({ unit }) => unit.to !== undefined && behind <= unit.form.right) ?? false;
   }
 
   /** What decoded text is read by: the same rules, and no further decoding. */
@@ -200,7 +209,6 @@ const sawAnEnd = (): boolean => sawEnd;
 const noteEnd = (): void => {
   sawEnd = true;
 };
-const ignoreEnd = (): void => undefined;
 
 export const untouched = (text: string): MaskResult => ({
   text,

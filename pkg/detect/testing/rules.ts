@@ -1,4 +1,4 @@
-import type { Replacement, ScanRule } from '../../core/index.ts';
+import type { Replacement, ScanRule, TermsByDetector } from '../../core/index.ts';
 import type { ViewSpec } from '../scanner.ts';
 
 /** Rules and views in a line each, for tests. */
@@ -9,6 +9,7 @@ export interface RuleSketch {
   readonly words?: readonly string[];
   readonly fields?: readonly string[];
   readonly replacement?: Replacement;
+  readonly terms?: TermsByDetector;
 }
 
 export function sketchRules(...sketches: readonly RuleSketch[]): ScanRule[] {
@@ -26,6 +27,7 @@ export function sketchRules(...sketches: readonly RuleSketch[]): ScanRule[] {
       ),
       words: sketch.words ?? [],
     },
+    ...(sketch.terms !== undefined && { terms: sketch.terms }),
     fields: sketch.fields ?? [],
     replacement: sketch.replacement ?? { style: 'Label' },
   }));

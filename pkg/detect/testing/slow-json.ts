@@ -130,7 +130,14 @@ class Reader {
         (index) => acts(this.#slow, index) && setup.rules[index]!.fields.some((one) => slowPathMatches(one, path)),
       );
     if (this.#quiet > 0 || rules.length === 0) return this.#plain(first, path);
-    const hit = (rule: number): SlowHit => ({ rule, by: 'field', start: this.#at, end: this.#at + 1 });
+    const hit = (rule: number): SlowHit => ({
+      rule,
+      by: 'field',
+      start: this.#at,
+      end: this.#at + 1,
+      certainty: 'Certain',
+      reason: 'Policy',
+    });
     this.#hits.push(...rules.map(hit));
     const stop = rules.find((rule) => spec.stop[rule] === 1);
     if (stop !== undefined) {
@@ -159,10 +166,10 @@ class Reader {
   }
 
   #plain(first: string, path: Path): void {
-    if (first === '"') this.#string();
+    if (first === '"') this.#string(nameOf(path));
     else if (first === '{') this.#object(path);
     else if (first === '[') this.#array(path);
-    else if (/[-0-9]/.test(first)) this.#number();
+    else if (/[-0-9]/.test(first)) this.#number(nameOf(path));
     else this.#word();
   }
 
@@ -198,7 +205,7 @@ class Reader {
   }
 
   /** The decoded string; its masked spelling goes out. */
-  #string(): string {
+  #string(name = ''): string {
     this.#committed = true;
     this.#literal('"');
     const raw = this.#text.slice(this.#at);
@@ -208,7 +215,13 @@ class Reader {
     if (this.#quiet === 0) {
       const spell = (text: string, unit: SlowUnit): string =>
         JSON.stringify(unit.rank === 3 ? JSON.stringify(text) : text).slice(1, -1);
-      const findings = this.#slow.findings(units.join(''), closed ? 'complete' : this.#end, begin, widths);
+      const findings = this.#slow.findings(
+        units.join(''),
+        closed ? 'complete' : this.#end,
+        begin,
+        widths,
+        name === '' ? '' : `"${name}": "`,
+      );
       // What stands before a fault was scanned as far as it came; the rest never goes out.
       if (fault) throw new Fault();
       const masked = this.#slow.merge(source, findings, spell, begin);
@@ -232,12 +245,18 @@ class Reader {
     throw new Stop();
   }
 
-  #number(): void {
+  #number(name: string): void {
     const literal = /^[-+.eE0-9]+/.exec(this.#text.slice(this.#at))![0];
     const ended = this.#at + literal.length < this.#text.length;
     if (ended && !/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/.test(literal)) throw new Fault();
     if (this.#quiet === 0) {
-      const findings: SlowFinding[] = this.#slow.findings(literal, ended ? 'complete' : this.#end, this.#at);
+      const findings: SlowFinding[] = this.#slow.findings(
+        literal,
+        ended ? 'complete' : this.#end,
+        this.#at,
+        undefined,
+        name === '' ? '' : `"${name}": `,
+      );
       const masked = this.#slow.merge(literal, findings, (text) => text, this.#at);
       this.#hits.push(...masked.hits);
       if (masked.stopped !== undefined) {
@@ -276,6 +295,12 @@ class Reader {
     }
     throw new Fault();
   }
+}
+
+/** The nearest key above a value; of a long one its end. */
+function nameOf(path: Path): string {
+  const key = path.findLast((step) => typeof step === 'string') ?? '';
+  return (key as string).slice(-64);
 }
 
 function fold(value: string, slow: SlowMasker): string {

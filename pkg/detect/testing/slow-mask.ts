@@ -1,10 +1,11 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion, complexity, max-depth -- a test oracle: plain over safe */
 import { createHmac } from 'node:crypto';
-import { expandDetector } from '../../core/index.ts';
-import type { DetectorName, ScanRule } from '../../core/index.ts';
+import { certainties, defaultTerms, expandDetector } from '../../core/index.ts';
+import type { AllowSpec, DetectorName, Said, ScanRule } from '../../core/index.ts';
+import { formsOf } from '../detector.ts';
 import type { Detector } from '../detector.ts';
 import type { LaneEnd, ViewSpec } from '../scanner.ts';
-import { mayBegin } from '../detectors/brute-force.ts';
+import { mayBegin, verdictOf } from '../detectors/brute-force.ts';
 import { SlowRegex } from './slow-regex.ts';
 import { tells } from './slow-tells.ts';
 
@@ -25,8 +26,12 @@ export interface SlowUnit {
   /** Looked for in the text as it is written, too. */
   readonly asWritten: boolean;
   readonly begins: (text: string, start: number) => boolean;
-  readonly accept: (text: string, start: number, end: number) => boolean;
+  /** What is said of a candidate; undefined: it is none. */
+  readonly accept: (text: string, start: number, end: number) => Said | undefined;
+  /** Whether a value is no finding all the same. */
+  readonly allowed: (value: string) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
+  readonly to?: Detector['to'];
   readonly significant: (code: number) => boolean;
   readonly least: number;
   readonly open:
@@ -41,9 +46,10 @@ export interface SlowFinding {
   readonly openEnded: boolean;
   readonly recognised: number;
   readonly value: string;
+  readonly said: Said;
 }
 
-export interface SlowHit {
+export interface SlowHit extends Said {
   readonly rule: number;
   readonly by: string;
   readonly start: number;
@@ -108,12 +114,18 @@ export class SlowMasker {
     return this.merge(text, findings, spell);
   }
 
-  /** @param widths source units of each UTF-16 unit of the text, where it is decoded from an escaped spelling */
-  findings(text: string, end: LaneEnd, offset = 0, widths?: readonly number[]): SlowFinding[] {
+  /**
+   * @param widths source units of each UTF-16 unit of the text, where it is decoded from an escaped spelling
+   * @param before what detectors see before the text
+   */
+  findings(text: string, end: LaneEnd, offset = 0, widths?: readonly number[], before = ''): SlowFinding[] {
     const { fold } = this.setup;
     const written = this.units.filter((unit) => unit.asWritten);
+    const ofDetectors = this.units.filter((unit) => unit.rank === 0);
+    const others = this.units.filter((unit) => unit.rank !== 0);
     const found = [
-      ...this.#findingsIn(this.#see(text, offset, widths, fold), this.units, end, offset),
+      ...this.#findingsIn(this.#see(text, offset, widths, fold, before), ofDetectors, end, offset),
+      ...this.#findingsIn(this.#see(text, offset, widths, fold), others, end, offset),
       ...this.#findingsIn(this.#see(text, offset, widths, String.fromCodePoint), written, end, offset),
     ];
     return found.sort(
@@ -121,13 +133,14 @@ export class SlowMasker {
         a.start - b.start ||
         Number(b.openEnded) - Number(a.openEnded) ||
         (a.openEnded ? 0 : b.end - a.end) ||
-        order(this.spec, a.unit, b.unit),
+        order(this.spec, a.unit, b.unit) ||
+        certainties.indexOf(b.said.certainty) - certainties.indexOf(a.said.certainty),
     );
   }
 
   /** In one form of the text. */
   #findingsIn(
-    { seen, total, length }: { seen: Seen[]; total: number; length: number },
+    { seen, total, length, before }: { seen: Seen[]; total: number; length: number; before: number },
     units: readonly SlowUnit[],
     end: LaneEnd,
     offset: number,
@@ -140,7 +153,7 @@ export class SlowMasker {
     const sourceEnd = offset + length;
     for (const unit of units) {
       for (let s = 0; s < codes.length; s++) {
-        const one = this.#judge(unit, s, { seen, codes, folded, unitAt, total, sourceEnd, end });
+        const one = this.#judge(unit, s, { seen, codes, folded, unitAt, total, sourceEnd, end, before });
         if (one !== undefined) found.push(one);
       }
     }
@@ -152,11 +165,18 @@ export class SlowMasker {
     offset: number,
     widths: readonly number[] | undefined,
     fold: (code: number) => string,
-  ): { seen: Seen[]; total: number; length: number } {
+    preceding = '',
+  ): { seen: Seen[]; total: number; length: number; before: number } {
     const seen: Seen[] = [];
     let unit = 0;
     let source = offset;
     let ordinal = 0;
+    const context = Array.from(preceding, (char) => (char < '\x80' ? char : fold(char.codePointAt(0)!))).join('');
+    for (const char of context) {
+      seen.push({ code: char.codePointAt(0)!, start: offset, end: offset, ordinal });
+      ordinal++;
+    }
+    const before = seen.length;
     for (const char of text) {
       let width = 0;
       for (let i = 0; i < char.length; i++) width += widths?.[unit + i] ?? 1;
@@ -167,7 +187,7 @@ export class SlowMasker {
       source += width;
       ordinal++;
     }
-    return { seen, total: ordinal, length: source - offset };
+    return { seen, total: ordinal, length: source - offset, before };
   }
 
   #judge(
@@ -181,9 +201,11 @@ export class SlowMasker {
       total: number;
       sourceEnd: number;
       end: LaneEnd;
+      /** Characters that stand before the text. */
+      before: number;
     },
   ): SlowFinding | undefined {
-    const { seen, codes, folded, unitAt } = lane;
+    const { seen, codes, folded, unitAt, before } = lane;
     const value = (from: number, to: number): string =>
       Array.from(folded.slice(unitAt[from], unitAt[to]), (char) => this.setup.fold(char.codePointAt(0)!)).join('');
     const misplaced =
@@ -205,36 +227,55 @@ export class SlowMasker {
         openEnded: true,
         recognised: seen[visible - 1]!.end,
         value: 'x'.repeat(5000),
+        said: cut,
       };
     }
-    const accepted = misplaced ? undefined : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!)).at(-1);
+    const accepted = misplaced
+      ? undefined
+      : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!) !== undefined).at(-1);
     if (lane.end === 'cut' && (unit.open === undefined || accepted === undefined) && undecided(codes.length)) {
       // What can grow no more ends where it matched.
       const grows = unit.regex.match(codes, s, codes.length, false).ranOut && codes.length - s < unit.maxLength;
-      const e = grows ? codes.length : within.at(-1)!;
+      const last = within.at(-1)!;
+      const e = grows ? codes.length : this.#to(unit, folded, unitAt, s, last);
+      // What has its end is decided.
+      const decided = !grows && unit.to !== undefined && e < codes.length;
+      if (e <= before) return undefined;
       const count = codes.slice(s, e).filter((code) => unit.significant(code)).length;
-      if (count > 0 && 2 * count >= unit.least) {
+      if (!decided && count > 0 && 2 * count >= unit.least) {
+        // What is found as it stands, too, is as certain as that.
+        const whole =
+          accepted !== undefined &&
+          this.#to(unit, folded, unitAt, s, accepted) === e &&
+          unit.from(folded, unitAt[s]!, unitAt[accepted]!) === unitAt[Math.max(s, before)] &&
+          !unit.allowed(value(s, e));
         return {
           unit,
           start: seen[s]!.start,
           end: seen[e - 1]!.end,
           openEnded: false,
           recognised: seen[e - 1]!.end,
-          value: value(s, e),
+          value: value(Math.max(s, before), e),
+          said: whole ? unit.accept(folded, unitAt[s]!, unitAt[accepted]!)! : cut,
         };
       }
     }
     if (accepted === undefined) return undefined;
     const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
+    if (from < before) return undefined;
+    const said = unit.accept(folded, unitAt[s]!, unitAt[accepted]!)!;
     if (unit.open === undefined) {
-      const last = seen[accepted - 1]!.end;
+      const to = this.#to(unit, folded, unitAt, s, accepted);
+      if (unit.allowed(value(from, to))) return undefined;
+      const last = seen[to - 1]!.end;
       return {
         unit,
         start: seen[from]!.start,
         end: last,
         openEnded: false,
         recognised: last,
-        value: value(from, accepted),
+        value: value(from, to),
+        said,
       };
     }
     const to = openEnd(unit, codes, accepted);
@@ -245,7 +286,13 @@ export class SlowMasker {
       openEnded: true,
       recognised: seen[accepted - 1]!.end,
       value: value(from, to ?? codes.length),
+      said,
     };
+  }
+
+  #to(unit: SlowUnit, folded: string, unitAt: readonly number[], s: number, end: number): number {
+    if (unit.to === undefined) return end;
+    return unitAt.indexOf(unit.to(folded, unitAt[s]!, unitAt[end]!));
   }
 
   /** A character that ends a finding without being of it leaves what is ignorable before it inside. */
@@ -297,6 +344,8 @@ export class SlowMasker {
           by: finding.unit.by,
           start: finding.start,
           end: finding.recognised,
+          certainty: finding.said.certainty,
+          reason: finding.said.reason,
         });
         for (const rule of asking) {
           const key = `${rule} ${finding.unit.rank} ${finding.unit.by}`;
@@ -429,42 +478,59 @@ function jsonEnd(codes: readonly number[], from: number): number | undefined {
   return undefined;
 }
 
+const no = (): boolean => false;
+const cut: Said = { certainty: 'Possible', reason: 'CutShort' };
+const byPolicy: Said = { certainty: 'Certain', reason: 'Policy' };
+
+/** Literal values alone, as they are written in tests: lower case, without separators. */
+function slowlyAllowed({ values }: AllowSpec, value: string): boolean {
+  const plain = /^[0-9 -]+$/.test(value) ? value.replace(/[ -]/g, '') : value.toLowerCase();
+  return values.includes(plain);
+}
+
 function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] {
   const yes = (): boolean => true;
+  const named = (): Said => byPolicy;
   const names = rule.match.detectors.flatMap((name) => expandDetector(name) ?? []);
   return [
-    ...names.map((name, place): SlowUnit => {
-      const one = setup.detectors[name]!;
-      const words = (one.telling?.words ?? []).map((word) =>
-        Array.from(word, (char) => (char < '\x80' ? char : setup.fold(char.codePointAt(0)!))).join(''),
-      );
-      const told = (text: string, start: number): boolean => one.telling !== undefined && tells(text, start, words);
-      return {
-        by: name,
-        rank: 0,
-        rule: index,
-        place,
-        name,
-        maxLength: one.maxLength,
-        right: one.right,
-        regex: new SlowRegex(one.pattern),
-        asWritten: false,
-        begins: (text, start) => mayBegin(one, text, start, told(text, start)),
-        accept: (text, start, end) =>
-          !(one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) &&
-          (one.accept?.(text, start, end, told(text, start)) ?? true),
-        from: one.from ?? ((_, start) => start),
-        significant: one.significant,
-        least: one.leastSignificant,
-        open:
-          one.open === undefined
-            ? undefined
-            : 'until' in one.open
-              ? { until: new SlowRegex(one.open.until) }
-              : one.open,
-        wordStart: false,
-      };
-    }),
+    ...names.flatMap((name, place) =>
+      formsOf(setup.detectors[name]!).map((one, form): SlowUnit => {
+        const { from: least, allow } = rule.terms?.[name] ?? defaultTerms;
+        const words = (one.telling?.words ?? []).map((word) =>
+          Array.from(word, (char) => (char < '\x80' ? char : setup.fold(char.codePointAt(0)!))).join(''),
+        );
+        const told = (text: string, start: number): boolean => one.telling !== undefined && tells(text, start, words);
+        return {
+          by: name,
+          rank: 0,
+          rule: index,
+          place,
+          name: `${name} ${form} ${certainties.indexOf(least)} ${JSON.stringify(allow)}`,
+          maxLength: one.maxLength,
+          right: one.right,
+          regex: new SlowRegex(one.pattern),
+          asWritten: false,
+          begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
+          accept: (text, start, end) => {
+            if (one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) return undefined;
+            return verdictOf(one, text, { start, end }, told(text, start), least);
+          },
+          allowed: (value) =>
+            one.open === undefined && allow.length > 0 && allow.every((spec) => slowlyAllowed(spec, value)),
+          from: one.from ?? ((_, start) => start),
+          to: one.to,
+          significant: one.significant,
+          least: one.leastSignificant,
+          open:
+            one.open === undefined
+              ? undefined
+              : 'until' in one.open
+                ? { until: new SlowRegex(one.open.until) }
+                : one.open,
+          wordStart: false,
+        };
+      }),
+    ),
     ...rule.match.patterns.map(({ pattern, maxLength }, place): SlowUnit => {
       const regex = new SlowRegex(pattern, setup.fold);
       return {
@@ -478,7 +544,8 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         regex,
         asWritten: true,
         begins: yes,
-        accept: yes,
+        accept: named,
+        allowed: no,
         from: (_, start) => start,
         significant: yes,
         least: shortest(new SlowRegex(pattern)),
@@ -546,8 +613,9 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
     accept: (text, start, end) => {
       const [before, first] = [Array.from(text.slice(0, start)).at(-1), Array.from(text.slice(start, end))[0]!];
       const [last, after] = [Array.from(text.slice(start, end)).at(-1)!, Array.from(text.slice(end))[0]];
-      return !isOfWord(before, first) && !isOfWord(after, last);
+      return isOfWord(before, first) || isOfWord(after, last) ? undefined : byPolicy;
     },
+    allowed: no,
     from: (_, start) => start,
     significant: (code) => /[\p{L}\p{N}@$+!|]/u.test(String.fromCodePoint(code)),
     least: letters,
@@ -568,7 +636,8 @@ function slowField(name: string, rule: number, place: number): SlowUnit {
     regex: new SlowRegex(`"${name}"[ \\t\\r\\n]{0,8}:[ \\t\\r\\n]{0,8}["\\x2d0-9tfn{\\[]`),
     asWritten: false,
     begins: () => true,
-    accept: () => true,
+    accept: () => byPolicy,
+    allowed: no,
     from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,
     least: name.length + 4,

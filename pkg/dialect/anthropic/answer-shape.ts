@@ -1,6 +1,6 @@
 import { either, free, json, list, lone, named, number, object, text } from '../shape.ts';
 import type { Shape } from '../shape.ts';
-import { block, blockFields, citation } from './block-shape.ts';
+import { citation, said } from './block-shape.ts';
 
 /** Fields of a Messages answer and of its stream's events. Anything else is unknown: its strings are lanes by their path. */
 
@@ -33,13 +33,13 @@ const envelope: Record<string, Shape> = {
   ...ending,
 };
 
-export const messageAnswer = object({ ...envelope, content: list(block, { strict: true }) });
+export const messageAnswer = object({ ...envelope, content: list(said.block, { strict: true }) });
 
 /** Tokens of a prompt. */
 export const countAnswer = object({ ...envelope, input_tokens: number, context_management: free });
 
 /** What a stream says of a block: its beginning, and the pieces that clients add to it. */
-const streamedBlock = object({ ...blockFields, partial_json: json, citation });
+const streamedBlock = object({ ...said.fields, partial_json: json, citation });
 
 /** The message as the stream's clients put it together: every piece of a block is read at the place of the block. */
 export const streamedMessage = object({ ...envelope, content: list(streamedBlock, { strict: true }) });

@@ -51,7 +51,7 @@ describe('an answer', () => {
     const view = answer(body);
     expect(lanes(view)).toEqual([
       'content[0].thinking text hm',
-      'content[1].text text hello',
+      'content.text text hello',
       'content[2].input.{city} text Rome',
     ]);
     expect(lone(view)).toEqual(expect.arrayContaining(['sig', 'cited', 'doc', 'f', 'claude']));
@@ -70,6 +70,8 @@ describe('an answer', () => {
     expect(answer({ ...body, stop_reason: reason }).ends).toEqual([
       { prefix: 'content[0].', end: 'complete' },
       { prefix: 'content[1].', end: 'complete' },
+      // A call stands behind it.
+      { prefix: 'content.text', end: 'complete' },
       { prefix: '', end },
     ]);
   });
@@ -100,17 +102,17 @@ describe('an event', () => {
     [
       'content that the beginning brings',
       { type: 'message_start', message: { content: [{ type: 'text', text: 'a' }] } },
-      ['content[0].text text a'],
+      ['content.text text a'],
     ],
     [
       'the beginning of a block',
       { type: 'content_block_start', index: 1, content_block: { type: 'text', text: 'a' } },
-      ['content[1].text text a'],
+      ['content.text text a'],
     ],
     [
       'text',
       { type: 'content_block_delta', index: 1, delta: { type: 'text_delta', text: 'b' } },
-      ['content[1].text text b'],
+      ['content.text text b'],
     ],
     [
       'thinking',
@@ -144,8 +146,8 @@ describe('an event', () => {
     ]);
     const last = (reason: string | null): unknown =>
       frame({ type: 'message_delta', delta: { stop_reason: reason } }).ends;
-    expect(last('end_turn')).toEqual([{ prefix: 'content[', end: 'complete' }]);
-    expect(last('max_tokens')).toEqual([{ prefix: 'content[', end: 'cut' }]);
+    expect(last('end_turn')).toEqual([{ prefix: 'content', end: 'complete' }]);
+    expect(last('max_tokens')).toEqual([{ prefix: 'content', end: 'cut' }]);
     expect(last(null)).toEqual([]);
   });
 

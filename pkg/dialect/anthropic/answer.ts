@@ -1,6 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
-import type { AnswerView, FrameView, LaneEnds, Usage } from '../dialect.ts';
+import type { AnswerView, FrameView, Lane, LaneEnds, Usage } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { maxIndex, Reader } from '../reader.ts';
 import { countAnswer, event as eventShape, messageAnswer, streamedMessage } from './answer-shape.ts';
@@ -10,7 +10,7 @@ import { countAnswer, event as eventShape, messageAnswer, streamedMessage } from
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is no message, and an event of unknown type, are
  * refused. In a stream each piece of a block is read at the block's place in the message that clients put together, whichever event
- * brings it: what they join is one lane.
+ * brings it: what they join is one lane. So are the texts of all blocks, which they join as well (`finalText`, `get_final_text`).
  */
 
 const answers = Place.root(messageAnswer);
@@ -48,13 +48,24 @@ function endOf(holder: JsonNode): LaneEnds['end'] | undefined {
 
 const prefixOf = (block: number): string => `content[${block}].`;
 
+/** The text of the message: of all of its blocks. */
+const messageText = 'content.text';
+const blockText = /^content\[(\d+)\]\.text$/;
+
+function joined(lane: Lane): Lane {
+  const block = blockText.exec(lane.id)?.[1];
+  return block === undefined ? lane : { ...lane, id: messageText, part: Number(block) };
+}
+
 /** The model went on after each block but the last, which ends as the answer does. One that does not say how may have been cut. */
 function answerEnds(root: JsonNode): readonly LaneEnds[] {
-  const blocks = root.get('content')?.items.length ?? 0;
-  const ends = Array.from({ length: Math.max(0, blocks - 1) }, (_, at): LaneEnds => {
+  const blocks = root.get('content')?.items ?? [];
+  const ends = Array.from({ length: Math.max(0, blocks.length - 1) }, (_, at): LaneEnds => {
     return { prefix: prefixOf(at), end: 'complete' };
   });
-  return [...ends, { prefix: '', end: endOf(root) ?? 'cut' }];
+  const end = endOf(root) ?? 'cut';
+  const text = blocks.at(-1)?.get('text') === undefined ? 'complete' : end;
+  return [...ends, { prefix: messageText, end: text }, { prefix: '', end }];
 }
 
 function isError(root: JsonNode): boolean {
@@ -63,8 +74,8 @@ function isError(root: JsonNode): boolean {
 }
 
 function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+  const { loneValues, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes: reader.lanes.map(joined), loneValues, tokenLanes, integerArrays, opaque, models: noModels };
 }
 
 /** @throws RefusedError `response_uninspectable` */
@@ -102,12 +113,23 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
     const node = root.get(holder);
     if (node !== undefined) reader.read(node, piece ?? refuse('index'));
   }
+  const behindText = failed || block === undefined ? noIds : textsBehind(type, block, root.get('content_block'));
   return {
     ...viewOf(reader),
+    ...(behindText.length > 0 && { settles: behindText }),
     kind: failed ? 'error' : type === 'message_stop' ? 'done' : 'data',
     ends: failed ? noEnds : frameEnds(type, block, root.get('delta')),
     usage: frameUsage(type, root.get('usage'), message),
   };
+}
+
+const noIds: readonly string[] = Object.freeze([]);
+const texts: readonly string[] = Object.freeze([messageText]);
+
+/** A block of another kind begins, of which there may be much, and no text may come behind it. */
+function textsBehind(type: string, block: number, begun: JsonNode | undefined): readonly string[] {
+  const isText = begun?.get('text') !== undefined || begun?.get('type')?.string === 'text';
+  return type === 'content_block_start' && block > 0 && !isText ? texts : noIds;
 }
 
 /** The block that an event is about. */
@@ -120,14 +142,14 @@ function blockOf(root: JsonNode): number | undefined {
 }
 
 /**
- * A block's text is whole when the next block begins, or when the message says how it ended: `content_block_stop` comes as well where
- * the limit of tokens cut it.
+ * What a block says that is no text is whole when the next block begins, or when the message says how it ended: `content_block_stop` comes as
+ * well where the limit of tokens cut it.
  */
 function frameEnds(type: string, block: number | undefined, delta: JsonNode | undefined): readonly LaneEnds[] {
   if (type === 'content_block_start' && block !== undefined && block > 0)
     return [{ prefix: prefixOf(block - 1), end: 'complete' }];
   const end = type === 'message_delta' && delta !== undefined ? endOf(delta) : undefined;
-  return end === undefined ? noEnds : [{ prefix: 'content[', end }];
+  return end === undefined ? noEnds : [{ prefix: 'content', end }];
 }
 
 /** Only `message_delta` says the output of all of it; what the beginning says is the input. */

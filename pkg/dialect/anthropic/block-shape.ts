@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { isKnownType } from '../file-type.ts';
 import { bytesOfType, mediaUrlValue, pdfBytes } from '../media.ts';
-import { boolean, either, free, list, lone, named, number, object, text } from '../shape.ts';
+import { boolean, either, list, lone, named, number, object, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -25,54 +25,11 @@ export const citation = object({
   ),
 });
 
-const sourceFields = (data: Shape): Record<string, Shape> => ({
-  type: lone,
-  media_type: lone,
-  data,
-  url: { read: mediaUrlValue },
-  file_id: lone,
-  content,
-});
-
-/** What a picture or a document is made of: what calls itself base64 of media, PDF, or text. */
-const source: Shape = {
-  // A search result names where it was found.
-  string: 'text',
-  get fields() {
-    return textSource.fields as ReadonlyMap<string, Shape>;
-  },
-  read(reader, node, place) {
-    if (node.kind !== 'object' || node.get('type')?.string !== 'base64') return false;
-    const media = mediaOf(node);
-    if (media === undefined) return false;
-    reader.read(node, place.as(media));
-    return true;
-  },
-};
-
-function mediaOf(node: JsonNode): Shape | undefined {
-  const type = node.get('media_type')?.string?.toLowerCase() ?? '';
-  if (type === 'application/pdf') return pdfSource;
-  return isKnownType(type) ? object(sourceFields({ read: bytesOfType(type) })) : undefined;
-}
-
-/** Text, blocks, or the one block of a server's tool. */
-export const content: Shape = {
-  string: 'text',
-  get fields() {
-    return block.fields as ReadonlyMap<string, Shape>;
-  },
-  get items() {
-    return block;
-  },
-};
-
-export const blockFields: Record<string, Shape> = {
+const shared: Readonly<Record<string, Shape>> = {
   type: lone,
   text,
   citations: either(object({ enabled: boolean }), list(citation)),
   cache_control: cacheControl,
-  source,
   title: text,
   context: text,
   thinking: text,
@@ -82,12 +39,11 @@ export const blockFields: Record<string, Shape> = {
   id: lone,
   name: lone,
   server_name: lone,
-  input: free,
+  input: toolInput,
   caller: object({ type: lone, tool_id: lone }),
   tool_use_id: lone,
   tool_name: lone,
   is_error: boolean,
-  content,
   url: lone,
   page_age: lone,
   retrieved_at: lone,
@@ -96,10 +52,66 @@ export const blockFields: Record<string, Shape> = {
   stdout: text,
   stderr: text,
   return_code: number,
-  file_id: lone,
   file_type: lone,
 };
-export const block: Shape = object(blockFields);
 
-const textSource = object(sourceFields(text));
-const pdfSource = object(sourceFields({ read: pdfBytes }));
+/** What one side's blocks have otherwise. */
+interface Side {
+  /** A file that the server keeps, by its id. */
+  readonly file: Shape;
+  readonly more: (block: Shape) => Readonly<Record<string, Shape>>;
+  /** Narrows what a block, or the source of one, may be. */
+  readonly block: (shape: Shape) => Shape;
+  readonly source: (shape: Shape) => Shape;
+}
+
+export interface Blocks {
+  readonly block: Shape;
+  readonly fields: Readonly<Record<string, Shape>>;
+  /** Text, blocks, or the one block of a server's tool. */
+  readonly content: Shape;
+}
+
+/** Blocks stand in blocks: in what a tool gave, in a document. */
+export function blocksOf(side: Side): Blocks {
+  const map = new Map<string, Shape>();
+  const block = side.block({ fields: map });
+  const content: Shape = {
+    string: 'text',
+    fields: map,
+    items: block,
+    read: (reader, node, place) => node.kind === 'object' && block.read?.(reader, node, place) === true,
+  };
+  const inner: Shape = { ...content, nests: true };
+  const fields = { ...shared, content: inner, file_id: side.file, source: side.source(sourceOf(side, inner)) };
+  for (const [name, shape] of Object.entries({ ...fields, ...side.more(block) })) map.set(name, shape);
+  return { block, fields: Object.fromEntries(map), content };
+}
+
+/** What a picture or a document is made of: what calls itself base64 of media, PDF, or text. */
+function sourceOf({ file }: Side, content: Shape): Shape {
+  const holding = (data: Shape): Shape =>
+    object({ type: lone, media_type: lone, data, url: { read: mediaUrlValue }, file_id: file, content });
+  const pdf = holding({ read: pdfBytes });
+  const mediaOf = (node: JsonNode): Shape | undefined => {
+    const type = node.get('media_type')?.string?.toLowerCase() ?? '';
+    if (type === 'application/pdf') return pdf;
+    return isKnownType(type) ? holding({ read: bytesOfType(type) }) : undefined;
+  };
+  return {
+    ...holding(text),
+    // A search result names where it was found.
+    string: 'text',
+    read(reader, node, place) {
+      if (node.kind !== 'object' || node.get('type')?.string !== 'base64') return false;
+      const media = mediaOf(node);
+      if (media === undefined) return false;
+      reader.read(node, place.as(media));
+      return true;
+    },
+  };
+}
+
+const asItIs = (shape: Shape): Shape => shape;
+/** Of answers. */
+export const said: Blocks = blocksOf({ file: lone, more: () => ({}), block: asItIs, source: asItIs });

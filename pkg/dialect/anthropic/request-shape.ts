@@ -1,28 +1,13 @@
 import { outputLimits } from '../openai/request-shape.ts';
-import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
-import { block, cacheControl, content } from './block-shape.ts';
+import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
+import { boolean, either, list, lone, named, number, object, schema, text, unlisted } from '../shape.ts';
+import { cacheControl } from './block-shape.ts';
+import { sent, tool } from './request-block-shape.ts';
 
 /** OpenAI's names of what is `max_tokens` here, and of how many answers are asked for. */
 const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of'];
 
 /** Fields of a Messages request, and of what the servers that follow it add. A field that is not here passes as unknown. */
-
-const tool = object({
-  type: lone,
-  name: lone,
-  description: text,
-  input_schema: schema,
-  input_examples: list(free),
-  cache_control: cacheControl,
-  ...named(['strict', 'eager_input_streaming', 'defer_loading'], boolean),
-  ...named(['allowed_callers', 'allowed_domains', 'blocked_domains'], list(lone)),
-  ...named(['max_uses', 'max_characters', 'max_content_tokens', 'display_width_px', 'display_height_px'], number),
-  display_number: number,
-  user_location: free,
-  // An adviser is another model.
-  model: refused,
-});
 
 const format = object({ type: lone, schema });
 
@@ -35,21 +20,23 @@ export const messagesRequest = object({
   // Gateways hand them on to servers that obey them before `max_tokens`, or answer more than once.
   ...named(otherLimits, refused),
   model: lone,
-  messages: list(object({ role: lone, content })),
-  system: either(text, list(block)),
+  messages: list(object({ role: lone, content: sent.content })),
+  system: either(text, list(sent.block)),
   ...named(['max_tokens', 'temperature', 'top_k', 'top_p'], number),
   stop_sequences: list(text),
   stream: boolean,
   tools: list(tool),
   tool_choice: object({ type: lone, name: lone, disable_parallel_tool_use: boolean }),
   thinking: object({ type: lone, budget_tokens: number, display: lone }),
-  metadata: object({ user_id: lone }),
+  metadata: metadataWith({ user_id: lone }),
   service_tier: lone,
   inference_geo: lone,
   speed: lone,
   cache_control: cacheControl,
   output_config: object({ effort: lone, format }),
   output_format: format,
-  ...named(['context_management', 'compaction', 'diagnostics'], free),
+  ...named(['context_management', 'compaction'], unlisted),
+  // It tells what another caller's answer had in common with this.
+  diagnostics: object({ previous_message_id: refused }),
   betas: list(lone),
 });

@@ -30,6 +30,9 @@ const failure: Record<string, Shape> = {
 };
 export const fault = object(failure);
 
+/** How many tokens a prompt has. */
+export const countAnswer = object({ ...failure, inputTokens: number });
+
 export const converseAnswer = object({
   ...envelope,
   ...failure,

@@ -3,17 +3,19 @@ import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView, Lane, LaneEnds, Usage } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { maxIndex, Reader } from '../reader.ts';
-import { converseAnswer, event as eventShape, fault, streamedMessage } from './answer-shape.ts';
+import { converseAnswer, countAnswer, event as eventShape, fault, streamedMessage } from './answer-shape.ts';
 import { isException } from './framing.ts';
 
 /**
  * Answers and stream events of Converse; what `invoke` answers is the model's own.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is no message, and an event of unknown name, are
- * refused. In a stream each piece of a block is read at the block's place in the message that clients put together.
+ * refused. In a stream each piece of a block is read at the block's place in the message that clients put together. The texts of all blocks are one
+ * lane: they are parts of what the model says.
  */
 
 const answers = Place.root(converseAnswer);
+const counts = Place.root(countAnswer);
 const events = Place.root(eventShape);
 const streamed = Place.root(streamedMessage);
 const faults = Place.root(fault);
@@ -21,7 +23,8 @@ const faults = Place.root(fault);
 const noEnds: readonly LaneEnds[] = Object.freeze([]);
 const noModels: AnswerView['models'] = Object.freeze([]);
 
-const names = new Set([
+/** Of Converse's streams. */
+export const eventNames: ReadonlySet<string> = new Set([
   ...['messageStart', 'contentBlockStart', 'contentBlockDelta', 'contentBlockStop', 'messageStop', 'metadata'],
 ]);
 
@@ -39,13 +42,20 @@ function endOf(holder: JsonNode): LaneEnds['end'] | undefined {
   return natural.has(reason.text) ? 'complete' : 'cut';
 }
 
+const wholeText = 'output.message.content.text';
+const wholeParts = /^output\.message\.content\[\d+\]\.(?:text|citationsContent\.content\[\d+\]\.text)$/;
+const streamedText = 'content.text';
+const streamedPart = /^content\[(\d+)\]\.text$/;
+
 /** The model went on after each block but the last, which ends as the answer does. One that does not say how may have been cut. */
 function answerEnds(root: JsonNode, blocks: number): readonly LaneEnds[] {
   const last = endOf(root) ?? 'cut';
+  const end = root.get('output')?.get('message')?.get('content')?.items.at(-1);
+  const saysText = end?.get('text') !== undefined || end?.get('citationsContent') !== undefined;
   const ends = Array.from({ length: Math.max(0, blocks - 1) }, (_, at): LaneEnds => {
     return { prefix: `output.message.content[${at}].`, end: 'complete' };
   });
-  return [...ends, { prefix: '', end: last }];
+  return [...ends, { prefix: wholeText, end: saysText ? last : 'complete' }, { prefix: '', end: last }];
 }
 
 /** What was read from a cache, or written to it, is input as well. */
@@ -59,7 +69,7 @@ function usageOf(usage: JsonNode | undefined): Usage | undefined {
   return { input, output: tokens('outputTokens') };
 }
 
-function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
+export function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
   const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
   return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
 }
@@ -73,9 +83,19 @@ export function readAnswer(root: JsonNode, status: number): AnswerView {
   if (status < 400 && content?.kind !== 'array') refuse('output');
   return {
     ...viewOf(reader),
+    lanes: reader.lanes.map((lane) => (wholeParts.test(lane.id) ? { ...lane, id: wholeText } : lane)),
     ends: status < 400 ? answerEnds(root, content?.items.length ?? 0) : noEnds,
     usage: usageOf(root.get('usage')),
   };
+}
+
+/** What a count of a prompt's tokens says. @throws RefusedError `response_uninspectable` */
+export function readCount(root: JsonNode, status: number): AnswerView {
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, counts);
+  if (status < 400 && root.get('inputTokens')?.kind !== 'number') refuse('inputTokens');
+  return { ...viewOf(reader), ends: noEnds, usage: undefined };
 }
 
 /** An exception, by which any stream of Bedrock's ends. @throws RefusedError `response_uninspectable` */
@@ -89,11 +109,24 @@ export function readException(root: JsonNode | undefined): FrameView {
 /** Sources come whole in their event. */
 const isCitation = ({ id }: Lane): boolean => /^content\[\d+\]\.citation\b/.test(id);
 
+function laneOf(lane: Lane): Lane {
+  if (isCitation(lane)) return { ...lane, whole: 'complete' };
+  const block = streamedPart.exec(lane.id)?.[1];
+  return block === undefined ? lane : { ...lane, id: streamedText, part: Number(block) };
+}
+
+/** Something that is no text begins or goes on: there may be much of it, and no text may come behind it. */
+function saysMore(name: string, root: JsonNode): boolean {
+  if (name === 'contentBlockStart') return root.get('start')?.keys.length !== 0;
+  const delta = root.get('delta');
+  return name === 'contentBlockDelta' && delta?.get('text') === undefined && delta?.get('citation') === undefined;
+}
+
 /** @throws RefusedError `response_uninspectable` */
 export function readFrame(name: string | undefined, root: JsonNode | undefined): FrameView {
   if (isException(name)) return readException(root);
   if (root?.kind !== 'object') refuse('body');
-  if (name === undefined || !names.has(name)) refuse('type');
+  if (name === undefined || !eventNames.has(name)) refuse('type');
   const reader = new Reader('answer');
   reader.read(root, events);
   const block = blockOf(root);
@@ -103,12 +136,10 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
     const place = block === undefined ? undefined : streamed.known('content')?.element(block);
     reader.read(node, place ?? refuse('contentBlockIndex'));
   }
-  const lanes = reader.lanes.some(isCitation)
-    ? reader.lanes.map((lane) => (isCitation(lane) ? { ...lane, whole: 'complete' as const } : lane))
-    : reader.lanes;
   return {
     ...viewOf(reader),
-    lanes,
+    lanes: reader.lanes.map(laneOf),
+    ...(saysMore(name, root) && { settles: [streamedText] }),
     kind: 'data',
     ends: frameEnds(name, block, root),
     usage: usageOf(root.get('usage')),
@@ -129,7 +160,7 @@ function blockOf(root: JsonNode): number | undefined {
  * `contentBlockStop` comes as well where the limit of tokens cut it.
  */
 function frameEnds(name: string, block: number | undefined, root: JsonNode): readonly LaneEnds[] {
-  if (name === 'messageStop') return [{ prefix: 'content[', end: endOf(root) ?? 'cut' }];
+  if (name === 'messageStop') return [{ prefix: 'content', end: endOf(root) ?? 'cut' }];
   const begins = name === 'contentBlockStart' || name === 'contentBlockDelta';
   if (!begins || block === undefined || block === 0) return noEnds;
   return [{ prefix: `content[${block - 1}].`, end: 'complete', repeats: true }];

@@ -32,13 +32,72 @@ describe("Bedrock's routes", () => {
     ['GET', '/model/m/converse'],
     ['POST', '/model/m/Converse'],
     ['POST', '/model/m/converse/'],
-    ['POST', '/model/m/count-tokens'],
+    ['GET', '/model/m/count-tokens'],
+    ['POST', '/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Aprompt%2FPROMPT1/converse'],
+    ['POST', '/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Adefault-prompt-router%2Fa%3A1/converse'],
+    ['POST', '/model/arn%3Aaws%3Asagemaker%3Aeu-central-1%3A123456789012%3Aendpoint%2Fa/converse'],
+    ['POST', '/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A12%3Ainference-profile%2Fa/converse'],
+    ['POST', '/model/arn:aws/converse'],
+    ['POST', '/model/a%2Fb/converse'],
     ['POST', '/model/m%20x/converse'],
     ['POST', '/model/.m/converse'],
     ['POST', '/model/a/b/converse'],
     ['POST', '/guardrail/g/version/1/apply'],
   ])('%s %s is none of them', (method, at) => {
     expect(recognise(method, at)).toMatchObject({ operation: 'Other', model: undefined });
+  });
+});
+
+describe('a model by its ARN', () => {
+  const arn = (rest: string): string => `arn:aws:bedrock:eu-central-1:${rest}`;
+  const account = '123456789012';
+  it.each([
+    [arn(':foundation-model/anthropic.claude-3:0'), 'anthropic.claude-3:0'],
+    [arn(`${account}:inference-profile/eu.anthropic.claude-3:0`), 'eu.anthropic.claude-3:0'],
+    ...['application-inference-profile/a1b2', 'provisioned-model/x', 'custom-model-deployment/y', 'imported-model/z']
+      .map((what) => arn(`${account}:${what}`))
+      .map((whole) => [whole, whole] as const),
+    [`arn:aws-us-gov:bedrock:us-gov-west-1:${account}:provisioned-model/x`, undefined],
+  ])('%s is called %s', (whole, name = whole) => {
+    for (const segment of [encodeURIComponent(whole), whole.replaceAll('/', '%2F')]) {
+      for (const kind of ['converse', 'invoke', 'count-tokens'])
+        expect(recognise('POST', `/model/${segment}/${kind}`)).toMatchObject({ operation: 'Chat', model: name });
+    }
+  });
+});
+
+describe('a count of tokens', () => {
+  const count = '/model/anthropic.claude-3%3A0/count-tokens';
+
+  it('has every text of its request in a lane, and no limit of output', () => {
+    const converse = { system: [{ text: 'be kind' }], messages, toolConfig: { tools: [] } };
+    const view = request(count, { input: { converse } });
+    expect(lanes(view)).toEqual([
+      'input.converse.system[0].text=be kind',
+      'input.converse.messages[0].content[0].text=hello',
+    ]);
+    expect(view).toMatchObject({ model: 'anthropic.claude-3:0', generates: false, stream: false });
+    expect(view.limitOutput(5)).toEqual([]);
+  });
+
+  it.each([
+    [{}, 'input.converse'],
+    [{ input: {} }, 'input.converse'],
+    [{ input: { invokeModel: { body: 'e30=' } } }, 'input'],
+    [{ input: { converse: { messages }, invokeModel: { body: 'e30=' } } }, 'input'],
+    [{ input: { converse: { messages: [] } } }, 'messages'],
+    [{ input: { converse: { messages, modelId: 'x' } } }, 'input.converse.modelId'],
+    [{ input: { converse: { messages } }, model: 'x' }, 'model'],
+    [{ input: { converse: { messages, promptVariables: {} } } }, 'input.converse.promptVariables'],
+  ])('%j is refused', (body, detail) => {
+    expect(() => request(count, body)).toThrow(expect.objectContaining(refusing(detail)));
+  });
+
+  it('says a number, or a fault', () => {
+    expect(answer(count, { inputTokens: 7 }).lanes).toEqual([]);
+    expect(lanes(answer(count, { message: 'no' }, 400))).toEqual(['message=no']);
+    for (const body of [{}, { inputTokens: 'a' }, { output: { message: { content: [] } } }, []])
+      expect(() => answer(count, body)).toThrow(expect.objectContaining({ code: 'response_uninspectable' }));
   });
 });
 
@@ -164,11 +223,11 @@ describe('a body for invoke', () => {
 
   it('is answered in Anthropic’s shape', () => {
     const said = { type: 'message', content: [{ type: 'text', text: 'hi' }], stop_reason: 'end_turn' };
-    expect(lanes(answer(invoke, said))).toEqual(['content[0].text=hi']);
+    expect(lanes(answer(invoke, said))).toEqual(['content.text=hi']);
     expect(lanes(answer(invoke, { message: 'no' }, 400))).toEqual(['message=no']);
     expect(() => answer(invoke, { results: [] })).toThrow(expect.objectContaining(unreadable('content')));
     const delta = { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'hi' } };
-    expect(lanes(frame('invoke-with-response-stream', 'chunk', delta))).toEqual(['content[0].text=hi']);
+    expect(lanes(frame('invoke-with-response-stream', 'chunk', delta))).toEqual(['content.text=hi']);
     expect(frame('invoke-with-response-stream', 'throttlingException', { message: 'slow' }).kind).toBe('error');
   });
 });
@@ -193,17 +252,18 @@ describe('an answer', () => {
     });
     expect(lanes(view)).toEqual([
       'output.message.content[0].reasoningContent.reasoningText.text=hm',
-      'output.message.content[1].text=one',
+      'output.message.content.text=one',
       'output.message.content[2].toolUse.input.{}=two',
     ]);
-    expect(view.ends.map(({ end }) => end)).toEqual(['complete', 'complete', 'complete']);
+    expect(view.ends.map(({ end }) => end)).toEqual(['complete', 'complete', 'complete', 'complete']);
     expect(view.usage).toEqual({ input: 6, output: 4 });
   });
 
   it.each(['max_tokens', 'stop_sequence', 'guardrail_intervened', 'new_word', null, undefined])(
     'that ended by %s may be cut',
     (stopReason) => {
-      expect(answer(path, { output: { message: { content: [] } }, stopReason }).ends).toEqual([
+      expect(answer(path, { output: { message: { content: [{ text: 'a' }] } }, stopReason }).ends).toEqual([
+        { prefix: 'output.message.content.text', end: 'cut' },
         { prefix: '', end: 'cut' },
       ]);
     },
@@ -221,7 +281,7 @@ describe('an event', () => {
   it('has each piece at its block’s place in the message', () => {
     const delta = (contentBlockIndex: number, piece: object): FrameView =>
       streamed('contentBlockDelta', { contentBlockIndex, delta: piece });
-    expect(lanes(delta(0, { text: 'a' }))).toEqual(['content[0].text=a']);
+    expect(lanes(delta(0, { text: 'a' }))).toEqual(['content.text=a']);
     expect(lanes(delta(1, { toolUse: { input: '{"a' } }))).toEqual(['content[1].toolUse.input={"a']);
     expect(delta(1, { toolUse: { input: '{"a' } }).lanes[0]?.kind).toBe('json');
     expect(lanes(delta(2, { reasoningContent: { text: 'a' } }))).toEqual(['content[2].reasoningContent.text=a']);
@@ -236,8 +296,8 @@ describe('an event', () => {
       end,
     ]);
     expect(streamed('contentBlockStop', { contentBlockIndex: 1 }).ends).toEqual([]);
-    expect(streamed('messageStop', { stopReason: 'end_turn' }).ends).toEqual([{ prefix: 'content[', end: 'complete' }]);
-    expect(streamed('messageStop', { stopReason: 'max_tokens' }).ends).toEqual([{ prefix: 'content[', end: 'cut' }]);
+    expect(streamed('messageStop', { stopReason: 'end_turn' }).ends).toEqual([{ prefix: 'content', end: 'complete' }]);
+    expect(streamed('messageStop', { stopReason: 'max_tokens' }).ends).toEqual([{ prefix: 'content', end: 'cut' }]);
     expect(streamed('metadata', { usage: { inputTokens: 1, outputTokens: 2 } }).usage).toEqual({ input: 1, output: 2 });
   });
 

@@ -1,6 +1,6 @@
 import { bytesOfFormat, pdfBytes } from '../media.ts';
 import { refused } from '../refused-fields.ts';
-import { boolean, either, free, json, list, lone, named, object, text } from '../shape.ts';
+import { boolean, either, free, json, list, lone, named, object, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -65,7 +65,7 @@ const blockFields = (kept: Shape, file: Shape): Record<string, Shape> => {
     ...named(['image', 'video', 'audio'], picture),
     document: file,
     searchResult,
-    toolUse: object({ ...named(['toolUseId', 'name', 'type'], lone), input: free }),
+    toolUse: object({ ...named(['toolUseId', 'name', 'type'], lone), input: toolInput }),
     toolResult: object({
       ...named(['toolUseId', 'status', 'type'], lone),
       content: list(object({ text, json: free, ...named(['image', 'video'], picture), document: file, searchResult })),
@@ -77,13 +77,14 @@ const blockFields = (kept: Shape, file: Shape): Record<string, Shape> => {
   };
 };
 
-export const sentBlock = object(blockFields(refused, sentDocument));
+/** A kind that is not here is none: nobody knows what a server takes by it. */
+export const sentBlock = object(blockFields(refused, sentDocument), { rest: refused });
 export const saidBlock = object(blockFields(free, saidDocument));
 
 /** What a stream says of a block: its beginning, and the pieces that clients add to it. */
 export const streamedBlock = object({
   ...blockFields(free, saidDocument),
-  toolUse: object({ ...named(['toolUseId', 'name', 'type'], lone), input: either(json, free) }),
+  toolUse: object({ ...named(['toolUseId', 'name', 'type'], lone), input: either(json, toolInput) }),
   toolResult: either(object(named(['toolUseId', 'status', 'type'], lone)), list(object({ text, json: free }))),
   reasoningContent: object({ text, ...named(['signature', 'redactedContent'], lone) }),
   citation: cited,

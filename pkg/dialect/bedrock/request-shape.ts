@@ -1,24 +1,30 @@
-import { blockedInvoke } from './invoke-shape.ts';
+import { blocked, blockedInvoke } from './invoke-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, free, list, lone, named, number, object, schema, text, unlisted } from '../shape.ts';
 import { cachePoint, sentBlock } from './block-shape.ts';
 
-/** Fields of a Converse request (API reference, Converse). A field that is not here passes as unknown. */
+/** Fields of a Converse request (API reference, Converse; CountTokens). A field that is not here passes as unknown. */
 
-const tool = object({
-  toolSpec: object({ name: lone, description: text, inputSchema: object({ json: schema }), strict: boolean }),
-  systemTool: object({ name: lone }),
-  cachePoint,
-});
+const tool = object(
+  {
+    toolSpec: object({ name: lone, description: text, inputSchema: object({ json: schema }), strict: boolean }),
+    systemTool: object({ name: lone }),
+    cachePoint,
+  },
+  { rest: refused },
+);
 
 export const inferenceConfig = object({
   ...named(['maxTokens', 'temperature', 'topP'], number),
   stopSequences: list(text),
 });
 
-export const converseRequest = object({
+/** The path names it. */
+const modelNames = named(['modelId', 'model', 'model_id', 'modelIdentifier'], refused);
+
+const converseFields = {
   ...refusedFields,
-  ...named(['modelId', 'model', 'model_id', 'modelIdentifier'], refused),
+  ...modelNames,
   // Of a prompt that the server keeps.
   promptVariables: refused,
   messages: list(object({ role: lone, content: list(sentBlock) })),
@@ -26,7 +32,7 @@ export const converseRequest = object({
   inferenceConfig,
   toolConfig: object({
     tools: list(tool),
-    toolChoice: object({ auto: free, any: free, tool: object({ name: lone }) }),
+    toolChoice: object({ ...named(['auto', 'any'], unlisted), tool: object({ name: lone }) }),
   }),
   guardrailConfig: object(named(['guardrailIdentifier', 'guardrailVersion', 'trace', 'streamProcessingMode'], lone)),
   // The model's own words: none that set another limit, model, server or store.
@@ -39,5 +45,27 @@ export const converseRequest = object({
   requestMetadata: free,
   performanceConfig: object({ latency: lone }),
   serviceTier: object({ type: lone }),
-  outputConfig: free,
+  outputConfig: unlisted,
+};
+
+export const converseRequest = object(converseFields);
+
+/** What is to be counted: a request of Converse. The body of an `invoke` stands there in base64, which nobody reads. */
+export const countRequest = object({
+  ...refusedFields,
+  ...modelNames,
+  input: object({ converse: object(converseFields, { strict: true }) }, { rest: refused, strict: true }),
+});
+
+/** A body for Amazon's Nova at `invoke`: Converse's, with one more setting, and a limit that has one name. */
+export const novaRequest = object({
+  ...refusedFields,
+  ...blocked(['messages', 'inferenceConfig', 'schemaVersion']),
+  schemaVersion: lone,
+  ...{ messages: converseFields.messages, system: converseFields.system, toolConfig: converseFields.toolConfig },
+  inferenceConfig: object({
+    ...Object.fromEntries(inferenceConfig.fields ?? []),
+    topK: number,
+    ...named(['max_new_tokens', 'max_tokens', 'maxTokenCount', 'stop_sequences', 'stop'], refused),
+  }),
 });

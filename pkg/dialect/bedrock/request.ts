@@ -1,67 +1,56 @@
 import type { JsonNode } from '../../base/index.ts';
-import { readMessages } from '../anthropic/request.ts';
-import type { RequestView } from '../dialect.ts';
-import { nestedLimit, nestedLimitEdits } from '../nested-limit.ts';
-import type { NestedLimit } from '../nested-limit.ts';
+import type { RequestView, Route } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
-import { checkMessages, fieldsOf, given, hasStrangers, refuse, stopsEarly } from '../request-fields.ts';
-import { invokeRequest } from './invoke-shape.ts';
-import { converseRequest, inferenceConfig } from './request-shape.ts';
+import { checkMessages, fieldsOf, refuse } from '../request-fields.ts';
+import { vendorOf } from './invoke-vendors.ts';
+import type { InvokeVendor } from './invoke-vendors.ts';
+import { readConverse } from './read-converse.ts';
+import { converseRequest, countRequest } from './request-shape.ts';
+import { viewOf } from './request-view.ts';
 import type { BedrockRoute } from './routes.ts';
 
 /**
  * Requests of Bedrock's runtime. The path says the model.
  *
- * Promise: as that of OpenAI's requests ({@link Reader}). A body for `invoke` that is not Anthropic's is refused: each vendor has words of its own there.
+ * Promise: as that of OpenAI's requests ({@link Reader}). At `invoke` each vendor's models have words of their own: a body of a vendor that is not known is refused.
  */
 
 const converse = Place.root(converseRequest);
-const invoke = Place.root(invokeRequest);
-const outputLimit: NestedLimit = { object: 'inferenceConfig', name: 'maxTokens' };
+const count = Place.root(countRequest);
 const none: readonly never[] = Object.freeze([]);
 
 /**
  * @param query without `?`; Bedrock reads none.
+ * @param answers how what a vendor's models answer is read.
  * @throws RefusedError `invalid_request`
  */
-export function readRequest({ kind, model }: BedrockRoute, root: JsonNode, query: string): RequestView {
+export function readRequest(
+  { kind, model }: BedrockRoute,
+  root: JsonNode,
+  query: string,
+  answers: (vendor: InvokeVendor) => Route,
+): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const streams = kind === 'converse-stream' || kind === 'invoke-with-response-stream';
-  if (kind === 'converse' || kind === 'converse-stream') return readConverse(model, root, streams);
-  if (!/^bedrock-/.test(root.get('anthropic_version')?.string ?? '')) refuse('anthropic_version');
-  return { ...readMessages(invoke, root, true, () => model), stream: streams };
+  if (kind === 'count-tokens') return readCount(model, root);
+  const stream = kind === 'converse-stream' || kind === 'invoke-with-response-stream';
+  if (kind === 'converse' || kind === 'converse-stream') return readConverse(converse, model, root, stream);
+  const vendor = vendorOf(model, root) ?? refuse('anthropic_version');
+  return { ...vendor.request(model, root), stream, answers: answers(vendor) };
 }
 
-function readConverse(model: string, root: JsonNode, stream: boolean): RequestView {
+/** Nothing is generated. */
+function readCount(model: string, root: JsonNode): RequestView {
   const reader = new Reader('request');
-  reader.read(root, converse);
-  const fields = fieldsOf(root);
-  checkMessages(fields);
-  const { limit } = nestedLimit(fields, outputLimit);
-  const strangers = hasStrangers(fields, outputLimit.object, inferenceConfig);
-  const stops =
-    reader.strangers ||
-    strangers ||
-    given(fields, 'additionalModelRequestFields') !== undefined ||
-    stopsEarly(given(fields, outputLimit.object)?.get('stopSequences'));
+  reader.read(root, count);
+  const converse = root.get('input')?.get('converse');
+  if (converse?.kind !== 'object') refuse('input.converse');
+  checkMessages(fieldsOf(converse));
   return {
-    model,
-    generates: true,
-    stream,
-    count: 1,
-    maxOutputTokens: limit,
-    outputBound: limit,
-    stops,
-    usageAsked: true,
-    tokenInput: reader.tokenInput,
-    lanes: reader.lanes,
-    loneValues: reader.loneValues,
-    opaque: reader.opaque,
-    listNumbers: reader.listNumbers,
-    limitOutput: (most) => nestedLimitEdits(root, fields, outputLimit, most),
-    askUsage: () => none,
-    spellTokens: () => none,
+    ...{ model, generates: false, stream: false, count: 1, stops: false, usageAsked: true },
+    ...{ maxOutputTokens: undefined, outputBound: undefined },
+    ...viewOf(reader),
+    limitOutput: () => none,
   };
 }

@@ -4,11 +4,13 @@ import type { Shape } from '../shape.ts';
 
 /** Fields of Cohere's answers and of its stream's events. Anything else is unknown: its strings are lanes by their path. */
 
-const tokens = object(named(['input_tokens', 'output_tokens', 'search_units', 'classifications', 'images'], number));
+export const tokens = object(
+  named(['input_tokens', 'output_tokens', 'search_units', 'classifications', 'images'], number),
+);
 export const usage = object({ billed_units: tokens, tokens, cached_tokens: number });
 
 /** The answer again, by the ids and spellings of its tokens: one chunk of it, or a list of them. */
-const probabilities: Shape = {
+export const probabilities: Shape = {
   items: free,
   fields: new Map(),
   read(reader, node) {

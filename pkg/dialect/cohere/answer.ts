@@ -10,7 +10,8 @@ import type { CohereRoute } from './routes.ts';
  * Answers and stream events of Cohere's API.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of the route's answers, and an event of unknown type, are
- * refused. In a stream each piece is read at its place in the message that clients put together: what they join is one lane.
+ * refused. In a stream each piece is read at its place in the message that clients put together: what they join is one lane. So are the texts of all
+ * blocks: they are parts of what the model says.
  */
 
 const answers: Readonly<Record<CohereRoute['operation'], Place>> = {
@@ -49,17 +50,23 @@ function endOf(holder: JsonNode | undefined): LaneEnds['end'] | undefined {
   return natural.has(reason.text) ? 'complete' : 'cut';
 }
 
+const wholeText = 'message.content.text';
+const wholePart = /^message\.content\[\d+\]\.text$/;
+const streamedText = 'content.text';
+const streamedPart = /^content\[(\d+)\]\.text$/;
+
 /** The model went on after each block but the last, which ends as the answer does. One that does not say how may have been cut. */
 function answerEnds(root: JsonNode): readonly LaneEnds[] {
   const last = endOf(root) ?? 'cut';
-  const blocks = root.get('message')?.get('content')?.items.length ?? 0;
-  const ends = Array.from({ length: Math.max(0, blocks - 1) }, (_, at): LaneEnds => {
+  const blocks = root.get('message')?.get('content')?.items ?? [];
+  const ends = Array.from({ length: Math.max(0, blocks.length - 1) }, (_, at): LaneEnds => {
     return { prefix: `message.content[${at}].`, end: 'complete' };
   });
-  return [...ends, { prefix: '', end: last }];
+  const text = blocks.at(-1)?.get('text') === undefined ? 'complete' : last;
+  return [...ends, { prefix: wholeText, end: text }, { prefix: '', end: last }];
 }
 
-function usageOf(usage: JsonNode | undefined): Usage | undefined {
+export function usageOf(usage: JsonNode | undefined): Usage | undefined {
   if (usage?.kind !== 'object') return undefined;
   // What is billed leaves out what Cohere puts around a prompt.
   const counted = usage.get('tokens') ?? usage.get('billed_units');
@@ -70,7 +77,7 @@ function usageOf(usage: JsonNode | undefined): Usage | undefined {
   return { input: tokens('input_tokens'), output: tokens('output_tokens') };
 }
 
-function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
+export function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
   const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
   return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
 }
@@ -87,7 +94,8 @@ export function readAnswer(operation: CohereRoute['operation'], root: JsonNode, 
     if (!chats && embeddings !== 'object' && embeddings !== 'array') refuse('embeddings');
   }
   const usage = usageOf(root.get(chats ? 'usage' : 'meta'));
-  return { ...viewOf(reader), ends: chats && status < 400 ? answerEnds(root) : noEnds, usage };
+  const lanes = reader.lanes.map((lane) => (wholePart.test(lane.id) ? { ...lane, id: wholeText } : lane));
+  return { ...viewOf(reader), lanes, ends: chats && status < 400 ? answerEnds(root) : noEnds, usage };
 }
 
 /** An end marker. */
@@ -95,6 +103,18 @@ const done: FrameView = { ...viewOf(new Reader('answer')), kind: 'done', ends: n
 
 /** Sources come whole in their event. */
 const comesWhole = ({ id }: Lane): boolean => id.startsWith('citations[') || id === 'prompt' || id === 'delta.error';
+
+function laneOf(lane: Lane): Lane {
+  if (comesWhole(lane)) return { ...lane, whole: 'complete' };
+  const block = streamedPart.exec(lane.id)?.[1];
+  return block === undefined ? lane : { ...lane, id: streamedText, part: Number(block) };
+}
+
+/** Something begins that is no text: there may be much of it, and no text may come behind it. */
+function beginsOther(type: string, message: JsonNode | undefined): boolean {
+  if (type === 'tool-call-start') return true;
+  return type === 'content-start' && message?.get('content')?.get('thinking') !== undefined;
+}
 
 /**
  * @param root undefined for an end marker.
@@ -112,12 +132,10 @@ export function readFrame(root: JsonNode | undefined): FrameView {
   const message = delta?.kind === 'object' ? delta.get('message') : undefined;
   if (message?.kind === 'object') for (const name of lists) readPiece(reader, message.get(name), name, index);
   const failed = delta?.get('finish_reason')?.string === 'ERROR' || isThere(delta?.get('error'));
-  const lanes = reader.lanes.some(comesWhole)
-    ? reader.lanes.map((lane) => (comesWhole(lane) ? { ...lane, whole: 'complete' as const } : lane))
-    : reader.lanes;
   return {
     ...viewOf(reader),
-    lanes,
+    lanes: reader.lanes.map(laneOf),
+    ...(beginsOther(type, message) && { settles: [streamedText] }),
     // Not `done`, which would cut before it is told how the message ended.
     kind: failed ? 'error' : 'data',
     ends: failed ? noEnds : frameEnds(type, index, delta),

@@ -10,6 +10,8 @@ describe("Cohere's routes", () => {
   it.each([
     ['/v2/chat', 'Chat', true],
     ['/cohere/v2/chat', 'Chat', true],
+    ['/v1/chat', 'Chat', true],
+    ['/cohere/v1/chat', 'Chat', true],
     ['/v2/embed', 'Embeddings', false],
     ['/v1/embed', 'Embeddings', false],
     ['/cohere/v2/embed', 'Embeddings', false],
@@ -23,7 +25,7 @@ describe("Cohere's routes", () => {
   it('leave its other routes to those who read them, or to nobody', () => {
     expect(recognise('POST', '/v2/rerank').dialect.name).toBe('model-server');
     for (const [method, at] of [
-      ['POST', '/v1/chat'],
+      ['POST', '/v1/chat/'],
       ['POST', '/v2/chat/'],
       ['GET', '/v2/chat'],
       ['POST', '/v1/classify/x'],
@@ -152,13 +154,14 @@ describe('an answer', () => {
     });
     expect(lanes(view)).toEqual([
       'message.content[0].thinking=hm',
-      'message.content[1].text=one',
+      'message.content.text=one',
       'message.tool_plan=two',
       'message.tool_calls[0].function.arguments={}',
       'message.citations[0].sources[0].document.{}=three',
     ]);
     expect(view.ends).toEqual([
       { prefix: 'message.content[0].', end: 'complete' },
+      { prefix: 'message.content.text', end: 'complete' },
       { prefix: '', end: 'complete' },
     ]);
     expect(view.usage).toEqual({ input: 3, output: 4 });
@@ -167,7 +170,11 @@ describe('an answer', () => {
   it.each(['MAX_TOKENS', 'STOP_SEQUENCE', 'NEW_WORD', null, undefined])(
     'that ended by %s may be cut',
     (finish_reason) => {
-      expect(answer(path, { finish_reason, message: message([]) }).ends).toEqual([{ prefix: '', end: 'cut' }]);
+      const said = { finish_reason, message: message([{ type: 'text', text: 'a' }]) };
+      expect(answer(path, said).ends).toEqual([
+        { prefix: 'message.content.text', end: 'cut' },
+        { prefix: '', end: 'cut' },
+      ]);
     },
   );
 
@@ -204,7 +211,7 @@ describe('an event', () => {
 
   it('has each piece at its place in the message', () => {
     expect(lanes(frame(path, { type: 'content-delta', index: 1, delta: delta({ text: 'a' }) }))).toEqual([
-      'content[1].text=a',
+      'content.text=a',
     ]);
     expect(lanes(frame(path, { type: 'content-delta', index: 0, delta: delta({ thinking: 'a' }) }))).toEqual([
       'content[0].thinking=a',

@@ -2,6 +2,7 @@ import { RefusedError } from '../../core/index.ts';
 import type { Dialect, RefusalText, Route } from '../dialect.ts';
 import { sse } from '../framing/sse.ts';
 import { readAnswer, readFrame } from './answer.ts';
+import { firstChat, firstChatStreams } from './first-chat.ts';
 import { readRequest } from './request.ts';
 import { cohereRoute } from './routes.ts';
 import type { CohereRoute } from './routes.ts';
@@ -21,14 +22,16 @@ const refusal = ({ message, code, rule, requestId, detail }: RefusalText): strin
 
 const operationOf = (route: Route): CohereRoute['operation'] => route.operation as CohereRoute['operation'];
 
-/** Cohere's API: its second chat, and embeddings. */
+/** Cohere's API: its chats and embeddings. */
 export const cohere: Dialect = {
   name: 'cohere',
   route(method, path): Route | undefined {
     const found = cohereRoute(method, path);
     if (found === undefined) return undefined;
+    const { isFirst = false, ...known } = found;
+    if (isFirst) return { dialect: firstChat, ...known, generates: true, streams: firstChatStreams };
     const generates = found.operation === 'Chat';
-    return { dialect: cohere, ...found, generates, streams: generates ? events : none };
+    return { dialect: cohere, ...known, generates, streams: generates ? events : none };
   },
   request: (route, root, query = '') => readRequest(operationOf(route), root, query),
   answer: (route, root, status) => readAnswer(operationOf(route), root, status),

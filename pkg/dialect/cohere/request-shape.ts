@@ -1,20 +1,23 @@
 import { mediaUrlValue } from '../media.ts';
 import { outputLimits } from '../openai/request-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, either, free, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /** Fields of Cohere's requests (docs.cohere.com/reference/chat, embed). A field that is not here passes as unknown. */
 
 /** OpenAI's names of what is `max_tokens` here, and of how many answers are asked for: gateways obey them. */
-const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of', 'num_generations'];
+export const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of', 'num_generations'];
 
 /** What an answer rests on, and what a tool found: a text, or fields of the caller's own. */
 const document = either(text, object({ id: lone, data: either(text, free) }));
 
 const imageUrl = object({ url: { read: mediaUrlValue }, detail: lone });
 
-const part = object({ type: lone, text, thinking: text, image_url: imageUrl, document });
+const part = typed(
+  ['text', 'thinking', 'image_url', 'document'],
+  object({ type: lone, text, thinking: text, image_url: imageUrl, document }),
+);
 const content: Shape = either(text, list(part));
 
 const call = object({ id: lone, type: lone, function: object({ name: lone, arguments: { string: 'json' } }) });
@@ -35,10 +38,13 @@ const message = object({
   citations: list(citation),
 });
 
-const tool = object({
-  type: lone,
-  function: object({ name: lone, description: text, parameters: schema, strict: boolean }),
-});
+const tool = typed(
+  ['function'],
+  object({
+    type: lone,
+    function: object({ name: lone, description: text, parameters: schema, strict: boolean }),
+  }),
+);
 
 export const chatRequest = object({
   ...refusedFields,

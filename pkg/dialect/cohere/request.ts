@@ -36,6 +36,14 @@ const limitName = 'max_tokens';
 /** What is embedded, in one way or another. */
 const inputs = ['texts', 'images', 'inputs'];
 
+interface ReadRequest {
+  readonly reader: Reader;
+  readonly root: JsonNode;
+  readonly fields: Fields;
+  readonly model: string;
+  readonly generates: boolean;
+}
+
 /**
  * @param query without `?`; Cohere reads none.
  * @throws RefusedError `invalid_request`
@@ -50,6 +58,11 @@ export function readRequest(operation: CohereRoute['operation'], root: JsonNode,
   const generates = operation === 'Chat';
   if (generates) checkMessages(fields);
   else if (inputs.every((name) => (given(fields, name)?.items.length ?? 0) === 0)) refuse('texts');
+  return viewOfRequest({ reader, root, fields, model, generates });
+}
+
+/** What a body says of a request that was read, whichever its shape. @throws RefusedError `invalid_request` */
+export function viewOfRequest({ reader, root, fields, model, generates }: ReadRequest): RequestView {
   const limit = generates ? wholeNumber(fields, limitName, 1, Number.MAX_SAFE_INTEGER) : undefined;
   return {
     model,

@@ -2,7 +2,7 @@ import type { JsonNode } from '../../base/index.ts';
 import { isKnownType } from '../file-type.ts';
 import { bytesOfType, mediaBytes, pdfBytes } from '../media.ts';
 import { refused } from '../refused-fields.ts';
-import { boolean, free, list, lone, named, number, object, text } from '../shape.ts';
+import { boolean, free, list, lone, named, number, object, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { bothNames, some } from './spellings.ts';
 
@@ -62,7 +62,9 @@ const partFields = (inlineData: Shape, fileData: Shape): Record<string, Shape> =
     thoughtSignature: lone,
     inlineData,
     fileData,
-    functionCall: object(bothNames({ id: lone, name: lone, args: free, willContinue: boolean, partialArgs: noPieces })),
+    functionCall: object(
+      bothNames({ id: lone, name: lone, args: toolInput, willContinue: boolean, partialArgs: noPieces }),
+    ),
     functionResponse: object(
       bothNames({
         id: lone,
@@ -80,7 +82,10 @@ const partFields = (inlineData: Shape, fileData: Shape): Record<string, Shape> =
   });
 
 /** A file that the server keeps, or fetches: nobody has looked at it, and it may be another caller's. */
-export const sentContent = object({ role: lone, parts: some(object(partFields(sentBlob, refused))) });
+export const sentContent = object({
+  role: lone,
+  parts: some(object(partFields(sentBlob, refused), { rest: refused })),
+});
 
 const file = object(bothNames({ mimeType: lone, displayName: lone, fileUri: lone }));
 export const saidContent = object({ role: lone, parts: list(object(partFields(saidBlob, file)), { strict: true }) });

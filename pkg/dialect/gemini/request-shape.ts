@@ -1,5 +1,5 @@
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, either, list, lone, named, number, object, schema, text, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { sentContent } from './part-shape.ts';
 import { bothNames, some } from './spellings.ts';
@@ -15,12 +15,25 @@ const declaration = object(
   }),
 );
 
+/** The server is told to look into what it keeps, or to send texts elsewhere, by some, and by others nobody knows what. */
 const tool = object(
   bothNames({
     functionDeclarations: some(declaration),
-    // The server is told to look into what it keeps, or to send texts elsewhere.
-    ...named(['retrieval', 'fileSearch', 'mcpServers'], refused),
+    ...named(
+      [
+        'googleSearch',
+        'googleSearchRetrieval',
+        'googleMaps',
+        'enterpriseWebSearch',
+        'urlContext',
+        'codeExecution',
+        'computerUse',
+      ],
+      unlisted,
+    ),
+    ...named(['retrieval', 'fileSearch', 'mcpServers', 'exaAiSearch'], refused),
   }),
+  { rest: refused },
 );
 
 /** Arguments that come in pieces could not be read. */
@@ -37,7 +50,7 @@ const toolConfig = object(
     functionCallingConfig: object(
       bothNames({ mode: lone, allowedFunctionNames: some(lone), streamFunctionCallArguments: notTrue }),
     ),
-    retrievalConfig: free,
+    retrievalConfig: unlisted,
   }),
 );
 
@@ -56,8 +69,7 @@ export const generationConfig = object(
     ...named(['responseSchema', 'responseJsonSchema', '_responseJsonSchema'], schema),
     responseModalities: some(lone),
     mediaResolution: lone,
-    speechConfig: free,
-    imageConfig: free,
+    ...named(['speechConfig', 'imageConfig'], unlisted),
     thinkingConfig: object(bothNames({ includeThoughts: boolean, thinkingBudget: number, thinkingLevel: lone })),
     // They choose another model.
     ...named(['routingConfig', 'modelSelectionConfig', 'modelConfig'], refused),
@@ -75,7 +87,7 @@ const generated: Record<string, Shape> = {
     safetySettings: some(object({ category: lone, threshold: lone, method: lone })),
     generationConfig,
     // What the server keeps cannot be looked at here, and may be another caller's.
-    cachedContent: refused,
+    ...named(['cachedContent', 'continuationToken'], refused),
     serviceTier: lone,
   }),
 };

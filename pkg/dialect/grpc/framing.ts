@@ -2,8 +2,8 @@ import { ByteChain, JsonError, JsonNode, PieceList, applyEdits, parseJson } from
 import { RefusedError } from '../../core/index.ts';
 import { longestFrame } from '../framing/stream-framing.ts';
 import type { FrameMessage, FrameSplitter, StreamFrame, StreamFraming } from '../framing/stream-framing.ts';
-import type { Projected, Rpc, WholeNumbers } from '../rpc.ts';
-import { tokenRun } from './projection.ts';
+import { NumberTally } from '../number-tally.ts';
+import type { Projected, Rpc } from '../rpc.ts';
 import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, trailerFrame } from './trailers.ts';
 
 /**
@@ -12,7 +12,7 @@ import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, t
  * told that its caller reads none.
  */
 
-/** In a call that takes more than one request, a message's data says how many with its id were answered before. */
+/** In a call that takes more than one request, a message's data says which of the call's answers it belongs to. */
 export const turnField = 'turn';
 export const messageField = 'message';
 
@@ -109,7 +109,7 @@ function parseRead(text: string): JsonNode {
   }
 }
 
-/** Requests of one call whose ids are remembered. */
+/** Answers of one call that are under way at once: each has texts of its own that are kept. */
 const mostIds = 1_024;
 
 /** Whose answer a message of Triton's stream is, and whether it is the last of it. */
@@ -189,15 +189,17 @@ class MessageSplitter implements FrameSplitter {
     return new MessageFrame(bytes, tally.tells ? this.#rpc.answer(message, true) : projected, turn);
   }
 
-  /** Ids may come again, for another request: what answers that is another text. */
+  /** Ids may come again, for another request: what answers that is another text, so each answer has a number that no other of the call has. */
   #turn(id: string, last: boolean): number {
-    const turn = this.#turns.get(id) ?? 0;
-    if (!this.#turns.has(id) && this.#turns.size >= mostIds)
-      throw new RefusedError('response_uninspectable', { detail: 'ids' });
-    this.#turns.set(id, last ? turn + 1 : turn);
+    const turn = this.#turns.get(id) ?? this.#answers++;
+    if (last) this.#turns.delete(id);
+    else if (this.#turns.has(id) || this.#turns.size < mostIds) this.#turns.set(id, turn);
+    else throw new RefusedError('response_uninspectable', { detail: 'ids' });
     return turn;
   }
+  /** Of answers under way, by the id of what they answer. */
   readonly #turns = new Map<string, number>();
+  #answers = 0;
   /** Of answers under way. */
   readonly #tallies = new Map<string, NumberTally>();
 
@@ -210,34 +212,6 @@ class MessageSplitter implements FrameSplitter {
   clear(): void {
     this.#pieces.reset();
     this.#due = 0;
-  }
-}
-
-/** Tensors of one answer of which it is remembered what they held last. */
-const mostTensors = 16;
-/** Letters of such a tensor's name. */
-const longestName = 256;
-
-/**
- * Whole numbers of one answer, over all of its messages: a server may stream the ids of its tokens one by one. What stays the same from
- * message to message tells nothing (`batch_index`), and is counted once.
- */
-class NumberTally {
-  #count = 0;
-  readonly #last = new Map<string, string>();
-
-  add(numbers: readonly WholeNumbers[]): void {
-    for (const { name, count, bytes } of numbers) {
-      if (this.#last.get(name) === bytes) continue;
-      this.#count += count;
-      if (name.length <= longestName && (this.#last.has(name) || this.#last.size < mostTensors))
-        this.#last.set(name, bytes);
-    }
-  }
-
-  /** They may be a text. */
-  get tells(): boolean {
-    return this.#count >= tokenRun;
   }
 }
 

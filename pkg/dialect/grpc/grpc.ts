@@ -227,7 +227,12 @@ function readMessage({ rpc, method, answers }: Known, root: JsonNode): FrameView
   const { id, last } = turnOf(message);
   const place = streams.stranger(`${id}~${root.get(turnField)?.text ?? ''}`);
   reader.read(response, place);
-  return { ...viewOf(reader), kind: 'data', ends: last ? [{ prefix: `${place.id}.`, end: 'cut' }] : none };
+  return {
+    ...viewOf(reader),
+    kind: 'data',
+    // What comes with its id from here on is of another answer.
+    ends: last ? [{ prefix: `${place.id}.`, end: 'cut', gone: true }] : none,
+  };
 }
 
 /** How the call ended: the model's own words are a text by themselves. */

@@ -2,7 +2,8 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { JsonNode } from '../../base/index.ts';
 import type { ByteChain, JsonEdit, JsonKind } from '../../base/index.ts';
 import { floatTypes, wholeBytes } from '../kserve/datatypes.ts';
-import type { WholeNumbers } from '../rpc.ts';
+import { tokenRun } from '../number-tally.ts';
+import type { WholeNumbers } from '../number-tally.ts';
 import { namesIds, namesPrompt } from '../token-ids.ts';
 import { editWire } from './edit-wire.ts';
 import type { Region } from './edit-wire.ts';
@@ -27,9 +28,6 @@ import type { Occurrence } from './wire.ts';
 
 /** Stands for what nobody can read as text: eight whole numbers are taken for token ids everywhere. */
 export const unread = '[0,0,0,0,0,0,0,0]';
-
-/** Whole numbers in a body from which on they may be a text: as in JSON. */
-export const tokenRun = 8;
 
 /** Highest field of google.protobuf.FileDescriptorProto. */
 const lastFileField = 14;

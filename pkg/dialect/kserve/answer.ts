@@ -1,16 +1,20 @@
 import type { JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView, LaneEnds } from '../dialect.ts';
+import type { StreamNumbers } from '../number-tally.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
+import { floatTypes, wholeBytes } from './datatypes.ts';
+import { numbersOf } from './number-runs.ts';
 import type { KserveKind } from './routes.ts';
-import { generateAnswer, inferAnswer, inferEvent, modelPage, predictAnswer } from './shapes.ts';
+import { eventNumbers, generateAnswer, inferAnswer, inferEvent, modelPage, predictAnswer } from './shapes.ts';
 
 /**
  * Answers of KServe's protocols, and the events of `generate_stream`: Triton's, and MLServer's, which are answers to `infer`.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of the route's answers is refused. No model says
  * whether its answer was cut, so every end is treated as a cut. The texts of one field, event after event, are one text; so all events of a stream are of one kind.
+ * Whole numbers of events are told to who counts them over the stream, since ids of tokens may come one by one.
  */
 
 interface Kind {
@@ -63,6 +67,31 @@ function areTensors(outputs: JsonNode | undefined): boolean {
   return outputs.items.length === 0 || outputs.items.some((one) => one.kind === 'object');
 }
 
+/** Of an event, its own words for numbers aside. */
+function streamNumbers(root: JsonNode, tensors: boolean, known: ReadonlySet<JsonNode>): readonly StreamNumbers[] {
+  const own: readonly string[] = tensors ? ['outputs'] : eventNumbers;
+  const others = fieldsOf(root, own).flatMap(([name, node]) => numbersOf(name, node, known, false));
+  const outputs = tensors ? (root.get('outputs')?.items ?? none) : none;
+  return [...others, ...outputs.flatMap((one) => tensorNumbers(one, known))];
+}
+
+function tensorNumbers(tensor: JsonNode, known: ReadonlySet<JsonNode>): readonly StreamNumbers[] {
+  const datatype = tensor.get('datatype')?.string ?? '';
+  const tensorName = tensor.get('name')?.string ?? '';
+  const isWhole = wholeBytes.has(datatype);
+  const own = floatTypes.has(datatype) ? ['shape', 'data'] : ['shape'];
+  return fieldsOf(tensor, own).flatMap(([name, node]) =>
+    numbersOf(`${tensorName}.${name}`, node, known, name === 'data' && isWhole),
+  );
+}
+
+/** Fields but for those of these names. */
+const fieldsOf = (object: JsonNode, without: readonly string[]): (readonly [string, JsonNode])[] =>
+  object.keys.flatMap(({ text }, at): (readonly [string, JsonNode])[] => {
+    const item = object.items[at];
+    return item === undefined || without.includes(text) ? [] : [[text, item]];
+  });
+
 /** @throws RefusedError `response_uninspectable` */
 export function readFrame(root: JsonNode | undefined): FrameView {
   if (root === undefined) refuse('body');
@@ -71,5 +100,10 @@ export function readFrame(root: JsonNode | undefined): FrameView {
   const view = { ...read(tensors ? inferred : generated, root, failed), ends: none };
   // Servers of both kinds say of an error nothing else, and both kinds name that alike.
   const ofBoth = failed && root.keys.every((key) => ofBothKinds.has(key.text));
-  return { ...view, kind: failed ? 'error' : 'data', ...(!ofBoth && { shape: tensors ? 'infer' : 'generate' }) };
+  const numbers = streamNumbers(root, tensors, new Set(view.integerArrays));
+  return {
+    ...{ ...view, kind: failed ? 'error' : 'data' },
+    ...(!ofBoth && { shape: tensors ? 'infer' : 'generate' }),
+    ...(numbers.length > 0 && { numbers }),
+  };
 }

@@ -7,7 +7,7 @@ import { maxAnswerValues, maxRequestValues } from '../reader.ts';
 import type { SplitBody, SplitText } from '../split-body.ts';
 import { namesIds } from '../token-ids.ts';
 import { floatTypes, wholeBytes } from './datatypes.ts';
-import { tokenRun } from './number-runs.ts';
+import { tokenRun } from '../number-tally.ts';
 
 /**
  * Bodies of KServe v2 whose tensors stand behind the JSON (Triton `docs/protocol/extension_binary_data.md`), as the JSON that says the same:

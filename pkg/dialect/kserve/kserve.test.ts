@@ -15,7 +15,7 @@ const tensor = (datatype: string, data: unknown, name = 'x'): object => ({ name,
 describe('a request', () => {
   test.each<[string, object, string[]]>([
     [predict, { instances: ['a', { deep: ['b'] }] }, ['instances[0]=a', 'instances[1].{}[0]=b']],
-    ['/v1/models/m:explain', { inputs: 'a', parameters: { k: 'b' } }, ['{}=a', 'parameters.{}=b']],
+    ['/v1/models/m:explain', { inputs: 'a', parameters: { k: 'b' } }, ['inputs=a', 'parameters.{}=b']],
     [infer, { inputs: [tensor('BYTES', ['a', ['b']])] }, ['inputs[0].data[0]=a', 'inputs[0].data[1][0]=b']],
     [infer, { model_name: 'm', inputs: [], parameters: { k: 'a' }, x: 'y' }, ['parameters.{}=a', '{}=y']],
     [
@@ -288,6 +288,44 @@ describe('an event', () => {
     expect(shape({ error: 'bad', outputs: [tensor('BYTES', ['a'])] })).toBe('infer');
     expect(shape({ error: 'bad', text_output: 'a' })).toBe('generate');
     expect(shape({ error: 'bad', x: 'a' })).toBe('generate');
+  });
+
+  test.each<[string, object, [string, number, string[]][]]>([
+    ['one number', { x: 104 }, [['x', 1, ['104']]]],
+    [
+      'lists',
+      { x: [1, 2], y: { z: [[3], 4, 0.5] } },
+      [
+        ['x', 2, ['[1,2]']],
+        ['y', 2, ['[3]', '4']],
+      ],
+    ],
+    ['fractions', { x: [0.5, 1.5, 7], y: 0.25 }, [['x', 1, ['[0.5,1.5,7]']]]],
+    ['what Triton says itself', { sequence_index: 3, batch_index: 4, sequence_id: 5 }, []],
+    ['a list that is hidden by itself', { x: [1, 2, 3, 4, 5, 6, 7, 8], y: 9 }, [['y', 1, ['9']]]],
+    ['ids by their name', { output_ids: [5], token: 6 }, []],
+  ])('tells whole numbers that may be a text with those of other events: %s', (_what, fields, told) => {
+    const event = { model_name: 'm', text_output: 'a', ...fields };
+    const { numbers = [] } = frame(stream, event);
+    const said = JSON.stringify(event);
+    expect(
+      numbers.map(({ name, count, nodes }) => [name, count, nodes.map(({ start, end }) => said.slice(start, end))]),
+    ).toEqual(told);
+  });
+
+  it('tells those of tensors by the name of each', () => {
+    const outputs = [
+      tensor('INT64', [[1], 2.0, 1e3]),
+      { ...tensor('FP32', [1, 2, 3], 'f'), parameters: { at: 7 } },
+      tensor('BYTES', ['a'], 'b'),
+      tensor('INT32', [4], 'output_ids'),
+    ];
+    const { numbers = [] } = frame(stream, { model_name: 'm', outputs, sequence_index: 3 });
+    expect(numbers.map(({ name, count, bytes }) => [name, count, bytes])).toEqual([
+      ['sequence_index', 1, '3,'],
+      ['x.data', 3, '[1],2,1000,'],
+      ['f.parameters', 1, '7,'],
+    ]);
   });
 
   it('of anything else is refused', () => {

@@ -1,8 +1,9 @@
 import { RefusedError } from '../../core/index.ts';
-import type { Dialect, RefusalText, Route } from '../dialect.ts';
+import type { Dialect, Route } from '../dialect.ts';
 import { sse } from '../framing/sse.ts';
 import { readAnswer, readFrame } from './answer.ts';
 import { binaryTensors } from './binary.ts';
+import { refusalBody } from './refusal.ts';
 import { readRequest } from './request.ts';
 import { kserveRoute } from './routes.ts';
 import type { KserveRoute } from './routes.ts';
@@ -15,10 +16,6 @@ interface Known extends Route {
 }
 
 const known = (route: Route): KserveRoute => (route as Known).kserve;
-
-/** Their clients make an error of `error`, whole or as an event. */
-const refusal = ({ message, code, rule, requestId, detail }: RefusalText): string =>
-  JSON.stringify({ error: message, code, rule: rule ?? null, param: detail ?? null, request_id: requestId });
 
 /** KServe v1 and v2 over REST, and Triton's generate. v2 over gRPC is of `grpc`. */
 export const kserve: Dialect = {
@@ -40,5 +37,5 @@ export const kserve: Dialect = {
   },
   endMarker: () => false,
   errorEvent: undefined,
-  refusal,
+  refusal: refusalBody,
 };

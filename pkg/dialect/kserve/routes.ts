@@ -17,6 +17,9 @@ const v1 = /^\/v1\/models\/([^/]{1,192}):(?:predict|explain)$/;
 const v2 =
   /^\/v2\/models\/([^/]{1,192})(?:\/versions\/[A-Za-z0-9._-]{1,64})?(?:\/(infer|generate|generate_stream|ready))?$/;
 
+/** Triton's statistics of all models, and no page of one. */
+const statistics = '/v2/models/stats';
+
 /** A name that every server reads as it stands: none that could be another path, or another verb. */
 const plainName = /^(?!\.{1,2}$)[A-Za-z0-9][A-Za-z0-9._@+~-]{0,191}$/;
 
@@ -27,6 +30,7 @@ export function kserveRoute(method: string, path: string): KserveRoute | undefin
     return plainName.test(predicting) ? { kind: 'predict', operation: 'Completions', model: predicting } : undefined;
   const [, model, verb] = v2.exec(path) ?? [];
   if (model === undefined || !plainName.test(model)) return undefined;
+  if (path === statistics) return undefined;
   const reads = verb === undefined || verb === 'ready';
   if (reads) return isReading(method) ? { kind: 'page', operation: 'ListModels', model } : undefined;
   return method === 'POST' ? { kind: verb as KserveKind, operation: 'Completions', model } : undefined;

@@ -1,11 +1,12 @@
 import type { JsonNode } from '../../base/index.ts';
 import { isNumeric } from '../openai/request-shape.ts';
+import { tokenRun } from '../number-tally.ts';
 import { refused } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, numbers, object, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { namesIds } from '../token-ids.ts';
 import { floatTypes, wholeBytes } from './datatypes.ts';
-import { hiddenLists, integersIn, numbersIn, tokenRun } from './number-runs.ts';
+import { hiddenLists, integersIn, numbersIn } from './number-runs.ts';
 import { parametersTensor, refuseChoice, refuseTelling, refusedParameters } from './tensor-rules.ts';
 
 /**
@@ -216,7 +217,7 @@ function countingAnswered(fields: Readonly<Record<string, Shape>>): Shape {
 export const predictRequest = countingAsked(
   object({
     ...refusedParameters,
-    instances: free,
+    ...named(['instances', 'inputs'], free),
     parameters: { ...object(refusedParameters, { rest: free }), read: refuseTelling },
     signature_name: lone,
   }),
@@ -249,12 +250,15 @@ export const generateRequest: Shape = countingAsked({
   read: refuseTextChoice,
 });
 
+/** Numbers that Triton says of each of its answers. */
+export const eventNumbers = ['sequence_id', 'sequence_index', 'batch_index'] as const;
+
 export const generateAnswer = countingAnswered({
   error,
   ...named(['model_name', 'model_version', 'id'], lone),
   text_output: either(text, list(text)),
   finish_reason: lone,
-  ...named(['sequence_id', 'sequence_index', 'batch_index'], number),
+  ...named(eventNumbers, number),
   ...named(['sequence_start', 'sequence_end'], boolean),
 });
 

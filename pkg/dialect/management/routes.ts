@@ -54,6 +54,8 @@ const adminWords = new Set(
     // LMDeploy, TabbyAPI, LocalAI, and words that mean the same anywhere
     'wakeup terminate distserve backends backend shutdown shut_down restart reload quit quitquitquit kill exit admin debug',
     'actuator pprof lora-adapters set-default cors-proxy',
+    // Gemini's keys of minutes, and Azure's
+    'auth_tokens issuetoken',
   ]
     .join(' ')
     .split(' '),
@@ -77,6 +79,15 @@ const adminTrees = [
   ...['/v2/repository', '/v2/systemsharedmemory', '/v2/cudasharedmemory', '/v2/trace', '/v2/logging'],
   // llama.cpp: other callers' prompts, what is kept of them and shown beside the settings, tools that the server runs
   ...['/slots', '/props', '/tools'],
+  // Keys of minutes, made by the policy's own credential, and calls that go past the sidecar: OpenAI, Azure
+  ...[
+    '/realtime/client_secrets',
+    '/realtime/sessions',
+    '/realtime/transcription_sessions',
+    '/realtime/translations',
+    '/realtime/calls',
+  ],
+  ...['/realtimeapi', '/chatkit/sessions'],
   // LM Studio, text-generation-webui, TabbyAPI
   ...['/v1/internal', '/v1/model', '/v1/lora', '/v1/download', '/v1/template', '/v1/sampling'],
 ];

@@ -24,7 +24,7 @@ describe('a request', () => {
     [
       '/v2/rerank',
       { model: 'm', query: 'q', documents: { content: [{ type: 'text', text: 'b' }] } },
-      ['query=q', 'documents.content[0].{}=text', 'documents.content[0].{}=b'],
+      ['query=q', 'documents.content[0].text=b'],
     ],
     ['/score', { model: 'm', text_1: 'a', text_2: ['b', 'c'] }, ['text_1=a', 'text_2[0]=b', 'text_2[1]=c']],
     ['/v1/score', { model: 'm', query: 'q', items: ['a'], label_token_ids: [5, 6] }, ['query=q', 'items[0]=a']],

@@ -1,7 +1,7 @@
 import { prompt as llamaPrompt } from '../llamacpp/request-shape.ts';
-import { common, isNumeric, message, tokenIds, tool } from '../openai/request-shape.ts';
+import { common, isNumeric, message, part, tokenIds, tool } from '../openai/request-shape.ts';
 import { refused } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, numbers, object, text } from '../shape.ts';
+import { boolean, either, list, lone, named, number, numbers, object, text, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -14,8 +14,8 @@ const texts: Shape = either(text, list(text));
 /** A text, or parts of one with pictures. */
 const scored: Shape = either(
   text,
-  object({ content: list(free), text }),
-  list(either(text, object({ content: list(free), text }))),
+  object({ content: list(part), text }),
+  list(either(text, object({ content: list(part), text }))),
 );
 
 const conversation: Readonly<Record<string, Shape>> = { messages: list(message), tools: list(tool) };
@@ -49,13 +49,13 @@ export const templateRequest = object({
   ...base,
   ...conversation,
   reasoning_format: lone,
-  tool_choice: either(lone, free),
+  tool_choice: either(lone, unlisted),
 });
 
 export const rerankRequest = object({
   ...base,
   query: scored,
-  documents: either(list(either(text, object({ text, content: list(free) }))), object({ content: list(free) })),
+  documents: either(list(either(text, object({ text, content: list(part) }))), object({ content: list(part) })),
   texts: list(text),
   instruct: text,
   instruction: text,
@@ -83,5 +83,5 @@ const pooled: Readonly<Record<string, Shape>> = {
   dimensions: number,
 };
 
-export const poolingRequest = object({ ...pooled, input: llamaPrompt, data: free });
+export const poolingRequest = object({ ...pooled, input: llamaPrompt, data: unlisted });
 export const classifyRequest = object({ ...pooled, input: llamaPrompt });

@@ -1,6 +1,6 @@
 import { embeddingValue, mediaBytes } from '../media.ts';
 import { readTokenEntries } from '../openai/logprobs.ts';
-import { boolean, free, list, lone, named, number, object, text } from '../shape.ts';
+import { boolean, free, list, lone, named, number, object, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /** Fields of Ollama's answers, whole or by lines (api/types.go). Anything else is unknown: its strings are lanes by their path. */
@@ -18,7 +18,7 @@ const tokenIds: Shape = {
 const call = object({
   id: lone,
   type: lone,
-  function: object({ index: number, name: lone, description: text, arguments: free }),
+  function: object({ index: number, name: lone, description: text, arguments: toolInput }),
 });
 
 export const generated = object({

@@ -2,7 +2,7 @@ import { outputLimits, tokenIds } from '../openai/request-shape.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { mediaBytes } from '../media.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, either, free, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /** Fields of Ollama's requests (api/types.go). A field that is not here passes as unknown. */
@@ -45,11 +45,14 @@ const call = object({
   function: object({ index: number, name: lone, description: text, arguments: free }),
 });
 
-const tool = object({
-  type: lone,
-  function: object({ name: lone, description: text, parameters: schema }),
-  items: free,
-});
+const tool = typed(
+  ['function'],
+  object({
+    type: lone,
+    function: object({ name: lone, description: text, parameters: schema }),
+    items: free,
+  }),
+);
 
 export const chatRequest = object({
   ...common,

@@ -136,10 +136,23 @@ export const pictures = object({
 /** Of what answers with sound: what it says where it has none. */
 export const failure = object(envelope);
 
-/** Events by their type. They tell a text, not its words: nothing joins those over events. */
+/** Events tell a text, not its words: nothing joins those over events. */
+const untold = named(['segments', 'words', 'word_segments'], refused);
+
+/** What somebody said, once it is whole: the event of a diarized transcript. */
+export const segmentEvent = object({
+  ...envelope,
+  ...untold,
+  ...named(['id', 'speaker'], lone),
+  ...named(['start', 'end'], number),
+  text,
+  tokens,
+});
+
+/** Events of other types. */
 export const transcriptEvent = object({
   ...envelope,
-  ...named(['segments', 'words', 'word_segments'], refused),
+  ...untold,
   ...named(['delta', 'text'], text),
   segment_id: lone,
   obfuscation: lone,

@@ -6,14 +6,24 @@ import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { object } from '../shape.ts';
 import { usageOf } from '../usage.ts';
-import { failure, pictureEvent, pictures, speechEvent, transcript, transcriptEvent } from './answer-shape.ts';
+import {
+  failure,
+  pictureEvent,
+  pictures,
+  segmentEvent,
+  speechEvent,
+  transcript,
+  transcriptEvent,
+} from './answer-shape.ts';
 import type { MediaKind } from './routes.ts';
 
 /**
  * Answers of OpenAI's audio and image routes, and the events of their streams.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of what was asked for, and an event of a type that is not
- * its stream's, are refused. A transcript's stream tells it in pieces and once more whole: both end alike, so that both are masked to the same.
+ * its stream's, are refused. A transcript's stream tells it in pieces and once more whole: both end alike, so that both are masked to the same. A diarized
+ * one tells it by segments as well, which clients join as they like: one after the other they are one text, and so are the pieces of their texts. Nobody says
+ * what stands between two segments, so each may begin a text of its own ({@link Lane.apart}).
  */
 
 const answers: Readonly<Record<MediaKind, Place>> = {
@@ -66,12 +76,17 @@ export interface MediaStream {
   readonly type: string | undefined;
   /** Bytes of sound so far. */
   heard: number;
+  /** Of the segment whose text came last, in pieces. */
+  segment: string | undefined;
 }
 
 const pieces = Place.root(transcriptEvent);
+const beside = Place.root(object({ done: transcriptEvent, segment: segmentEvent }));
 /** The whole text, once more, beside its pieces. */
-const whole = Place.root(object({ done: transcriptEvent })).known('done') ?? pieces;
-const allCut: FrameView['ends'] = ['delta', 'logprobs', 'done.'].map((prefix) => ({ prefix, end: 'cut' }));
+const whole = beside.known('done') ?? pieces;
+/** The same by segments. */
+const bySegments = beside.known('segment') ?? pieces;
+const allCut: FrameView['ends'] = ['delta', 'logprobs', 'done.', 'segment.'].map((prefix) => ({ prefix, end: 'cut' }));
 const pictureEvents = Place.root(pictureEvent);
 const pictureTypes = new Set(
   ['image_generation', 'image_edit'].flatMap((name) => [`${name}.partial_image`, `${name}.completed`]),
@@ -100,7 +115,7 @@ export function readFrame(
     return { ...viewOf(reader), kind: 'error', ends: noEnds, usage: undefined };
   }
   const usage = usageOf(root);
-  if (tells) return readTranscript(reader, type, root);
+  if (tells) return readTranscript(stream, reader, type, root);
   if (stream.kind === 'speech') {
     if (type !== 'speech.audio.delta' && type !== 'speech.audio.done') refuse('type');
     reader.read(root, Place.root(speechEvent(stream.type ?? '')));
@@ -113,13 +128,30 @@ export function readFrame(
   return { ...viewOf(reader), lanes, kind: 'data', ends: noEnds, usage };
 }
 
-function readTranscript(reader: Reader, type: string, root: JsonNode): FrameView {
+function readTranscript(stream: MediaStream, reader: Reader, type: string, root: JsonNode): FrameView {
+  const usage = usageOf(root);
   if (type === 'transcript.text.delta') {
     reader.read(root, pieces);
-    return { ...viewOf(reader), kind: 'data', ends: noEnds, usage: usageOf(root) };
+    const lanes = begins(stream, root) ? apart(reader.lanes, 'delta') : reader.lanes;
+    return { ...viewOf(reader), lanes, kind: 'data', ends: noEnds, usage };
+  }
+  if (type === 'transcript.text.segment') {
+    reader.read(root, bySegments);
+    return { ...viewOf(reader), lanes: apart(reader.lanes, 'segment.text'), kind: 'data', ends: noEnds, usage };
   }
   if (type !== 'transcript.text.done') refuse('type');
   reader.read(root, whole);
   const lanes = reader.lanes.map((lane): Lane => ({ ...lane, whole: 'cut' }));
-  return { ...viewOf(reader), lanes, kind: 'data', ends: allCut, usage: usageOf(root) };
+  return { ...viewOf(reader), lanes, kind: 'data', ends: allCut, usage };
 }
+
+/** Whether its text is the first of a segment. */
+function begins(stream: MediaStream, root: JsonNode): boolean {
+  const segment = root.get('segment_id')?.string;
+  if (segment === stream.segment || (root.get('delta')?.string ?? '') === '') return false;
+  stream.segment = segment;
+  return true;
+}
+
+const apart = (lanes: readonly Lane[], id: string): readonly Lane[] =>
+  lanes.map((lane) => (lane.id === id ? { ...lane, apart: true } : lane));

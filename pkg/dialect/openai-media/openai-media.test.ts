@@ -66,6 +66,9 @@ describe('a request', () => {
     ]);
     expect(view).toMatchObject({ model: 'whisper-1', stream: false, countsInput: true, generates: false });
     expect(view.files).toEqual([{ type: 'audio/mpeg', bytes: 7 }]);
+    expect(
+      request('/v1/audio/transcriptions', { ...transcribe, response_format: 'diarized_json', stream: 'true' }),
+    ).toMatchObject({ stream: true });
     expect(request('/v1/audio/speech', speak).files).toEqual([{ type: 'audio/mpeg', bytes: 0 }]);
     expect(request('/v1/audio/speech', { ...speak, response_format: 'opus' }).files).toEqual([
       { type: 'audio/ogg', bytes: 0 },
@@ -109,7 +112,6 @@ describe('a request', () => {
     ['audio/transcriptions', { ...transcribe, temperature: 'nan' }, 'temperature'],
     ['audio/transcriptions', { ...transcribe, temperature: ' 1' }, 'temperature'],
     ['audio/transcriptions', { ...transcribe, response_format: 'docx' }, 'response_format'],
-    ['audio/transcriptions', { ...transcribe, response_format: 'diarized_json', stream: 'true' }, 'stream'],
     ['audio/transcriptions', { ...transcribe, language: 'en please' }, 'language'],
     ['audio/translations', { ...transcribe, model: 'a,b' }, 'model'],
     ['audio/translations', { ...transcribe, model: ' whisper-1' }, 'model'],
@@ -216,7 +218,7 @@ describe('a stream', () => {
       expect(() =>
         frameOf(view, { type: 'transcript.text.done', text: 'a', [field]: [{ words: [{ word: 'a' }] }] }),
       ).toThrow(expect.objectContaining(unreadable(`done.${field}`)));
-    for (const type of ['transcript.text.segment', 'speech.audio.delta', 'other'])
+    for (const type of ['transcript.text.other', 'speech.audio.delta', 'other'])
       expect(() => frameOf(view, { type, text: 'a' })).toThrow(expect.objectContaining(unreadable('type')));
   });
 

@@ -33,11 +33,11 @@ interface Known extends Route {
 const known = (route: Route): Known => route as Known;
 
 /** Before a request says what it asks for. */
-const unasked = (kind: MediaKind): MediaStream => ({ kind, type: undefined, heard: 0 });
+const unasked = (kind: MediaKind): MediaStream => ({ kind, type: undefined, heard: 0, segment: undefined });
 
 function answers(route: Route, { kind, stream, type }: Asked): Known {
   const streams = stream ? events : kind === 'speech' ? sounds : none;
-  return { ...known(route), streams, heard: { kind, type, heard: 0 } };
+  return { ...known(route), streams, heard: { kind, type, heard: 0, segment: undefined } };
 }
 
 /** OpenAI's audio and image routes, as OpenAI, Azure, vLLM, whisper.cpp and others speak them. */

@@ -1,8 +1,8 @@
 import type { JsonNode } from '../../base/index.ts';
 import { fileType, headBytes } from '../file-type.ts';
 import type { FormShape } from '../form/form.ts';
-import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, free, list, lone, named, number, object, text } from '../shape.ts';
+import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
+import { boolean, list, lone, named, number, object, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 
 /**
@@ -132,7 +132,7 @@ const common: Readonly<Record<string, Shape>> = {
   model: lone,
   user: text,
   safety_identifier: text,
-  metadata: free,
+  metadata: metadataWith(),
   ...refusedFields,
   // Sound and pictures that the server would fetch, or that it keeps for somebody.
   ...named(

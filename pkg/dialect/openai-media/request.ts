@@ -80,10 +80,7 @@ function askedOf(kind: MediaKind, fields: Fields): Asked {
   if (isText(kind)) {
     const format = wordOf(fields, 'response_format', 'json');
     if (!transcripts.has(format)) refuse('response_format');
-    const stream = isTrue(fields, 'stream');
-    // Its events tell each text once more, by who said it, and not where one ends and the next begins.
-    if (stream && format === 'diarized_json') refuse('stream');
-    return { kind, stream, type: undefined };
+    return { kind, stream: isTrue(fields, 'stream'), type: undefined };
   }
   if (kind === 'speech') {
     const type = soundTypes.get(wordOf(fields, 'response_format', 'mp3')) ?? refuse('response_format');

@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { Operation } from '../../core/index.ts';
-import type { AnswerView, FrameView } from '../dialect.ts';
+import type { AnswerView, FrameView, Lane } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { completionAnswer, completionFrame, embeddingsAnswer, googleName, modelsAnswer } from './answer-shape.ts';
@@ -10,6 +10,7 @@ import { usageOf } from '../usage.ts';
 /**
  * Answers and stream frames of OpenAI's operations. Promise: every string is in exactly one list (see {@link Reader}); a success of
  * a shape that is not the operation's is refused. In a stream, lanes are named by each choice's and tool call's own `index`.
+ * A content that is a list of parts (Mistral) is one text, and so are its thoughts, over the parts and frames: clients join them.
  * The name of a call is a lane too, because clients join its pieces; it ends where the call's arguments begin.
  * Limit: a server that numbers two parallel tool calls alike in one stream (some Gemini gateways) is refused at the second one's
  * name: clients would join the two.
@@ -129,6 +130,27 @@ function checkSuccess(operation: Operation, root: JsonNode): void {
   } else if (arrayAt(root, 'choices') === undefined) refuse('choices');
 }
 
+/** Texts of a content that is a list. */
+const contentPart = /^(choices\[\d+\]\.(?:message|delta)\.content)\[(\d+)\]\.(text|thinking(?:\[\d+\]\.text)?)$/;
+
+/** What stands in lists by what it is joined to. `gaps`: what something else came behind. */
+function joinParts(lanes: readonly Lane[]): { readonly lanes: readonly Lane[]; readonly gaps: readonly string[] } {
+  if (!lanes.some(({ id }) => contentPart.test(id))) return { lanes, gaps: noStrings };
+  const last = new Map<string, string>();
+  const gaps = new Set<string>();
+  const joined = lanes.map((lane): Lane => {
+    const [, content, , kind = ''] = contentPart.exec(lane.id) ?? [];
+    if (content === undefined) return lane;
+    const id = kind === 'text' ? content : `${content}.thinking`;
+    const before = last.get(content);
+    if (lane.node.text !== '') last.set(content, lane.id);
+    gaps.delete(id);
+    gaps.add(id === content ? `${content}.thinking` : content);
+    return before === undefined || before === lane.id ? { ...lane, id } : { ...lane, id, apart: true };
+  });
+  return { lanes: joined, gaps: [...gaps] };
+}
+
 /** @throws RefusedError `response_uninspectable` */
 export function readAnswer(operation: Operation, root: JsonNode, status: number): AnswerView {
   const place = answers[operation];
@@ -138,7 +160,7 @@ export function readAnswer(operation: Operation, root: JsonNode, status: number)
   if (status < 400 && !isError(root)) checkSuccess(operation, root);
   const generates = operation === 'Chat' || operation === 'Completions';
   return {
-    lanes: reader.lanes,
+    lanes: joinParts(reader.lanes).lanes,
     loneValues: reader.loneValues,
     tokenLanes: reader.tokenLanes,
     integerArrays: reader.integerArrays,
@@ -177,9 +199,11 @@ export function readFrame(event: string | undefined, data: string, root: JsonNod
   if (choices === undefined && !failed && usage === undefined) refuse('choices');
   const empty = choices === undefined || choices.items.length === 0;
   const silent = reader.lanes.length === 0 && reader.tokenLanes.length === 0 && reader.integerArrays.length === 0;
+  const { lanes, gaps } = joinParts(reader.lanes);
   return {
     kind: failed ? 'error' : usage !== undefined && empty && silent ? 'usage' : 'data',
-    lanes: reader.lanes,
+    lanes,
+    ...(gaps.length > 0 && { gaps }),
     loneValues: reader.loneValues,
     tokenLanes: reader.tokenLanes,
     integerArrays: reader.integerArrays,

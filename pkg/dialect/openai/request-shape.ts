@@ -1,8 +1,23 @@
 import type { JsonNode } from '../../base/index.ts';
 import { keepAlive } from '../keep-alive.ts';
-import { mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
-import { refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, json, list, lone, named, number, numbers, object, schema, text } from '../shape.ts';
+import { bytesOfFormat, mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
+import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
+import {
+  boolean,
+  either,
+  free,
+  json,
+  list,
+  lone,
+  named,
+  number,
+  numbers,
+  object,
+  schema,
+  text,
+  typed,
+  unlisted,
+} from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 
 /**
@@ -79,19 +94,63 @@ const media = (field: string): Shape => ({
   string: 'lone',
 });
 
-const part = object({
+/** Sound of a format that is said: it begins so. */
+const sound: Shape = {
+  fields: new Map([
+    ['data', bytes],
+    ['format', lone],
+  ]),
+  read(reader, node, place) {
+    const format = node.kind === 'object' ? node.get('format')?.string : undefined;
+    if (format === undefined) return false;
+    reader.read(node, place.as(object({ data: { read: bytesOfFormat(format.toLowerCase()) }, format: lone })));
+    return true;
+  },
+};
+
+/** Tensors that go where the model's own embeddings would: nobody can tell what they say. */
+const embeds: Shape = {
+  read: promptTensor,
+  fields: new Map(),
+  rest: { read: promptTensor },
+  items: { read: promptTensor },
+};
+
+/** OpenAI's, and those of vLLM, SGLang and Mistral. */
+const partTypes = [
+  'text input_text output_text refusal thinking reasoning image_url input_image video_url audio_url input_audio file',
+  'image_embeds audio_embeds video_embeds prompt_embeds tool_reference reference',
+]
+  .join(' ')
+  .split(' ');
+
+export const part = typed(
+  partTypes,
+  object({
+    type: lone,
+    text,
+    refusal: text,
+    thinking: either(text, free),
+    image_url: media('url'),
+    video_url: media('url'),
+    audio_url: media('url'),
+    input_audio: sound,
+    // What the server keeps may be another caller's, and nobody has looked at it.
+    file: object({ file_data: mediaUrl, file_id: refused, filename: text }),
+    ...named(['image_embeds', 'audio_embeds', 'video_embeds', 'prompt_embeds'], embeds),
+    // vLLM takes for it the picture that whoever came first sent under this name.
+    uuid: refused,
+    cache_control: object({ type: lone, ttl: lone }),
+  }),
+);
+
+/** What an earlier answer rested on, as it comes back. */
+const annotation = object({
   type: lone,
-  text,
-  refusal: text,
-  thinking: either(text, free),
-  image_url: media('url'),
-  video_url: media('url'),
-  audio_url: media('url'),
-  input_audio: object({ data: bytes, format: lone }),
-  file: object({ file_data: mediaUrl, file_id: lone, filename: text }),
-  image_embeds: free,
-  uuid: lone,
-  cache_control: object({ type: lone, ttl: lone }),
+  url_citation: object({
+    ...named(['url', 'title', 'content', 'type'], lone),
+    ...named(['start_index', 'end_index'], number),
+  }),
 });
 
 const content: Shape = { string: 'text', items: either(part, text) };
@@ -118,17 +177,24 @@ export const message = object({
   tool_calls: list(call),
   tool_call_id: lone,
   function_call: object({ name: lone, arguments: callArguments }),
-  audio: object({ id: lone }),
+  // An earlier answer that was spoken, by its name: the server has it, and it may be another caller's.
+  audio: object({ id: refused }),
+  annotations: list(annotation),
+  images: list(part),
   prefix: boolean,
 });
 
 const toolFunction = object({ name: lone, description: text, parameters: schema, strict: boolean });
 
-export const tool = object({
-  type: lone,
-  function: toolFunction,
-  custom: object({ name: lone, description: text, format: schema }),
-});
+/** Of an MCP server or a store of documents the API would fetch what nobody has seen; of the others nothing is said but their names. */
+export const tool = typed(
+  ['function', 'custom', 'builtin_function', 'web_search', 'web_search_preview', 'browser_search'],
+  object({
+    type: lone,
+    function: toolFunction,
+    custom: object({ name: lone, description: text, format: schema }),
+  }),
+);
 
 const nameOnly = object({ name: lone });
 const toolChoice = either(
@@ -148,6 +214,8 @@ const responseFormat = object({
   schema,
   structures: schema,
   triggers: list(text),
+  // TGI's and vLLM's.
+  ...named(['value', 'format'], schema),
 });
 
 /** What all three operations may carry. */
@@ -162,11 +230,13 @@ export const common: Readonly<Record<string, Shape>> = {
   rid: either(lone, list(lone)),
   cache_salt: lone,
   encoding_format: lone,
-  metadata: free,
+  metadata: metadataWith(),
   priority: number,
   truncate_prompt_tokens: number,
   add_special_tokens: boolean,
-  mm_processor_kwargs: free,
+  mm_processor_kwargs: unlisted,
+  // As the `uuid` of a part.
+  multi_modal_uuids: refused,
   keep_alive: keepAlive,
   ...named(['prompt_token_ids', 'input_ids'], tokenIds),
   prompt_embeds: { read: promptTensor, items: { read: promptTensor } },
@@ -249,12 +319,15 @@ export const chatRequest = object({
   function_call: toolChoice,
   prediction: object({ type: lone, content }),
   modalities: list(lone),
-  audio: object({ voice: either(lone, free), format: lone }),
+  // A voice by its id is one that an account keeps.
+  audio: object({ voice: lone, format: lone }),
   documents: list(free),
   reasoning_effort: lone,
   verbosity: lone,
   reasoning_format: lone,
-  web_search_options: free,
+  web_search_options: unlisted,
+  // xAI's: among its sources are addresses that the server would fetch.
+  search_parameters: object({ sources: list(object({ links: refused })) }),
   // TGI: what it writes before the tools, and around the conversation.
   tool_prompt: text,
   guideline: text,

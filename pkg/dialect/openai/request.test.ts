@@ -88,7 +88,7 @@ describe('the text of a chat request', () => {
               },
             },
           },
-          { type: 'unheard_of', server: { note: 'other tool' } },
+          { type: 'web_search', settings: { note: 'other tool' } },
         ],
         functions: [{ name: 'old', description: 'old words' }],
         response_format: { type: 'json_schema', json_schema: { name: 'n', schema: { title: 'format words' } } },
@@ -115,7 +115,7 @@ describe('the text of a chat request', () => {
     );
     expect(texts).toEqual(expect.arrayContaining(['doc', 'doc words', '[a-z]+', 'halt', 'T-1']));
     const keys = view.loneValues.filter((value) => value.key).map((value) => value.node.text);
-    expect(keys).toEqual(['secret_name', 'server', 'note', 'title', 'text', 'ticket', '50256']);
+    expect(keys).toEqual(['secret_name', 'settings', 'note', 'title', 'text', 'ticket', '50256']);
     expect(lone(view)).toContain('user=ana');
     expect(view.stops).toBe(true);
   });

@@ -2,7 +2,7 @@ import { mediaUrlValue, soundBytes } from '../media.ts';
 import { error, usage } from '../openai/answer-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
 import { requestTool, toolChoice } from '../responses/request-shape.ts';
-import { boolean, either, free, json, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, either, free, json, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -13,7 +13,8 @@ import type { Shape } from '../shape.ts';
 /** Of a conversation: PCM, G.711. */
 export const sound: Shape = { read: soundBytes('audio/pcm') };
 const mediaUrl: Shape = { read: mediaUrlValue };
-const voice = either(lone, object({ id: lone }));
+/** One that an account keeps by its id may be another caller's. */
+const voice = lone;
 
 const format = either(lone, object({ type: lone, rate: number }));
 const turnDetection = object({
@@ -46,6 +47,11 @@ const part = object({
   image_url: mediaUrl,
 });
 
+const sentPart = typed(
+  ['input_text', 'text', 'output_text', 'input_audio', 'audio', 'output_audio', 'input_image'],
+  part,
+);
+
 const itemFields: Record<string, Shape> = {
   ...named('id type object status role call_id name server_label approval_request_id channel phase'.split(' '), lone),
   content: either(list(part), text),
@@ -53,7 +59,18 @@ const itemFields: Record<string, Shape> = {
   output: text,
 };
 export const item = object(itemFields);
-const requestItem = object({ ...refusedFields, ...itemFields });
+const requestItem = typed(
+  [
+    'message',
+    'function_call',
+    'function_call_output',
+    'mcp_approval_response',
+    'mcp_call',
+    'mcp_list_tools',
+    'mcp_approval_request',
+  ],
+  object({ ...refusedFields, ...itemFields, content: either(list(sentPart), text) }),
+);
 
 /** Where an answer's words may come from, and what they may not be about: none of it was decided for. */
 export const session: Shape = object({

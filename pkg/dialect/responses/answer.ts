@@ -4,11 +4,12 @@ import type { AnswerView, FrameView, Lane, LaneEnds } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { maxIndex, Reader } from '../reader.ts';
 import { readTokenEntries } from '../openai/logprobs.ts';
-import { free, object } from '../shape.ts';
+import { soundBytes } from '../media.ts';
+import { free, object, text } from '../shape.ts';
 import type { Shape, ShapePlace } from '../shape.ts';
 import { usageOf } from '../usage.ts';
 import { eventAround, eventFields, inputTokens, response as responseShape, streamed } from './answer-shape.ts';
-import { around, bare, carried } from './events.ts';
+import { around, bare, carried, sound, transcript } from './events.ts';
 import type { Carried } from './events.ts';
 
 /**
@@ -17,7 +18,7 @@ import type { Carried } from './events.ts';
  * Promise: every string is in exactly one list (see {@link Reader}); a success that is no Response, and an event of unknown type, are refused.
  * In a stream the pieces of a text are one lane; where an event says it again, whole, that is a lane of its own, and both end alike: an item's texts are
  * complete when the next item begins, and those of the last as the Response says that it ended. So what the whole is masked to is what the pieces
- * were masked to.
+ * were masked to. The texts of all messages are one lane, since clients join them (`output_text`).
  */
 
 const answers = Place.root(responseShape);
@@ -44,8 +45,52 @@ const events: ReadonlyMap<string, Place> = new Map([
   ...[...around].map((type): [string, Place] => [type, Place.root(object({ ...eventFields, response: elsewhere }))]),
 ]);
 const plainEvent = Place.root(object(eventFields));
+const carrying = Place.root(object({ ...eventFields, delta: elsewhere }));
+/** Spoken over all items. Sound is a file of its own, as in a conversation of Realtime's. */
+const spoken = Place.root(object({ transcript: text, sound: { read: soundBytes('audio/pcm') } }));
 
 const isError = (root: JsonNode): boolean => (root.get('error')?.kind ?? 'null') !== 'null';
+
+/**
+ * Texts that clients join to what the Response says (openai-node `addOutputText`): those of all parts of all messages, each with its place.
+ *
+ * @param root id of the output that they stand in
+ */
+class OutputTexts {
+  readonly id: string;
+  readonly #parts = new Map<JsonNode, number>();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  item(item: JsonNode | undefined, at: number): void {
+    const type = item?.get('type')?.string;
+    if (type !== undefined && type !== 'message') return;
+    item?.get('content')?.items.forEach((part, index) => this.part(part, at, index));
+  }
+
+  part(part: JsonNode, item: number, index: number): void {
+    if (part.get('type')?.string !== 'reasoning_text') this.text(part.get('text'), item, index);
+  }
+
+  text(node: JsonNode | undefined, item: number, index: number): void {
+    if (node?.kind === 'string') this.#parts.set(node, item * (maxIndex + 1) + index);
+  }
+
+  laneOf(lane: Lane): Lane {
+    const part = this.#parts.get(lane.node);
+    return part === undefined ? lane : { ...lane, id: this.id, part, settled: true };
+  }
+
+  of(output: JsonNode | undefined): this {
+    output?.items.forEach((item, at) => this.item(item, at));
+    return this;
+  }
+}
+
+const says = ['text', 'text_done', 'part_done', 'item_done'];
+const outputTexts = says.map((one) => `output.${one}`);
 
 /** `completed` alone is an end of the model's own. vLLM calls an item completed that its limit of tokens cut; the Response is not. */
 function endOf(response: JsonNode): LaneEnds['end'] {
@@ -58,7 +103,9 @@ const prefixOf = (root: string, item: number): string => `${root}output[${item}]
 function endsOf(response: JsonNode, root: string, end: LaneEnds['end']): readonly LaneEnds[] {
   const last = (response.get('output')?.items.length ?? 0) - 1;
   if (last < 0) return [{ prefix: root, end }];
+  const type = response.get('output')?.items[last]?.get('type')?.string;
   return [
+    { prefix: `${root}output.`, end: type === undefined || type === 'message' ? end : 'complete' },
     { prefix: prefixOf(root, last), end },
     // What is joined of the last, for who shows it alone.
     { prefix: `${root}output_text`, end },
@@ -77,7 +124,9 @@ export function readAnswer(root: JsonNode, status: number): AnswerView {
   const reader = new Reader('answer');
   reader.read(root, answers);
   if (status < 400 && !isError(root) && root.get('output')?.kind !== 'array') refuse('output');
-  return { ...viewOf(reader), ends: endsOf(root, '', endOf(root)), usage: usageOf(root) };
+  const texts = new OutputTexts('output.text').of(root.get('output'));
+  const lanes = reader.lanes.map((lane) => texts.laneOf(lane));
+  return { ...viewOf(reader), lanes, ends: endsOf(root, '', endOf(root)), usage: usageOf(root) };
 }
 
 /** What a count of a prompt's tokens says. @throws RefusedError `response_uninspectable` */
@@ -129,7 +178,8 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
   const type = root.get('type')?.string ?? '';
   const failed = name === 'error' || type === 'error' || isError(root);
   const reader = new Reader('answer');
-  if (around.has(type) && !failed) return readAround(reader, type, root);
+  const own = failed ? undefined : readOwn(reader, type, root);
+  if (own !== undefined) return own;
   const what = failed ? undefined : carried.get(type);
   if (what === undefined) {
     if (!failed && !bare.has(type)) refuse('type');
@@ -143,7 +193,51 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
   readLogprobs(reader, root, place, what);
   const begun = type === 'response.output_item.added' ? indexOf(root, 'output_index') : 0;
   const ends: readonly LaneEnds[] = begun > 0 ? [{ prefix: prefixOf('', begun - 1), end: 'complete' }] : noEnds;
-  return { ...viewOf(reader), kind: 'data', ends, usage: undefined };
+  const begins = begun > 0 || beginsPart(type, root);
+  const texts = textsOf(type, what, root);
+  return {
+    ...viewOf(reader),
+    lanes: reader.lanes.map((lane) => texts.laneOf(lane)),
+    ...(begins && { settles: outputTexts }),
+    kind: 'data',
+    ends,
+    usage: undefined,
+  };
+}
+
+/** Events that are of no item. */
+function readOwn(reader: Reader, type: string, root: JsonNode): FrameView | undefined {
+  if (around.has(type)) return readAround(reader, type, root);
+  return type === sound || type === transcript ? readSpoken(reader, type, root) : undefined;
+}
+
+function readSpoken(reader: Reader, type: string, root: JsonNode): FrameView {
+  reader.read(root, carrying);
+  const delta = root.get('delta');
+  if (delta?.kind !== 'string') refuse('delta');
+  reader.read(delta, step(spoken, type === sound ? 'sound' : 'transcript'));
+  // Sound that may be letters.
+  const lanes =
+    type === sound
+      ? reader.lanes.map((lane): Lane => (lane.node === delta ? { ...lane, whole: 'complete' } : lane))
+      : reader.lanes;
+  return { ...viewOf(reader), lanes, files: reader.files, kind: 'data', ends: noEnds, usage: undefined };
+}
+
+/** A part of a message begins that is not its first. */
+const beginsPart = (type: string, root: JsonNode): boolean =>
+  type === 'response.content_part.added' && indexOf(root, 'content_index') > 0;
+
+/** What an event carries of the texts that clients join. */
+function textsOf(type: string, { field, says: how }: Carried, root: JsonNode): OutputTexts {
+  const texts = new OutputTexts(`output.${how === 'more' ? 'text' : how}`);
+  const node = root.get(field);
+  const item = indexOf(root, 'output_index');
+  if (field === 'item') texts.item(node, item);
+  else if (field === 'part' && type.startsWith('response.content_part.') && node?.kind === 'object')
+    texts.part(node, item, indexOf(root, 'content_index'));
+  else if (type.startsWith('response.output_text.')) texts.text(node, item, indexOf(root, 'content_index'));
+  return texts;
 }
 
 /** An event with the Response as far as it is: each of its texts is told whole. */
@@ -155,15 +249,27 @@ function readAround(reader: Reader, type: string, root: JsonNode): FrameView {
   const last = type === 'response.completed' || type === 'response.incomplete' || type === 'response.failed';
   const end = type === 'response.completed' && response.get('status')?.string !== 'incomplete' ? 'complete' : 'cut';
   const ends = endsOf(response, 'response.', last ? end : 'cut');
-  const lanes = reader.lanes.map((lane): Lane => ({
-    ...lane,
-    whole: ends.find(({ prefix }) => lane.id.startsWith(prefix))?.end ?? end,
-  }));
+  // Several events say it: of each it is a text of its own.
+  const own = `${type}.`;
+  const texts = new OutputTexts(`${own}output.text`).of(response.get('output'));
+  const lanes = reader.lanes.map((one): Lane => {
+    const lane = texts.laneOf(one);
+    if (lane !== one) return lane;
+    return { ...lane, whole: ends.find(({ prefix }) => lane.id.startsWith(prefix))?.end ?? end };
+  });
+  const textEnd = ends.find(({ prefix }) => prefix === 'response.output.')?.end ?? end;
+  const joinedEnds: readonly LaneEnds[] = [
+    { prefix: 'output.', end: textEnd },
+    { prefix: own, end: textEnd },
+  ];
   return {
     ...viewOf(reader),
     lanes,
     kind: type === 'response.failed' ? 'error' : 'data',
-    ends: last && type !== 'response.failed' ? [{ prefix: 'output[', end }, ...ends] : noEnds,
+    ends:
+      last && type !== 'response.failed'
+        ? [{ prefix: 'output[', end }, { prefix: 'transcript', end }, ...joinedEnds, ...ends]
+        : [{ prefix: own, end: 'cut', gone: true }],
     usage: usageOf(response),
   };
 }

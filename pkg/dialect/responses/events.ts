@@ -54,10 +54,16 @@ export const around: ReadonlySet<string> = new Set(
   ['created', 'queued', 'in_progress', 'completed', 'incomplete', 'failed'].map((name) => `response.${name}`),
 );
 
+/** The next piece of what is spoken, and of its transcript: neither event says of which item. */
+export const sound = 'response.audio.delta';
+export const transcript = 'response.audio.transcript.delta';
+
 /** Events that carry nothing but themselves: how far a tool is. */
 export const bare: ReadonlySet<string> = new Set([
   'error',
   'keepalive',
+  'response.audio.done',
+  'response.audio.transcript.done',
   ...Object.entries({
     code_interpreter_call: 'in_progress interpreting completed',
     file_search_call: 'in_progress searching completed',

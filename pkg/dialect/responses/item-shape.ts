@@ -1,6 +1,6 @@
 import { mediaBytes, mediaUrlValue } from '../media.ts';
 import { readTokenEntries } from '../openai/logprobs.ts';
-import { boolean, either, free, json, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, either, free, json, list, lone, named, number, object, schema, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -23,7 +23,7 @@ export const part = object({
   refusal: text,
   annotations: list(annotation),
   logprobs: { items: free, read: readTokenEntries },
-  image_url: either(mediaUrl, free),
+  image_url: either(mediaUrl, object({ url: mediaUrl, detail: lone })),
   file_data: mediaUrl,
   file_id: lone,
   file_url: lone,
@@ -72,7 +72,7 @@ export const itemFields: Record<string, Shape> = {
   content: either(text, list(part)),
   summary: list(part),
   encrypted_content: lone,
-  arguments: json,
+  arguments: either(json, toolInput),
   input: text,
   code: text,
   outputs: list(object({ type: lone, logs: text, url: mediaUrl })),

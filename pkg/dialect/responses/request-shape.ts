@@ -1,6 +1,7 @@
+import type { JsonNode } from '../../base/index.ts';
 import { outputLimits } from '../openai/request-shape.ts';
-import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { metadataWith, refused, refusedFields, saysNothing } from '../refused-fields.ts';
+import { boolean, either, list, lone, named, number, object, schema, text, typed, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { itemFields, part, tool } from './item-shape.ts';
 
@@ -18,36 +19,105 @@ const refusedIfTrue: Shape = {
 /** By the name of a file, a container or an earlier item the server takes what nobody has seen here, and that may be another caller's. */
 const unseen = named(['file_id', 'file_ids', 'file_url', 'vector_store_ids', 'container_id'], refused);
 
-const inputPart: Shape = object({ ...Object.fromEntries(part.fields ?? []), ...unseen });
-
-const inputItem: Shape = object(
-  {
-    ...itemFields,
-    ...unseen,
-    content: either(text, list(either(inputPart, text))),
-    output: either(text, list(inputPart), inputPart),
-  },
-  {
-    read(reader, node, place) {
-      if (node.kind === 'object' && (node.get('type')?.string === 'item_reference' || isBareId(node.keys)))
-        reader.refuse(place, 'id');
-      return false;
-    },
-  },
+const inputPart: Shape = typed(
+  [
+    'input_text output_text text input_image input_file input_audio refusal summary_text reasoning_text',
+    'computer_screenshot output_audio encrypted_content',
+  ]
+    .join(' ')
+    .split(' '),
+  object({ ...Object.fromEntries(part.fields ?? []), ...unseen }),
 );
 
-/** An item by its `id` alone: its type may be left out. */
-function isBareId(keys: readonly { readonly text: string }[]): boolean {
-  return keys.length > 0 && keys.every(({ text: key }) => key === 'id' || key === 'type');
+/** Where a tool works: on the caller's side, or in a container of its own with nothing in it and no way out. */
+const environment = typed(
+  ['local', 'container_auto', 'auto'],
+  object({
+    type: lone,
+    memory_limit: lone,
+    ...unseen,
+    network_policy: refused,
+    // Those of the caller's own side have no type: their names and what they are for. Others are kept by the server, or come as an archive.
+    skills: list(typed([], object({ name: lone, description: text, path: text }))),
+  }),
+);
+
+const toolFields = new Map<string, Shape>(
+  Object.entries({
+    ...Object.fromEntries(tool.fields ?? []),
+    ...unseen,
+    // Another server is told to take part, with the caller's or our credentials; another model answers.
+    ...named('server_url connector_id tunnel_id authorization headers model svg input_image_mask'.split(' '), refused),
+    container: environment,
+    // Of a computer it is a word.
+    environment: either(environment, lone),
+  }),
+);
+
+/** A tool wherever a request may have one. */
+export const requestTool: Shape = typed(
+  [
+    'function custom namespace tool_search web_search web_search_2025_08_26 web_search_preview web_search_preview_2025_03_11',
+    'computer computer_use computer_use_preview code_interpreter image_generation local_shell shell apply_patch programmatic_tool_calling',
+  ]
+    .join(' ')
+    .split(' '),
+  { fields: toolFields },
+);
+// A namespace has tools of its own.
+toolFields.set('tools', list({ ...requestTool, nests: true }));
+
+/** Of these the server looks up by the id what the caller does not say. */
+const saidIn: ReadonlyMap<string, readonly string[]> = new Map([
+  ['message', ['content']],
+  ['reasoning', ['encrypted_content', 'content']],
+  ['compaction', ['encrypted_content']],
+  ['image_generation_call', ['result']],
+  ['file_search_call', ['results']],
+  ['function_call', ['arguments']],
+  ['custom_tool_call', ['input']],
+  ['mcp_call', ['arguments']],
+  ['program', ['code']],
+]);
+
+/** Whether the item is one that the server keeps: by its `id` alone, whose type may be left out, or without what it says. */
+function isStored(node: JsonNode): boolean {
+  if (node.get('type')?.string === 'item_reference') return true;
+  if (node.keys.length > 0 && node.keys.every(({ text: key }) => key === 'id' || key === 'type')) return true;
+  if ((node.get('id')?.string ?? '') === '') return false;
+  const fields = saidIn.get(node.get('type')?.string ?? '');
+  return fields?.every((name) => isEmpty(node.get(name))) === true;
 }
 
-export const requestTool: Shape = object({
-  ...Object.fromEntries(tool.fields ?? []),
-  ...unseen,
-  // Another server is told to take part, with the caller's or our credentials; another model answers.
-  ...named('server_url connector_id tunnel_id authorization headers model svg input_image_mask'.split(' '), refused),
-  container: object({ type: lone, memory_limit: lone, ...unseen, network_policy: refused }),
-});
+const isEmpty = (node: JsonNode | undefined): boolean => node === undefined || node.text === '' || saysNothing(node);
+
+const inputItem: Shape = typed(
+  [
+    'message function_call function_call_output custom_tool_call custom_tool_call_output reasoning compaction compaction_trigger',
+    'file_search_call web_search_call computer_call computer_call_output image_generation_call code_interpreter_call',
+    'local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call apply_patch_call_output',
+    'tool_search_call tool_search_output additional_tools configuration_update program program_output',
+    'mcp_list_tools mcp_call mcp_approval_request mcp_approval_response item_reference',
+  ]
+    .join(' ')
+    .split(' '),
+  object(
+    {
+      ...itemFields,
+      ...unseen,
+      content: either(text, list(either(inputPart, text))),
+      output: either(text, list(inputPart), inputPart),
+      tools: list(requestTool),
+      environment,
+    },
+    {
+      read(reader, node, place) {
+        if (node.kind === 'object' && isStored(node)) reader.refuse(place, 'id');
+        return false;
+      },
+    },
+  ),
+);
 
 export const toolChoice = either(
   lone,
@@ -68,7 +138,7 @@ export const responsesRequest = object({
   ...named(['stream', 'store', 'parallel_tool_calls'], boolean),
   stream_options: object({ include_obfuscation: boolean }),
   include: list(lone),
-  metadata: free,
+  metadata: metadataWith(),
   reasoning: object(named(['effort', 'summary', 'generate_summary'], lone)),
   text: object({
     format: object({ type: lone, name: lone, description: text, schema, strict: boolean }),
@@ -78,5 +148,5 @@ export const responsesRequest = object({
   tool_choice: toolChoice,
   truncation: lone,
   ...named(['user', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention', 'service_tier'], lone),
-  ...named(['context_management', 'moderation'], free),
+  ...named(['context_management', 'moderation'], unlisted),
 });

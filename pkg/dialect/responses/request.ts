@@ -20,12 +20,15 @@ const plainQuery = /^(?:api-version=[A-Za-z0-9._-]{1,64})?$/;
 
 const limitName = 'max_output_tokens';
 
+/** What is asked for: a Response; how many tokens its prompt has; fewer items that say the same, whose length nothing limits. */
+export type ResponsesKind = 'respond' | 'count' | 'compact';
+
 /**
  * @param query without `?`.
- * @param generates false: its tokens are counted.
  * @throws RefusedError `invalid_request`
  */
-export function readRequest(root: JsonNode, query: string, generates = true): RequestView {
+export function readRequest(root: JsonNode, query: string, kind: ResponsesKind = 'respond'): RequestView {
+  const generates = kind === 'respond';
   if (!plainQuery.test(query)) refuse('query');
   if (root.kind !== 'object') refuse('body');
   const reader = new Reader('request');
@@ -38,6 +41,7 @@ export function readRequest(root: JsonNode, query: string, generates = true): Re
   return {
     model,
     generates,
+    ...(kind === 'compact' && { countsInput: true }),
     stream: generates && fields.get('stream')?.kind === 'true',
     count: 1,
     maxOutputTokens: limit,

@@ -6,25 +6,41 @@ import { refusalBody } from '../openai/refusal.ts';
 import { prefixes } from '../openai/routes.ts';
 import { readAnswer, readCount, readFrame } from './answer.ts';
 import { readRequest } from './request.ts';
+import type { ResponsesKind } from './request.ts';
 
 const streams = [sse];
-const paths = new Set(prefixes.map((prefix) => `${prefix}/responses`));
-/** The tokens of a prompt are counted, nothing is generated. */
-const countPaths = new Set(prefixes.map((prefix) => `${prefix}/responses/input_tokens`));
+const none: Route['streams'] = [];
+
+const verbs: readonly (readonly [string, ResponsesKind])[] = [
+  ['', 'respond'],
+  ['/input_tokens', 'count'],
+  ['/compact', 'compact'],
+];
+const kinds: ReadonlyMap<string, ResponsesKind> = new Map(
+  prefixes.flatMap((prefix) => verbs.map(([verb, kind]) => [`${prefix}/responses${verb}`, kind] as const)),
+);
+
+interface Known extends Route {
+  readonly kind: ResponsesKind;
+}
+const kindOf = (route: Route): ResponsesKind => (route as Known).kind;
 
 /** OpenAI's Responses API. What it keeps (a response by its id, its items, a conversation) is `Other`. */
 export const responses: Dialect = {
   name: 'openai-responses',
-  route(method, path): Route | undefined {
-    if (method !== 'POST') return undefined;
-    const common = { dialect: responses, operation: 'Chat', body: 'json', model: undefined } as const;
-    if (paths.has(path)) return { ...common, generates: true, streams };
-    return countPaths.has(path) ? { ...common, generates: false, streams: [] } : undefined;
+  route(method, path): Known | undefined {
+    const kind = method === 'POST' ? kinds.get(path) : undefined;
+    if (kind === undefined) return undefined;
+    const generates = kind === 'respond';
+    return {
+      ...{ dialect: responses, operation: 'Chat', body: 'json', model: undefined, kind },
+      ...{ generates, streams: generates ? streams : none },
+    };
   },
-  request: ({ generates }, root, query = '') => readRequest(root, query, generates),
-  answer: ({ generates }, root, status) => (generates ? readAnswer(root, status) : readCount(root, status)),
-  frame({ generates }, event, _data, root) {
-    if (!generates) throw new RefusedError('response_uninspectable', { detail: 'stream' });
+  request: (route, root, query = '') => readRequest(root, query, kindOf(route)),
+  answer: (route, root, status) => (kindOf(route) === 'count' ? readCount(root, status) : readAnswer(root, status)),
+  frame(route, event, _data, root) {
+    if (kindOf(route) !== 'respond') throw new RefusedError('response_uninspectable', { detail: 'stream' });
     return readFrame(event, root);
   },
   // Servers that speak Chat too send its marker behind the last event.

@@ -1,7 +1,7 @@
 import { tokenIds } from '../openai/request-shape.ts';
-import { promptTensor } from '../media.ts';
+import { mediaUrlValue, promptTensor } from '../media.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, numbers, object, schema, text } from '../shape.ts';
+import { boolean, either, free, list, lone, named, number, numbers, object, schema, text, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /**
@@ -84,6 +84,23 @@ export const samplingParams = object({
 
 const texts: Shape = either(text, list(text));
 
+/** Pictures, films and sound: addresses or base64, or features that the caller computed, in tensors of which nobody can tell what they say. */
+const media: Shape = {
+  ...unlisted,
+  fields: new Map(Object.entries({ url: { read: mediaUrlValue }, detail: lone })),
+  read(reader, node) {
+    if (node.numbers === undefined || node.numberCount === 0) return false;
+    reader.tokens();
+    return true;
+  },
+  get items() {
+    return media;
+  },
+  get rest() {
+    return media;
+  },
+};
+
 export const sglangRequest = object({
   ...refusedFields,
   ...others,
@@ -92,7 +109,7 @@ export const sglangRequest = object({
   text: texts,
   ...named(['input_ids', 'input_embeds'], tokenIds),
   prompt_embeds: { read: promptTensor, items: { read: promptTensor } },
-  ...named(['image_data', 'video_data', 'audio_data'], free),
+  ...named(['image_data', 'video_data', 'audio_data'], media),
   sampling_params: samplingParams,
   rid: either(lone, list(lone)),
   ...named(['return_logprob', 'logprob_start_len', 'top_logprobs_num'], {

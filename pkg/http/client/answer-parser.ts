@@ -22,7 +22,7 @@ export interface AnswerLimits {
 }
 
 /** More than any server sends before it answers. */
-const mostInterim = 32;
+export const mostInterim = 32;
 /** Longest chunk extensions of one answer, as llhttp has it. */
 const mostExtensionBytes = 16 * 1024;
 /** Hexadecimal digits of a chunk's size: up to 2^48. */

@@ -170,9 +170,10 @@ describe('a request', () => {
       else socket.end(before === 1 ? 'H' : '');
     });
     const upstream = to(server.port);
+    const get = { method: 'GET', body: undefined };
     await ask(upstream, '/a').done;
-    expect(await ask(upstream, '/b').done).toBe('upstream_protocol');
-    expect(await ask(upstream, '/c').done).toBe('upstream_protocol');
+    expect(await ask(upstream, '/b', get).done).toBe('upstream_protocol');
+    expect(await ask(upstream, '/c', get).done).toBe('upstream_protocol');
     expect(server.seen).toEqual(['0 /a', '0 /b', '1 /c']);
   });
 });

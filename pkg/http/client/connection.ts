@@ -28,10 +28,11 @@ export interface ConnectionUser {
 }
 
 /**
- * `unreachable`: there was no connection yet. `unanswered`: it stood, and ended before a byte of an answer. `broken`: it
- * ended within an answer, or what came was none.
+ * `unreachable`: there was no connection yet. `unwritten`: it had ended, and its kernel took no byte of the request. `unanswered`: it
+ * stood, and ended before a byte of an answer: its server may have read the request. `broken`: it ended within an answer, or what came
+ * was none.
  */
-export type Loss = 'unreachable' | 'unanswered' | 'broken';
+export type Loss = 'unreachable' | 'unwritten' | 'unanswered' | 'broken';
 
 /** The pool that a connection belongs to. */
 export interface ConnectionHome {
@@ -77,6 +78,8 @@ export class Connection {
   #paused = false;
   /** A byte came since the request under way was taken on. */
   #heard = false;
+  /** The first write of the request under way failed at once, and whole. */
+  #unwritten = false;
   /** Until when it may be used again, monotonic milliseconds: kept here for the pool. */
   idleUntil = 0;
 
@@ -137,6 +140,12 @@ export class Connection {
     this.#head = undefined;
     this.#heard = false;
     this.#parser.begin(bodiless);
+    this.#write(user, head, body);
+    // Node tries a write at once. A part that was taken is no error: that comes later, with the rest.
+    this.#unwritten = this.#socket.errored !== null;
+  }
+
+  #write(user: ConnectionUser, head: string, body: Uint8Array | undefined): void {
     const socket = this.#socket;
     if (body === undefined || body.byteLength === 0) socket.write(head, 'latin1');
     else if (body.byteLength <= copiedBody) {
@@ -236,7 +245,12 @@ export class Connection {
     const user = this.#user;
     this.#user = undefined;
     if (user === undefined) return;
-    if (!this.#ready) user.lost('unreachable', cause);
-    else user.lost(this.#heard ? 'broken' : 'unanswered', cause);
+    user.lost(this.#loss(), cause);
+  }
+
+  #loss(): Loss {
+    if (!this.#ready) return 'unreachable';
+    if (this.#heard) return 'broken';
+    return this.#unwritten ? 'unwritten' : 'unanswered';
   }
 }

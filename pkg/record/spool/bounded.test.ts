@@ -16,14 +16,19 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 describe('a bounded spool', () => {
   const event: AuditEvent = { type: 'process', what: 'start' };
-  const start = (limit: number) => {
+  const start = (limit: number, eventBytes = 100) => {
     const taken: AuditEvent[] = [];
-    let lost = 0;
+    let [lost, written] = [0, 0];
+    const take = (events: readonly AuditEvent[]): void => {
+      taken.push(...events);
+      written += events.length * eventBytes;
+    };
     const clock = fakeClock();
     const sink = boundSpool(
       {
-        append: (events) => void taken.push(...events),
-        offer: (events) => void taken.push(...events),
+        append: take,
+        offer: take,
+        written: () => written,
         lose: (events) => (lost += events),
         close: () => Promise.resolve(),
       },
@@ -69,13 +74,17 @@ describe('a bounded spool', () => {
     mkdirSync(folder);
   });
 
-  test('is looked at within a burst too, before a second has passed', () => {
-    const { sink, taken } = start(100);
+  test.each([
+    [4_096, 256],
+    // An end with thousands of acts.
+    [300_000, 4],
+  ])('is looked at within a burst too, before a second has passed, by its bytes: of %d each', (eventBytes, most) => {
+    const { sink, taken } = start(100, eventBytes);
     writeFileSync(join(folder, 'record.jsonl'), 'x'.repeat(101));
     expect(() => {
       for (let n = 0; n < 1_000; n++) sink.append([event, event]);
     }).toThrow(AuditUnavailableError);
-    expect(taken).toHaveLength(256);
+    expect(taken).toHaveLength(most);
   });
 
   test('is full from the start where a process before filled it', () => {

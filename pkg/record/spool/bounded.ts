@@ -23,21 +23,23 @@ export interface BoundedSink extends AuditSink {
 }
 
 const lookMs = 1_000;
-/** An event has at most 16 KiB of text. */
-const lookEvents = 256;
+/** Bytes that are written between two looks: an event may be 16 KiB of text, sealed, escaped and with thousands of acts. */
+const lookBytes = 1024 * 1024;
 
 /**
  * Refuses events while the folder holds more than its limit, or cannot be looked at: `audit.onFailure` then decides about requests, and
- * what was refused stands in the record as a gap, within a second of there being room. Looked at each second and each 256 events, so that the limit is passed by a few MiB at most.
+ * what was refused stands in the record as a gap, within a second of there being room. Looked at each second and each MiB that is written, so that the limit is
+ * passed by that and by what one call writes.
  */
 export function boundSpool(
-  sink: AuditSink & Pick<AuditFile, 'lose' | 'offer'>,
+  sink: AuditSink & Pick<AuditFile, 'lose' | 'offer' | 'written'>,
   { folder, limit, clock, logger }: BoundedSinkOptions,
 ): BoundedSink {
   let bytes = 0;
   /** Why nothing is taken now. */
   let closed: string | undefined;
-  let since = 0;
+  /** What was written when last looked. */
+  let lookedAt = 0;
   /** Something was refused, and perhaps no line tells of it. */
   let refused = false;
   const tell = (): void => {
@@ -50,7 +52,7 @@ export function boundSpool(
     }
   };
   const look = (): void => {
-    since = 0;
+    lookedAt = sink.written();
     const before = closed;
     try {
       bytes = sizeOf(folder);
@@ -79,8 +81,7 @@ export function boundSpool(
       refused ||= counts;
       throw error;
     }
-    since += events.length;
-    if (since >= lookEvents) look();
+    if (sink.written() - lookedAt >= lookBytes) look();
   };
   return {
     append: (events) => add(events, true),

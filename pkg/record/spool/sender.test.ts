@@ -14,6 +14,7 @@ import { namedStart, placeOf } from '../audit-line.ts';
 import { createRecordSender } from './sender.ts';
 import type { RecordSender, SenderEvent } from './sender.ts';
 import { openSpool } from './spool.ts';
+import type { Spool } from './spool.ts';
 
 // A folder that cannot be read, at each moment at which the sender reads it. What it sends of a folder that can: test/integration/record-spool.test.ts.
 
@@ -39,8 +40,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+let spool: Spool;
+
 function start(): string {
-  const spool = openSpool({ folder, clock, logger: silentLogger });
+  spool = openSpool({ folder, clock, logger: silentLogger });
   spool.record.append([{ type: 'process', what: 'start' }]);
   // Of this test: a stream that ends with it may still be read during the next.
   const [types, chains] = [asked, begun];
@@ -211,7 +214,7 @@ test('an old chain that is sent and cannot be removed does not hold up the live 
   await until(() => asked.length === 3);
   expect(begun).toEqual([old, live]);
   const flushed = sender.flush(60_000);
-  say({ type: 'position', chain: live, sequence: 1, hash: namedStart(live).hash });
+  say({ type: 'position', chain: live, sequence: 1, hash: spool.record.head().hash });
   expect(await flushed).toBe(true);
   say({ type: 'goodbye', reason: 'age' });
   await until(() => events.includes('disconnected'));
@@ -236,7 +239,7 @@ test('a chain that the recorder does not take waits, while the others go on, and
   await until(() => asked.length === 3);
   say(welcome);
   await until(() => begun.length === 2);
-  say({ type: 'position', chain: live, sequence: 1, hash: namedStart(live).hash });
+  say({ type: 'position', chain: live, sequence: 1, hash: spool.record.head().hash });
   await until(() => sender.connected());
   expect(begun).toEqual([old, live]);
   // It is not acknowledged, and that is said.
@@ -270,6 +273,23 @@ test('the only chain that the recorder does not take is offered again after ten 
   say(welcome);
   await until(() => begun.length === 2);
   expect(begun).toEqual([live, live]);
+});
+
+test('an acknowledgement of lines that were not sent is no acknowledgement: nothing is removed, and the stream ends', async () => {
+  const live = start();
+  for (let n = 0; n < 9; n++) spool.record.append([{ type: 'process', what: 'policy' }]);
+  await until(() => asked.length === 1);
+  say(welcome);
+  await until(() => begun.length === 1);
+  // Before it has said where it stands, too.
+  say({ type: 'ack', chain: live, sequence: 10, hash: 'f'.repeat(64) });
+  say({ type: 'position', chain: live, sequence: 0, hash: namedStart(live).hash });
+  await until(() => sender.connected());
+  expect(sender.pending()).toBe(10);
+  say({ type: 'ack', chain: live, sequence: 10, hash: 'f'.repeat(64) });
+  await until(() => events.includes('disconnected'));
+  expect(events).toContain('protocol_fault');
+  expect(sender.pending()).toBe(10);
 });
 
 test('the name of a chain sorts behind all that are there, whatever the clock says', () => {

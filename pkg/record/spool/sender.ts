@@ -47,7 +47,7 @@ export type SenderEvent =
   | 'connected'
   | 'disconnected'
   | 'connect_failed'
-  /** The recorder says that what it has is another chain, or what it names is not what is here. */
+  /** The recorder has other lines than are here, or more. */
   | 'conflict'
   | 'protocol_fault'
   /** Lines that could not be sent: they are lost. */
@@ -79,6 +79,8 @@ interface Open {
   chain: string | undefined;
   reader: ChainReader | undefined;
   acknowledged: number;
+  /** Last number that was sent, or that the recorder said to have when the chain began on this stream. */
+  sent: number;
   /** What was sent and is not acknowledged: last number and bytes of each frame. */
   flight: { readonly last: number; readonly bytes: number }[];
   /** As much is on its way as may be: what was left does not wait for others to go along. */
@@ -91,6 +93,9 @@ const restMs = 10 * 60_000;
 /** Room in a frame for its header. */
 const headerBytes = 4_096;
 
+/** What the recorder has under a number is not what is here. */
+class ForkError extends Error {}
+
 export function createRecordSender(options: RecordSenderOptions): RecordSender {
   const { folder, spool, clock, logger, backoff, lingerMs = 200 } = options;
   const onEvent = (event: SenderEvent): void => options.onEvent?.(event);
@@ -100,6 +105,8 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
   let connecting = false;
   /** Last number of the live chain that is acknowledged. */
   let acknowledged = 0;
+  /** Last number of the live chain that this process has sent, and the recorder has taken. */
+  let taken = 0;
   let told = '';
   /** Old chains that are acknowledged whole and could not be removed: what comes after them must not wait. */
   const unremoved = new Set<string>();
@@ -150,6 +157,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       chain: undefined,
       reader: undefined,
       acknowledged: 0,
+      sent: 0,
       flight: [],
       more: false,
     };
@@ -189,8 +197,11 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       case 'position':
         return onPosition(on, message);
       case 'ack':
-        if (message.chain === on.chain) acknowledge(on, message.sequence);
-        return;
+        if (message.chain !== on.chain || on.reader === undefined) return;
+        // Files are removed by it.
+        if (message.sequence > on.sent) throw new RangeError('an acknowledgement of lines that were not sent');
+        if (on.chain === spool.chain) taken = Math.max(taken, message.sequence);
+        return acknowledge(on, message.sequence);
       case 'beat':
         return;
       case 'goodbye':
@@ -238,26 +249,73 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
   };
   const onPosition = (on: Open, { chain, sequence, hash }: RecordPosition): void => {
     if (chain !== on.chain || on.reader !== undefined) return leave(on);
-    if (chain === spool.chain && sequence > spool.record.head().seq) {
-      onEvent('conflict');
-      say('the recorder has more of this chain than the pod', {
-        chain,
-        here: spool.record.head().seq,
-        there: sequence,
-      });
-      return setAside(on);
-    }
-    on.reader = createChainReader({
+    on.sent = sequence;
+    on.acknowledged = sequence;
+    const live = chain === spool.chain;
+    const head = spool.record.head();
+    if (live && (sequence > head.seq || (sequence === head.seq && hash !== head.hash))) return fork(on, sequence);
+    const reader = createChainReader({
       path: chainPath(folder, chain),
       after: { sequence, hash },
       maxLine: maxRecordBytes - headerBytes,
       onOther() {
-        onEvent('conflict');
-        say('the recorder has another line than this pod at one place', { chain, sequence });
+        throw new ForkError();
       },
     });
-    acknowledge(on, sequence);
+    on.reader = reader;
+    // Before files are removed by its word: whether it has the line that is here.
     pump(on);
+    if (open === on && on.reader === reader) acknowledge(on, sequence);
+  };
+  /**
+   * The recorder has others than these lines, or has more: a disk lost what had been sent, and other lines were given its numbers. What it has stays;
+   * of what is here nobody knows any more which it lacks, so that what was written behind it counts as lost, and what comes is another chain.
+   *
+   * @param sequence Where it stands.
+   */
+  const fork = (on: Open, sequence: number): void => {
+    const { chain = '' } = on;
+    onEvent('conflict');
+    try {
+      const live = chain === spool.chain;
+      // Under that number another line stands here, or none.
+      const from = live ? Math.min(Math.max(spool.began, taken), sequence - 1) : Math.max(0, sequence - 1);
+      const lines = live ? Math.max(0, spool.record.head().seq - from) : linesBehind(chain, from);
+      logger.error('the recorder has other lines of this chain than the pod: another begins', {
+        chain,
+        stored: sequence,
+        lost: lines,
+      });
+      if (live) {
+        spool.anew(0);
+        [acknowledged, taken] = [0, 0];
+      }
+      on.reader?.close();
+      on.flight = [];
+      on.acknowledged = sequence;
+      // Nothing of it is read any more: its end is what it has lost.
+      on.reader = { next: () => undefined, sequence, unreadable: lines, close: () => undefined };
+    } catch (error) {
+      say('the spool cannot be read', { error: describeError(error) });
+      return leave(on);
+    }
+    pump(on);
+  };
+  /** Lines of a chain that stand behind a number. */
+  const linesBehind = (chain: string, sequence: number): number => {
+    const reader = createChainReader({
+      path: chainPath(folder, chain),
+      after: { sequence, hash: '' },
+      maxLine: Number.MAX_SAFE_INTEGER,
+    });
+    let lines = 0;
+    try {
+      for (let piece = reader.next(Infinity); piece !== undefined; piece = reader.next(Infinity))
+        if (piece.kind === 'lines') lines += piece.count;
+      return lines + reader.unreadable;
+    } finally {
+      reader.close();
+    }
   };
 
   const acknowledge = (on: Open, sequence: number): void => {
@@ -297,17 +355,20 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         if (piece === undefined) break;
         if (piece.kind === 'skip') {
           const { from, to, hash, why } = piece;
+          on.sent = to;
           onEvent('skipped');
           logger.error('lines of the record cannot be sent: they are lost', { chain, from, to, why });
           send(on, { type: 'skip', from, to, hash, why });
           on.flight.push({ last: to, bytes: 0 });
           continue;
         }
+        on.sent = piece.last.sequence;
         send(on, { type: 'events', first: piece.first, count: piece.count }, piece.bytes);
         on.flight.push({ last: piece.last.sequence, bytes: piece.bytes.length });
         bytes += piece.bytes.length;
       }
     } catch (error) {
+      if (error instanceof ForkError) return fork(on, on.acknowledged);
       say('the spool cannot be read', { error: describeError(error) });
       return leave(on);
     }

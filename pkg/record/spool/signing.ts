@@ -33,10 +33,17 @@ const everyMs = 60_000;
 
 export function createChainSigner(options: ChainSignerOptions): ChainSigner {
   const { spool, sink, identity, clock, logger, lines = 1_000 } = options;
+  let chain = spool.chain;
   let signed = spool.record.head().seq;
+  /** Another chain is signed from its beginning. */
+  const follow = (): void => {
+    if (chain !== spool.chain) signed = 0;
+    chain = spool.chain;
+  };
   let triedAt = clock.monotonic();
   let failed = false;
   const sign = (): void => {
+    follow();
     const { seq, hash } = spool.record.head();
     const material = identity();
     if (seq <= signed || material === undefined) return;
@@ -55,6 +62,7 @@ export function createChainSigner(options: ChainSignerOptions): ChainSigner {
     }
   };
   const timer = clock.every(lookMs, () => {
+    follow();
     if (clock.monotonic() - triedAt >= everyMs || (!failed && spool.record.head().seq - signed >= lines)) sign();
   });
   return { sign, close: () => timer.cancel() };

@@ -17,15 +17,21 @@ import { readBootMark, systemBootId } from './boot-mark.ts';
  *
  * A process that starts goes on with the newest chain. Where that cannot be continued, another begins, whose name sorts behind all
  * that are there, whatever the clock says; the sender still sends what can be read of the old ones. So it is where a whole line at its end is not
- * as it was hashed: it may have been sent before the disk lost it, and its number is not given to another.
+ * as it was hashed: it may have been sent before the disk lost it, and its number is not given to another. So it is, too, where the machine has
+ * crashed: a disk may have lost lines that it said to have, and that were sent. And where the recorder has others than are here (`anew`).
  *
  * What was refused and stands in no `gap` line yet, the next process tells (loss-mark.ts).
  * A crash of the machine takes the lines of its last 100 ms along: the next process says so, in a `gap` of a number that nobody knows.
  */
 export interface Spool {
-  /** Name of the chain that is written. */
+  /** Name of the chain that is written; another after {@link anew}. */
   readonly chain: string;
+  /** Of the chain that is written. */
   readonly record: AuditFile;
+  /** Where the chain that is written stood when this process began with it. */
+  readonly began: number;
+  /** Begins another chain: what was written is one that ended. @param lost Lines of it that count as lost. */
+  anew(lost: number): void;
   /** The record is closed, and on the disk. */
   closed(): void;
 }
@@ -59,20 +65,59 @@ export function spooledChains(folder: string): readonly string[] {
 export function openSpool(options: SpoolOptions): Spool {
   const { folder, clock, logger, fileBytes = 8 * 1024 * 1024, io, bootId = systemBootId } = options;
   const boot = readBootMark(folder, bootId(), logger);
-  const newest = continuable(folder, logger);
+  const newest = boot.crashed ? undefined : continuable(folder, logger);
   removeAside(folder, fileBytes, logger);
-  const chain = newest ?? newName(folder, clock, logger);
-  const record = auditFile({
-    output: { path: chainPath(folder, chain) },
-    start: namedStart(chain),
-    clock,
-    logger,
-    maxBytes: fileBytes,
-    losses: openLossMark(folder, logger),
-    ...(io === undefined ? {} : { io }),
-  });
+  let chain = newest ?? newName(folder, clock, logger);
+  const open = (): AuditFile =>
+    auditFile({
+      output: { path: chainPath(folder, chain) },
+      start: namedStart(chain),
+      clock,
+      logger,
+      maxBytes: fileBytes,
+      losses: openLossMark(folder, logger),
+      ...(io === undefined ? {} : { io }),
+    });
+  let file = open();
+  let began = file.head().seq;
+  /** Bytes of chains that this process wrote before. */
+  let before = 0;
+  let leaving: Promise<void> = Promise.resolve();
+  // Who writes knows of no chains.
+  const record: AuditFile = {
+    append: (events) => file.append(events),
+    offer: (events) => file.offer(events),
+    lose: (events) => file.lose(events),
+    head: () => file.head(),
+    durable: () => file.durable(),
+    written: () => before + file.written(),
+    problem: () => file.problem(),
+    async close() {
+      await leaving;
+      await file.close();
+    },
+  };
   if (!boot.crashed || tellCrash(record, logger)) boot.take();
-  return { chain, record, closed: boot.remove };
+  return {
+    get chain() {
+      return chain;
+    },
+    get began() {
+      return began;
+    },
+    record,
+    anew(lost) {
+      // What it cannot write any more it leaves in its mark, which the next one reads.
+      const left = file.close();
+      leaving = Promise.all([leaving, left]).then(() => undefined);
+      before += file.written();
+      chain = newName(folder, clock, logger);
+      file = open();
+      began = 0;
+      if (lost > 0) file.lose(lost);
+    },
+    closed: boot.remove,
+  };
 }
 
 /** @returns false: the next process has to */

@@ -28,11 +28,13 @@ const store = {
 let clock: FakeClock;
 let answers: Answers;
 let allowed: (auditor: Auditor) => boolean;
+let mayRead: (auditor: Auditor) => Promise<boolean>;
 let noted: unknown[];
 beforeEach(() => {
   noted = [];
   clock = fakeClock();
   allowed = () => true;
+  mayRead = (auditor) => Promise.resolve(allowed(auditor));
   answers = createAnswers({
     store,
     committer: {
@@ -41,15 +43,15 @@ beforeEach(() => {
         return Promise.resolve();
       },
     } as never,
-    authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(true) },
+    authorizer: { mayRead: (auditor) => mayRead(auditor), mayChange: () => Promise.resolve(true) },
     clock,
     logger: silentLogger,
     isController: () => false,
   });
 });
 
-const turns = async (): Promise<void> => {
-  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+const turns = async (most = 50): Promise<void> => {
+  for (let turn = 0; turn < most; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
 /** A peer that takes what is sent when it is told to. */
@@ -88,9 +90,7 @@ function ask(username: string, to: Peer, { path = '/v1/export', ...by }: AskedBy
   }) as unknown as IncomingMessage;
   const response = to as unknown as ServerResponse;
   const url = new URL(path, 'https://recorder');
-  return answers.guarded(response, () =>
-    answers.bounded(() => answers.answer(request, response, url, { username, groups: [] }, by)),
-  );
+  return answers.guarded(response, () => answers.answer(request, response, url, { username, groups: [] }, by));
 }
 
 describe('questions at work', () => {
@@ -161,6 +161,67 @@ describe('questions at work', () => {
     ]);
     for (const each of [one, two, ...rest]) for (const to of each) to.destroy();
     await turns();
+  });
+
+  test('take no place before they are whole, which has 5 s, and before a right to them was found', async () => {
+    const halves = Array.from({ length: 40 }, (_, n) => {
+      const request = Object.assign(new Readable({ read: () => undefined }), { method: 'POST', headers: {} });
+      request.push('{');
+      const one = peer();
+      const asked = answers.guarded(one as unknown as ServerResponse, () =>
+        answers.answer(
+          request as unknown as IncomingMessage,
+          one as unknown as ServerResponse,
+          new URL('/v1/search', 'https://recorder'),
+          { username: `sa${n % 6}`, groups: [] },
+        ),
+      );
+      return { request, one, asked };
+    });
+    const asks = Promise.withResolvers<boolean>();
+    mayRead = (auditor) => (auditor.username === 'nobody' ? asks.promise : Promise.resolve(true));
+    const strangers = Array.from({ length: 40 }, peer);
+    const refused = strangers.map((one) => ask('nobody', one));
+    await turns();
+    const ana = peer();
+    const hers = ask('ana', ana);
+    await turns();
+    expect([ana.statusCode, ana.pieces]).toEqual([200, 1]);
+    asks.resolve(false);
+    await Promise.all(refused);
+    expect(new Set(strangers.map(({ statusCode }) => statusCode))).toEqual(new Set([403]));
+    halves[0]?.request.destroy(new Error('aborted'));
+    await halves[0]?.asked;
+    expect(halves[0]?.one.statusCode).toBe(400);
+    await clock.advanceAsync(5_000);
+    await Promise.all(halves.map(({ asked }) => asked));
+    expect(new Set(halves.slice(1).map(({ one }) => one.statusCode))).toEqual(new Set([408]));
+    ana.destroy();
+    await hers;
+  });
+
+  test('end where their answer is taken too slowly, though some of it is each minute', async () => {
+    const slow = peer();
+    const asked = ask('slow', slow);
+    await turns();
+    let minutes = 0;
+    for (; !slow.destroyed && minutes < 100; minutes++) {
+      await clock.advanceAsync(55_000);
+      slow.emit('drain');
+      await turns();
+    }
+    await asked;
+    expect(minutes).toBe(6);
+    const steady = peer();
+    const other = ask('steady', steady);
+    for (let piece = 0; piece < 1_000; piece++) {
+      await turns(5);
+      await clock.advanceAsync(3_900);
+      steady.emit('drain');
+    }
+    expect(steady.destroyed).toBe(false);
+    steady.destroy();
+    await other;
   });
 
   test('end after a minute in which nothing was taken', async () => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createBucket, createKeyedBuckets, describeError, jsonValue, parseJson, readBody } from '../../base/index.ts';
+import { createBucket, createKeyedBuckets, describeError, jsonValue, parseJson } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import { auditForHeader } from '../../contract/index.ts';
 import type { Committer } from '../ingest/committer.ts';
@@ -10,24 +10,31 @@ import { withoutForeignChanges } from './foreign-changes.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { noted } from './noted.ts';
-import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
+import { Refusal, Streamed, badQuestion, matchRoute, refuseOthers } from './question.ts';
 import type { Route } from './question.ts';
 import { createRefusedQuestions } from './refused-questions.ts';
 import { refusedText } from './refused-text.ts';
 import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
+import { shipRoutes } from './ship-routes.ts';
+import type { Shipping } from './ship-routes.ts';
 import { createTurns } from './turns.ts';
+import { wholeBody } from './whole-body.ts';
 
 export interface AnswersOptions {
   readonly store: RecordStore;
   readonly committer: Committer;
-  readonly authorizer: Pick<AuditAuthorizer, 'mayRead' | 'mayHold'>;
+  readonly authorizer: Pick<AuditAuthorizer, 'mayRead' | 'mayChange'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onAnswered?: ((status: number) => void) | undefined;
   /** Whether a source is a controller, which alone says who decided what. */
   readonly isController: (source: string) => boolean;
+  /** Receivers of the log; default: none. */
+  readonly shipping?: Shipping | undefined;
 }
+
+const noReceivers: Shipping = { receivers: [], again: () => Promise.reject(new Error('no receiver')) };
 
 /** What the API answers, whichever way a question comes. */
 export interface Answers {
@@ -46,8 +53,6 @@ export interface Answers {
     auditor: Auditor,
     asked?: AskedBy,
   ): Promise<void>;
-  /** Does something that asks the store, as one of a bounded number at once. @throws Refusal `busy` */
-  bounded(act: () => Promise<void>): Promise<void>;
   /** Puts on record that nobody whom it knows asked this, and what it was refused by, where {@link Answers.answer} has not. */
   refuseStranger(request: IncomingMessage, url: URL, error: unknown): void;
   /** Puts the rest of what was refused on record. */
@@ -84,15 +89,22 @@ const allEntries = { perSecond: 20, burst: 3_000 } as const;
 const shareEntries = { perSecond: 0.2, burst: 20 } as const;
 /** Seconds in which there is room for the longest question again. */
 const againAfter = 2;
+/** Where too much is at work at once. */
+const busyAfter = 1;
 /** And of a share for one question. */
 const sharedAfter = 5;
 /** How long a right to read counts while an answer is sent. */
 const rightMs = 30_000;
 
 export function createAnswers(options: AnswersOptions): Answers {
-  const { committer, authorizer, clock, logger, onAnswered } = options;
+  const { committer, authorizer, clock, logger, onAnswered, shipping = noReceivers } = options;
   const store = withoutForeignChanges(options.store, options.isController);
-  const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store), ...holdRoutes(store, clock)];
+  const routes: readonly Route[] = [
+    ...sessionRoutes(store),
+    ...logRoutes(store),
+    ...holdRoutes(store, clock),
+    ...shipRoutes(store, clock, shipping),
+  ];
 
   const refusalOf = (error: unknown): Refusal => {
     const known = knownRefusal(error);
@@ -152,31 +164,35 @@ export function createAnswers(options: AnswersOptions): Answers {
   const turns = createTurns();
   let working = 0;
   const ofEach = new Map<string, number>();
-  const sharing = async (username: string, act: () => Promise<void>): Promise<void> => {
+  /** A place to be at work, for an account. @returns what gives it back @throws Refusal `busy` */
+  const takePlace = (username: string): (() => void) => {
     const own = ofEach.get(username) ?? 0;
-    if (own > 0 && working > mostAtOnce - keptPlaces)
-      throw new Refusal(503, 'busy', 'too many questions at once: ask again');
-    if (own >= mostOfOne) throw new Refusal(503, 'busy', 'too many questions of this account at once: ask again');
+    if (working >= mostAtOnce - (own > 0 ? keptPlaces : 0))
+      throw new Refusal(503, 'busy', 'too many questions at once: ask again', busyAfter);
+    if (own >= mostOfOne)
+      throw new Refusal(503, 'busy', 'too many questions of this account at once: ask again', busyAfter);
+    working++;
     ofEach.set(username, own + 1);
-    try {
-      await act();
-    } finally {
+    return () => {
+      working--;
       const left = (ofEach.get(username) ?? 1) - 1;
       if (left === 0) ofEach.delete(username);
       else ofEach.set(username, left);
-    }
+    };
   };
   const reply = async (
     request: IncomingMessage,
     response: ServerResponse,
     url: URL,
     auditor: Auditor,
-    asked: AskedBy & { readonly question: { body?: JsonValue } },
+    asked: AskedBy & { readonly question: { body?: JsonValue }; readonly place: () => void },
   ): Promise<void> => {
-    const { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor), question } = asked;
+    const { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor) } = asked;
+    const { question, place } = asked;
     const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
     if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
-    if (request.method === 'POST') question.body = await readQuestion(request);
+    refuseOthers(route, url.searchParams);
+    if (request.method === 'POST') question.body = await readQuestion(request, response, clock);
     const says = request.headers[auditForHeader];
     const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
     const who = `${auditor.username}${claim}`;
@@ -188,10 +204,12 @@ export function createAnswers(options: AnswersOptions): Answers {
       body: question.body,
       async allow(namespace) {
         await mayRead(auditor, namespace);
+        place();
         granted.add(namespace);
       },
-      async allowHolds() {
-        if (!(await authorizer.mayHold(auditor))) throw notAllowed(auditor, 'place or release holds', 'update');
+      async allowChanges(what) {
+        if (!(await authorizer.mayChange(auditor))) throw notAllowed(auditor, what, 'update');
+        place();
         takeEntry(auditor, '');
       },
       turn: (search) => turns.take(auditor.username, search),
@@ -223,28 +241,25 @@ export function createAnswers(options: AnswersOptions): Answers {
   };
   return {
     routes: routes.map(({ method, path }) => `${method} ${path}`),
-    answer: (request, response, url, auditor, asked = {}) =>
-      sharing(auditor.username, async () => {
-        const question: { body?: JsonValue } = {};
-        try {
-          await reply(request, response, url, auditor, { ...asked, question });
-        } catch (error) {
-          refuse({ who: auditor.username, proven: true }, request, url, error, question.body);
-          throw error;
-        }
-      }),
+    async answer(request, response, url, auditor, asked = {}) {
+      const question: { body?: JsonValue } = {};
+      let leave: (() => void) | undefined;
+      // Not before a right was found: who may read nothing takes nobody's place.
+      const place = (): void => {
+        leave ??= takePlace(auditor.username);
+      };
+      try {
+        await reply(request, response, url, auditor, { ...asked, question, place });
+      } catch (error) {
+        refuse({ who: auditor.username, proven: true }, request, url, error, question.body);
+        throw error;
+      } finally {
+        leave?.();
+      }
+    },
     refuseStranger: (request, url, error) =>
       refuse({ who: request.socket.remoteAddress ?? 'no address', proven: false }, request, url, error),
     close: () => refused.flush(),
-    async bounded(act) {
-      if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
-      working++;
-      try {
-        await act();
-      } finally {
-        working--;
-      }
-    },
     async guarded(response, act) {
       try {
         await act();
@@ -273,9 +288,8 @@ function notAllowed({ person }: Auditor, what: string, verb: string): Refusal {
   return new Refusal(403, 'not_allowed', `you may not ${what}: ${lacks}`);
 }
 
-async function readQuestion(request: IncomingMessage): Promise<JsonValue> {
-  const text = await readBody(request, maxBody);
-  if (text === undefined) throw new Refusal(413, 'bad_question', 'the question is too long');
+async function readQuestion(request: IncomingMessage, response: ServerResponse, clock: Clock): Promise<JsonValue> {
+  const text = await wholeBody(request, response, { most: maxBody, clock });
   try {
     return jsonValue(parseJson(text, questionLimits));
   } catch {

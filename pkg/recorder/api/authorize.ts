@@ -19,8 +19,8 @@ export interface AuditAuthorizer {
   knows(token: Secret): boolean;
   /** Whether they may read records: of one namespace, or of all (undefined). @throws as above. */
   mayRead(auditor: Auditor, namespace: string | undefined): Promise<boolean>;
-  /** Whether they may place and release holds. @throws as above. */
-  mayHold(auditor: Auditor): Promise<boolean>;
+  /** Whether they may place and release holds, and have receivers sent events again. @throws as above. */
+  mayChange(auditor: Auditor): Promise<boolean>;
 }
 
 /** Named as Kubernetes names users of OpenID providers where nobody tells it otherwise. An issuer has no `#`. */
@@ -55,7 +55,7 @@ export function createAuditAuthorizer(
     knows: reviewer.knows,
     mayRead: async (auditor, namespace) =>
       auditor.person?.mayRead(namespace) ?? reviewer.may(auditor, { ...auditResource, verb: 'get', namespace }),
-    mayHold: async (auditor) =>
-      auditor.person?.mayHold() ?? reviewer.may(auditor, { ...auditResource, verb: 'update' }),
+    mayChange: async (auditor) =>
+      auditor.person?.mayChange() ?? reviewer.may(auditor, { ...auditResource, verb: 'update' }),
   };
 }

@@ -81,20 +81,21 @@ export function logRoutes(
   store: Pick<RecordStore, 'log' | 'entries' | 'heads' | 'blockLines' | 'node' | 'search' | 'archivable'>,
 ): readonly Route[] {
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
-  const route = (path: string, answer: Route['answer']): Route => ({
+  const route = (path: string, parameters: readonly string[], answer: Route['answer']): Route => ({
     method: 'GET',
     path,
+    parameters,
     async answer(question) {
       await question.allow(undefined);
       return answer(question);
     },
   });
   return [
-    route('/v1/log', async () => {
+    route('/v1/log', [], async () => {
       const { size, root, at } = await store.log();
       return { size, root: Buffer.from(root).toString('hex'), at };
     }),
-    route('/v1/log/entries', async (question) => {
+    route('/v1/log/entries', ['from', 'limit', 'lines', 'found'], async (question) => {
       const { search, note } = question;
       const [from, atMost] = [numberOf(search, 'from', 0), upTo(question)];
       const asked = search.get('lines') ?? 'false';
@@ -111,32 +112,32 @@ export function logRoutes(
       const found = await pageOfEntries(store, from, atMost);
       return { entries: found.map(({ index, text }) => ({ index, text })) };
     }),
-    route('/v1/log/heads', async (question) => {
+    route('/v1/log/heads', ['from', 'limit'], async (question) => {
       const found = await store.heads(numberOf(question.search, 'from', 0), upTo(question));
       return { heads: found.map(({ size, text }) => ({ size, text })) };
     }),
-    route('/v1/log/conflicts', async (question) => {
+    route('/v1/log/conflicts', ['from', 'limit'], async (question) => {
       const from = numberOf(question.search, 'from', 0);
       await question.note('evidence', `from ${from}`);
       return conflictPage(store, from, upTo(question));
     }),
-    route('/v1/log/blocks/{entry}', async ({ part, note }) => {
+    route('/v1/log/blocks/{entry}', [], async ({ part, note }) => {
       const entry = wholeNumber(part, 'the entry of a block');
       await note('block', part);
       const lines = await store.blockLines(entry);
       return { lines: lines === undefined ? null : Buffer.from(lines).toString() };
     }),
-    route('/v1/log/blocks/{entry}/found', async ({ part, search, note }) => {
+    route('/v1/log/blocks/{entry}/found', ['cursor'], async ({ part, search, note }) => {
       const entry = wholeNumber(part, 'the entry of a block');
       await note('found', part);
       const { found, next } = await foundIn(store, entry, search.get('cursor') ?? undefined);
       return { found: found as unknown as JsonValue, next: next ?? null };
     }),
-    route('/v1/log/proof', async ({ search }) => {
+    route('/v1/log/proof', ['index', 'size'], async ({ search }) => {
       const size = numberOf(search, 'size', (await store.log()).size);
       return { size, path: hex(await inclusionProof(numberOf(search, 'index'), size, read)) };
     }),
-    route('/v1/log/consistency', async ({ search }) => {
+    route('/v1/log/consistency', ['from', 'to'], async ({ search }) => {
       const to = numberOf(search, 'to', (await store.log()).size);
       return { to, proof: hex(await consistencyProof(numberOf(search, 'from'), to, read)) };
     }),

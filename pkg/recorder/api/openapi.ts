@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../base/index.ts';
+import { askedActs, askedOperations, askedOutcomes } from './query.ts';
 
 /** The recorder's API as OpenAPI 3.1, served at `/v1/openapi.json`. */
 
@@ -34,10 +35,10 @@ const question: Readonly<Record<string, Schema>> = {
   group: text,
   issuer: text,
   model: text,
-  operation: text,
+  operation: { type: 'string', enum: [...askedOperations] },
   outcome: {
     type: 'string',
-    enum: ['completed', 'refused', 'aborted', 'failed', 'ended', 'open'],
+    enum: [...askedOutcomes],
     description: '`open`: has not ended, or its end has not come.',
   },
   code: { type: 'string', description: 'Of a refusal: docs/errors.md.' },
@@ -45,7 +46,7 @@ const question: Readonly<Record<string, Schema>> = {
   tags: {
     ...list(text),
     maxItems: 20,
-    description: '`rule:NAME`, `act:masked`, `by:Email`, `observed:NAME`, `open:…`: all of them.',
+    description: `\`rule:NAME\`, \`act:masked\`, \`by:Email\`, \`observed:NAME\`, \`open:…\`: all of them. Acts are ${askedActs.join(', ')}.`,
   },
   text: { type: 'string', description: 'Words that all occur in what was asked and answered.' },
   label: { type: 'string', description: 'A label or guard of this name acted, whatever its policy.' },
@@ -112,15 +113,19 @@ const ofSession: Readonly<Record<string, Schema>> = {
 };
 const ofPage = { ...ofSession, from: { type: 'string', description: '`next` of the page before.' } } as const;
 
+/** Which page of what stands in the log. */
+const ofLog = { from: { ...whole, default: 0 }, limit: { ...whole, description: 'At most 2,000.' } } as const;
+const yes: Schema = { type: 'boolean', default: false };
+
 const lines: Schema = { ...list(text), description: 'Of the record, each as it was hashed.' };
 const hashes: Schema = { ...list(hash), description: 'RFC 6962.' };
 
 interface Operation {
   readonly summary: string;
-  /** Of the query: name and whether it must be there; whole numbers. */
-  readonly query?: Readonly<Record<string, boolean>>;
-  /** Of the query: what may be named. */
-  readonly named?: Readonly<Record<string, Schema>>;
+  /** Of the query: what may be asked for, each once. */
+  readonly query?: Readonly<Record<string, Schema>>;
+  /** And which of these must be. */
+  readonly required?: readonly string[];
   readonly body?: Schema;
   readonly answer: Schema;
   /** JSON lines, one of these each. */
@@ -172,7 +177,7 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/sessions/{session}': {
     summary:
       'One session; more than one, where another sidecar that you may read used the same id: newest first, ten to a page, their lines one after the other, 4 Mi characters to a page.',
-    named: ofPage,
+    query: ofPage,
     answer: object({
       sessions: list(ref('Session')),
       lines,
@@ -182,7 +187,7 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/sessions/{session}/proof': {
     summary:
       'What proves it with the public key of the log alone; of all sessions with the id, ten at most: of more, 409.',
-    named: ofSession,
+    query: ofSession,
     answer: object({
       head: { type: 'string', description: 'The newest signed head.' },
       blocks: list(
@@ -215,11 +220,24 @@ const operations: Readonly<Record<string, Operation>> = {
     body: object({ reason: { type: 'string', minLength: 1, maxLength: 500 } }),
     answer: object({ released: whole }),
   },
+  'POST /v1/ship/{receiver}/again': {
+    summary:
+      'Sends a receiver of the log again what it had taken, from an entry or a time on; what it gets twice has the same `event.id` and `event.sequence`.',
+    body: object({ entry: whole, since: time, reason: { type: 'string', minLength: 1, maxLength: 500 } }, [
+      'entry',
+      'since',
+    ]),
+    answer: object({
+      receiver: text,
+      entry: { ...whole, description: 'The first that is sent again.' },
+      entries: { ...whole, description: 'So many entries of the log.' },
+    }),
+  },
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
     summary:
       'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter, as it is where entries are long (4 Mi characters); with `found=true` beside it also what sessions with lines in them are found by, and `next` where these are not all of a block.',
-    query: { from: false, limit: false, lines: false, found: false },
+    query: { ...ofLog, lines: yes, found: yes },
     answer: object({
       entries: list(
         object({ index: whole, text, lines: textOrNull, found: list(ref('Session')), next: text }, [
@@ -232,7 +250,7 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/log/heads': {
     summary: 'Signed heads of trees of at least `from` entries.',
-    query: { from: false, limit: false },
+    query: ofLog,
     answer: object({ heads: list(object({ size: whole, text })) }),
   },
   'GET /v1/log/blocks/{entry}': {
@@ -241,13 +259,13 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/log/blocks/{entry}/found': {
     summary: 'What sessions with lines in a block are found by, from `cursor` (the `next` of the page before) on.',
-    query: { cursor: false },
+    query: { cursor: text },
     answer: object({ found: list(ref('Session')), next: textOrNull }),
   },
   'GET /v1/log/conflicts': {
     summary:
       'Entries of conflicts, and what came (base64: 64 KiB of a line at most, 1 KiB where an entry counts many); it ends after 20,000 entries of the log or 4 MiB.',
-    query: { from: false, limit: false },
+    query: ofLog,
     answer: object({
       conflicts: list(object({ index: whole, text, evidence: textOrNull })),
       next: { type: ['integer', 'null'], description: 'Where the next page begins; null: the log ends here.' },
@@ -255,12 +273,14 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/log/proof': {
     summary: 'Audit path of an entry.',
-    query: { index: true, size: false },
+    query: { index: whole, size: whole },
+    required: ['index'],
     answer: object({ size: whole, path: hashes }),
   },
   'GET /v1/log/consistency': {
     summary: 'That a tree grew out of an earlier one.',
-    query: { from: true, to: false },
+    query: { from: whole, to: whole },
+    required: ['from'],
     answer: object({ to: whole, proof: hashes }),
   },
 };
@@ -269,7 +289,7 @@ const json = (schema: Schema): Schema => ({ 'application/json': { schema } });
 
 function operationOf(
   path: string,
-  { summary, query = {}, named = {}, body, answer, lines: asLines }: Operation,
+  { summary, query = {}, required = [], body, answer, lines: asLines }: Operation,
 ): Schema {
   const parts = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name = '']) => ({
     name,
@@ -277,11 +297,15 @@ function operationOf(
     required: true,
     schema: text,
   }));
-  const asked = Object.entries(query).map(([name, required]) => ({ name, in: 'query', required, schema: whole }));
-  const may = Object.entries(named).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
+  const asked = Object.entries(query).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    schema,
+  }));
   return {
     summary,
-    parameters: [...parts, ...asked, ...may],
+    parameters: [...parts, ...asked],
     ...(body === undefined ? {} : { requestBody: { required: true, content: json(body) } }),
     responses: {
       200: {

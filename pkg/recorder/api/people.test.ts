@@ -66,7 +66,7 @@ const rights = async (groups: unknown) => {
     role,
     namespaces,
     reads: ['ml', 'rag', undefined].map((namespace) => person?.mayRead(namespace)),
-    holds: person?.mayHold(),
+    holds: person?.mayChange(),
   };
 };
 
@@ -136,14 +136,14 @@ describe('the authorizer', () => {
     const ana = await authorizer.authenticate(token({ groups: ['ml-audit'] }));
     if (ana === undefined) throw new Error('ana is proven');
     expect(ana).toMatchObject({ username: `${server.issuer}#ana` });
-    const may = [authorizer.mayRead(ana, 'ml'), authorizer.mayRead(ana, undefined), authorizer.mayHold(ana)];
+    const may = [authorizer.mayRead(ana, 'ml'), authorizer.mayRead(ana, undefined), authorizer.mayChange(ana)];
     expect(await Promise.all(may)).toEqual([true, false, false]);
     // Forged in the provider's name: Kubernetes is not there to be tried next.
     expect(await authorizer.authenticate(token({}, signingKey('ES256', 'one')))).toBeUndefined();
     expect(asked).toEqual([]);
     const account = await authorizer.authenticate(new Secret('a.kubernetes.token'));
     expect(account).toMatchObject({ username: 'system:admin' });
-    expect(account && (await authorizer.mayHold(account))).toBe(true);
+    expect(account && (await authorizer.mayChange(account))).toBe(true);
     expect(asked).toHaveLength(2);
   });
 });

@@ -17,7 +17,7 @@ export interface Person {
   readonly expiresAt: number;
   /** @param namespace Undefined: all of them, and the log. */
   mayRead(namespace: string | undefined): boolean;
-  mayHold(): boolean;
+  mayChange(): boolean;
 }
 
 export interface People {
@@ -88,6 +88,6 @@ function personOf(who: Pick<Person, 'issuer' | 'subject' | 'expiresAt'>, held: r
     namespaces: named.has('*') ? ['*'] : [...named].toSorted(),
     mayRead: (namespace) => covers(namespace),
     // As the right in Kubernetes, which is cluster-wide: a hold without a namespace keeps everything.
-    mayHold: () => covers(undefined, investigates),
+    mayChange: () => covers(undefined, investigates),
   };
 }

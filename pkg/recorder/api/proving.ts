@@ -20,7 +20,7 @@ export function createProving(): Proving {
       if (known) return prove();
       const own = ofEach.get(address) ?? 0;
       if (own >= most.ofOne || all >= most.all)
-        throw new Refusal(503, 'busy', 'too many tokens are looked at at once: ask again');
+        throw new Refusal(503, 'busy', 'too many tokens are looked at at once: ask again', 1);
       ofEach.set(address, own + 1);
       all++;
       try {

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import type { JsonValue } from '../../base/index.ts';
 import { readQuery, readTerms } from './query.ts';
 
 test.each([[0], [404], [999]])('a question may ask for status %i', (status) => {
@@ -31,6 +32,28 @@ test('what is asked for is cut as what sessions are found by is', () => {
   });
   expect(() => readQuery({ user: 'y'.repeat(16_385) })).toThrow(expect.objectContaining({ code: 'query' }));
   expect(() => readQuery({ model: 'y'.repeat(1_001) })).toThrow(expect.objectContaining({ code: 'query' }));
+});
+
+test.each<[string, JsonValue, string]>([
+  [
+    'an outcome',
+    { outcome: 'finished' },
+    'there is no outcome "finished": there are completed, refused, aborted, failed, ended, open',
+  ],
+  ['an operation', { operation: 'chat' }, 'there is no operation "chat": there are Chat, Completions'],
+  ['an act', { tags: ['rule:a/b', 'act:mask'] }, 'there is no act "mask": there are allowed, denied, masked'],
+])('%s that there is not is refused, with those that there are', (_, question, words) => {
+  expect(() => readQuery(question)).toThrow(
+    expect.objectContaining({ code: 'query', message: expect.stringContaining(words) }),
+  );
+});
+
+test.each(['Chat', 'Other', 'Approval', 'Process'])('operation %s may be asked for', (operation) => {
+  expect(readQuery({ operation })).toEqual({ operation, limit: 100 });
+});
+
+test.each(['source', 'chain'])('a %s with a character that none has is refused before a store is asked', (key) => {
+  expect(() => readQuery({ [key]: 'a\u0000b' })).toThrow(expect.objectContaining({ code: 'query' }));
 });
 
 test('what a hold is about is kept whole', () => {

@@ -1,5 +1,8 @@
 import type { JsonValue } from '../../base/index.ts';
+import { operations } from '../../core/index.ts';
+import type { RuleAct, SessionEnd } from '../../core/index.ts';
 import { cut } from '../bounds.ts';
+import { changeOperations } from '../ingest/facts.ts';
 import { StoreError } from '../store/index.ts';
 import type { HoldTerms, SessionQuery } from '../store/index.ts';
 
@@ -25,6 +28,31 @@ const numbers = ['since', 'until', 'status', 'minDurationMs', 'maxDurationMs', '
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
 const ofHolds = new Set(['namespace', 'pod', 'user', 'session', 'since', 'until']);
 const longest = 1_000;
+
+/** As an outcome: none yet. */
+const notEnded = 'open';
+const outcomes: Readonly<Record<SessionEnd['outcome'] | typeof notEnded, true>> = {
+  completed: true,
+  refused: true,
+  aborted: true,
+  failed: true,
+  ended: true,
+  open: true,
+};
+const acts: Readonly<Record<RuleAct['act'], true>> = {
+  allowed: true,
+  denied: true,
+  masked: true,
+  blocked: true,
+  flagged: true,
+  held: true,
+  approved: true,
+  limited: true,
+};
+/** What there is to ask for: another word is a mistake, and finds nothing. */
+export const askedOutcomes: readonly string[] = Object.keys(outcomes);
+export const askedActs: readonly string[] = Object.keys(acts);
+export const askedOperations: readonly string[] = [...operations, ...changeOperations];
 /** Of a caller: as long as a token can name one. */
 const longestOf: Readonly<Record<string, number>> = { user: 16_384, group: 16_384 };
 /** What sessions are found by is cut: what is asked for is, too. */
@@ -42,9 +70,6 @@ export function readQuery(value: JsonValue | undefined): SessionQuery {
   }
   return readIndexed(query);
 }
-
-/** As an outcome: none yet. */
-const notEnded = 'open';
 
 function readIndexed(query: SessionQuery): SessionQuery {
   const short = indexed.flatMap((key) => (query[key] === undefined ? [] : [[key, cut(query[key])] as const]));
@@ -65,6 +90,7 @@ function read(value: JsonValue | undefined): SessionQuery {
       throw no(`${key} is a text of 1 to ${most} characters`);
     query[key] = text;
   }
+  refuseStrangeWords(fields);
   for (const key of numbers) {
     const number = fields[key];
     if (number === undefined) continue;
@@ -90,6 +116,24 @@ function refuseOthers(fields: Fields, allowed: ReadonlySet<string>): void {
   if (stranger !== undefined) throw no(`there is no ${JSON.stringify(stranger.slice(0, 40))} to ask for`);
 }
 
+/** Of a sidecar's own: what they are made of the recorder has looked at. */
+const ofSidecars = ['source', 'chain'] as const;
+const hasControl = /\p{Cc}/u;
+
+/** Of words that there are some of, others. @throws StoreError query */
+function refuseStrangeWords(fields: Fields): void {
+  oneOf('outcome', fields['outcome'], askedOutcomes);
+  oneOf('operation', fields['operation'], askedOperations);
+  for (const key of ofSidecars)
+    if (hasControl.test(String(fields[key] ?? ''))) throw no(`${key} has a character that none has`);
+}
+
+/** @throws StoreError query */
+function oneOf(what: string, given: JsonValue | undefined, all: readonly string[]): void {
+  if (given !== undefined && !all.includes(String(given)))
+    throw no(`there is no ${what} ${JSON.stringify(String(given).slice(0, 40))}: there are ${all.join(', ')}`);
+}
+
 function sessionOf({ session }: Fields): Pick<SessionQuery, 'session'> {
   if (session === undefined) return {};
   if (typeof session !== 'string' || !/^[0-9a-f]{32}$/.test(session))
@@ -102,8 +146,12 @@ function tagsOf({ tags }: Fields): Pick<SessionQuery, 'tags'> {
   const good = Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string' && tag.length <= longest) : [];
   if (!Array.isArray(tags) || tags.length > 20 || good.length < tags.length)
     throw no('tags is a list of at most 20 texts');
-  return { tags: good.map(String) };
+  const texts = good.map(String);
+  for (const tag of texts) if (tag.startsWith(actTag)) oneOf('act', tag.slice(actTag.length), askedActs);
+  return { tags: texts };
 }
+
+const actTag = 'act:';
 
 function limitOf({ limit = 100 }: Fields): number {
   if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > 1_000)

@@ -29,8 +29,8 @@ export interface Question {
   readonly part: string;
   /** Refuses unless they may; undefined: all namespaces. */
   allow(namespace: string | undefined): Promise<void>;
-  /** Refuses unless they may place and release holds. */
-  allowHolds(): Promise<void>;
+  /** Refuses unless they may change what is kept, and what is sent again. @param what `place or release holds` */
+  allowChanges(what: string): Promise<void>;
   /** Searches when it is the turn of who asks: others come between two searches of one account. */
   turn<Value>(search: () => Promise<Value>): Promise<Value>;
   /** Writes into the log that it was asked. */
@@ -41,6 +41,8 @@ export interface Route {
   readonly method: 'GET' | 'POST';
   /** At most one part in braces. */
   readonly path: string;
+  /** Parameters of the query, each once at most; others are refused. Default: none. */
+  readonly parameters?: readonly string[];
   answer(question: Question): Promise<JsonValue | Streamed>;
 }
 
@@ -56,6 +58,17 @@ export class Streamed {
   }
 }
 
+/** @throws Refusal where another parameter is asked for than the route has, or one twice */
+export function refuseOthers({ parameters = [] }: Route, search: URLSearchParams): void {
+  const stranger = [...search.keys()].find((key) => !parameters.includes(key) || search.getAll(key).length > 1);
+  if (stranger === undefined) return;
+  throw badQuestion(
+    parameters.length === 0
+      ? 'no parameter is asked for here'
+      : `one of ${parameters.join(', ')} may be asked for, once`,
+  );
+}
+
 /** @returns the part in braces, or ''; undefined: another route. */
 export function matchRoute({ path }: Route, pathname: string): string | undefined {
   const [before = '', after] = path.split(/\{[a-z]+\}/);
@@ -63,6 +76,19 @@ export function matchRoute({ path }: Route, pathname: string): string | undefine
   if (!pathname.startsWith(before) || !pathname.endsWith(after)) return undefined;
   const part = pathname.slice(before.length, pathname.length - after.length);
   return part === '' || part.includes('/') ? undefined : part;
+}
+
+const longestReason = 500;
+
+/** The body of what changes something: an object with a reason. @throws Refusal */
+export function readReason(
+  body: JsonValue | undefined,
+): { readonly reason: string } & Readonly<Record<string, JsonValue>> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw badQuestion('the question is an object');
+  const { reason } = body as Readonly<Record<string, JsonValue>>;
+  if (typeof reason !== 'string' || reason.trim() === '' || reason.length > longestReason)
+    throw badQuestion(`reason is a text of 1 to ${longestReason} characters`);
+  return { ...(body as Readonly<Record<string, JsonValue>>), reason };
 }
 
 /** A number of the query. @throws Refusal */

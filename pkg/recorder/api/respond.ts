@@ -21,16 +21,18 @@ export function respond(response: ServerResponse, status: number, body: JsonValu
 const pieceLength = 64 * 1024;
 /** Whoever takes no piece for so long does not read: the answer ends, and the place that it has is another's. */
 const unreadMs = 60_000;
+/** And whoever takes them slowly has so long in all, and more for each: an answer holds a place, which others wait for. */
+const slowMs = { first: 300_000, each: 4_000 } as const;
 
-/** Waits until it was taken. Whoever does not take it loses the connection. */
-function taken(response: ServerResponse, event: 'drain' | 'finish', clock: Clock): Promise<void> {
+/** Waits until it was taken. Whoever does not take it loses the connection. @param most Milliseconds. */
+function taken(response: ServerResponse, event: 'drain' | 'finish', clock: Clock, most = unreadMs): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       timer.cancel();
       response.off(event, done).off('close', done);
       resolve();
     };
-    const timer = clock.after(unreadMs, () => {
+    const timer = clock.after(most, () => {
       response.destroy();
       done();
     });
@@ -74,13 +76,20 @@ export async function respondStreamed(
     if (!response.headersSent) response.writeHead(200, { ...headers, 'content-type': type });
   };
   let piece = '';
+  let left = slowMs.first;
+  const drained = async (): Promise<void> => {
+    const from = clock.monotonic();
+    await taken(response, 'drain', clock, Math.max(1, Math.min(unreadMs, left)));
+    left -= clock.monotonic() - from;
+  };
   try {
     for await (const part of parts) {
       piece += part;
       if (piece.length < pieceLength) continue;
       await start();
       if (response.destroyed) return;
-      if (!response.write(piece)) await taken(response, 'drain', clock);
+      left += slowMs.each;
+      if (!response.write(piece)) await drained();
       piece = '';
     }
     await start();

@@ -16,6 +16,7 @@ import { givePlaces } from './connection-places.ts';
 import { createProving } from './proving.ts';
 import { Refusal } from './question.ts';
 import { respond } from './respond.ts';
+import type { Shipping } from './ship-routes.ts';
 
 /**
  * Where auditors ask: HTTPS, JSON. Each question is an entry of the log before it is answered, with who asked; those that are refused are
@@ -28,6 +29,7 @@ import { respond } from './respond.ts';
  *     GET  /v1/openapi.json      all of this (openapi.ts)
  *     GET  /v1/holds             what is kept whatever its age
  *     POST /v1/holds             a hold; /v1/holds/N/release ends it
+ *     POST /v1/ship/NAME/again   sends a receiver of the log again what it had taken
  *     GET  /v1/log               size, root and time of the log
  *     GET  /v1/log/entries?from=N&limit=N&lines=true
  *     GET  /v1/log/heads?from=SIZE&limit=N
@@ -53,6 +55,8 @@ export interface AuditServerOptions {
   readonly onAnswered?: (status: number) => void;
   /** Whether a source (SPIFFE id) is a controller, which alone says who decided what. */
   readonly isController: (source: string) => boolean;
+  /** Receivers of the log; default: none. */
+  readonly shipping?: Shipping;
   /** What stands below `/console`; default: nothing. */
   readonly pages?: (answers: Answers) => Pages;
 }
@@ -73,10 +77,11 @@ export interface AuditServer {
 }
 
 export async function createAuditServer(options: AuditServerOptions): Promise<AuditServer> {
-  const { serving, store, committer, authorizer, clock, logger, onAnswered, isController } = options;
-  const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered, isController });
+  const { serving, store, committer, authorizer, clock, logger, onAnswered, isController, shipping } = options;
+  const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered, isController, shipping });
   const pages = options.pages?.(answers);
   const proving = createProving();
+  const document = openApi(options.version ?? 'source');
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
@@ -92,8 +97,7 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   };
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // Of no session: for everybody.
-    if (request.method === 'GET' && request.url === '/v1/openapi.json')
-      return respond(response, 200, openApi(options.version ?? 'source'));
+    if (request.method === 'GET' && request.url === '/v1/openapi.json') return respond(response, 200, document);
     await answers.guarded(response, async () => {
       const url = URL.parse(request.url ?? '/', 'https://recorder');
       if (url === null) throw new Refusal(404, 'not_found', 'there is no such page');
@@ -103,7 +107,9 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
         else {
           const auditor = await auditorOf(request);
           places.prove(request);
-          await answers.bounded(() => answers.answer(request, response, url, auditor));
+          // Of an account of Kubernetes its right counts, for longer than the short token that it asked with; a person's token is all that they have.
+          const again = auditor.person === undefined ? {} : { again: () => auditorOf(request) };
+          await answers.answer(request, response, url, auditor, again);
         }
       } catch (error) {
         if (/^(\/console)?\/v1\//.test(url.pathname)) answers.refuseStranger(request, url, error);
@@ -123,9 +129,10 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     headersTimeout: 10_000,
     connectionsCheckingInterval: 1_000,
   });
-  const places = givePlaces(server);
+  const places = givePlaces(server, clock);
   const stop = serving.subscribe((material) => server.setSecureContext(context(material)));
   server.on('request', (request, response) => {
+    if (request.socket.destroyed) return;
     request.on('error', () => undefined);
     handle(request, response).catch((error: unknown) => {
       logger.error('an answer could not be written', { error: describeError(error) });

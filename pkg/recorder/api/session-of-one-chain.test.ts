@@ -12,7 +12,7 @@ import { openSqliteStore } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
 import type { TestChain } from '../testing/chains.ts';
-import { Streamed } from './question.ts';
+import { refuseOthers, Streamed } from './question.ts';
 import type { Question } from './question.ts';
 import { proofParts } from './session-answers.ts';
 import { sessionRoutes } from './session-routes.ts';
@@ -128,6 +128,7 @@ test('more chains than a proof holds are no proof before one is named, and none 
     const nothing = (): Promise<void> => Promise.resolve();
     const turn: Question['turn'] = (asked) => asked();
     const question = { part: session, search: new URLSearchParams(search), allow: nothing, note: nothing, turn };
+    if (route !== undefined) refuseOthers(route, question.search);
     return route?.answer(question as Partial<Question> as Question);
   };
   await expect(ask({})).rejects.toMatchObject({ status: 409, code: 'many_chains' });

@@ -1,8 +1,8 @@
 import type { JsonValue } from '../../base/index.ts';
 import type { RecordStore, SessionSummary } from '../store/index.ts';
-import { findSessions } from './find-sessions.ts';
+import { findSessions, sessionParameters } from './find-sessions.ts';
 import { readQuery } from './query.ts';
-import { badQuestion, Refusal, Streamed } from './question.ts';
+import { Refusal, Streamed } from './question.ts';
 import type { Question, Route } from './question.ts';
 import { exported, linesPage, proofParts, sessionsPage } from './session-answers.ts';
 
@@ -68,6 +68,7 @@ export function sessionRoutes(
     {
       method: 'GET',
       path: '/v1/sessions/{session}',
+      parameters: sessionParameters.page,
       async answer(question) {
         const found = await findSessions(inTurn(question), question);
         await question.note('session', asked(question));
@@ -77,9 +78,9 @@ export function sessionRoutes(
     {
       method: 'GET',
       path: '/v1/sessions/{session}/proof',
+      // No page: it would be a proof without the others.
+      parameters: sessionParameters.proof,
       async answer(question) {
-        // A page of them would be a proof without the others.
-        if (question.search.has('from')) throw badQuestion('a proof is of all chains: from is not asked for');
         const { sessions, others } = await findSessions(inTurn(question), question);
         await question.note('proof', asked(question));
         if (others !== undefined)

@@ -9,6 +9,8 @@ export type ObjectStoreErrorCode =
   | 'not_kept'
   /** What stands under a name is of another log, or of this one as it is not any more. */
   | 'other_log'
+  /** The clock here and that of the store are a day apart or more: a lock would end at another time than it should, and nobody makes it shorter. */
+  | 'clock'
   /** An object that is larger than anything that was ever written. */
   | 'too_large';
 

@@ -1,4 +1,9 @@
-/** A bucket, or what stands in front of one: objects by name that are written once. s3.ts is the real one. */
+/**
+ * A bucket, or what stands in front of one: objects by name that are written once. s3.ts is the real one.
+ *
+ * A lock keeps what was written, and not its name: others who may write there can put something else over it, or have it look deleted. So a name
+ * stands for what was written under it first.
+ */
 export interface ObjectStore {
   /**
    * Writes an object, which nobody may change or delete before the lock ends. Resolves when the store itself has said that it is there: whole,
@@ -14,13 +19,23 @@ export interface ObjectStore {
    * @throws ObjectStoreError not_kept: the store says that it is not so locked all the same
    */
   keep(key: string, lock: ObjectLock): Promise<void>;
+  /** @param version One of {@link versions}; default: the first. @returns undefined: there is none. @throws ObjectStoreError */
+  get(key: string, version?: string): Promise<Uint8Array | undefined>;
   /** Undefined: there is none. @throws ObjectStoreError */
-  get(key: string): Promise<Uint8Array | undefined>;
+  versions(key: string): Promise<ObjectVersions | undefined>;
   /** Names that begin with a prefix, ascending. @throws ObjectStoreError */
   list(prefix: string): AsyncIterable<string>;
   /** What follows a prefix up to the next `/`, each once, ascending. @throws ObjectStoreError */
   folders(prefix: string): Promise<readonly string[]>;
   close(): void;
+}
+
+/** What was written under one name. */
+export interface ObjectVersions {
+  /** Oldest first; of very many the oldest. */
+  readonly ids: readonly string[];
+  /** What somebody did there after it was first written: `written` over it, or `deleted` it while it is locked. Undefined: nothing. */
+  readonly covered: 'written' | 'deleted' | undefined;
 }
 
 export interface ObjectLock {

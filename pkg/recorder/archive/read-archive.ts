@@ -4,7 +4,7 @@ import type { LogKeys } from '../../record/index.ts';
 import type { StoredHead } from '../store/index.ts';
 import { headsPrefix, isLogId, readKey, segmentsPrefix } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { openSegment } from './segment.ts';
+import { openSegment, SegmentError } from './segment.ts';
 import type { Segment } from './segment.ts';
 
 /** One log in an archive. */
@@ -21,7 +21,14 @@ export interface ArchivedLog {
    * @throws ObjectStoreError
    */
   lastHead(publicKey: LogKeys, onForged: (name: string) => void): Promise<StoredHead | undefined>;
+  /**
+   * Of what was read so far, the names under which somebody wrote or deleted what the recorder had written before, and which of both: what was
+   * read is what was there first. A thousand at most.
+   */
+  readonly covered: ReadonlyMap<string, 'written' | 'deleted'>;
 }
+
+const mostCovered = 1_000;
 
 /**
  * The log that stands in an archive.
@@ -42,8 +49,19 @@ export async function openArchivedLog(
   const log = id ?? logs[0] ?? '';
   if (!logs.includes(log))
     throw new CodedError('archive_log', `that log is not in the archive, there are: ${logs.join(', ')}`);
+  const covered = new Map<string, 'written' | 'deleted'>();
+  /** What was written under a name, oldest first. */
+  const written = async function* (name: string): AsyncIterable<Uint8Array> {
+    const versions = await objects.versions(name);
+    if (versions?.covered !== undefined && covered.size < mostCovered) covered.set(name, versions.covered);
+    for (const id of versions?.ids ?? []) {
+      const object = await objects.get(name, id);
+      if (object !== undefined) yield object;
+    }
+  };
   return {
     id: log,
+    covered,
     async *segments(from = '') {
       // A name says where a segment begins: the last that begins earlier may go on after that.
       let before: string | undefined;
@@ -59,19 +77,31 @@ export async function openArchivedLog(
       if (before !== undefined) yield before;
     },
     async segment(name) {
-      const object = await objects.get(name);
-      if (object === undefined) throw new CodedError('archive_log', `${name} is not there`);
-      return openSegment(object, publicKey);
+      // The first that the log's key has signed for this place: others may have put something there before the recorder, which it then calls foreign.
+      let other: Segment | undefined;
+      let fault: unknown = new CodedError('archive_log', `${name} is not there`);
+      for await (const object of written(name)) {
+        try {
+          const segment = openSegment(object, publicKey);
+          if (segment.header.log === log && segment.header.first === readKey(name)?.number) return segment;
+          other ??= segment;
+        } catch (error) {
+          if (!(error instanceof SegmentError)) throw error;
+          if (!(fault instanceof SegmentError)) fault = error;
+        }
+      }
+      if (other !== undefined) return other;
+      throw fault;
     },
     async lastHead(key, onForged) {
       const names: string[] = [];
       for await (const name of objects.list(headsPrefix(log))) if (readKey(name) !== undefined) names.push(name);
       for (const name of names.reverse()) {
-        const text = Buffer.from((await objects.get(name)) ?? [])
-          .toString('utf8')
-          .trim();
-        const head = readHead(text, key);
-        if (head !== undefined && head.size === readKey(name)?.number) return { ...head, text };
+        for await (const object of written(name)) {
+          const text = Buffer.from(object).toString('utf8').trim();
+          const head = readHead(text, key);
+          if (head !== undefined && head.size === readKey(name)?.number) return { ...head, text };
+        }
         onForged(name);
       }
       return undefined;

@@ -3,6 +3,16 @@ import type { LogEntry } from '../../record/index.ts';
 import { LineConflict, readLines } from '../ingest/read-lines.ts';
 import type { ArchivedEntry, RestoredEntry } from '../store/index.ts';
 
+/** Of which nothing is kept but the entry. */
+const plain: ReadonlySet<string> = new Set<LogEntry['type']>([
+  'vanished',
+  'read',
+  'authorities',
+  'retention',
+  'clock',
+  'ship',
+]);
+
 /** An entry of an archive with what a store takes of it, or what is wrong with it. */
 export function restoredEntry({ index, text, pod, data }: ArchivedEntry): RestoredEntry | string {
   const { v: _, ...members } = jsonValue(parseJson(text)) as unknown as LogEntry & { readonly v: number };
@@ -28,12 +38,7 @@ export function restoredEntry({ index, text, pod, data }: ArchivedEntry): Restor
     case 'deleted':
     case 'hold':
       return { entry, index, text };
-    case 'vanished':
-    case 'read':
-    case 'authorities':
-    case 'retention':
-      return { entry, index, text };
     default:
-      return 'an entry of a kind that is not known';
+      return plain.has(entry.type) ? { entry, index, text } : 'an entry of a kind that is not known';
   }
 }

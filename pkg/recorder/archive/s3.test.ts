@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startS3 } from '../../../test/support/s3-server.ts';
-import type { TestS3 } from '../../../test/support/s3-server.ts';
+import type { S3Object, TestS3 } from '../../../test/support/s3-server.ts';
+import { systemClock } from '../../base/index.ts';
 import { parseLocation } from './location.ts';
 import type { ObjectStore } from './object-store.ts';
 import { openS3 } from './s3.ts';
@@ -29,8 +31,10 @@ afterAll(async () => {
   await server.close();
 });
 afterEach(() => {
+  server.asked.length = 0;
   server.fault = undefined;
   server.objects.clear();
+  server.covers.clear();
 });
 
 test('an object whose bytes stop coming is given up', async () => {
@@ -40,7 +44,10 @@ test('an object whose bytes stop coming is given up', async () => {
   });
   await new Promise<void>((resolve) => stalled.listen(0, '127.0.0.1', resolve));
   const endpoint = `http://127.0.0.1:${(stalled.address() as AddressInfo).port}`;
-  const objects = openS3(parseLocation('s3://records', { endpoint, region: 'eu-central-1', pathStyle: true }), 100);
+  const objects = openS3(parseLocation('s3://records', { endpoint, region: 'eu-central-1', pathStyle: true }), {
+    stallMs: 100,
+  });
+  await expect(objects.get('a/b', 'v0')).rejects.toMatchObject({ code: 'unavailable' });
   await expect(objects.get('a/b')).rejects.toMatchObject({ code: 'unavailable' });
   objects.close();
   stalled.closeAllConnections();
@@ -109,6 +116,101 @@ describe('an object', () => {
     server.asked.length = 0;
     expect(await store.put('a', bytes('one'), lock)).toBe('written');
     expect(server.asked).toEqual(['PUT of/ml/a', 'HEAD of/ml/a', 'GET of/ml/a']);
+  });
+});
+
+describe('what others write over an object', () => {
+  const over = (text: string): S3Object => ({
+    body: Buffer.from(text),
+    mode: undefined,
+    until: undefined,
+    checksum: undefined,
+  });
+  const read = async (key: string): Promise<string> => Buffer.from((await store.get(key)) ?? []).toString();
+
+  test('is taken by the server, lock or not, and what was written first is read', async () => {
+    await store.put('a/b', bytes('one'), lock);
+    const put = { Bucket: 'records', Key: 'of/ml/a/b' };
+    const client = new S3Client({ endpoint: server.endpoint, region: 'eu-central-1', forcePathStyle: true });
+    await client.send(new PutObjectCommand({ ...put, Body: 'two' }));
+    await client.send(new DeleteObjectCommand(put));
+    await expect(client.send(new DeleteObjectCommand({ ...put, VersionId: 'v0' }))).rejects.toMatchObject({
+      name: 'AccessDenied',
+    });
+    client.destroy();
+    expect(server.covers.get('of/ml/a/b')).toMatchObject([{ body: Buffer.from('two') }, 'marker']);
+    expect(await read('a/b')).toBe('one');
+    expect(await store.versions('a/b')).toEqual({ ids: ['v0', 'v1'], covered: 'written' });
+    // Under a marker nothing is there to the condition of a write, and what is kept is the first all the same.
+    const later = { ...lock, until: lock.until + 2 * 86_400_000 };
+    await store.keep('a/b', later);
+    expect(Math.abs((server.objects.get('of/ml/a/b')?.until ?? 0) - later.until)).toBeLessThan(1_000);
+  });
+
+  test('is known from a listing, over pages that end between versions of one name', async () => {
+    for (const name of ['a', 'b', 'c']) await store.put(name, bytes(`${name} as it was`), lock);
+    server.covers.set('of/ml/b', ['marker', over('x'), over('y'), 'marker', over('z')]);
+    server.covers.set('of/ml/c', ['marker']);
+    const listed = [];
+    server.asked.length = 0;
+    for await (const name of store.list('')) listed.push([name, await read(name)]);
+    expect(listed).toEqual(['a', 'b', 'c'].map((name) => [name, `${name} as it was`]));
+    expect(server.asked.filter((one) => one === 'GET ')).toHaveLength(3);
+    expect(await store.versions('a')).toEqual({ ids: ['v0'], covered: undefined });
+    expect(await store.versions('b')).toEqual({ ids: ['v0', 'v2', 'v3', 'v5'], covered: 'written' });
+    expect(await store.versions('c')).toEqual({ ids: ['v0'], covered: 'deleted' });
+    expect(await store.versions('d')).toBeUndefined();
+  });
+
+  test('is bounded, and a delete after the lock has ended is nothing that was done to it', async () => {
+    await store.put('a', bytes('one'), lock);
+    server.covers.set(
+      'of/ml/a',
+      Array.from({ length: 40 }, () => over('x')),
+    );
+    expect((await store.versions('a'))?.ids).toEqual(Array.from({ length: 16 }, (_, n) => `v${n}`));
+    server.objects.set('of/ml/a', { ...over('one'), mode: 'COMPLIANCE', until: Date.now() - 1 });
+    server.covers.set('of/ml/a', ['marker']);
+    expect(await store.versions('a')).toEqual({ ids: ['v0'], covered: undefined });
+  });
+});
+
+describe('a clock that is off', () => {
+  const hour = 3_600_000;
+  const at = (offMs: number): ObjectStore =>
+    openS3(parseLocation('s3://records', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }), {
+      clock: { ...systemClock, monotonic: () => performance.now(), now: () => Date.now() + offMs },
+    });
+
+  test.each([
+    [-300 * 24 * hour, 'the clock here is 7200 hours behind that of the archive'],
+    [48 * hour, 'the clock here is 48 hours ahead of that of the archive'],
+  ])('by %d ms writes nothing, and makes no lock longer', async (offMs, message) => {
+    const objects = at(offMs);
+    const wrong = { code: 'clock', message: expect.stringContaining(message) as unknown };
+    await expect(objects.put('a', bytes('one'), lock)).rejects.toMatchObject(wrong);
+    server.objects.set('a', { body: Buffer.from('one'), mode: undefined, until: undefined, checksum: undefined });
+    await expect(objects.keep('a', lock)).rejects.toMatchObject(wrong);
+    expect(server.asked.filter((one) => one.startsWith('PUT'))).toEqual([]);
+    objects.close();
+  });
+
+  test('by hours is as good as the server’s', async () => {
+    const objects = at(-20 * hour);
+    expect(await objects.put('a', bytes('one'), lock)).toBe('written');
+    objects.close();
+  });
+
+  test('is looked at anew with what the server says, and written by once it is right', async () => {
+    let offMs = 48 * hour;
+    const objects = openS3(
+      parseLocation('s3://records', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }),
+      { clock: { ...systemClock, now: () => Date.now() + offMs } },
+    );
+    await expect(objects.put('a', bytes('one'), lock)).rejects.toMatchObject({ code: 'clock' });
+    offMs = 0;
+    expect(await objects.put('a', bytes('one'), lock)).toBe('written');
+    objects.close();
   });
 });
 

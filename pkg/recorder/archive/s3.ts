@@ -6,15 +6,19 @@ import { getCACertificates } from 'node:tls';
 import {
   GetObjectCommand,
   HeadObjectCommand,
-  ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutObjectCommand,
   PutObjectRetentionCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import type { HeadObjectCommandOutput, ListObjectVersionsCommandInput } from '@aws-sdk/client-s3';
+import { systemClock } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
 import type { ArchiveLocation } from './location.ts';
 import { maxObjectBytes } from './object-store.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
+import { listVersions } from './object-versions.ts';
+import type { NamedVersions } from './object-versions.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 
 /** To connect, and for an answer. */
@@ -25,13 +29,21 @@ const lockSlackMs = 1_000;
 /** How long ago an object that is there may have been written: since then the time to which a lock would go has moved on. */
 const existsSlackMs = 86_400_000;
 
+/** How far the clock here may be from the server's. */
+const mostOffMs = 86_400_000;
+/** Names whose versions are remembered: whoever reads or compares asks once. */
+const mostRecent = 2_000;
+
 /**
  * A bucket of Amazon S3, or of what speaks its protocol with object lock and conditional writes. Credentials are those that the SDK finds by
  * itself: environment, a web identity's token (IRSA, EKS Pod Identity), the shared files, the instance.
  *
- * @param stallMs Milliseconds without a byte after which an object that is read is given up; default one minute.
+ * @param options.stallMs Milliseconds without a byte after which an object that is read is given up, and for a page of names; default one minute.
  */
-export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectStore {
+export function openS3(
+  location: ArchiveLocation,
+  { clock = systemClock, stallMs = answerMs }: { readonly clock?: Clock; readonly stallMs?: number } = {},
+): ObjectStore {
   const { bucket: Bucket, prefix, region, endpoint, pathStyle, ca } = location;
   const authorities = ca === undefined ? undefined : [...getCACertificates('default'), readFileSync(ca, 'utf8')];
   const client = new S3Client({
@@ -54,9 +66,40 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
     },
   });
 
-  const get = async (key: string): Promise<Uint8Array | undefined> => {
+  /** What the server last said the time was, and when (monotonic). */
+  let said: { readonly time: number; readonly at: number } | undefined;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const output = await next(args);
+      const { headers } = output.response as { readonly headers?: Readonly<Record<string, string>> };
+      const time = Date.parse(headers?.['date'] ?? '');
+      if (!Number.isNaN(time)) said = { time, at: clock.monotonic() };
+      return output;
+    },
+    { step: 'deserialize', name: 'sidegateServerTime', override: true },
+  );
+  /** Milliseconds that the clock here is ahead of the server's; undefined: it has not said. */
+  const ahead = (): number | undefined =>
+    said === undefined ? undefined : clock.now() - (said.time + clock.monotonic() - said.at);
+  const isOff = (): boolean => Math.abs(ahead() ?? Infinity) > mostOffMs;
+  /** A lock goes by the clock here: one that is off by much would write what is open soon, or what nobody can remove for years. */
+  const checkClock = async (key: string): Promise<void> => {
+    if (isOff()) await page({ Prefix: prefix + key, MaxKeys: 1 });
+    if (!isOff()) return;
+    const by = ahead();
+    throw new ObjectStoreError(
+      'clock',
+      by === undefined
+        ? 'the archive does not say what time it is: nothing is locked by a clock that cannot be compared'
+        : `the clock here is ${Math.round(Math.abs(by) / 3_600_000)} hours ${by > 0 ? 'ahead of' : 'behind'} that of the archive: nothing is written, since it would be locked for another time`,
+    );
+  };
+
+  const read = async (key: string, VersionId: string | undefined): Promise<Uint8Array | undefined> => {
     try {
-      const { Body, ContentLength = 0 } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + key }));
+      const { Body, ContentLength = 0 } = await client.send(
+        new GetObjectCommand({ Bucket, Key: prefix + key, ...(VersionId === undefined ? {} : { VersionId }) }),
+      );
       if (ContentLength > maxObjectBytes) {
         await Body?.transformToWebStream().cancel();
         throw new ObjectStoreError('too_large', 'an object is larger than any that is written');
@@ -67,48 +110,68 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
       throw problem(error);
     }
   };
-  const headOf = (key: string): Promise<HeadObjectCommandOutput> =>
+  const headOf = (key: string, VersionId: string | undefined): Promise<HeadObjectCommandOutput> =>
     client
-      .send(new HeadObjectCommand({ Bucket, Key: prefix + key, ChecksumMode: 'ENABLED' }))
+      .send(
+        new HeadObjectCommand({
+          Bucket,
+          Key: prefix + key,
+          ChecksumMode: 'ENABLED',
+          ...(VersionId === undefined ? {} : { VersionId }),
+        }),
+      )
       .catch((error: unknown) => {
         throw problem(error);
       });
   /** What was written is asked for: size, content and lock. */
-  const confirm = async (key: string, body: Uint8Array, checksum: string, lock: ObjectLock): Promise<void> => {
-    const head = await headOf(key);
+  const confirm = async (
+    key: string,
+    version: string | undefined,
+    body: Uint8Array,
+    checksum: string,
+    lock: ObjectLock,
+  ): Promise<void> => {
+    const head = await headOf(key, version);
     if (head.ContentLength !== body.length)
       throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
     // Some servers keep no checksum.
-    const kept = head.ChecksumSHA256 ?? digest((await get(key)) ?? new Uint8Array());
+    const kept = head.ChecksumSHA256 ?? digest((await read(key, version)) ?? new Uint8Array());
     if (kept !== checksum) throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
     if (!isLocked(head, lock, lockSlackMs))
       throw new ObjectStoreError('not_kept', 'the object is not locked: the bucket must have object lock');
   };
-  const pages = async function* (Prefix: string, Delimiter?: string) {
-    for (let token: string | undefined; ;) {
-      const page = await client
-        .send(
-          new ListObjectsV2Command({
-            Bucket,
-            Prefix,
-            ...(Delimiter === undefined ? {} : { Delimiter }),
-            ...(token === undefined ? {} : { ContinuationToken: token }),
-          }),
-        )
-        .catch((error: unknown) => {
-          throw problem(error);
-        });
-      yield page;
-      token = page.NextContinuationToken;
-      if (page.IsTruncated !== true || token === undefined) return;
+  const page = (input: Omit<ListObjectVersionsCommandInput, 'Bucket'>) =>
+    client
+      .send(new ListObjectVersionsCommand({ Bucket, ...input }), { abortSignal: AbortSignal.timeout(stallMs) })
+      .catch((error: unknown) => {
+        throw problem(error);
+      });
+  /** The first version of a name stays the first, while it is there. */
+  const recent = new Map<string, NamedVersions>();
+  const remember = (one: NamedVersions): void => {
+    const [oldest] = recent.size >= mostRecent ? recent.keys() : [];
+    if (oldest !== undefined) recent.delete(oldest);
+    recent.set(one.key, one);
+  };
+  const found = async (key: string): Promise<NamedVersions | undefined> => {
+    const shown = recent.get(prefix + key);
+    if (shown !== undefined) return shown;
+    // The first is the name itself, or there is none of that name.
+    for await (const one of listVersions(page, prefix + key)) {
+      if (one.key !== prefix + key) return undefined;
+      remember(one);
+      return one;
     }
+    return undefined;
   };
 
   return {
     async put(key, body, lock) {
+      await checkClock(key);
       const checksum = digest(body);
+      let version: string | undefined;
       try {
-        await client.send(
+        const { VersionId } = await client.send(
           new PutObjectCommand({
             Bucket,
             Key: prefix + key,
@@ -120,15 +183,19 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
             ObjectLockRetainUntilDate: new Date(lock.until),
           }),
         );
+        version = VersionId;
       } catch (error) {
         if (statusOf(error) === 412) return 'exists';
         throw problem(error);
       }
-      await confirm(key, body, checksum, lock);
+      await confirm(key, version, body, checksum, lock);
       return 'written';
     },
     async keep(key, lock) {
-      const before = await headOf(key);
+      await checkClock(key);
+      const version = (await found(key))?.ids[0];
+      recent.delete(prefix + key);
+      const before = await headOf(key, version);
       if (isLocked(before, lock, existsSlackMs)) return;
       // No server lets a lock become shorter, or less strict.
       const Mode = before.ObjectLockMode === 'COMPLIANCE' ? 'COMPLIANCE' : lock.mode;
@@ -138,29 +205,61 @@ export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectSto
           new PutObjectRetentionCommand({
             Bucket,
             Key: prefix + key,
+            ...(version === undefined ? {} : { VersionId: version }),
             Retention: { Mode, RetainUntilDate },
           }),
         )
         .catch((error: unknown) => {
           throw problem(error);
         });
-      if (!isLocked(await headOf(key), lock, lockSlackMs))
+      if (!isLocked(await headOf(key, version), lock, lockSlackMs))
         throw new ObjectStoreError(
           'not_kept',
           'an object that is there already is not locked, or not so long: lock it, or delete it',
         );
     },
-    get,
+    async get(key, version) {
+      const id = version ?? (await found(key))?.ids[0];
+      const body = id === undefined ? undefined : await read(key, id);
+      // What is first there may be another by now.
+      if (body === undefined) recent.delete(prefix + key);
+      return body;
+    },
+    async versions(key) {
+      const there = await found(key);
+      // Others may write over it at any time.
+      recent.delete(prefix + key);
+      if (there === undefined) return undefined;
+      const { ids, marked } = there;
+      if (ids.length > 1) return { ids, covered: 'written' };
+      if (!marked) return { ids, covered: undefined };
+      // The bucket's own rules delete what no lock keeps.
+      const { ObjectLockRetainUntilDate: until } = await headOf(key, ids[0]);
+      return { ids, covered: until !== undefined && until.getTime() <= clock.now() ? undefined : 'deleted' };
+    },
     async *list(from) {
-      for await (const { Contents = [] } of pages(prefix + from))
-        for (const { Key } of Contents) if (Key !== undefined) yield Key.slice(prefix.length);
+      for await (const one of listVersions(page, prefix + from)) {
+        remember(one);
+        yield one.key.slice(prefix.length);
+      }
     },
     async folders(from) {
-      const found: string[] = [];
-      for await (const { CommonPrefixes = [] } of pages(prefix + from, '/'))
+      const found = new Set<string>();
+      for (let markers = {}; ;) {
+        const {
+          CommonPrefixes = [],
+          IsTruncated,
+          ...next
+        } = await page({
+          Prefix: prefix + from,
+          Delimiter: '/',
+          ...markers,
+        });
         for (const { Prefix } of CommonPrefixes)
-          if (Prefix !== undefined) found.push(Prefix.slice(prefix.length + from.length, -1));
-      return found;
+          if (Prefix !== undefined) found.add(Prefix.slice(prefix.length + from.length, -1));
+        if (IsTruncated !== true || next.NextKeyMarker === undefined) return [...found].sort();
+        markers = { KeyMarker: next.NextKeyMarker, VersionIdMarker: next.NextVersionIdMarker };
+      }
     },
     close: () => client.destroy(),
   };

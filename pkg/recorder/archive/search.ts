@@ -3,6 +3,7 @@ import type { BlockEntry } from '../../record/index.ts';
 import { LineConflict, readLines } from '../ingest/read-lines.ts';
 import type { ArchivedEntry, SessionQuery, SessionSummary, StartFacts } from '../store/index.ts';
 import { foldWords } from '../store/search/fold-words.ts';
+import { JoinedTexts } from '../store/search/joined-texts.ts';
 import { holdsTexts, readSessionLine } from '../store/search/session-lines.ts';
 import { foldedWordsOf } from '../store/search/words.ts';
 import { longestStayMs, seenTime } from '../store/session-time.ts';
@@ -31,6 +32,8 @@ interface Known {
   end: SessionSummary['end'];
   /** Words of the question that its texts have. */
   readonly words: Set<string>;
+  /** Of the lines that were read. */
+  readonly texts: JoinedTexts;
 }
 
 /** Sessions by source, chain and id. */
@@ -72,7 +75,7 @@ export async function* searchArchive(
   const names = await namesOf(log, from);
   for (const name of [...names].reverse()) {
     if ((readKey(name)?.day ?? '') > last) continue;
-    const begun = withLater(await read(name), later);
+    const begun = withLater(await read(name), later, wanted);
     yield* begun.flatMap(found).sort(newestFirst);
   }
   // Their start is in segments that were not read, or nowhere. One of a session that is asked for by its id is looked for in all of them.
@@ -82,7 +85,7 @@ export async function* searchArchive(
     for (const name of (await namesOf(log, back)).reverse()) {
       if (names.includes(name)) continue;
       if (later.size === 0) break;
-      const begun = withLater(only(await read(name), later), later);
+      const begun = withLater(only(await read(name), later), later, wanted);
       yield* begun.flatMap(found).sort(newestFirst);
     }
   }
@@ -105,18 +108,26 @@ const only = (sessions: Sessions, keys: ReadonlyMap<string, unknown>): Sessions 
  *
  * @returns those that begin in it; the others stay in `later`
  */
-function withLater(earlier: Sessions, later: Sessions): readonly Known[] {
+function withLater(earlier: Sessions, later: Sessions, wanted: readonly string[]): readonly Known[] {
   const begun: Known[] = [];
   for (const [key, known] of earlier) {
     const after = later.get(key);
     known.end ??= after?.end;
     for (const word of after?.words ?? []) known.words.add(word);
+    if (after !== undefined) addWords(known, known.texts.followedBy(after.texts), wanted);
     if (known.begun) {
       begun.push(known);
       later.delete(key);
     } else later.set(key, known);
   }
   return begun;
+}
+
+/** Of the words that are wanted, those that a text has. */
+function addWords({ words }: Known, text: string, wanted: readonly string[]): void {
+  if (wanted.length === 0 || text === '') return;
+  const all = new Set(foldWords([text]));
+  for (const word of wanted) if (all.has(word)) words.add(word);
 }
 
 /** Every session with lines in a segment. */
@@ -133,7 +144,13 @@ async function readSegment(segment: Segment, wanted: readonly string[]): Promise
       if (sessions.has(key)) continue;
       const start = starts.get(session);
       const summary = summaryOf(entry, pod, session, start);
-      sessions.set(key, { summary, begun: start !== undefined, end: undefined, words: new Set() });
+      sessions.set(key, {
+        summary,
+        begun: start !== undefined,
+        end: undefined,
+        words: new Set(),
+        texts: new JoinedTexts(),
+      });
     }
     for (const { session, ...end } of block.ends) {
       const known = sessions.get(keyOf(session));
@@ -143,11 +160,11 @@ async function readSegment(segment: Segment, wanted: readonly string[]): Promise
     for (const line of Buffer.from(data).toString('utf8').split('\n')) {
       const read = readSessionLine(line);
       if (read === undefined || !holdsTexts(read)) continue;
-      const words = new Set(foldWords([read.text()]));
       const known = sessions.get(keyOf(read.session));
-      for (const word of wanted) if (words.has(word)) known?.words.add(word);
+      if (known !== undefined) addWords(known, known.texts.add(read), wanted);
     }
   }
+  for (const known of sessions.values()) addWords(known, known.texts.rest(), wanted);
   return sessions;
 }
 

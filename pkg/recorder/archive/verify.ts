@@ -16,6 +16,8 @@ export async function verifyArchive(
   options: {
     readonly publicKey: LogKeys;
     readonly until?: string;
+    /** Heads that are kept elsewhere, as they were signed. */
+    readonly heads?: readonly string[];
     readonly authorities?: string;
     readonly retentionDays?: number;
     readonly withLines: boolean;

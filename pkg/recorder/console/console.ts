@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createKeyedBuckets, describeError, readBody } from '../../base/index.ts';
+import { createKeyedBuckets, describeError } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import { clientAddress, noProxies, trustedProxies } from '../../http/index.ts';
 import type { Answers } from '../api/answers.ts';
@@ -8,6 +8,7 @@ import { auditorOf } from '../api/authorize.ts';
 import type { Auditor } from '../api/authorize.ts';
 import type { People } from '../api/people.ts';
 import { Refusal } from '../api/question.ts';
+import { wholeBody } from '../api/whole-body.ts';
 import { respond, respondWhole } from '../api/respond.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createAccounts } from './accounts.ts';
@@ -55,7 +56,7 @@ export interface WebConsoleOptions {
   /** Of people's tokens. */
   readonly issuer: string;
   readonly people: People;
-  readonly answers: Pick<Answers, 'answer' | 'bounded'>;
+  readonly answers: Pick<Answers, 'answer'>;
   readonly store: Pick<RecordStore, 'search' | 'sessionLines'>;
   /** With `index.html`. */
   readonly assets: readonly ConsoleAsset[];
@@ -76,8 +77,8 @@ const prefix = '/console';
 const home = `${prefix}/`;
 const csrfHeader = 'x-sidegate-csrf';
 const longestBody = 8_192;
-/** Requests to the decision endpoint at once, apart from questions to the store: a controller that hangs must not stop searches. */
-const mostForwarded = 16;
+/** Requests to the controller at once, of approvals and of policies, and of one person: apart from questions to the store, since it may hang. */
+const mostForwarded = { all: 16, each: 4 } as const;
 /** The page asks the same over and over while it follows: that is on record once in this time. */
 const sameQuestionMs = 60_000;
 const decisionPath =
@@ -85,10 +86,8 @@ const decisionPath =
 
 /** What a session is answered. */
 interface SessionRoute {
-  /** It asks the decision endpoint, not the store. */
-  readonly forwards?: true;
   readonly method: 'GET' | 'POST';
-  answer(account: Account, request: IncomingMessage): JsonValue | Promise<JsonValue>;
+  answer(account: Account, request: IncomingMessage, response: ServerResponse): JsonValue | Promise<JsonValue>;
 }
 
 export function createConsole(options: WebConsoleOptions): WebConsole {
@@ -147,30 +146,23 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     approvals: decisions !== undefined,
     policies: true,
   });
-  let forwarded = 0;
-  const forward = async (ask: () => Promise<JsonValue>): Promise<JsonValue> => {
-    if (forwarded >= mostForwarded) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
-    forwarded++;
-    try {
-      return await ask();
-    } finally {
-      forwarded--;
-    }
-  };
+  const toApprovals = createForwarding();
+  const toPolicies = createForwarding();
   const turns = createKeyedBuckets(clock, 1, 20);
   const decide = async (
     to: Decisions,
     { session }: Account,
-    request: IncomingMessage,
+    { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
     [, namespace = '', approval = '', verb]: readonly string[],
   ): Promise<JsonValue> => {
-    const text = await readBody(request, longestBody);
-    if (text === undefined) throw new Refusal(413, 'bad_question', 'the reason is too long');
+    // Whole, before it takes a place.
+    const text = await wholeBody(request, response, { most: longestBody, clock });
     const choice = { decision: verb === 'approve' ? 'Approve' : 'Deny', comment: readReason(text) } as const;
     // All of the console goes to the endpoint by a few connections: what one person sends too often takes none of them.
-    if (!turns.take(JSON.stringify([session.issuer, session.subject])))
+    if (!turns.take(personOf(session)))
       throw new Refusal(429, 'too_many', 'too many decisions at once: try again in some seconds');
-    const done = await to.decide({ namespace, name: approval }, choice, deciderOf(session, request));
+    const decided = () => to.decide({ namespace, name: approval }, choice, deciderOf(session, request));
+    const done = await toApprovals(personOf(session), decided);
     logger.info('a decision was forwarded', { namespace, approval, decision: choice.decision });
     return done;
   };
@@ -180,21 +172,24 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
   });
   const routeOf = (path: string): SessionRoute | undefined => {
     if (path === '/session') return { method: 'GET', answer: sessionInfo };
-    if (path === '/policies') return { method: 'GET', answer: ({ person }) => policies.of(person) };
+    if (path === '/policies')
+      return {
+        method: 'GET',
+        answer: ({ session, person }) => toPolicies(personOf(session), () => policies.of(person)),
+      };
     if (decisions === undefined) return undefined;
     if (path === '/approvals')
       return {
         method: 'GET',
-        forwards: true,
-        answer: ({ session }, request) => forward(() => decisions.list(deciderOf(session, request))),
+        answer: ({ session }, request) =>
+          toApprovals(personOf(session), () => decisions.list(deciderOf(session, request))),
       };
     const named = decisionPath.exec(path);
     return named === null
       ? undefined
       : {
           method: 'POST',
-          forwards: true,
-          answer: (found, request) => forward(() => decide(decisions, found, request, named)),
+          answer: (found, request, response) => decide(decisions, found, { request, response }, named),
         };
   };
 
@@ -221,7 +216,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
         const put = (what: string, question: string, write: () => Promise<void>): Promise<void> =>
           what === 'search' ? repeats.once(session, question, write) : write();
         const again = async (): Promise<Auditor> => auditorOf((await account(request)).person);
-        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), { put, again }));
+        return answers.answer(request, response, api, auditorOf(person), { put, again });
       }
       const only = (method: string): void => {
         if (request.method === method) return;
@@ -254,8 +249,30 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       only(route.method);
       const found = await account(request);
       prove();
-      const send = async (): Promise<void> => respondWhole(response, await route.answer(found, request), clock);
-      await (route.forwards === true ? send() : answers.bounded(send));
+      await respondWhole(response, await route.answer(found, request, response), clock);
     },
+  };
+}
+
+const personOf = ({ issuer, subject }: Account['session']): string => JSON.stringify([issuer, subject]);
+
+/** Bounds what is asked of another at once: of all people, and of each, so that nobody takes the places of others. */
+function createForwarding(): (person: string, ask: () => Promise<JsonValue>) => Promise<JsonValue> {
+  const ofEach = new Map<string, number>();
+  let all = 0;
+  return async (person, ask) => {
+    const own = ofEach.get(person) ?? 0;
+    if (all >= mostForwarded.all || own >= mostForwarded.each)
+      throw new Refusal(503, 'busy', 'too many questions at once: ask again', 1);
+    all++;
+    ofEach.set(person, own + 1);
+    try {
+      return await ask();
+    } finally {
+      all--;
+      const left = (ofEach.get(person) ?? 1) - 1;
+      if (left === 0) ofEach.delete(person);
+      else ofEach.set(person, left);
+    }
   };
 }

@@ -3,10 +3,10 @@ import type { RecordGoodbyeReason } from '../../wire/index.ts';
 
 /** Why a connection did not become a stream, or a stream was cut. */
 export type IngestRefusal =
-  'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains' | 'signer';
+  'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains' | 'signer' | 'slow';
 
-/** What a sidecar has had its turns of, so that its lines wait: small batches, or signatures that are verified. */
-export type IngestWait = 'small' | 'signatures';
+/** What a sidecar has had its turns of, so that its lines wait: small batches, signatures that are verified, or room for a frame. */
+export type IngestWait = 'small' | 'signatures' | 'memory';
 
 /** What ingest tells of itself, for metrics. */
 export interface IngestObserver {

@@ -10,6 +10,7 @@ import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import {
   refuseSocket,
+  maxRecordBytes,
   missedBeats,
   podsPath,
   recordHeartbeatMs,
@@ -22,6 +23,7 @@ import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
 import type { Sidecar } from './authenticate.ts';
 import type { Committer } from './committer.ts';
 import { createEvidenceBook } from './evidence.ts';
+import { createFrameBudget } from './frame-budget.ts';
 import { createNewChains } from './new-chains.ts';
 import type { IngestObserver, IngestRefusal } from './observer.ts';
 import { createSigners } from './signers.ts';
@@ -45,7 +47,7 @@ export interface IngestServerOptions {
   readonly namespace: string;
   readonly store: Pick<
     RecordStore,
-    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'authorities'
+    'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest' | 'allOf'
   >;
   readonly committer: Committer;
   readonly clock: Clock;
@@ -60,7 +62,7 @@ export interface IngestServerOptions {
 export interface IngestLimits {
   /** Streams; more are refused, and come again later. */
   readonly streams: number;
-  /** Handshakes at once. */
+  /** Handshakes at once: of the address that has most, the oldest makes room for one more. */
   readonly handshakes: number;
   /** Connections of one address that are no streams yet: who has shown a certificate counts no more, since many pods may come from one address. */
   readonly perAddress: number;
@@ -79,6 +81,12 @@ export interface IngestLimits {
   readonly signatures: number;
   /** Of these, in a second and ten times as many at once, such as name a line that did not come with them: honest ones name the line before theirs. */
   readonly lookUps: number;
+  /** Bytes that frames of all streams hold which are not whole yet, or not dealt with: others wait (frame-budget.ts). */
+  readonly frameBytes: number;
+  /** Within which a frame is whole, while its stream is read; where others wait, it holds its room no longer than `holdMs`. */
+  readonly frameMs: number;
+  /** How long a frame may hold its room where others wait for it. */
+  readonly holdMs: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -94,6 +102,9 @@ export const ingestLimits: IngestLimits = {
   smallBatches: 10,
   signatures: 50,
   lookUps: 2,
+  frameBytes: 32 * 1024 * 1024,
+  frameMs: 5 * 60_000,
+  holdMs: 60_000,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -102,6 +113,8 @@ export const ingestLimits: IngestLimits = {
 export interface IngestServer {
   readonly port: number;
   streams(): number;
+  /** What their frames hold. */
+  frameBytes(): number;
   /** Whether this sidecar (SPIFFE id) has a stream, or one whose end is not settled. */
   connected(source: string): boolean;
   /** All of these. */
@@ -134,6 +147,13 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const signatures = createKeyedBuckets(clock, limits.signatures, 10 * limits.signatures, limits.streams);
   const lookUps = createKeyedBuckets(clock, limits.lookUps, 10 * limits.lookUps, limits.streams);
   const signers = createSigners({ store: options.store, committer, bundle: options.bundle, clock });
+  const frames = createFrameBudget({
+    clock,
+    bytes: Math.max(limits.frameBytes, 2 * maxRecordBytes),
+    perSource: 2 * maxRecordBytes,
+    holdMs: limits.holdMs,
+    behind: () => committer.full,
+  });
   const evidence = createEvidenceBook({ committer, clock, logger });
   let handshakes = 0;
   let closing = false;
@@ -151,23 +171,47 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: limits.handshakeMs,
+    headersTimeout: limits.handshakeMs,
+    connectionsCheckingInterval: 1_000,
     maxHeaderSize: 16_384,
     keepAlive: false,
     noDelay: true,
   });
   const stopServing = serving.subscribe((material) => server.setSecureContext(contextOf(material)));
 
+  /** Handshakes that have not ended, in the order in which they began. */
+  const silent = new Map<Socket, { readonly address: string; leave(): void }>();
+  /** The oldest handshake of an address makes room for one more. @returns false: there is none */
+  const giveWay = (address: string): boolean => {
+    for (const [socket, one] of silent) {
+      if (one.address !== address) continue;
+      observer.refused('overloaded');
+      one.leave();
+      socket.destroy();
+      return true;
+    }
+    return false;
+  };
+  /** The address with most of them. */
+  const mostSilent = (): string => {
+    const counts = new Map<string, number>();
+    for (const { address } of silent.values()) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return [...counts].reduce((one, other) => (other[1] > one[1] ? other : one), ['', 0] as const)[0];
+  };
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
-    const ofAddress = (addresses.get(address) ?? 0) + 1;
     socket.on('error', () => undefined);
-    if (closing || handshakes >= limits.handshakes || ofAddress > limits.perAddress || raw.size >= limits.streams) {
+    const hasRoom = (): boolean =>
+      ((addresses.get(address) ?? 0) < limits.perAddress || giveWay(address)) &&
+      (handshakes < limits.handshakes || giveWay(mostSilent())) &&
+      raw.size < limits.streams;
+    if (closing || !hasRoom()) {
       observer.refused('overloaded');
       socket.destroy();
       return;
     }
     raw.add(socket);
-    addresses.set(address, ofAddress);
+    addresses.set(address, (addresses.get(address) ?? 0) + 1);
     let counted = true;
     const proven = (): void => {
       if (counted) release(addresses, address);
@@ -178,14 +222,17 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     const shaken = (): void => {
       if (shaking) handshakes--;
       shaking = false;
+      silent.delete(socket);
     };
     const deadline = clock.after(limits.handshakeMs, shaken);
-    socket.once('close', () => {
+    const leave = (): void => {
       deadline.cancel();
       shaken();
       raw.delete(socket);
       proven();
-    });
+    };
+    silent.set(socket, { address, leave });
+    socket.once('close', leave);
     turns.set(connectionKey(socket), { shaken, proven });
     socket.once('close', () => turns.delete(connectionKey(socket)));
   });
@@ -251,6 +298,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       mayLookUp: () => lookUps.take(source),
       signers,
       keepEvidence: evidence.take,
+      frames,
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
       async onHello() {
         const old = bySource.get(source);
@@ -282,12 +330,14 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   server.on('error', (error) => logger.error('the port for sidecars failed', { error: error.message }));
   const tick = clock.every(1_000, () => {
     for (const stream of [...all]) stream.tick();
+    frames.tick();
     evidence.tick();
   });
 
   return {
     port: (server.address() as AddressInfo).port,
     streams: () => all.size,
+    frameBytes: () => frames.held,
     connected: (source) => bySource.has(source),
     sources: () => [...bySource.keys()],
     async close() {

@@ -6,6 +6,7 @@ import { createSignatureReader } from '../../record/index.ts';
 import { encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
 import type { Committer } from './committer.ts';
+import { createFrameBudget } from './frame-budget.ts';
 import { silentObserver } from './observer.ts';
 import { createSidecarStream } from './sidecar-stream.ts';
 
@@ -40,7 +41,8 @@ async function told(pieces: readonly { readonly afterMs: number; readonly offMs:
       clockWrong: () => void wrong++,
     },
     isOwn: () => true,
-    limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000 },
+    limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000, frameMs: 30_000 },
+    frames: createFrameBudget({ clock }),
     isController: false,
     mayBegin: () => true,
     mayHole: () => true,

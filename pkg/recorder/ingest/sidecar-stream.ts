@@ -16,6 +16,7 @@ import { clockSkewMs } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
 import type { Conflict } from './evidence.ts';
+import type { FrameBudget } from './frame-budget.ts';
 import { createHoles } from './holes.ts';
 import type { IngestObserver, IngestWait } from './observer.ts';
 import { LineConflict, readLines } from './read-lines.ts';
@@ -55,7 +56,10 @@ export interface SidecarStreamOptions {
     readonly missedBeats: number;
     readonly maxAgeMs: number;
     readonly handshakeMs: number;
+    readonly frameMs: number;
   };
+  /** What its frames may hold. */
+  readonly frames: Pick<FrameBudget, 'open'>;
   /** Whether its certificate counts. */
   readonly signers: Signers;
   /** Whether it may begin this chain, of which nothing is stored. */
@@ -101,6 +105,9 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   /** Messages are handled one after the other. */
   let work: Promise<void> = Promise.resolve();
   let queued = 0;
+  /** The frame that is not whole yet: since when, and for how long its socket was read meanwhile. */
+  let unfinished: { readonly at: number; readMs: number } | undefined;
+  let tickedAt = openedAt;
 
   const write = (message: RecordDownMessage): void => {
     if (!closed && !socket.destroyed) socket.write(encodeRecordFrame(message));
@@ -328,19 +335,49 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     socket.removeAllListeners('data');
     socket.resume();
   };
-  const reader = createRecordUpReader((message, lines) => {
-    queued++;
-    work = work
-      .then(() => onMessage(message, lines))
-      .catch(failed)
-      .then(async () => {
-        queued--;
-        // The sidecar is read as fast as the disk takes it.
-        if (committer.full) await committer.whenRoom();
-        if (queued === 0 && closing === undefined) socket.resume();
-      });
-    if (queued > 1 || committer.full) socket.pause();
-  });
+  const readOn = (): void => {
+    if (queued > 0 || closing !== undefined || frames.waits) return;
+    // What comes now was sent before.
+    heardAt = clock.monotonic();
+    socket.resume();
+  };
+  const tooSlow = (reason: RecordGoodbyeReason): void => {
+    observer.refused('slow');
+    logger.warn('a sidecar held room for a frame for too long', { chain });
+    end(reason);
+  };
+  const frames = options.frames.open(source, { onRoom: readOn, cut: () => tooSlow('unavailable') });
+  const reader = createRecordUpReader(
+    (message, lines) => {
+      unfinished = undefined;
+      queued++;
+      work = work
+        .then(() => onMessage(message, lines))
+        .catch(failed)
+        .then(async () => {
+          queued--;
+          frames.give();
+          // The sidecar is read as fast as the disk takes it.
+          if (committer.full) await committer.whenRoom();
+          readOn();
+        });
+      if (queued > 1 || committer.full) socket.pause();
+    },
+    {
+      begins(bytes) {
+        unfinished = { at: clock.monotonic(), readMs: 0 };
+        const waited = frames.waits;
+        frames.begin(bytes);
+        if (!frames.waits) return;
+        if (!waited) observer.waited('memory');
+        socket.pause();
+      },
+      leftOut() {
+        unfinished = undefined;
+        frames.give();
+      },
+    },
+  );
   socket.on('data', (chunk: Buffer) => {
     if (closed || closing !== undefined) return;
     heardAt = clock.monotonic();
@@ -363,6 +400,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     closed = true;
     closing ??= 'peer';
     holes.close();
+    frames.close();
     options.onClosed(closing);
     void work.then(() => committer.settled()).then(done.resolve);
   });
@@ -374,8 +412,14 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     done: done.promise,
     tick() {
       const now = clock.monotonic();
+      if (unfinished !== undefined && !socket.isPaused()) unfinished.readMs += now - Math.max(unfinished.at, tickedAt);
+      tickedAt = now;
       if (closing !== undefined) return;
       holes.tick();
+      if (unfinished !== undefined && unfinished.readMs >= limits.frameMs) {
+        frames.slow();
+        return tooSlow('silent');
+      }
       if (pod === undefined && now - openedAt >= limits.handshakeMs) return end('silent');
       if (now - heardAt >= limits.missedBeats * limits.heartbeatMs && !socket.isPaused()) return end('silent');
       if (now - openedAt >= limits.maxAgeMs) return end('age');

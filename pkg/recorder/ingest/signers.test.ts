@@ -31,7 +31,7 @@ async function setup() {
   const entries: LogEntry[] = [];
   let bundle = own.authority.bundle();
   const signers = createSigners({
-    store: { authorities: () => Promise.resolve([]), latest: () => 0 },
+    store: { allOf: () => Promise.resolve([]), latest: () => 0 },
     committer: {
       add: ({ entry }) => Promise.resolve(void entries.push(entry)),
     },

@@ -26,7 +26,7 @@ const commitMs = 60_000;
 const page = 100;
 
 export function createSigners(options: {
-  readonly store: Pick<RecordStore, 'authorities' | 'latest'>;
+  readonly store: Pick<RecordStore, 'allOf' | 'latest'>;
   readonly committer: Pick<Committer, 'add'>;
   /** PEM of the authorities that count; the same text while nothing changed. */
   readonly bundle: () => string;
@@ -37,7 +37,7 @@ export function createSigners(options: {
   const check = createSignerCheck(undefined);
   let next = 0;
   const learn = async (): Promise<void> => {
-    for (let entries; (entries = await store.authorities(next, page)).length > 0;)
+    for (let entries; (entries = await store.allOf('authorities', next, page)).length > 0;)
       for (const { index, text } of entries) {
         next = index + 1;
         try {

@@ -11,6 +11,7 @@ import { encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type { Addition } from '../store/index.ts';
 import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
 import type { Committer } from './committer.ts';
+import { createFrameBudget } from './frame-budget.ts';
 import { silentObserver } from './observer.ts';
 import { createSidecarStream } from './sidecar-stream.ts';
 
@@ -45,7 +46,8 @@ function stream(
     logger: silentLogger,
     observer: { ...silentObserver, waited: (why) => void waits.push(why) },
     isOwn: () => true,
-    limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000 },
+    limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000, frameMs: 30_000 },
+    frames: createFrameBudget({ clock }),
     isController: false,
     mayBegin: () => true,
     mayHole: () => true,

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
-import { silentLogger } from '../../base/index.ts';
+import { silentLogger, systemClock } from '../../base/index.ts';
 import type { AuditEvent } from '../../core/index.ts';
+import { createLogVerifier } from '../../record/index.ts';
+import { openPodRecord } from '../../remote/index.ts';
 import { openSqliteStore } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import { blockOfEvents, source } from '../store/testing/store-suite.ts';
@@ -93,4 +96,37 @@ test('a chain of which nothing can be written keeps no other', async () => {
   await watch.look();
   await watch.close();
   expect((await store.departed(clock.now(), 10)).map(({ chain }) => chain)).toEqual([first?.chain]);
+});
+
+test('a pod that is gone before any of its record was on the disk, while the recorder was away: the log says so', async () => {
+  const record = openPodRecord({
+    folder,
+    limit: 1 << 30,
+    pod: { namespace: 'ml', name: 'p', uid: 'uid-1' },
+    clock: systemClock,
+    logger: silentLogger,
+    onEvent: () => undefined,
+  });
+  record.audit.append([{ type: 'process', what: 'start' }]);
+  const { chain = '', ...head } = record.head();
+  expect(head.sequence).toBe(0);
+  await record.finish(0);
+  // What a sidecar that stops tells last is all that it wrote.
+  expect(record.head().sequence).toBe(1);
+  await store.learn({ heads: [{ source, namespace: 'ml', pod: 'p', ...head, chain }], gone: [] }, clock.now());
+  await store.learn({ heads: [], gone: [{ source, at: clock.now() }] }, clock.now());
+  clock.advance(60_000);
+  const counted: number[] = [];
+  const onVanished = (lines: number): void => void counted.push(lines);
+  const watch = watchVanished({ store, connected: () => false, clock, logger: silentLogger, onVanished });
+  await watch.look();
+  await watch.close();
+  const entries = await store.entries(0, 100);
+  expect(entries.map(({ text }) => JSON.parse(text) as unknown)).toMatchObject([
+    { type: 'vanished', source, chain, stored: 0, known: 0, ended: false },
+  ]);
+  expect(counted).toEqual([0]);
+  const verifier = createLogVerifier({ publicKey: generateKeyPairSync('ed25519').publicKey, heads: [] });
+  for (const [index, { text }] of entries.entries()) verifier.entry(index, text);
+  expect(verifier.end().lostWithPods).toMatchObject([{ source, chain, lines: undefined, ended: false }]);
 });

@@ -7,7 +7,8 @@ import type { Addition, DepartedChain, RecordStore } from '../store/index.ts';
 
 /**
  * Says in the log what never came of a pod that is gone: lines that the controller had heard of, and that lines which nobody heard
- * of may be missing, where the sidecar did not say that it stops. A record that came whole is no entry.
+ * of may be missing, where the sidecar did not say that it stops: also of a chain that was named and of which nothing came. A record that came
+ * whole is no entry.
  */
 export interface VanishedWatch {
   /** Now; otherwise each second. */
@@ -50,7 +51,7 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
     }
     const last = known !== undefined && known.sequence > stored.sequence ? known : stored;
     const ended = last === stored && saysStop(tail);
-    if (ended || last.sequence === 0) return additions;
+    if (ended) return additions;
     const lines = last.sequence - stored.sequence;
     logger.error('a pod is gone, and its record did not come to its end', {
       source,

@@ -134,6 +134,34 @@ describe.each(kinds)('what is kept in $name', ({ open, dead }) => {
     expect([counts, await dead('poisoned')]).toEqual([{ dead: 1, rewinds: 0, failures: 0 }, [poison]]);
   });
 
+  test('is set back while a batch is on its way: what was taken comes again from there, and no batch of before moves it on', async () => {
+    const got: string[] = [];
+    const book = open('again');
+    let sets: Promise<void> | undefined;
+    const { done, counts } = ship(book, async (events, signal) => {
+      // In the middle of the third batch.
+      if (got.length === 400 && sets === undefined) await (sets = book.again(2));
+      return into(got)(events, signal);
+    });
+    await until(() => got.length >= ids.length + 350, 'the log, and what comes again');
+    await done();
+    expect(got).toEqual([...ids, ...ids.slice(100)]);
+    expect(counts).toEqual({ dead: 0, rewinds: 0, failures: 0 });
+    // And where nothing is on its way, which the next process knows.
+    await book.again(8);
+    await until(() => got.length === ids.length + 400, 'the last block');
+    expect(got.slice(-50)).toEqual(ids.slice(400));
+  });
+
+  test('of a receiver that has taken nothing yet begins where it was set', async () => {
+    const book = open('early');
+    await book.again(7);
+    await book.close();
+    const got: string[] = [];
+    await ship(open('early'), into(got)).done();
+    expect(got).toEqual(ids.slice(350));
+  });
+
   test('that is ahead of the log is not believed: the log is shipped from its beginning', async () => {
     const book = open('ahead');
     await book.take();
@@ -191,6 +219,19 @@ test.each([
   );
   await until(() => counts.failures > 1, 'tries');
   expect(shipper.behind()).toBe(sessions / 50);
+});
+
+test('one recorder sets back what another ships, which loses its turn and goes on from there', async () => {
+  const got: string[] = [];
+  const [shipping, asked] = [0, 1].map(() => sharedBook(store.shipping, 'set back', systemClock));
+  if (shipping === undefined || asked === undefined) throw new Error('two');
+  let sets: Promise<void> | undefined;
+  ship(shipping, async (events, signal) => {
+    if (got.length === 400 && sets === undefined) await (sets = asked.again(6));
+    return into(got)(events, signal);
+  });
+  await until(() => got.length >= ids.length + 150, 'the log, and what comes again');
+  expect(got).toEqual([...ids, ...ids.slice(300)]);
 });
 
 describe('two recorders on one database', () => {

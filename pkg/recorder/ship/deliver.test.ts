@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import type { Receiver } from './receiver.ts';
 import { startShipper } from './shipper.ts';
 import type { Shipper } from './shipper.ts';
 import type { EventSource } from './source.ts';
+import { webhookReceiver } from './webhook.ts';
 
 // A receiver that refuses: an event that it will never take, or everything, because of what stands before it.
 
@@ -168,6 +170,79 @@ describe('an event that a receiver will never take', () => {
     expect(new Set(got)).toEqual(new Set(inOrder));
     expect(got.filter((id) => id !== 'e199')).toEqual(inOrder.filter((id) => id !== 'e199'));
     expect(got.at(-1)).toBe('e199');
+  });
+});
+
+describe('a receiver by HTTP', () => {
+  const webhook = async (
+    answer: (text: string, ids: readonly string[], response: ServerResponse) => unknown,
+    timeoutMs = 5_000,
+  ): Promise<Receiver> => {
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (part: Buffer) => (text += part.toString()));
+      request.on('end', () => answer(text, text.match(/(?<="event.id":")e[0-9]+/g) ?? [], response));
+    });
+    servers.push({ close: () => void (server.close(), server.closeAllConnections()) });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return webhookReceiver('w', { url, headers: () => ({}), ca: () => undefined, timeoutMs });
+  };
+
+  test.each([302, 403, 404, 500, 502])('that answers %i to single events gets all others, and soon', async (status) => {
+    const got: string[] = [];
+    const poison = ['e5', 'e70', 'e199'];
+    let posts = 0;
+    const receiver = await webhook((_text, ids, response) => {
+      posts++;
+      const refuses = ids.some((id) => poison.includes(id));
+      if (!refuses) got.push(...ids);
+      response.writeHead(refuses ? status : 200).end();
+    });
+    const { counts, done, dead } = ship(200, receiver);
+    await done();
+    expect(new Set(got)).toEqual(new Set(idsTo(200).filter((id) => !poison.includes(id))));
+    expect(dead()).toEqual(poison);
+    // What was learnt of the first helps with the others.
+    expect([counts.dead, counts.failures]).toEqual([3, 5]);
+    expect(posts).toBeLessThan(70);
+  });
+
+  test.each([401, 408, 429, 503])('that answers %i refuses no event by it', async (status) => {
+    let refuses = true;
+    const receiver = await webhook((_text, ids, response) =>
+      response.writeHead(refuses && ids.includes('e5') ? status : 200).end(),
+    );
+    const { counts, done } = ship(64, receiver);
+    await until(() => counts.failures > 12, 'tries');
+    expect([counts.sent, counts.dead]).toEqual([0, 0]);
+    refuses = false;
+    await done();
+    expect([counts.sent, counts.dead]).toEqual([64, 0]);
+  });
+
+  test('that answers 500 to everything for a time gets everything, and nothing is dead', async () => {
+    let broken = true;
+    const receiver = await webhook((_text, _ids, response) => response.writeHead(broken ? 500 : 200).end());
+    const { counts, done } = ship(64, receiver);
+    await until(() => counts.failures > 12, 'tries');
+    expect([counts.sent, counts.dead]).toEqual([0, 0]);
+    broken = false;
+    await done();
+    expect([counts.sent, counts.dead]).toEqual([64, 0]);
+  });
+
+  test.each(['waits too long', 'closes the connection'])('that %s with many events gets fewer', async (how) => {
+    let most = 0;
+    const receiver = await webhook((_text, ids, response) => {
+      if (ids.length > 10) return how === 'closes the connection' ? response.destroy() : undefined;
+      most = Math.max(most, ids.length);
+      return response.writeHead(200).end();
+    }, 400);
+    const { counts, done } = ship(64, receiver);
+    await done();
+    expect([counts.sent, counts.dead]).toEqual([64, 0]);
+    expect(most).toBeGreaterThan(1);
   });
 });
 

@@ -2,6 +2,7 @@ import { CodedError, createSeldom } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { ShipBook } from './book.ts';
 import type { ShippedEvent } from './event.ts';
+import { NotTaken } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
 
@@ -21,6 +22,9 @@ export interface DeliveryOptions {
 /** Entries at the end of the log that are looked at for an event. */
 const newestEntries = 64;
 
+/** Code of an error: nothing that was sent was taken. */
+export const refusesAll = 'refuses_all';
+
 /** Another recorder has the turn: it sends again what was not settled. */
 class TurnLost extends Error {}
 
@@ -30,20 +34,38 @@ class TurnLost extends Error {}
  * taken after that, and it was refused again. Where the receiver takes nothing else either, what is wrong is the receiver (a proxy before it
  * that wants a certificate, a header that grew too long): nothing is dead then, and the batch is tried again.
  *
- * @returns `(events, next)`: sends them; `next` is where the log goes on behind them. It resolves to false where another recorder has the turn
+ * A status that may be the receiver's own fault ({@link NotTaken}) counts as a refusal where the same batch got one time after time, and from
+ * then on at once, until the receiver takes nothing else either.
+ *
+ * @returns `(events, next, doubts)`: sends them; `next` is where the log goes on behind them; `doubts`: such a status counts as a refusal this time.
+ *   It resolves to false where another recorder has the turn
  * @throws CodedError where it may work later
  */
 export function createDelivery(
   options: DeliveryOptions,
-): (events: readonly ShippedEvent[], next: Position) => Promise<boolean> {
+): (events: readonly ShippedEvent[], next: Position, doubts?: boolean) => Promise<boolean> {
   const { receiver, source, book, clock, logger, signal } = options;
   /** The last event that was taken: a receiver that works takes it again. */
   let witness: ShippedEvent | undefined;
   const tell = createSeldom(clock);
+  let doubting = false;
+  /** Statuses by which single events were refused. */
+  const ofEvents = new Set<number>();
+  /** Those of this time. */
+  const answered = new Set<number>();
 
+  const ask = async (events: readonly ShippedEvent[]): ReturnType<Receiver['send']> => {
+    try {
+      return await receiver.send(events, signal);
+    } catch (error) {
+      if (!(error instanceof NotTaken && (doubting || ofEvents.has(error.status)))) throw error;
+      answered.add(error.status);
+      return 'refused';
+    }
+  };
   const send = async (events: readonly ShippedEvent[]): ReturnType<Receiver['send']> => {
     if (!(await options.hasTurn())) throw new TurnLost();
-    const result = await receiver.send(events, signal);
+    const result = await ask(events);
     if (result === 'taken') witness = events.at(-1);
     return result;
   };
@@ -77,8 +99,10 @@ export function createDelivery(
     return other !== undefined && (await send([other])) === 'taken';
   };
 
-  return async (events, next) => {
+  return async (events, next, doubts = false) => {
     if (events.length === 0) return true;
+    doubting = doubts;
+    answered.clear();
     /** Refused alone: of the first `proven` another event was taken after that. */
     const refused: ShippedEvent[] = [];
     let proven = 0;
@@ -97,14 +121,19 @@ export function createDelivery(
     };
     try {
       await halve(events);
-      if (refused.length > proven && !(await takesOthers(next)))
-        throw new CodedError('refuses_all', 'the receiver refuses this and every other event');
+      if (refused.length > proven && !(await takesOthers(next))) {
+        ofEvents.clear();
+        throw new CodedError(refusesAll, 'the receiver refuses this and every other event');
+      }
       const dead: ShippedEvent[] = [];
       for (const event of refused) {
         if ((await send([event])) === 'taken') options.onSent?.(1);
         else dead.push(event);
       }
-      if (dead.length > 0) await keepAside(dead);
+      if (dead.length > 0) {
+        await keepAside(dead);
+        for (const status of answered) ofEvents.add(status);
+      }
       return true;
     } catch (error) {
       if (error instanceof TurnLost) return false;

@@ -258,6 +258,8 @@ const notices: Readonly<Record<string, string>> = {
   deleted: 'lines were deleted by retention',
   retention: 'how long lines are kept has changed',
   authorities: 'the authorities of sidecars changed',
+  ship: 'a receiver is sent again what it had taken',
+  clock: 'the time of the log is ahead of the recorder’s clock, which was wrong once',
 };
 
 /** What is shipped of an entry. */

@@ -1,7 +1,7 @@
 import { appendFileSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
 import { errorCode, parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { beginning } from './book.ts';
+import { beginning, isSamePlace } from './book.ts';
 import type { ShipBook } from './book.ts';
 import { eventText } from './event.ts';
 import type { Position } from './source.ts';
@@ -58,10 +58,16 @@ export function fileBook(path: string): ShipBook {
       position ??= read();
       return position;
     },
-    async move(to) {
+    async move(to, from) {
+      if (from !== undefined && position !== undefined && !isSamePlace(position, from)) return false;
       write(to);
       position = to;
       return true;
+    },
+    async again(entry) {
+      const to = { entry, events: 0 };
+      write(to);
+      position = to;
     },
     async keepDead(events) {
       const size = statSync(dead, { throwIfNoEntry: false })?.size ?? 0;

@@ -171,6 +171,8 @@ describe('a source of events', () => {
     blockLines: (entry) => Promise.resolve(Buffer.from(blocks[entry] ?? '')),
     sessionLines,
     log: () => Promise.resolve({ size: blocks.length, root: new Uint8Array(), at: 1 }),
+    openSessions: () => Promise.resolve({ sessions: [], count: 0 }),
+    search: () => Promise.resolve({ sessions: [], cursors: [], cursor: undefined }),
   });
 
   test('keeps some MB of sessions that have begun, however much their lines say', async () => {

@@ -70,8 +70,8 @@ describe('the caller’s trace', () => {
 
 test('a session of which no caller said more is a trace of its own, and of an id that is none another is made', () => {
   expect(spanOf(session(undefined)).traceId).toBe(id);
-  const nothing = { ...session(undefined), id: '0'.repeat(32) };
-  expect(spanOf(nothing).traceId).toMatch(/^(?!0+$)[0-9a-f]{32}$/);
+  for (const none of ['0'.repeat(32), 'xyz', 'A'.repeat(32), 'a'.repeat(31), ''])
+    expect(spanOf({ ...session(undefined), id: none }).traceId).toMatch(/^(?!0+$)[0-9a-f]{32}$/);
 });
 
 describe('a time that a receiver would refuse', () => {

@@ -78,8 +78,8 @@ function spanName(event: ShippedEvent): string {
   return model === undefined ? operation : `${operation} ${model}`;
 }
 
-/** Of an id that is no trace's, as a sidecar that lies may write it. */
-const noTrace = /^0*$/;
+/** An id that can be a trace's: a sidecar that lies may write others, which a collector refuses with all that was sent. */
+const traceId = /^(?!0{32})[0-9a-f]{32}$/;
 
 /**
  * A session as a span: in its caller's trace, below the span in which the caller asked, where it said so; else in a trace of its own, whose id
@@ -97,7 +97,7 @@ function span(event: ShippedEvent): JsonValue {
   const status = fields['http.response.status_code'];
   const error = textField(event, 'event.reason') ?? (typeof status === 'number' ? String(status) : '_OTHER');
   return {
-    traceId: trace?.id ?? (noTrace.test(id) ? digest.slice(16, 48) : id),
+    traceId: trace?.id ?? (traceId.test(id) ? id : digest.slice(16, 48)),
     ...(trace && { parentSpanId: trace.parent }),
     spanId: digest.slice(0, 16),
     name: spanName(event),

@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { CodedError } from '../../base/index.ts';
+import { NotTaken, tooSlow } from './receiver.ts';
 
 /** What posting needs beside the body; secrets are read at each call, as they may be rotated. */
 export interface PostOptions {
@@ -23,14 +24,22 @@ export interface PostAnswer {
 
 const mostAnswer = 1_048_576;
 
-/** Posts and reads the answer. Redirects are not followed. @throws CodedError `unreachable`, without the address */
+/**
+ * Posts and reads the answer. Redirects are not followed.
+ *
+ * @throws CodedError without the address: `unreachable`; {@link tooSlow}, where the connection stood and no answer came in time, or it was closed
+ *   before one
+ */
 export function post(options: PostOptions, type: string, body: Buffer, signal: AbortSignal): Promise<PostAnswer> {
   const { url, timeoutMs } = options;
   const ca = options.ca();
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void =>
-      reject(new CodedError('unreachable', `no answer from the receiver (${error.code ?? error.name})`));
+    let stood = false;
+    const failed = (error: NodeJS.ErrnoException): void => {
+      const code = stood && !signal.aborted ? tooSlow : 'unreachable';
+      reject(new CodedError(code, `no answer from the receiver (${error.code ?? error.name})`));
+    };
     const call = send(
       url,
       {
@@ -62,16 +71,28 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
       },
     );
     call.on('error', failed);
+    // Behind the handshake, or on a connection that is used again.
+    call.on('socket', (socket) => {
+      const stands = (): void => void (stood = true);
+      if (!socket.connecting) return stands();
+      socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', stands);
+    });
     call.end(body);
   });
 }
 
-/** Statuses that say that a batch is not taken as it is. Credentials, addresses and load may be mended: those are tried again. */
+/** Statuses that say that a batch is not taken as it is. */
 const never = new Set([400, 413, 422]);
+/** Statuses of credentials and load, which say nothing of what was sent: they may be mended. */
+const ofReceiver = new Set([401, 408, 429, 503]);
 
-/** @throws CodedError where it may work later */
+/**
+ * @throws NotTaken where it may work later, and what was sent may be why it did not
+ * @throws CodedError where it may work later
+ */
 export function readStatus(status: number): 'taken' | 'refused' {
   if (status >= 200 && status < 300) return 'taken';
   if (never.has(status)) return 'refused';
-  throw new CodedError('not_taken', `the receiver answers ${status}`);
+  const message = `the receiver answers ${status}`;
+  throw ofReceiver.has(status) ? new CodedError('not_taken', message) : new NotTaken(status, message);
 }

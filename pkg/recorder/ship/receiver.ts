@@ -1,7 +1,21 @@
+import { CodedError } from '../../base/index.ts';
 import type { ShippedEvent } from './event.ts';
 
 /** Code of an error that says that a batch took too long, or its answer was: fewer events may not. */
 export const tooSlow = 'too_slow';
+
+/**
+ * A batch was answered by a status that may be the receiver's fault, or that of something before it, or of one event alone: a firewall that does not
+ * let `<script>` through answers 403, a collector that cannot read one event 500.
+ */
+export class NotTaken extends CodedError<'not_taken'> {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('not_taken', message);
+    this.status = status;
+  }
+}
 
 /** Where events go. */
 export interface Receiver {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/index.ts';
 import type { ShipTable } from '../store/index.ts';
+import { isSamePlace } from './book.ts';
 import type { ShipBook } from './book.ts';
 import { eventText } from './event.ts';
 import type { Position } from './source.ts';
@@ -23,11 +24,17 @@ export function sharedBook(table: ShipTable, receiver: string, clock: Clock, tur
       mine = position && { position, since };
       return position;
     },
-    async move(to) {
+    async move(to, from) {
+      // Set back since, and taken again.
+      if (from !== undefined && mine !== undefined && !isSamePlace(mine.position, from)) return false;
       const since = clock.monotonic();
       const moved = await table.move(receiver, holder, to, turnMs);
       mine = moved ? { position: to, since } : undefined;
       return moved;
+    },
+    async again(entry) {
+      await table.again(receiver, entry);
+      mine = undefined;
     },
     keepDead: (events) => table.keepDead(receiver, events.map(eventText)),
     async close() {

@@ -3,8 +3,8 @@ import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { beginning } from './book.ts';
 import type { ShipBook } from './book.ts';
-import { createDelivery } from './deliver.ts';
-import { tooSlow } from './receiver.ts';
+import { createDelivery, refusesAll } from './deliver.ts';
+import { NotTaken, tooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
 
@@ -44,6 +44,9 @@ export interface ShipperOptions {
 /** Events of one batch; fewer while the receiver is too slow for so many. */
 const batchSize = 200;
 
+/** Each so manieth time that a batch gets a status which may be the receiver's own fault, it is looked whether one event is why. */
+const doubtAfter = 5;
+
 /** What a step found: that there may be more, nothing new, or that another recorder ships. */
 type Step = 'more' | 'none' | 'other';
 
@@ -57,6 +60,8 @@ export function startShipper(options: ShipperOptions): Shipper {
   /** The log was found to be the one that was shipped. */
   let known = false;
   let most = batchSize;
+  /** Times in succession that the receiver, or what is before it, answered that it does not take a batch. */
+  let refusals = 0;
 
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -106,9 +111,9 @@ export function startShipper(options: ShipperOptions): Shipper {
     known = true;
     const { events, next } = await source.read(position, most);
     const taken = receiver.takes === undefined ? events : events.filter((event) => receiver.takes?.(event));
-    if (!(await deliver(taken, next))) return 'other';
+    if (!(await deliver(taken, next, refusals > 0 && refusals % doubtAfter === 0))) return 'other';
     if (next.entry === position.entry && next.events === position.events) return 'none';
-    if (!(await book.move(next))) return 'other';
+    if (!(await book.move(next, position))) return 'other';
     most = Math.min(batchSize, most + 1);
     position = next;
     return 'more';
@@ -124,11 +129,13 @@ export function startShipper(options: ShipperOptions): Shipper {
         if (failures > 0 && found !== 'other')
           logger.info('the receiver takes events again', { receiver: receiver.name });
         failures = 0;
+        refusals = 0;
         told = '';
         if (found !== 'more' && !stopped()) await pause(found === 'other' ? 5 * lookMs : lookMs);
       } catch (error) {
         if (stopped()) return;
         options.onFailure?.();
+        if (error instanceof NotTaken || (error instanceof CodedError && error.code === refusesAll)) refusals += 1;
         if (error instanceof CodedError && error.code === tooSlow) most = Math.max(1, most >> 1);
         const why = error instanceof CodedError ? error.message : describeError(error);
         if (why !== told) logger.warn('events were not shipped: tried again', { receiver: receiver.name, error: why });

@@ -6,6 +6,8 @@ import { changeEvent } from './change-event.ts';
 import { processEvent } from './process-event.ts';
 import { entryEvent, sessionEvent, shippedStart } from './event.ts';
 import type { LogPlace, ShippedEvent, ShippedStart } from './event.ts';
+import { createUnendedSessions } from './unended.ts';
+import type { LaterEvent } from './unended.ts';
 
 /** How far a receiver has come: the entry of the log that is read next, and how many of its events were taken. */
 export interface Position {
@@ -31,7 +33,10 @@ export interface EventSource {
   has(position: Position): Promise<boolean>;
 }
 
-export type ShippedStore = Pick<RecordStore, 'entries' | 'blockLines' | 'sessionLines' | 'log'>;
+export type ShippedStore = Pick<
+  RecordStore,
+  'entries' | 'blockLines' | 'sessionLines' | 'log' | 'openSessions' | 'search'
+>;
 
 /** Entries that are looked at in one go. */
 const mostEntries = 64;
@@ -86,8 +91,10 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     return lookedUp.get(key);
   };
 
-  const eventsOfBlock = async (lines: string, of: SessionChain, place: LogPlace): Promise<ShippedEvent[]> => {
-    const events: ShippedEvent[] = [];
+  const unended = createUnendedSessions(store, startFor);
+
+  const eventsOfBlock = async (lines: string, of: SessionChain, place: LogPlace): Promise<LaterEvent[]> => {
+    const events: LaterEvent[] = [];
     for (const line of lines.split('\n')) {
       const type = lineType(line);
       if (type === undefined || !shipped.has(type)) continue;
@@ -96,6 +103,8 @@ export function createEventSource(store: ShippedStore, isController: (source: st
       if (type === 'start') keep(keyOf(session, of), shippedStart(root));
       else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, place));
       else if (type === 'process') {
+        if (root.get('what')?.string === 'start')
+          events.push(...(await unended.before(root.get('seq')?.number ?? 0, of, place)));
         const befell = processEvent(root, of.source, place);
         if (befell !== undefined) events.push(befell);
       } else if (isController(of.source)) events.push(changeEvent(root, of.source, place));
@@ -103,16 +112,20 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     return events;
   };
 
-  const eventsOf = async (text: string, entry: number): Promise<readonly ShippedEvent[]> => {
+  const eventsOf = async (text: string, entry: number): Promise<readonly LaterEvent[]> => {
     const own = entryEvent(text, entry);
-    if (own !== undefined) return [own];
     const root = parseJson(text);
+    const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
+    const place = { entry, at: root.get('at')?.number ?? 0 };
+    if (own !== undefined) {
+      if (root.get('type')?.string !== 'vanished') return [own];
+      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place))];
+    }
     if (root.get('type')?.string !== 'block') return [];
     const lines = await store.blockLines(entry);
     // Deleted by retention before it was shipped: the entry that says so is shipped itself.
     if (lines === undefined) return [];
-    const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
-    return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, { entry, at: root.get('at')?.number ?? 0 });
+    return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, place);
   };
 
   return {
@@ -125,7 +138,8 @@ export function createEventSource(store: ShippedStore, isController: (source: st
         // A place beyond an entry's events is none: what comes twice is known, what never comes is not.
         const skipped = index === entry && taken <= all.length ? taken : 0;
         const room = atMost - events.length;
-        events.push(...all.slice(skipped, skipped + room));
+        for (const one of all.slice(skipped, skipped + room))
+          events.push(typeof one === 'function' ? await one() : one);
         if (all.length - skipped > room) return { events, next: { ...next, entry: index, events: skipped + room } };
         next = { entry: index + 1, events: 0, last: hashOf(text) };
         if (events.length === atMost) break;

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { createFrontier, edgeOf, entryLeaf, entryText } from '../../record/index.ts';
+import { createFrontier, edgeOf, entryLeaf, entryText, inLogTime } from '../../record/index.ts';
 import type { Frontier, LogEntry, Seal } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
@@ -76,11 +76,10 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
   reset();
 
   const addEntry = (given: LogEntry, kept?: string): number => {
-    // Time in the log never goes back, whatever the clock does.
-    lastAt = Math.max(lastAt, given.at);
-    const { type, at: _at, ...rest } = given;
+    const entry = inLogTime(given, lastAt);
+    lastAt = entry.at;
     const index = frontier.size;
-    const text = kept ?? seal({ type, at: lastAt, ...rest } as typeof given, index);
+    const text = kept ?? seal(entry, index);
     sql.entry.run(index, text);
     for (const { level, index: idx, hash } of frontier.append(entryLeaf(text))) sql.addNode.run(level, idx, hash);
     return index;

@@ -39,14 +39,23 @@ export interface RecordStore {
    * @param after Number of a line in the chain: those behind it; default 0, all
    */
   sessionLines(id: string, of: SessionChain, after?: number): AsyncIterable<string>;
+  /**
+   * Sessions of a chain that began behind one of its lines and before another, and whose end is not here: ascending, at most so many.
+   * @returns and how many there are in all
+   */
+  openSessions(
+    of: SessionChain,
+    between: { readonly after: number; readonly before: number },
+    atMost: number,
+  ): Promise<{ readonly sessions: readonly string[]; readonly count: number }>;
   /** Entries of the blocks of a chain that have lines of a session, ascending, at most so many. */
   sessionBlocks(id: string, of: SessionChain, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** The last entry of this type, of those before an index; default: of all. Undefined: there is none. */
   lastOf(type: 'authorities' | 'retention', before?: number): Promise<StoredEntry | undefined>;
-  /** Entries of type `authorities` from an index on, at most so many. */
-  authorities(from: number, atMost: number): Promise<readonly StoredEntry[]>;
+  /** Entries of this type from an index on, at most so many. */
+  allOf(type: 'authorities' | 'clock', from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
@@ -142,6 +151,8 @@ export interface ShipTable {
     forMs: number,
   ): Promise<boolean>;
   release(receiver: string, holder: string): Promise<void>;
+  /** What is read next is this entry, whosever turn it is: the turn ends. */
+  again(receiver: string, entry: number): Promise<void>;
   /** Keeps events that a receiver never took, the newest 10,000 of it. */
   keepDead(receiver: string, events: readonly string[]): Promise<void>;
 }
@@ -199,7 +210,9 @@ export type Addition =
   /** Lines that a sidecar lost; of an archive also those of a block that were deleted before. */
   | { readonly entry: Extract<LogEntry, { type: 'hole' | 'block' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
-  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' | 'retention' }> };
+  | {
+      readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' | 'retention' | 'clock' | 'ship' }>;
+    };
 
 /** An entry of the log with what hangs on it. */
 export interface ArchivedEntry extends StoredEntry {
@@ -341,8 +354,10 @@ export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
 }
 
 export interface DeletionRule {
-  /** What was received before it: epoch milliseconds. */
+  /** What was received before it, by the log's time: epoch milliseconds. */
   readonly before: number;
+  /** `entry`: `before` and `from` are entries of the log, and the lines those of the entries before it. Default: `received`. */
+  readonly by?: 'received' | 'entry';
   /** Of this namespace alone, or of all but these. */
   readonly of: { readonly namespace: string } | { readonly allBut: readonly string[] };
   /** Only what was received from then on: what is older was looked at. Default: all. */

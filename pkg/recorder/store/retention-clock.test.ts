@@ -5,11 +5,16 @@ import { createRetentionClock } from './retention-clock.ts';
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
 const fresh = { reached: 0, logEndsAt: 0 };
+/** Its time alone. */
+const timeOf = (...given: Parameters<typeof createRetentionClock>): (() => number) => {
+  const read = createRetentionClock(...given);
+  return () => read().now;
+};
 
 describe('the time by which lines are old', () => {
   test('is the wall clock’s, where that goes as time does', () => {
     const clock = fakeClock();
-    const time = createRetentionClock(clock, fresh);
+    const time = timeOf(clock, fresh);
     for (let n = 0; n < 5; n++) {
       expect(time()).toBe(clock.now());
       clock.advance(minuteMs);
@@ -18,7 +23,7 @@ describe('the time by which lines are old', () => {
 
   test('is ahead by no more than as long as the wall clock was, and not for the next time', () => {
     const clock = fakeClock();
-    const time = createRetentionClock(clock, fresh);
+    const time = timeOf(clock, fresh);
     const ahead = (): number => time() - (clock.now() - stepped);
     let stepped = 0;
     const step = (ms: number): void => {
@@ -39,7 +44,7 @@ describe('the time by which lines are old', () => {
 
   test('waits where the wall clock goes back, and has caught up within as long as it waited', () => {
     const clock = fakeClock();
-    const time = createRetentionClock(clock, fresh);
+    const time = timeOf(clock, fresh);
     time();
     clock.step(-365 * dayMs);
     expect(time()).toBe(clock.now());
@@ -53,7 +58,7 @@ describe('the time by which lines are old', () => {
 
   test('begins where the log ends, and has caught up within as long as nobody wrote it', () => {
     const clock = fakeClock();
-    const time = createRetentionClock(clock, { reached: 0, logEndsAt: clock.now() - dayMs });
+    const time = timeOf(clock, { reached: 0, logEndsAt: clock.now() - dayMs });
     expect(clock.now() - time()).toBe(dayMs);
     clock.advance(dayMs / 2);
     expect(clock.now() - time()).toBe(dayMs / 2);
@@ -61,15 +66,15 @@ describe('the time by which lines are old', () => {
     expect(time()).toBe(clock.now());
     // The log may be ahead.
     const other = fakeClock();
-    expect(createRetentionClock(other, { reached: 0, logEndsAt: other.now() + dayMs })()).toBe(other.now());
+    expect(timeOf(other, { reached: 0, logEndsAt: other.now() + dayMs })()).toBe(other.now());
   });
 
   test('goes on where it was left, where the recorder begins again while its clock is ahead and the log was written by it', () => {
     const clock = fakeClock();
-    const reached = createRetentionClock(clock, fresh)();
+    const reached = timeOf(clock, fresh)();
     clock.step(30 * dayMs);
     const logEndsAt = clock.now();
-    const again = createRetentionClock(clock, { reached, logEndsAt });
+    const again = timeOf(clock, { reached, logEndsAt });
     expect(again()).toBe(reached);
     clock.advance(minuteMs);
     expect(again()).toBe(reached + 2 * minuteMs);
@@ -77,14 +82,31 @@ describe('the time by which lines are old', () => {
 
   test('has not to catch up with the years by which a clock was behind when the recorder began', () => {
     const clock = fakeClock();
-    const reached = createRetentionClock(clock, fresh)();
+    const reached = timeOf(clock, fresh)();
     clock.step(-50 * 365 * dayMs);
-    const again = createRetentionClock(clock, { reached, logEndsAt: reached });
+    const again = timeOf(clock, { reached, logEndsAt: reached });
     expect(again()).toBe(clock.now());
     clock.advance(minuteMs);
     clock.step(50 * 365 * dayMs);
     again();
     clock.advance(minuteMs);
     expect(again()).toBe(clock.now());
+  });
+
+  test('agrees with the wall clock unless that is ahead of it, or was for a while and has not been right for as long', () => {
+    const clock = fakeClock();
+    const read = createRetentionClock(clock, fresh);
+    expect(read().agrees).toBe(true);
+    clock.step(10 * 365 * dayMs);
+    clock.advance(minuteMs);
+    expect(read().agrees).toBe(false);
+    clock.step(-10 * 365 * dayMs);
+    expect(read().agrees).toBe(false);
+    clock.advance(minuteMs);
+    expect(read()).toEqual({ now: clock.now(), agrees: true });
+    // Behind what it was.
+    clock.step(-dayMs);
+    clock.advance(minuteMs);
+    expect(read().agrees).toBe(false);
   });
 });

@@ -30,9 +30,9 @@ const held = `EXISTS (
 
 export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {
   // The index has those that have lines, which is all.
-  const old = (ofNamespaces: string): string =>
+  const old = (by: 'received' | 'id', ofNamespaces: string): string =>
     `SELECT b.id, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
-     WHERE b.received < ? AND b.received >= ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.received LIMIT ?`;
+     WHERE b.${by} < ? AND b.${by} >= ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.${by} LIMIT ?`;
   /** That no session of a block `b` has a tag that begins so. Its own tags are read: how many others were recorded is up to sidecars. */
   const untouched = `NOT EXISTS (
     SELECT 1 FROM part p JOIN session s ON s.id = p.session JOIN name n ON n.id = s.tags JOIN json_each(?) x
@@ -97,13 +97,15 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   };
 
   return {
-    deleteOld({ before, from = 0, of, exceptRules = [], archivedOnly = false }, now, atMost) {
+    deleteOld({ before, from = 0, by, of, exceptRules = [], archivedOnly = false }, now, atMost) {
       const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
       const numbers = chosen.map((name) => names.find(name)).filter((number) => number !== undefined);
       const list = `c.namespace ${'namespace' in of ? '' : 'NOT '}IN (${numbers.map(() => '?').join()})`;
       const spared = exceptRules.length === 0 ? [] : [JSON.stringify(tagsOfRules(exceptRules))];
       const which = [list, ...(archivedOnly ? [archived] : []), ...spared.map(() => untouched)].join(' AND ');
-      const rows = db.prepare(old(which)).all(before, from, ...numbers, ...spared, atMost);
+      const rows = db
+        .prepare(old(by === 'entry' ? 'id' : 'received', which))
+        .all(before, from, ...numbers, ...spared, atMost);
       for (const row of rows) {
         forget(row);
         appender.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });

@@ -137,6 +137,14 @@ const steps: readonly string[] = [
   -- The first session that has a tag for each label that acted (search/label-tags.ts).
   INSERT INTO counter SELECT 'labelled', ifnull(max(id), 0) + 1 FROM session;
   `,
+  `
+  -- Entries of type clock, which are few.
+  CREATE INDEX entry_clock ON entry (id) WHERE substr(text, 1, 21) = '{"v":1,"type":"clock"';
+  `,
+  `
+  -- What goes on, or never ended, of a chain.
+  CREATE INDEX session_open ON session (chain, sequence) WHERE endSequence IS NULL;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -9,9 +9,11 @@ import { promisify } from 'node:util';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { SessionQuery } from './port.ts';
 import { openSqliteStore } from './sqlite.ts';
-import { sessionId, testChain, testTime } from '../testing/chains.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
 import type { TestSession } from '../testing/chains.ts';
-import { blockOf, source, storeSuite } from './testing/store-suite.ts';
+import type { Seal } from '../../record/index.ts';
+import { clockSuite } from '../../../test/support/retention-clock-suite.ts';
+import { blockOf, blockOfEvents, source, storeSuite } from './testing/store-suite.ts';
 
 const place = () => {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-store-'));
@@ -20,11 +22,13 @@ const place = () => {
     folder,
     path,
     open: () => openSqliteStore({ path, clock: fakeClock() }),
+    openSealed: (seal: Seal) => openSqliteStore({ path, clock: fakeClock(), seal }),
     remove: async () => rmSync(folder, { recursive: true }),
   };
 };
 
 storeSuite('sqlite', place);
+clockSuite('sqlite', place);
 
 describe('the file of the store', () => {
   test('that is another program’s is refused, and not touched', async () => {
@@ -89,39 +93,46 @@ test('a search by text catches up with many small blocks at once', async () => {
   await remove();
 });
 
-test('of an older recorder goes on: words are made anew from lines, and labels are found by the names of rules', async () => {
-  const { path, open, remove } = place();
-  const before = open();
-  const chain = testChain();
-  await before.append([blockOf(chain, [{ id: sessionId(1), ask: '東京都', rule: 'support/pii' }])]);
-  while (await before.index());
-  await before.close();
-  const db = new DatabaseSync(path);
-  db.exec(`
+test.each([2, 4])(
+  'of an older recorder goes on, its words of version %i are made anew from lines, and labels are found by the names of rules',
+  async (version) => {
+    const { path, open, remove } = place();
+    const before = open();
+    const chain = testChain();
+    const [begin, said, ends] = sessionEvents({ id: sessionId(1), ask: '東京都', answer: 'fal', rule: 'support/pii' });
+    if (begin === undefined || said?.type !== 'segment' || ends === undefined) throw new Error('events');
+    await before.append([blockOfEvents(chain, [begin, said, { ...said, text: 'con' }, ends])]);
+    while (await before.index());
+    await before.close();
+    const db = new DatabaseSync(path);
+    db.exec(`
     DELETE FROM tag WHERE tag = (SELECT id FROM name WHERE text = 'label:pii');
     DELETE FROM counter WHERE name = 'labelled';
+    DROP INDEX entry_clock;
+    DROP INDEX session_open;
     PRAGMA user_version = 10;
   `);
-  db.close();
-  const words = new DatabaseSync(`${path}-words`);
-  words.exec(
-    `INSERT INTO words (words) VALUES ('delete-all'); INSERT INTO words (rowid, text) VALUES (1, '東京都'); PRAGMA user_version = 2`,
-  );
-  words.close();
-  const store = open();
-  const find = async (query: Partial<SessionQuery>) =>
-    (await store.search({ limit: 9, ...query })).sessions.map(({ session }) => session);
-  expect(await find({ label: 'pii' })).toEqual([sessionId(1)]);
-  await store.append([blockOf(chain, [{ id: sessionId(2), rule: 'other/pii' }], testTime + 1)]);
-  expect(await find({ label: 'pii' })).toEqual([sessionId(2), sessionId(1)]);
-  expect(await find({ label: 'ii' })).toEqual([]);
-  expect(await find({ text: '京都' })).toEqual([sessionId(1)]);
-  // When the last of them is gone, the index of tags has all.
-  expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
-  expect(await find({ label: 'pii' })).toEqual([sessionId(2)]);
-  await store.close();
-  await remove();
-});
+    db.close();
+    const words = new DatabaseSync(`${path}-words`);
+    words.exec(
+      `INSERT INTO words (words) VALUES ('delete-all'); INSERT INTO words (rowid, text) VALUES (1, '東京都'); PRAGMA user_version = ${version}`,
+    );
+    words.close();
+    const store = open();
+    const find = async (query: Partial<SessionQuery>) =>
+      (await store.search({ limit: 9, ...query })).sessions.map(({ session }) => session);
+    expect(await find({ label: 'pii' })).toEqual([sessionId(1)]);
+    await store.append([blockOf(chain, [{ id: sessionId(2), rule: 'other/pii' }], testTime + 1)]);
+    expect(await find({ label: 'pii' })).toEqual([sessionId(2), sessionId(1)]);
+    expect(await find({ label: 'ii' })).toEqual([]);
+    expect(await find({ text: '京都 falcon' })).toEqual([sessionId(1)]);
+    // When the last of them is gone, the index of tags has all.
+    expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
+    expect(await find({ label: 'pii' })).toEqual([sessionId(2)]);
+    await store.close();
+    await remove();
+  },
+);
 
 test('deletion by age goes on however many names of rules were recorded', async () => {
   const { path, open, remove } = place();
@@ -196,6 +207,8 @@ describe('the room of what is deleted', () => {
     old.exec(`
       DELETE FROM counter WHERE name IN ('unswept', 'sweeps', 'retentionReached', 'labelled');
       DROP INDEX tag_session;
+      DROP INDEX entry_clock;
+      DROP INDEX session_open;
       ALTER TABLE chain DROP COLUMN newest;
       DELETE FROM part WHERE block = 0;
       DELETE FROM tag WHERE session = (SELECT min(id) FROM session);

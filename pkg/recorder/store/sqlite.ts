@@ -32,8 +32,9 @@ export interface SqliteStoreOptions {
 }
 
 const lineFeed = 0x0a;
-/** How long lines are kept, and who signs them: small, and written where one of them is another. */
-const isOfStart = ({ entry: { type } }: Addition): boolean => type === 'retention' || type === 'authorities';
+/** How long lines are kept, who signs them, and what the clock says: small and seldom, and a recorder deletes by them. */
+const isOfStart = ({ entry: { type } }: Addition): boolean =>
+  type === 'retention' || type === 'authorities' || type === 'clock';
 const leastToOpen = 4 * 1024 * 1024;
 /** How long a statement waits for a lock. */
 const busyMs = 5_000;
@@ -100,9 +101,14 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     authorities: db.prepare(
       `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' AND id < ? ORDER BY id DESC LIMIT 1`,
     ),
-    allAuthorities: db.prepare(
-      `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' AND id >= ? ORDER BY id LIMIT ?`,
-    ),
+    allOf: {
+      authorities: db.prepare(
+        `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' AND id >= ? ORDER BY id LIMIT ?`,
+      ),
+      clock: db.prepare(
+        `SELECT id, text FROM entry WHERE substr(text, 1, 21) = '{"v":1,"type":"clock"' AND id >= ? ORDER BY id LIMIT ?`,
+      ),
+    },
     retention: db.prepare(
       `SELECT id, text FROM entry WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"' AND id < ? ORDER BY id DESC LIMIT 1`,
     ),
@@ -113,6 +119,15 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     sessionBlocks: db.prepare(
       `SELECT p.block FROM session s JOIN chain c ON c.id = s.chain JOIN part p ON p.session = s.id
        WHERE s.request = ? AND c.source = ? AND c.name = ? ORDER BY p.block LIMIT ?`,
+    ),
+    chain: db.prepare('SELECT id FROM chain WHERE source = ? AND name = ?'),
+    openSessions: db.prepare(
+      `SELECT request FROM session INDEXED BY session_open
+       WHERE chain = ? AND sequence > ? AND sequence < ? AND endSequence IS NULL ORDER BY sequence, id LIMIT ?`,
+    ),
+    countOpen: db.prepare(
+      `SELECT count(*) AS n FROM session INDEXED BY session_open
+       WHERE chain = ? AND sequence > ? AND sequence < ? AND endSequence IS NULL`,
     ),
     counters: db.prepare('SELECT name, value FROM counter'),
     retentionReached: db.prepare(`SELECT value FROM counter WHERE name = 'retentionReached'`),
@@ -167,7 +182,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     },
     async append(additions) {
       const need = (): void => {
-        // By these a recorder starts that then deletes by age.
+        // By these a recorder deletes by age.
         if (!additions.every(isOfStart)) guarded(room.need);
       };
       need();
@@ -239,9 +254,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
       });
     },
-    async authorities(from, atMost) {
+    async allOf(type, from, atMost) {
       return guarded(() =>
-        sql.allAuthorities.all(from, atMost).map((row) => ({ index: Number(row['id']), text: String(row['text']) })),
+        sql.allOf[type].all(from, atMost).map((row) => ({ index: Number(row['id']), text: String(row['text']) })),
       );
     },
     async node(level, idx) {
@@ -269,6 +284,19 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       return guarded(() => {
         const row = sql.lastHead.get();
         return row === undefined ? undefined : headOf(row);
+      });
+    },
+    async openSessions({ source, chain }, { after, before }, atMost) {
+      return guarded(() => {
+        const number = names.find(source);
+        const row = number === undefined ? undefined : sql.chain.get(number, chain);
+        if (row === undefined) return { sessions: [], count: 0 };
+        const range = [Number(row['id']), after, before] as const;
+        const sessions = sql.openSessions
+          .all(...range, atMost)
+          .map(({ request }) => Buffer.from(request as Uint8Array).toString('hex'));
+        const all = sessions.length < atMost ? sessions.length : Number(sql.countOpen.get(...range)?.['n']);
+        return { sessions, count: all };
       });
     },
     async sessionBlocks(id, { source, chain }, atMost) {

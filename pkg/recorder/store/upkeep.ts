@@ -1,7 +1,9 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import type { RecordStore, StoreStats } from './port.ts';
+import { createLogMarks } from './log-marks.ts';
+import type { DeletionRule, RecordStore, StoreStats } from './port.ts';
 import { createRetentionClock } from './retention-clock.ts';
+import type { RetentionTime } from './retention-clock.ts';
 import { retentionRules } from './retention-rules.ts';
 import type { RetentionDays } from './retention-rules.ts';
 
@@ -28,7 +30,7 @@ const dayMs = 86_400_000;
 export function keepUp(options: {
   readonly store: Pick<
     RecordStore,
-    'index' | 'deleteOld' | 'sweep' | 'stats' | 'retentionReached' | 'keepRetentionReached'
+    'index' | 'deleteOld' | 'sweep' | 'stats' | 'retentionReached' | 'keepRetentionReached' | 'allOf' | 'append' | 'log'
   >;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -42,7 +44,8 @@ export function keepUp(options: {
   readonly onDeleted?: (blocks: number) => void;
 }): Upkeep {
   const { store, clock, logger, archivedOnly = false } = options;
-  const rules = retentionRules(options.retention).map((rule) => ({ ...rule, from: 0 }));
+  const rules = retentionRules(options.retention).map((rule) => ({ ...rule, from: 0, fromEntry: 0 }));
+  const marks = createLogMarks(store);
   let stats: StoreStats | undefined;
   let work: Promise<void> = Promise.resolve();
   let busy = false;
@@ -66,18 +69,24 @@ export function keepUp(options: {
       });
   };
   const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  let retentionNow: (() => number) | undefined;
+  let retentionNow: (() => RetentionTime) | undefined;
   let waits = false;
   let logAhead = false;
   let due = false;
   let nextWhole = 0;
+  const deleteAll = async (rule: DeletionRule, now: number): Promise<void> => {
+    for (let deleted = 1; deleted > 0 && !closed; await pause()) {
+      deleted = await store.deleteOld(rule, now, blocksAStep);
+      if (deleted > 0) options.onDeleted?.(deleted);
+    }
+  };
   const retain = async (): Promise<void> => {
     due = false;
     retentionNow ??= createRetentionClock(clock, {
       reached: await store.retentionReached(),
       logEndsAt: options.logEndsAt,
     });
-    const now = retentionNow();
+    const { now, agrees } = retentionNow();
     const behind = clock.now() - now;
     if (behind > toldMs && !waits)
       logger.warn('deletion by age waits for the clock, which is far ahead of the log or has gone forward', {
@@ -86,9 +95,10 @@ export function keepUp(options: {
     waits = behind > toldMs;
     const ahead = options.latest() - clock.now();
     if (ahead > toldMs && !logAhead)
-      logger.warn('the log is ahead of the clock, which was wrong: what comes until then is deleted that much later', {
-        seconds: Math.round(ahead / 1_000),
-      });
+      logger.warn(
+        'the log is ahead of the clock, which was wrong: what comes is deleted by the clock once that has been right for as long as it was wrong',
+        { seconds: Math.round(ahead / 1_000) },
+      );
     logAhead = ahead > toldMs;
     // What is kept past its age, by a hold or a policy or until it is archived, is looked at again each hour.
     const all = now >= nextWhole;
@@ -96,20 +106,22 @@ export function keepUp(options: {
     const failures: unknown[] = [];
     // A store that is full takes it later, and must lose what is old before.
     await store.keepRetentionReached(now).catch((error: unknown) => void failures.push(error));
+    if (rules.length > 0)
+      await marks.keep(now, ahead > toldMs && agrees).catch((error: unknown) => void failures.push(error));
     for (const rule of rules) {
-      const { days, from, ...what } = rule;
+      const { days, from, fromEntry, ...what } = rule;
       const before = now - days * dayMs;
-      const some = { ...what, before, from: all ? 0 : from, archivedOnly };
+      const marked = marks.olderThan(before);
       try {
-        for (let deleted = 1; deleted > 0 && !closed; await pause()) {
-          deleted = await store.deleteOld(some, now, blocksAStep);
-          if (deleted > 0) options.onDeleted?.(deleted);
-        }
+        await deleteAll({ ...what, before, from: all ? 0 : from, archivedOnly }, now);
         rule.from = before;
+        if (marked === undefined || (!all && marked === fromEntry)) continue;
+        await deleteAll({ ...what, by: 'entry', before: marked, from: all ? 0 : fromEntry, archivedOnly }, now);
+        rule.fromEntry = marked;
       } catch (error) {
         // The others are of other lines.
         failures.push(error);
-        if (all) rule.from = 0;
+        if (all) Object.assign(rule, { from: 0, fromEntry: 0 });
       }
     }
     if (failures.length > 0) throw failures[0];

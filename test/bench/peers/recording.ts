@@ -1,7 +1,7 @@
 // A sidecar that records into a file, or into a spool from which it goes on to a recorder, as the processes do; all else is the same.
 import { readFileSync } from 'node:fs';
 import { silentLogger, systemClock } from '../../../pkg/base/index.ts';
-import { compileSnapshot, operations, reasons } from '../../../pkg/core/index.ts';
+import { compileSnapshot, certainties, finders, operations, reasons } from '../../../pkg/core/index.ts';
 import { parsePolicies } from '../../../pkg/crd/index.ts';
 import { checkPattern } from '../../../pkg/detect/index.ts';
 import { dialects } from '../../../pkg/dialect/index.ts';
@@ -60,6 +60,8 @@ const metrics = createMetrics({
   operations,
   codes: Object.keys(reasons),
   dialects: dialects.map((dialect) => dialect.name),
+  finders,
+  certainties,
   processMetrics: false,
 });
 const { certFile, keyFile, upstream: url } = options;

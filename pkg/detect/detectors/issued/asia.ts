@@ -33,6 +33,7 @@ export const sgNric = shapedNumber({
  */
 export const krRrn = digitNumber({
   name: 'KrRrn',
+  unchecked: true,
   least: 13,
   telling: ['rrn', 'resident registration', 'jumin', '주민등록번호', '주민번호', '주민등록', '외국인등록번호'],
   alone: ['######-#######'],

@@ -15,6 +15,7 @@ export const inAadhaar = digitNumber({
 
 export const inPan = shapedNumber({
   name: 'InPan',
+  unchecked: true,
   pattern: '(?i:[A-Z]{3}[ABCFGHJLPT][A-Z])[0-9]{4}(?i:[A-Z])',
   maxLength: 10,
   least: 10,

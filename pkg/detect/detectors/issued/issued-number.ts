@@ -1,11 +1,19 @@
 import type { DetectorName } from '../../../core/index.ts';
 import type { Detector } from '../../detector.ts';
+import {
+  certainAsTold,
+  likelyAsTold,
+  likelyByCheckDigits,
+  likelyBySpelling,
+  possibleByCheckDigits,
+} from '../../verdict.ts';
+import type { Verdict } from '../../verdict.ts';
 import { toldLeft } from '../../scan/telling.ts';
 import { isDigit, isWordCharacter, lower } from '../characters.ts';
 
 /**
  * A number that an authority issues to a person or a firm: what its specification says of its characters, and what must stand beside it
- * where that is not enough. A check digit alone passes one number in ten, so that bare digits are found only where a word tells.
+ * where that is not enough. A check digit alone passes one number in ten, so that bare digits are only possible where no word tells.
  */
 interface Issued {
   readonly name: DetectorName;
@@ -15,6 +23,8 @@ interface Issued {
   readonly telling: readonly string[];
   /** Is it one? `characters`: its letters (lower case) and digits as ASCII codes, of which `length` count. It must not be kept. */
   readonly valid: (characters: Uint8Array, length: number) => boolean;
+  /** Without check digits: nothing but its spelling and words tell of it. Default: false. */
+  readonly unchecked?: true;
 }
 
 /** Of digits alone, in the spellings given: `#` a digit, between them one of space `-` `.` `/` `+`. */
@@ -105,19 +115,32 @@ function spelled(text: string, start: number, end: number): number {
   return spelling * 128 + length * 8;
 }
 
+/** What its surroundings, its spelling and its check digits come to where these hold; false: nothing. */
+function verdictOf(isTold: boolean, isAlone: boolean, unchecked: boolean): Verdict | false {
+  if (isTold) return unchecked && !isAlone ? likelyAsTold : certainAsTold;
+  if (isAlone) return unchecked ? likelyBySpelling : likelyByCheckDigits;
+  return !unchecked && possibleByCheckDigits;
+}
+
+/** From here on, where no spelling says enough, a word must. */
+const wordWanted = (alone: boolean, unchecked: boolean): boolean | 'Likely' => !alone && (unchecked || 'Likely');
+
 export function digitNumber(one: DigitNumber): Detector {
   const alone = new Set((one.alone ?? []).map(spellingOf));
   const told = new Set([...(one.told ?? []), ...(one.alone ?? [])].map(spellingOf));
+  const unchecked = one.unchecked === true;
   return {
     name: one.name,
     pattern: digits,
     maxLength: 2 * most - 1,
     ...around,
-    telling: { words: one.telling, required: alone.size === 0 },
-    accept(text, start, end, isTold) {
+    telling: { words: one.telling, required: wordWanted(alone.size > 0, unchecked) },
+    accept(text, start, end, isTold, least) {
       const spelling = spelled(text, start, end);
-      if (!(isTold ? told : alone).has(spelling) || (!isTold && goesOn(text, start, end))) return false;
-      return one.valid(characters, read(text, start, end));
+      if (!told.has(spelling)) return false;
+      const verdict = verdictOf(isTold, alone.has(spelling), unchecked);
+      if (verdict === false || verdict.level < least || (!isTold && goesOn(text, start, end))) return false;
+      return one.valid(characters, read(text, start, end)) && verdict;
     },
     significant: isDigit,
     leastSignificant: one.least,
@@ -126,15 +149,17 @@ export function digitNumber(one: DigitNumber): Detector {
 
 export function shapedNumber(one: ShapedNumber): Detector {
   const { alone } = one;
+  const unchecked = one.unchecked === true;
   return {
     name: one.name,
     pattern: one.pattern,
     maxLength: one.maxLength,
     ...around,
-    telling: { words: one.telling, required: alone === undefined },
-    accept(text, start, end, isTold) {
-      if (!isTold && (alone?.(text, start, end) !== true || goesOn(text, start, end))) return false;
-      return one.valid(characters, read(text, start, end));
+    telling: { words: one.telling, required: wordWanted(alone !== undefined, unchecked) },
+    accept(text, start, end, isTold, least) {
+      const verdict = verdictOf(isTold, alone?.(text, start, end) === true, unchecked);
+      if (verdict === false || verdict.level < least || (!isTold && goesOn(text, start, end))) return false;
+      return one.valid(characters, read(text, start, end)) && verdict;
     },
     significant: isWordCharacter,
     leastSignificant: one.least,

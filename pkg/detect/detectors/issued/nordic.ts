@@ -64,6 +64,7 @@ export const noFodselsnummer = digitNumber({
  */
 export const dkCpr = digitNumber({
   name: 'DkCpr',
+  unchecked: true,
   least: 10,
   telling: ['cpr', 'cpr nummer', 'cpr nr', 'personnummer', 'central person register'],
   alone: ['######-####'],

@@ -23,6 +23,7 @@ const unused = new Set(
 
 export const ukNino = shapedNumber({
   name: 'UkNino',
+  unchecked: true,
   pattern: '(?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z])[ -]?[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}[ -]?(?i:[A-D])',
   maxLength: 13,
   least: 9,

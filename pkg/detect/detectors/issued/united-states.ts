@@ -6,6 +6,7 @@ import { digitNumber, shapedNumber } from './issued-number.ts';
 /** Individual taxpayer identification number: 9, two digits, and a group of 50-65, 70-88, 90-92 or 94-99 (Internal Revenue Manual 3.21.263). */
 export const usItin = digitNumber({
   name: 'UsItin',
+  unchecked: true,
   least: 9,
   telling: ['itin', 'taxpayer', 'tax id', 'tax identification', 'tin', 'ssn'],
   alone: ['###-##-####', '### ## ####'],
@@ -20,6 +21,7 @@ export const usItin = digitNumber({
 /** Passport number: nine digits, or since 2021 a letter and eight; a foreign one in English text looks alike (ICAO 9303: up to nine characters). */
 export const usPassport = shapedNumber({
   name: 'UsPassport',
+  unchecked: true,
   pattern: '(?i:[A-Z]{0,2})[0-9]{6,9}',
   maxLength: 11,
   least: 6,
@@ -30,6 +32,7 @@ export const usPassport = shapedNumber({
 /** Driver's licence: each state has formats of its own, of 4 to 14 letters and digits (AAMVA); a word must tell. */
 export const usDriverLicence = shapedNumber({
   name: 'UsDriverLicence',
+  unchecked: true,
   pattern: '(?i:[A-Z]{1,3})-?[0-9]{3,14}(?:[ -][0-9]{1,6}){0,4}|[0-9]{6,14}|[0-9]{2,3}[ -][0-9]{3}[ -][0-9]{3,4}',
   maxLength: 46,
   least: 6,

@@ -53,6 +53,8 @@ export interface SearchPage {
   readonly sessions: readonly SessionSummary[];
   readonly cursor: string | null;
   readonly unsearched: number;
+  /** Ids of sessions that a search by text may not find. */
+  readonly partly: readonly string[];
 }
 
 export interface SessionLines {
@@ -144,4 +146,6 @@ export interface RuleAct {
   readonly act: string;
   readonly by?: readonly string[];
   readonly count?: number;
+  /** How certain what was found is, and why. */
+  readonly found?: readonly { readonly by: string; readonly certainty: string; readonly reason: string }[];
 }

@@ -30,12 +30,16 @@ export const listOf = (value) => (Array.isArray(value) ? value : []);
 /** @param {unknown} value @returns {readonly RuleAct[]} */
 export const actsOf = (value) =>
   listOf(value).map((one) => {
-    const { rule, act, by, count } = objectOf(one);
+    const { rule, act, by, count, found } = objectOf(one);
     const times = numberOf(count);
     return {
       rule: textOf(rule),
       act: textOf(act),
       by: listOf(by).map(textOf),
+      found: listOf(found).map((kind) => {
+        const { by: name, certainty, reason } = objectOf(kind);
+        return { by: textOf(name), certainty: textOf(certainty), reason: textOf(reason) };
+      }),
       ...(times === undefined ? {} : { count: times }),
     };
   });

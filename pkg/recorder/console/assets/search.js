@@ -10,6 +10,8 @@ import { conditions, expressionOf, parseExpression, questionOf, valuesOf } from 
 
 /** Shown before one asks for more. */
 const first = 8;
+/** Sessions that are named as searched in part: there may be more. */
+const mostNamed = 100;
 
 /** @param {Condition} condition @param {() => void} changed */
 function field({ flag, label, hint = '', choices = [], kind }, changed) {
@@ -142,6 +144,24 @@ function exportButton(question, signal) {
   return [button, said];
 }
 
+/**
+ * Sessions that the words may be in all the same.
+ * @param {readonly string[]} ids The newest of them.
+ */
+function partlyNote(ids) {
+  const links = ids.map((id) => el('li', {}, el('a', { class: 'mono', href: pageUrl({ page: 'session', id }) }, id)));
+  return el(
+    'details',
+    { class: 'note partly' },
+    el(
+      'summary',
+      {},
+      `Partly searched: ${ids.length < mostNamed ? '' : 'the newest '}${plural(ids.length, 'session')} with more words than the index takes may hold these, too.`,
+    ),
+    el('ul', {}, links),
+  );
+}
+
 /** @param {Page} page */
 export async function search({ main, parameters, info, signal, announce, title }) {
   title('Search');
@@ -192,7 +212,7 @@ export async function search({ main, parameters, info, signal, announce, title }
     results.setAttribute('aria-busy', 'false');
   };
   /** @param {SearchPage} found */
-  const resultParts = ({ sessions, cursor: next, unsearched }) => {
+  const resultParts = ({ sessions, cursor: next, unsearched, partly = [] }) => {
     const expression = expressionOf(values);
     const own = { page: 'search', asked: '', ...Object.fromEntries(values) };
     const { element: table, body } = sessionTable('Sessions found');
@@ -222,6 +242,7 @@ export async function search({ main, parameters, info, signal, announce, title }
             ),
           ]
         : []),
+      ...(partly.length > 0 ? [partlyNote(partly)] : []),
       ...(sessions.length > 0 ? [table] : []),
       el(
         'nav',

@@ -15,8 +15,15 @@ import { timeline } from './timeline.js';
 const panel = (name, ...children) =>
   el('section', { class: 'panel', 'aria-label': name }, el('h2', {}, name), ...children);
 
+/** A detector, with what is said of what it found. @param {string} name @param {NonNullable<RuleAct['found']>} found */
+const foundText = (name, found) => {
+  const own = found.filter(({ by, reason }) => by === name && reason !== 'Policy');
+  const said = own.map(({ certainty, reason }) => `${certainty}: ${reason}`);
+  return said.length === 0 ? name : `${name} (${[...new Set(said)].join('; ')})`;
+};
+
 /** @param {RuleAct} act @param {string} [how] */
-const actItem = ({ rule, act, by = [], count }, how = '') =>
+const actItem = ({ rule, act, by = [], count, found = [] }, how = '') =>
   el(
     'li',
     {},
@@ -25,7 +32,10 @@ const actItem = ({ rule, act, by = [], count }, how = '') =>
     el(
       'span',
       { class: 'dim' },
-      [by.length === 0 ? '' : `by ${by.join(', ')}`, count === undefined ? '' : plural(count, 'place')]
+      [
+        by.length === 0 ? '' : `by ${by.map((name) => foundText(name, found)).join(', ')}`,
+        count === undefined ? '' : plural(count, 'place'),
+      ]
         .filter((part) => part !== '')
         .join(', '),
     ),

@@ -1,4 +1,4 @@
-import { createFrontier, edgeOf, entryLeaf, entryText } from '../../../record/index.ts';
+import { createFrontier, edgeOf, entryLeaf, entryText, inLogTime } from '../../../record/index.ts';
 import type { Frontier, LogEntry, Seal } from '../../../record/index.ts';
 import type { LogState } from '../port.ts';
 import { StoreError } from '../store-error.ts';
@@ -118,11 +118,10 @@ export function createLog(
       at: () => at,
       state: () => ({ size: frontier.size, root: frontier.root(), at }),
       addEntry(given, kept) {
-        // Time in the log never goes back, whatever the clocks do.
-        at = Math.max(at, given.at);
-        const { type, at: _at, ...rest } = given;
+        const entry = inLogTime(given, at);
+        ({ at } = entry);
         const id = frontier.size;
-        const text = kept ?? seal({ type, at, ...rest } as typeof given, id);
+        const text = kept ?? seal(entry, id);
         entries.push({ id, text });
         for (const { level, index, hash } of frontier.append(entryLeaf(text)))
           nodes.push({ level, idx: index, hash: `\\x${hash.toString('hex')}` });

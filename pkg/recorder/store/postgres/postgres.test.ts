@@ -13,6 +13,8 @@ import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../r
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { RecordStore, SessionQuery } from '../port.ts';
 import { StoreError } from '../store-error.ts';
+import type { Seal } from '../../../record/index.ts';
+import { clockSuite } from '../../../../test/support/retention-clock-suite.ts';
 import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
 import type { Database, Run } from './connection.ts';
@@ -42,6 +44,7 @@ const place = () => {
   return {
     schema,
     open: (stallMs = 5_000) => openPostgresStore({ dsn: server.dsn, schema, clock: fakeClock(), stallMs }),
+    openSealed: (seal: Seal) => openPostgresStore({ dsn: server.dsn, schema, clock: fakeClock(), seal }),
     async remove() {
       await server.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
     },
@@ -484,7 +487,7 @@ describe('the database', () => {
       DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
       DROP SEQUENCE name_sweep;
       ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed;
-      DROP INDEX entry_retention, session_tags, session_groups;
+      DROP INDEX entry_retention, entry_clock, session_open, session_tags, session_groups;
       ALTER TABLE session DROP COLUMN said;
       ALTER TABLE chain DROP COLUMN newest;
       CREATE TABLE tag (tag integer NOT NULL, session bigint NOT NULL, PRIMARY KEY (tag, session));
@@ -512,6 +515,21 @@ describe('the database', () => {
     ]);
     expect(await labelled('ii')).toEqual([]);
     expect(await store.shipping.take('r', '00000000-0000-4000-8000-000000000000', 1)).toEqual({ entry: 0, events: 0 });
+    await store.close();
+    await remove();
+  });
+
+  test('whose words ended where a piece of a text does is indexed anew', async () => {
+    const { schema, open, remove } = place();
+    const before = await open();
+    const [begin, said, end] = sessionEvents({ id: sessionId(1), answer: 'fal' });
+    if (begin === undefined || said?.type !== 'segment' || end === undefined) throw new Error('events');
+    await before.append([blockOfEvents(testChain(), [begin, said, { ...said, text: 'con' }, end])]);
+    while (await before.index());
+    await before.close();
+    await server.query(`TRUNCATE ${schema}.segment, ${schema}.posting; UPDATE ${schema}.store SET version = 14`);
+    const store = await open();
+    expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
     await store.close();
     await remove();
   });
@@ -555,7 +573,8 @@ describe('the database', () => {
     const { schema, open, remove } = place();
     const store = await open();
     await server.query(
-      `UPDATE ${schema}.store SET version = version - 1; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
+      `UPDATE ${schema}.store SET version = 11; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
+      DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
       ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );
     const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
@@ -781,3 +800,5 @@ describe('the database', () => {
     await expect(opening).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('address') });
   });
 });
+
+clockSuite('postgres', place);

@@ -13,7 +13,7 @@ import { createNameSweep } from './name-sweep.ts';
 import { createNames } from './names.ts';
 import { createNodeReader } from './nodes.ts';
 import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
-import { blockLines, lineHash, sessionBlocks, sessionLines } from './reading.ts';
+import { blockLines, lineHash, openSessions, sessionBlocks, sessionLines } from './reading.ts';
 import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './retention.ts';
 import { migrate, needStore } from './schema.ts';
 import { createSearch } from './search.ts';
@@ -132,6 +132,12 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       const number = (await names.find(read, [source]))(source);
       if (number !== undefined) yield* sessionLines(read, id, number, chain, after);
     },
+    async openSessions({ source, chain }, between, atMost) {
+      const number = (await names.find(read, [source]))(source);
+      return number === undefined
+        ? { sessions: [], count: 0 }
+        : openSessions(read, { source: number, chain }, between, atMost);
+    },
     async sessionBlocks(id, { source, chain }, atMost) {
       const number = (await names.find(read, [source]))(source);
       return number === undefined ? [] : sessionBlocks(read, id, number, chain, atMost);
@@ -149,9 +155,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       );
       return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
     },
-    async authorities(from, atMost) {
+    async allOf(type, from, atMost) {
       const rows = await read(
-        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"authorities"') AND id >= $1 ORDER BY id LIMIT $2`,
+        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"${type}"') AND id >= $1 ORDER BY id LIMIT $2`,
         [from, atMost],
       );
       return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
@@ -187,7 +193,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async deleteOld(rule, now, atMost) {
       const old = await oldBlocks(read, names, rule, atMost);
       const deleted = old.length === 0 ? 0 : await log.turn((turn) => deleteOld(turn, old, now));
-      if (deleted > 0 && old.length < atMost)
+      if (deleted > 0 && old.length < atMost && rule.by !== 'entry')
         await database
           .transaction((run) => dropEmpty(run, 'block', dayMs, rule.before))
           .catch((error: unknown) => {

@@ -28,6 +28,25 @@ export async function* sessionLines(
   }
 }
 
+/** Sessions of a chain without an end that began between two of its lines: the first of them, and how many there are. */
+export async function openSessions(
+  run: Run,
+  { source, chain }: { readonly source: number; readonly chain: string },
+  { after, before }: { readonly after: number; readonly before: number },
+  atMost: number,
+): Promise<{ readonly sessions: readonly string[]; readonly count: number }> {
+  const rows = await run(
+    `SELECT s.request, (count(*) OVER ())::integer AS count FROM chain c JOIN session s ON s.chain = c.id
+     WHERE c.source = $1 AND c.name = $2 AND s.sequence > $3 AND s.sequence < $4 AND s.end_sequence IS NULL
+     ORDER BY s.sequence, s.id LIMIT $5`,
+    [source, chain, after, before, atMost],
+  );
+  return {
+    sessions: rows.map((row) => String(row['request']).replaceAll('-', '')),
+    count: Number(rows[0]?.['count'] ?? 0),
+  };
+}
+
 /** Entries of the blocks of a chain that have lines of a session. */
 export async function sessionBlocks(
   run: Run,

@@ -21,12 +21,13 @@ const held = `EXISTS (
 export async function oldBlocks(
   run: Run,
   names: Names,
-  { before, from = 0, of, exceptRules = [], archivedOnly = false }: DeletionRule,
+  { before, from = 0, by, of, exceptRules = [], archivedOnly = false }: DeletionRule,
   atMost: number,
 ): Promise<readonly Row[]> {
   const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
   const find = await names.find(run, chosen);
   const numbers = chosen.map(find).filter((number) => number !== undefined);
+  const column = by === 'entry' ? 'id' : 'received';
   const prefixes = tagsOfRules(exceptRules);
   const tags =
     prefixes.length === 0
@@ -37,7 +38,7 @@ export async function oldBlocks(
         );
   return run(
     `SELECT b.id, b.received, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
-     WHERE b.received < $1 AND b.received >= $4 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
+     WHERE b.${column} < $1 AND b.${column} >= $4 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
        ${archivedOnly ? 'AND b.id < (SELECT entries FROM archive)' : ''}
        AND NOT EXISTS (SELECT 1 FROM part p JOIN session s ON s.id = p.session WHERE p.block = b.id AND s.tags && $5::integer[])
      ORDER BY b.received, b.id LIMIT $3`,

@@ -191,6 +191,20 @@ const steps: readonly string[] = [
   UPDATE indexed SET received = -1, block = -1;
   ALTER TABLE indexed RENAME TO words_read;
   `,
+  `
+  -- Entries of type clock, which are few.
+  CREATE INDEX entry_clock ON entry (id) WHERE starts_with(text, '{"v":1,"type":"clock"');
+  `,
+  `
+  -- What goes on, or never ended, of a chain.
+  CREATE INDEX session_open ON session (chain, sequence) WHERE end_sequence IS NULL;
+  `,
+  `
+  -- The words of sessions anew, from the lines: those that stand over the end of a piece of a text, too (search/joined-texts.ts). An older recorder
+  -- does nothing to the index from this version on (word-index.ts).
+  TRUNCATE segment, posting, forgotten, unfinished;
+  UPDATE words_read SET received = -1, block = -1;
+  `,
 ];
 
 /** Of a store that has been through all steps. */

@@ -38,6 +38,13 @@ export const createShipTable = (run: Run): ShipTable => ({
   async release(receiver, holder) {
     await run('UPDATE ship SET holder = NULL WHERE receiver = $1 AND holder = $2', [receiver, holder]);
   },
+  async again(receiver, entry) {
+    await run(
+      `INSERT INTO ship AS s (receiver, entry, events, holder, until) VALUES ($1, $2, 0, NULL, now())
+       ON CONFLICT (receiver) DO UPDATE SET entry = excluded.entry, events = 0, holder = NULL, until = excluded.until`,
+      [receiver, entry],
+    );
+  },
   async keepDead(receiver, events) {
     const kept = newest(events.map(clean));
     const bytes = kept.reduce((sum, event) => sum + Buffer.byteLength(event), 0);

@@ -1,4 +1,5 @@
 import { decompress } from '../compress.ts';
+import { JoinedTexts } from '../search/joined-texts.ts';
 import { holdsTexts, linesOfSession, readSessionLine } from '../search/session-lines.ts';
 import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
@@ -25,6 +26,7 @@ const unfinishedMs = 60_000;
 /** What a step has read of a session. */
 interface Seen {
   readonly texts: string[];
+  readonly joined: JoinedTexts;
   started: boolean;
   ended: boolean;
 }
@@ -90,7 +92,8 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
     for (const row of rows) {
       const id = Number(row['id']);
       const one = seen.get(`${String(row['chain'])} ${String(row['request']).replaceAll('-', '')}`);
-      if (one?.started === true && one.ended && row['known'] !== true) words.set(id, foldWords(one.texts));
+      if (one?.started === true && one.ended && row['known'] !== true)
+        words.set(id, foldWords([...one.texts, one.joined.rest()]));
       else unfinished.push({ session: id, due: one?.ended === true ? now : now + unfinishedMs });
     }
     await run(
@@ -119,9 +122,13 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
         [session],
       );
       const texts = function* (): Iterable<string> {
+        const joined = new JoinedTexts();
         for (const block of blocks)
-          for (const line of linesOfSession(block, String(block['request']).replaceAll('-', '')))
-            yield readSessionLine(line)?.text() ?? '';
+          for (const line of linesOfSession(block, String(block['request']).replaceAll('-', ''))) {
+            const read = readSessionLine(line);
+            if (read !== undefined) yield joined.add(read);
+          }
+        yield joined.rest();
       };
       const list = foldWords(texts());
       words.set(Number(session), list);
@@ -188,9 +195,9 @@ async function takeTurn(run: Run): Promise<boolean> {
 }
 
 function see(seen: Map<string, Seen>, key: string, line: SessionLine): void {
-  const one = seen.get(key) ?? { texts: [], started: false, ended: false };
+  const one = seen.get(key) ?? { texts: [], joined: new JoinedTexts(), started: false, ended: false };
   seen.set(key, one);
   if (line.type === 'start') one.started = true;
   if (line.type === 'end') one.ended = true;
-  if (holdsTexts(line)) one.texts.push(line.text());
+  if (holdsTexts(line)) one.texts.push(one.joined.add(line));
 }

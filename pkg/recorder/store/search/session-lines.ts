@@ -32,8 +32,8 @@ export const sequenceOf = (line: string): number => Number(/^\{"v":1,"seq":([0-9
 export interface SessionLine {
   readonly type: string | undefined;
   readonly session: string;
-  /** What it has to be found by. */
-  text(): string;
+  /** The whole of it. @throws JsonError */
+  parse(): JsonNode;
 }
 
 const withTexts: ReadonlySet<string | undefined> = new Set(['start', 'texts', 'segment']);
@@ -47,19 +47,22 @@ const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":
 export function readSessionLine(line: string): SessionLine | undefined {
   if (!line.includes('"session":"')) return undefined;
   const parse = (): JsonNode => parseJson(line, { loneSurrogates: true });
-  const text = (): string => textOf(parse());
   const [, type, session] = head.exec(line) ?? [];
-  if (type !== undefined && session !== undefined) return { type, session, text };
+  if (type !== undefined && session !== undefined) return { type, session, parse };
   const root = parse();
   const id = root.get('session')?.string;
   if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) return undefined;
-  return { type: root.get('type')?.string, session: id, text };
+  return { type: root.get('type')?.string, session: id, parse: () => root };
 }
 
-function textOf(root: JsonNode): string {
-  const type = root.get('type')?.string;
-  if (type === 'segment') return root.get('text')?.string ?? '';
-  if (type !== 'start' && type !== 'texts') return '';
-  const request = root.get('request')?.items ?? [];
-  return request.map((item) => item.get('text')?.string ?? '').join('\n');
+/** What a session has to be found by, of a line: pieces of texts, each with the direction and the lane that it goes on. */
+export function sessionPieces(line: SessionLine): readonly { readonly lane: string; readonly text: string }[] {
+  if (!holdsTexts(line)) return [];
+  const root = line.parse();
+  const piece = (direction: string | undefined, item: JsonNode) => ({
+    lane: `${direction === 'response' ? '<' : '>'}${item.get('lane')?.string ?? ''}`,
+    text: item.get('text')?.string ?? '',
+  });
+  if (line.type === 'segment') return [piece(root.get('direction')?.string, root)];
+  return (root.get('request')?.items ?? []).map((item) => piece('request', item));
 }

@@ -118,6 +118,26 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await newest()).toBe(testTime - 3_600_000);
     });
 
+    test('have sessions that have not ended, between two of their lines', async () => {
+      const [chain, other] = [testChain('a'), testChain('b')];
+      const started = (n: number) => sessionEvents({ id: sessionId(n) }).slice(0, 1);
+      await store.append([blockOfEvents(other, started(9))]);
+      await store.append([blockOfEvents(chain, [1, 2, 3].flatMap(started))]);
+      await store.append([blockOfEvents(chain, sessionEvents({ id: sessionId(4) }))]);
+      await store.append([blockOfEvents(chain, [...started(5), ...sessionEvents({ id: sessionId(2) }).slice(1)])]);
+      await reopen();
+      const open = (after: number, before: number, atMost = 9) =>
+        store.openSessions({ source, chain: chain.name }, { after, before }, atMost);
+      expect(await open(0, 99)).toEqual({ sessions: [1, 3, 5].map(sessionId), count: 3 });
+      expect(await open(1, 7)).toEqual({ sessions: [sessionId(3)], count: 1 });
+      expect(await open(0, 99, 2)).toEqual({ sessions: [1, 3].map(sessionId), count: 3 });
+      for (const of of [
+        { source, chain: 'none' },
+        { source: 'spiffe://none', chain: chain.name },
+      ])
+        expect(await store.openSessions(of, { after: 0, before: 99 }, 9)).toEqual({ sessions: [], count: 0 });
+    });
+
     test('were signed under authorities that are all there', async () => {
       const chain = testChain();
       for (const [at, bundle] of ['one', 'two', 'three'].entries()) {
@@ -125,7 +145,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         await store.append([blockOf(chain, [{ id: sessionId(at) }])]);
       }
       const found = async (from: number, atMost: number): Promise<string[]> =>
-        (await store.authorities(from, atMost)).map(
+        (await store.allOf('authorities', from, atMost)).map(
           ({ index, text }) => `${index} ${/"bundle":"(.*?)"/.exec(text)?.[1]}`,
         );
       expect(await found(0, 10)).toEqual(['0 one', '2 two', '4 three']);
@@ -446,6 +466,49 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ text: '"falcon" NEAR(cellar*) ^x -' })).toEqual([]);
       await expect(store.search({ text: '*"', limit: 1 })).rejects.toMatchObject({ code: 'query' });
       await expect(store.search({ text: 'a '.repeat(17), limit: 1 })).rejects.toMatchObject({ code: 'query' });
+    });
+
+    test('are found by words that stand over the ends of segments, of blocks and of pieces of long texts', async () => {
+      const chain = testChain();
+      const [start, , end] = sessionEvents({ id: sessionId(1) });
+      if (start === undefined || end === undefined) throw new Error('events');
+      const said = (text: string, more: { readonly lane?: string; readonly direction?: 'request' } = {}) =>
+        ({ type: 'segment', session: sessionId(1), direction: 'response', lane: 'a', text, at: 1, ...more }) as const;
+      const asked = { lane: 'q', direction: 'request' } as const;
+      const long = `${'x '.repeat(8_189)} nightingale`;
+      expect(long.slice(16_380, 16_388)).toBe('ightinga');
+      await store.append([
+        blockOfEvents(chain, [
+          start,
+          said(long.slice(0, 16_384), asked),
+          said(long.slice(16_384), asked),
+          said('The pro'),
+          // Another lane in between, whose pieces are none of it.
+          said('blue', { lane: 'b' }),
+          said('ject fal'),
+          said('bird', { lane: 'b' }),
+          said('co'),
+          said('n. 東'),
+          said('京 \ud842'),
+          said('\udfb7野 caf'),
+          said('e\u0301 end'),
+          said('s'),
+        ]),
+      ]);
+      const all = 'project falcon bluebird nightingale 東京 𠮷野 café';
+      for (const text of ['ends', ...all.split(' ')])
+        expect([text, await find({ text })]).toEqual([text, [sessionId(1)]]);
+      await store.append([blockOfEvents(chain, [said('word hu')])]);
+      while (await store.index());
+      await reopen();
+      await store.append([blockOfEvents(chain, [said('nte')])]);
+      await store.append([blockOfEvents(chain, [said('r2'), end])]);
+      while (await store.index());
+      for (const text of ['endsword', 'hunter2', all])
+        expect([text, await find({ text })]).toEqual([text, [sessionId(1)]]);
+      // A lane may have had two texts.
+      expect(await find({ text: 'word' })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'thecon' })).toEqual([]);
     });
 
     test('that go on are found by what there is of them, also when the store is opened again in between', async () => {
@@ -855,6 +918,32 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
       expect(await store.lastOf('retention', 1)).toMatchObject({ index: 0 });
       expect(await store.lastOf('retention', 0)).toBeUndefined();
+    });
+
+    test('is by the place in the log, where that says what is old; and an entry that the log is far ahead of says its own time', async () => {
+      const chain = testChain();
+      const ahead = testTime + 1e12;
+      for (const n of [1, 2, 3]) await store.append([blockOf(chain, [{ id: sessionId(n) }], ahead)]);
+      await store.append([{ entry: { type: 'clock', at: testTime, clock: testTime } }]);
+      expect(await store.allOf('clock', 0, 9)).toEqual([
+        { index: 3, text: `{"v":1,"type":"clock","at":${ahead},"clock":${testTime}}` },
+      ]);
+      expect([await store.allOf('clock', 4, 9), await store.allOf('authorities', 0, 9)]).toEqual([[], []]);
+      const rule = { by: 'entry', of: { allBut: [] } } as const;
+      expect(await store.deleteOld({ ...rule, before: 2, from: 1 }, testTime + 20, 10)).toBe(1);
+      expect(new Set(await find({}))).toEqual(new Set([1, 3].map(sessionId)));
+      await store.placeHold({ at: testTime, who: 'eve', reason: 'r', terms: { session: sessionId(3) } });
+      expect(await store.deleteOld({ ...rule, before: 3 }, testTime + 20, 10)).toBe(1);
+      expect(await find({})).toEqual([sessionId(3)]);
+      const deletions = (await store.entries(4, 9))
+        .map(({ text }) => text)
+        .filter((text) => text.includes('"deleted"'));
+      expect(deletions).toEqual(
+        [1, 0].map(
+          (entry) =>
+            `{"v":1,"type":"deleted","at":${ahead},"entry":${entry},"why":"retention","clock":${testTime + 20}}`,
+        ),
+      );
     });
 
     test('has a time that it has reached, which does not go back and outlives a restart', async () => {

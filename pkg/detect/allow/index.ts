@@ -1,0 +1,1 @@
+export { allowedBy } from './allowed.ts';
