@@ -361,6 +361,11 @@ describe('response limits', () => {
 describe('a live stream when the policy changes', () => {
   const plan = (spec: Partial<PolicySpec>, who = eng) => compile(policy('p', spec)).responsePlan(who);
   const mask = label('l', { match: match('Email', 'Iban') });
+  const masking = (more: Partial<GuardRule['match']>): GuardRule =>
+    guard('g', { on: 'Response', action: 'Mask', match: { detectors: [], patterns: [], words: [], ...more } });
+  const words = (...all: string[]): GuardRule => masking({ words: all });
+  const patterns = (...all: string[]): GuardRule =>
+    masking({ patterns: all.map((pattern) => ({ pattern, maxLength: 9 })) });
   const cases: [string, Partial<PolicySpec>, Partial<PolicySpec>, boolean][] = [
     ['goes on when nothing changed', { classification: [mask] }, { classification: [mask] }, true],
     ['goes on when less is hidden', { classification: [mask] }, { classification: [label('l')] }, true],
@@ -403,6 +408,18 @@ describe('a live stream when the policy changes', () => {
       {
         guards: [guard('g', { on: 'Response', action: 'Mask', match: { detectors: [], patterns: [], words: ['x'] } })],
       },
+      false,
+    ],
+    [
+      'ends when a word is hidden that reads as what is allowed beside another',
+      { guards: [words('rent')] },
+      { guards: [words('rent', 'rent but for Ana')] },
+      false,
+    ],
+    [
+      'ends when a pattern or a field is, too',
+      { guards: [patterns('x')], classification: [{ ...mask, fields: ['$.x'] }] },
+      { guards: [patterns('x', 'x but for y')], classification: [{ ...mask, fields: ['$.x', '$.x but for y'] }] },
       false,
     ],
     [

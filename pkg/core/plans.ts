@@ -78,7 +78,8 @@ interface Hidden {
   readonly exposure: number;
 }
 
-/** What stands behind the name of an atom of which not all counts: what is allowed. */
+const detectorAtom = 'detector ';
+/** What stands behind the name of a detector's atom of which not all counts: what is allowed. Words and patterns may hold the same letters. */
 const butFor = ' but for ';
 
 /** A detector's findings, by how certain they are: those from where the rule takes them on. */
@@ -88,7 +89,9 @@ function detectorAtoms(rule: ScanRule): readonly string[] {
     .flatMap((name) => {
       const { from, allow } = rule.terms?.[name] ?? defaultTerms;
       const allowed = allow.length === 0 ? '' : `${butFor}${JSON.stringify(allow.map(sortedAllow))}`;
-      return certainties.slice(certainties.indexOf(from)).map((certainty) => `detector ${name} ${certainty}${allowed}`);
+      return certainties
+        .slice(certainties.indexOf(from))
+        .map((certainty) => `${detectorAtom}${name} ${certainty}${allowed}`);
     });
 }
 
@@ -155,7 +158,8 @@ class CompiledResponsePlan implements ResponsePlan {
 
   /** Where all of a detector's findings are hidden, so are those that are left when some are allowed. */
   #hides(atom: string, wanted: Hidden): boolean {
-    return [atom, atom.split(butFor, 1)[0] ?? atom].some((one) => {
+    const all = atom.startsWith(detectorAtom) ? atom.split(butFor, 1) : [];
+    return [atom, ...all].some((one) => {
       const held = this.#hidden.get(one);
       return held !== undefined && held.level >= wanted.level && held.exposure <= wanted.exposure;
     });

@@ -58,3 +58,14 @@ describe('a list of numbers', () => {
     expect(spread(() => route.dialect.answer(route, root, 200))).toEqual({ code: 'response_uninspectable', lists: 0 });
   });
 });
+
+describe('a number that is all a tool was called with', () => {
+  const responses = recognise('POST', '/v1/responses');
+  it('is looked at in a request', () => {
+    for (const args of ['4111111111111111', '[4111111111111111]', '{"card":4111111111111111}']) {
+      const input = `[{"type":"function_call","call_id":"c","name":"pay","arguments":${args}}]`;
+      const { loneValues } = responses.dialect.request(responses, parseJson(`{"model":"m","input":${input}}`), '');
+      expect(loneValues.map(({ node }) => node.text)).toContain('4111111111111111');
+    }
+  });
+});

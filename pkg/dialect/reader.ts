@@ -155,7 +155,7 @@ export class Reader implements ShapeReader {
   /** Numbers that a template or a schema writes into the prompt are text there: long ones are looked at. */
   #number(node: JsonNode, place: ShapePlace): void {
     const { unknown, noTokens, digits } = place.shape;
-    const looked = this.#strict ? unknown === true || noTokens === true : digits === true;
+    const looked = this.#strict ? unknown === true || noTokens === true || digits === true : digits === true;
     if (looked && node.end - node.start >= longNumber) this.lone(node, place);
   }
 

@@ -269,6 +269,14 @@ describe('whole numbers of events, few in each', () => {
     );
   });
 
+  test('are counted as well where they stand under the name of a time, which differs in frames that are alike', () => {
+    const [heard = []] = left(
+      ids.map((created) => ({ model_name: 'm', created, text_output: 'a' })),
+      [],
+    );
+    expect(heard.map((body) => body['created'])).toEqual(ids.map((id, at) => (at < 7 ? id : 0)));
+  });
+
   test('are counted over all fields and tensors', () => {
     const [heard = []] = left(
       ids.map((id, at) => (at % 2 === 0 ? generated({ x: [id, id] }) : generated({ y: { z: id } }))),

@@ -78,6 +78,12 @@ const cohere = (args: object): object => ({
   },
 });
 
+const firstCalls = (parameters: object): object => ({ tool_calls: [{ name: 'pay', parameters }] });
+const firstCohere = (args: object): object => ({
+  ...{ response_id: 'r', generation_id: 'g', text: '', finish_reason: 'COMPLETE' },
+  ...firstCalls(args),
+});
+
 const contents = { contents: [{ role: 'user', parts: [{ text: 'hi' }] }] };
 const apis: [string, string, object, (args: object) => Script][] = [
   [
@@ -136,6 +142,29 @@ const apis: [string, string, object, (args: object) => Script][] = [
     (args) => answers(converse(args)),
   ],
   ['Cohere', '/v2/chat', chat, (args) => answers(cohere(args))],
+  ["Cohere's first chat", '/v1/chat', { model: 'm', message: 'hi' }, (args) => answers(firstCohere(args))],
+  [
+    "Cohere's first chat, streamed",
+    '/v1/chat',
+    { model: 'm', message: 'hi', stream: true },
+    (args) => {
+      const response = firstCohere(args);
+      const events = [
+        { is_finished: false, event_type: 'tool-calls-generation', ...firstCalls(args) },
+        { is_finished: true, event_type: 'stream-end', finish_reason: 'COMPLETE', response },
+      ];
+      return streams(
+        events.map((one) => `${JSON.stringify(one)}\n`),
+        'application/stream+json',
+      );
+    },
+  ],
+  [
+    "Cohere's at Bedrock",
+    '/model/cohere.command-r-v1:0/invoke',
+    { message: 'hi' },
+    (args) => answers(firstCohere(args)),
+  ],
 ];
 
 describe.each(apis)('%s', (_name, path, body, script) => {

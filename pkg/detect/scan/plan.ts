@@ -16,7 +16,7 @@ import { WordJoints } from './word-joints.ts';
 
 /**
  * Automata over the forms of a selection of units, whatever is done with what they find: built when first needed, and as text comes. Each takes up to
- * 4 MiB.
+ * 4 MiB, and 8 MiB of sets (state-cache.ts).
  */
 export class Automata {
   readonly #compiled: Compiled;

@@ -277,8 +277,8 @@ export class TextReader {
   #earliestFrom(floor: number): number {
     const waiting = this.#earliestWaiting(floor);
     if (!this.#automata.forward.alive(this.#at)) return this.#wholePoint(waiting);
-    const at =
-      this.#automata.reverse.earliest(this.#window, floor - this.#base, this.#length - this.#base) + this.#base;
+    const base = this.#base;
+    const at = this.#automata.reverse.earliest(this.#window, floor - base, this.#length - base, this.#at.set) + base;
     return this.#wholePoint(Math.min(at, waiting));
   }
 

@@ -1,12 +1,12 @@
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, free, json, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { boolean, free, json, list, lone, named, number, object, schema, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { probabilities, tokens } from './answer-shape.ts';
 import { otherLimits } from './request-shape.ts';
 
 /** Fields of Cohere's first chat (docs.cohere.com/v1/reference/chat), its answers and its events. A field that is not here passes as unknown. */
 
-const call = object({ ...named(['name', 'generation_id'], lone), parameters: free });
+const call = object({ ...named(['name', 'generation_id'], lone), parameters: toolInput });
 /** What tools found: of the caller's own. */
 const results = list(object({ call, outputs: list(free) }));
 

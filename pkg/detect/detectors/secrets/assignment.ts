@@ -10,7 +10,7 @@ import { count, isRandom } from './randomness.ts';
 //              no word for a type or a state; bare ones need a digit or a sign.
 //   keys       (secret, token, api_key, ..._key, credentials ...) values that look drawn.
 // Coverage: exactly the value, without its quotes. Values of more than a hundred characters are GenericApiKey's.
-// Limit: bare passwords of letters alone outside of environment files; names in JSON lanes, where keys and values are lanes of their own.
+// Limit: bare passwords of letters alone outside of environment files; bare values behind a space or a comma (`--password x` is GenericApiKey's); names in JSON lanes, where keys and values are lanes of their own.
 
 const passwords =
   'passwor[dt]|passwd|passphrase|passcode|pass|pwd|pswd|psw|kennwort|contrasena|senha|mot[ _]de[ _]passe|wachtwoord|lozinka|haslo|parola' +
@@ -23,18 +23,20 @@ const longestSuffix = 16;
 const longest = 100;
 const quote = '(?:\\\\?["\'`])?';
 const operators = [
-  '[ \\t]{0,2}(?::=|=>|===?|\\?=|\\|\\||\\?\\?|[:=>,(])', // code, YAML, XML
+  '[ \\t]{0,2}(?::=|=>|\\?=|[:=>])', // code, YAML, XML
   ' value=',
   ',[ \\t\\r\\n]{0,8}(?:\\\\?")?[vV]alue(?:\\\\?")?:', // {"name": "X", "value": "..."}
   '[\\r\\n]{1,2}[ ]{1,12}value:', // - name: X
   ':[ ]?[a-zA-Z]{3,12}[ ]{0,2}=', // x: string = "..."
   '\\[[0-9]{0,3}\\][ ]{0,2}=', // char x[] = "..."
-  ' (?:is|was)[: ]', // in a sentence
-  ' ', // --password x, IDENTIFIED BY 'x'
+  ' (?:is|was):', // in a sentence
 ];
+/** What gives many other things, too: with a value in quotes alone, since what may be one is held until it is decided. */
+const quotedOperators = '(?:[ \\t]{0,2}(?:===?|\\|\\||\\?\\?|[,(])| )'; // calls, comparisons, defaults, IDENTIFIED BY 'x'
 const gap = '[ \\t]{0,3}\\(?';
 /** The value's first character, behind its quote. */
 const opening = '(?:\\\\?["\'`])?[^\\x00-\\x20]';
+const quotedOpening = '\\\\?["\'`][^\\x00-\\x20]';
 
 /** What a name and its assignment say of the value behind them. One object for all calls: nothing here is re-entered. */
 interface Parsed {
@@ -303,7 +305,7 @@ function afterOperator(text: string, from: number): number {
   if (text.charCodeAt(from) === 0x5b) return afterIndex(text, from + 1);
   if (text.startsWith(' value=', from)) return from + 7;
   const said = text.startsWith(' is', from) ? from + 3 : text.startsWith(' was', from) ? from + 4 : -1;
-  if (said >= 0 && (text.charCodeAt(said) === 0x20 || text.charCodeAt(said) === 0x3a)) return said + 1;
+  if (said >= 0 && text.charCodeAt(said) === 0x3a) return said + 1;
   const broken = afterVariable(text, from);
   if (broken >= 0) return broken;
   const typed = afterType(text, from);
@@ -525,7 +527,7 @@ const opens = (text: string, start: number, end: number): boolean =>
 
 export const assigned: Detector = {
   name: 'Credential',
-  pattern: `(?i:${passwords}|${keys})[0-9A-Za-z_.-]{0,${longestSuffix}}${quote}(?:${operators.join('|')})${gap}${opening}`,
+  pattern: `(?i:${passwords}|${keys})[0-9A-Za-z_.-]{0,${longestSuffix}}${quote}(?:(?:${operators.join('|')})${gap}${opening}|${quotedOperators}${gap}${quotedOpening})`,
   maxLength: 20 + longestSuffix + 2 + 21 + 4 + 2 + 1,
   left: 24,
   right: longest + 1,

@@ -90,7 +90,7 @@ describe('Credential: assignments', () => {
     ['a typed constant', 'const password: string = "s3cr3t";', 's3cr3t'],
     ['C', 'static const char password[] = "s3cr3t";', 's3cr3t'],
     ['SQL', "CREATE USER bob IDENTIFIED BY 's3cr3t';", 's3cr3t'],
-    ['an option', 'mysql --password s3cr3tpw -h x', 's3cr3tpw'],
+    ['an option in quotes', 'mysql --password "s3cr3tpw" -h x', 's3cr3tpw'],
     ['Kubernetes', '- name: DB_PASSWORD\n  value: s3cr3t\n', 's3cr3t'],
     ['Kubernetes in JSON', '{"name": "DB_PASSWORD", "value": "s3cr3t"}', 's3cr3t'],
     ['ADO.NET', 'Server=x;User Id=sa;Password=p,ss(1)!;Database=y', 'p,ss(1)!'],

@@ -250,7 +250,8 @@ const named: Detector = {
   name: 'VendorToken',
   pattern:
     `(?i:${toldNames.map((name) => name.replaceAll(' ', '[ _.-]?')).join('|')})[0-9A-Za-z_. -]{0,${longestGap}}` +
-    `(?:\\\\?["'\`])?[ \\t]{0,3}(?::=|=>|==?|[:>,])[ \\t]{0,3}(?:\\\\?["'\`])?` +
+    // Behind a comma, which stands behind many words, only in quotes.
+    `(?:\\\\?["'\`])?[ \\t]{0,3}(?:(?::=|=>|==?|[:>])[ \\t]{0,3}(?:\\\\?["'\`])?|,[ \\t]{0,3}\\\\?["'\`])` +
     '[0-9A-Za-z]',
   maxLength: longestName + longestGap + 13,
   left: 1,
