@@ -153,8 +153,12 @@ export class TextReader {
 
   /** The text is over. */
   finish(end: LaneEnd): void {
+    const before = this.#found.length;
     if (end === 'cut') this.#judgeCut();
+    // Behind what is found in full: of two of one unit that are equal the first says why.
+    const cutShort = this.#found.splice(before);
     this.#advance(this.#length);
+    this.#found.push(...cutShort);
     for (const tracker of this.#trackers) tracker.close(this.#received);
     this.#trackers = [];
   }
