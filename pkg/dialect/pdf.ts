@@ -18,26 +18,41 @@ const leastUnits = 64;
 /** Longest that stands before the bytes of a `data:` URL. */
 const longestHead = 4_096;
 
-/** The first characters of base64, without what decoders leave out. `strict`: '' where anything but white space stands between them. */
-function firstUnits(text: string, strict: boolean): string {
+/** How a string is read: `strict` has nothing but white space between its base64, `url` undoes percent signs; decoders leave out all else. */
+type Reading = 'strict' | 'lenient' | 'url';
+
+/** The first characters of base64; '' where `strict` does not hold. */
+function firstUnits(text: string, reading: Reading): string {
   let units = '';
-  for (let at = 0; at < text.length && units.length < headUnits; at += longestHead) {
-    const piece = text.slice(at, at + longestHead);
-    if (strict && /[^\sA-Za-z0-9+/=_-]/.test(piece.slice(0, headUnits))) return '';
-    units += piece.replace(/[^A-Za-z0-9+/_-]+/g, '');
+  for (let at = 0; at < text.length && units.length < headUnits; at++) {
+    let code = text.charCodeAt(at);
+    if (code === 0x25 && reading === 'url' && escape.test(text.slice(at, at + 3))) {
+      code = Number.parseInt(text.slice(at + 1, at + 3), 16);
+      at += 2;
+    }
+    if (kinds[code] === isUnit) units += String.fromCharCode(code);
+    else if (reading === 'strict' && kinds[code] !== isSpace) return '';
   }
-  return units.slice(0, headUnits);
+  return units;
 }
+const escape = /^%[0-7][0-9a-f]$/i;
+const [isUnit, isSpace] = [1, 2];
+/** Of ASCII: characters of base64, and what may stand between them. */
+const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+  const letter = String.fromCharCode(code);
+  return /[A-Za-z0-9+/_-]/.test(letter) ? isUnit : /[\s=]/.test(letter) ? isSpace : 0;
+});
 
 /** Percent signs of a URL undone, where they spell ASCII. */
 const unescaped = (text: string): string =>
-  text.includes('%')
-    ? text.replace(/%([0-7][0-9a-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
-    : text;
+  text.replace(/%([0-7][0-9a-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 
 /** Whether these are the bytes of one: base64, or, in a URL, the letters themselves. */
-const begins = (data: string): boolean =>
-  [data, unescaped(data)].some((one) => one.slice(0, 1_029).includes('%PDF-') || sign.test(firstUnits(one, false)));
+function begins(data: string): boolean {
+  const start = data.slice(0, longestHead);
+  if ([start, unescaped(start)].some((one) => one.slice(0, 1_029).includes('%PDF-'))) return true;
+  return sign.test(firstUnits(data, 'lenient')) || sign.test(firstUnits(data, 'url'));
+}
 
 /** A `data:` URL, as parsers of URLs take it (WHATWG URL section 4.4: white space is left out). */
 function dataUrlIsPdf(url: string): boolean {
@@ -51,7 +66,7 @@ function dataUrlIsPdf(url: string): boolean {
 function spellsPdf(text: string): boolean {
   if (text.length < leastUnits) return false;
   if (/^\s*data:[^,]{0,256};\s*base64\s*,/i.test(text.slice(0, 512))) return dataUrlIsPdf(text);
-  return sign.test(firstUnits(text, true));
+  return sign.test(firstUnits(text, 'strict'));
 }
 
 const partOf = (text: string): FilePart => ({ type: pdf, bytes: Math.floor((text.length * 3) / 4) });
