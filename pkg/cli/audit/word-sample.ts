@@ -63,12 +63,15 @@ export function createWordSample(
   const drawn: Drawn[] = [];
   let blocks = 0;
   /** Undefined: it says that it has not seen all of it yet, or does not have all of its words. */
-  const finds = async (question: object): Promise<boolean | undefined> => {
+  const finds = async (question: Readonly<Record<string, string>>): Promise<boolean | undefined> => {
     let cursor: unknown;
     for (let page = 0; page < mostPages && cursor !== null; page++) {
       const answer = await audit.post('/v1/search', { ...question, limit: 1, ...(page > 0 && { cursor }) });
       if (Array.isArray(answer['sessions']) && answer['sessions'].length > 0) return true;
-      if (Number(answer['unsearched'] ?? 0) > 0 || answer['partly'] !== undefined) return undefined;
+      const { unsearched, partly } = answer;
+      if (Number(unsearched ?? 0) > 0) return undefined;
+      // Each answer has the list, which is empty for most.
+      if (Array.isArray(partly) && partly.some((session) => session === question['session'])) return undefined;
       cursor = answer['cursor'] ?? null;
     }
     return cursor === null ? false : undefined;

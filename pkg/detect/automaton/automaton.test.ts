@@ -152,7 +152,10 @@ describe('automata', () => {
             parsed.map(() => reach),
             40,
           );
-          const found = reverse.earliest(text, 0, text.length);
+          const forward = new ForwardAutomaton(program, all, { anywhere: true, tails: true, maxStates: 40 });
+          const at = forward.begin();
+          forward.run(at, text, 0, text.length, () => undefined);
+          const found = reverse.earliest(text, 0, text.length, at.set);
           const codes = codesOf(text);
           const units = unitsOf(text);
           const undecided = codes.findIndex((_, at) =>

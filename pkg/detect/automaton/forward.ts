@@ -25,7 +25,7 @@ export interface ForwardOptions {
   readonly anywhere: boolean;
   /** Keep threads that wait for right context after a match. */
   readonly tails: boolean;
-  /** Most states; default what 4 MiB hold. */
+  /** Most states; default what a table of 4 MiB holds. */
   readonly maxStates?: number;
 }
 

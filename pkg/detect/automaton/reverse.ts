@@ -5,8 +5,9 @@ import { wordBefore } from './word-edges.ts';
 
 /**
  * Finds the earliest start from which some match may still come, by reading backwards from the end of what was received: it
- * recognises reversed prefixes of matches (with their right context). Exact but for assertions, which it takes as passed, and
- * for a match's last R characters. Its cost is the held text, usually a word.
+ * recognises reversed prefixes of matches (with their right context). It begins with what lives where the forward automaton stands: of all
+ * patterns, what could have ended in the last word is a multiple of that, and another set for nearly every word. Exact but for assertions,
+ * which it takes as passed, and for a match's last R characters. Its cost is the held text, usually a word.
  */
 export interface Reach {
   /** Most code points between a start and now for which the unit is still undecided (W + R - 1). */
@@ -21,19 +22,23 @@ interface Note {
   readonly atWord: number;
 }
 
+interface Initial {
+  readonly id: number;
+  readonly generation: number;
+}
+
 const quiet: Note = { anywhere: 0, atWord: 0 };
 
 export class ReverseAutomaton {
   readonly #program: Program;
   readonly #cache: StateCache<Note>;
   readonly #reaches: readonly Reach[];
-  readonly #initial: Int32Array;
+  /** By what lives, the state behind it. */
+  readonly #initial = new WeakMap<Int32Array, Initial>();
   /** starts[pc] = 1: a match may start by consuming this instruction's character. */
   readonly #starts: Uint8Array;
   readonly #longest: number;
   readonly #closer: ReverseCloser;
-  #initialId = 0;
-  #initialGeneration = -1;
 
   constructor(program: Program, units: readonly number[], reaches: readonly Reach[], maxStates?: number) {
     this.#program = program;
@@ -48,28 +53,18 @@ export class ReverseAutomaton {
     };
     // A match that began and ended without a character is none, so its tail is no start.
     for (const unit of units) this.#closer.leadsTo(program.starts[unit] as number, mark, op.match);
-    const wanted = new Set(units);
-    const live: number[] = [];
-    for (let pc = 1; pc < program.size; pc++) {
-      if (program.op[pc] !== op.char || !wanted.has(program.unit[pc] as number)) continue;
-      if (this.#closer.leadsTo(program.out[pc] as number, (to) => program.op[to] === op.char)) live.push(pc);
-    }
-    this.#initial = Int32Array.from(live);
   }
 
   /**
    * The smallest index in `[floor, end)` from which something is undecided at `end`; `end` when nothing is.
    *
    * @param text holds at least one code point before `floor`, unless the lane begins there
+   * @param live the set of the forward automaton over the same program that has read all starts from `floor` on and stands at `end`
    */
-  earliest(text: string, floor: number, end: number): number {
+  earliest(text: string, floor: number, end: number, live: Int32Array): number {
     const cache = this.#cache;
     const classes = this.#program.classes;
-    if (this.#initialGeneration !== cache.generation) {
-      this.#initialId = cache.intern(this.#initial, '0,0', quiet);
-      this.#initialGeneration = cache.generation;
-    }
-    let state = this.#initialId;
+    let state = this.#before(live);
     let best = end;
     let depth = 0;
     for (let i = end - 1; i >= floor && depth < this.#longest; i--) {
@@ -94,6 +89,18 @@ export class ReverseAutomaton {
       if (cache.empty[state / cache.stride] === 1) break;
     }
     return best;
+  }
+
+  /** The state of the characters after which something of `live` may stand. */
+  #before(live: Int32Array): number {
+    const known = this.#initial.get(live);
+    if (known?.generation === this.#cache.generation) return known.id;
+    const into: number[] = [];
+    this.#closer.begin();
+    for (const pc of live) this.#closer.close(pc, into);
+    const id = this.#cache.intern(Int32Array.from(into).sort(), '0,0', quiet);
+    this.#initial.set(live, { id, generation: this.#cache.generation });
+    return id;
   }
 
   #build(state: number, one: number): number {

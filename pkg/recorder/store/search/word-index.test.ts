@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fakeClock } from '../../../../test/support/fake-clock.ts';
-import { sessionId, testChain, testTime } from '../../testing/chains.ts';
+import type { AuditEvent } from '../../../core/index.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { openSqliteStore } from '../sqlite.ts';
-import { blockOf } from '../testing/store-suite.ts';
+import { blockOf, blockOfEvents } from '../testing/store-suite.ts';
+import { notAllWords } from './not-all-words.ts';
 import { createWordIndex } from './word-index.ts';
 
 /** FTS5 writes what a word does not share with the one before it: the digits behind the first are its own. */
@@ -53,6 +55,47 @@ test('a sweep comes to its end while sessions are indexed, page by page, and lea
   expect(found.all(wordOf(0, 7))).toEqual([]);
   expect(found.all(wordOf(1, 7))).toHaveLength(1);
   expect(found.all(wordOf(many + 3, 0))).toHaveLength(1);
+  db.close();
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('a session of many lanes that hold back what they say is read no further than its words are taken', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-lanes-'));
+  const path = join(folder, 'record.db');
+  const store = openSqliteStore({ path, clock: fakeClock() });
+  const chain = testChain();
+  const session = sessionId(1);
+  const start: AuditEvent | undefined = sessionEvents({ id: session })[0];
+  const letters = 'abcdefghijklmnop'.repeat(250);
+  const lanes = (from: number, to: number): AuditEvent[] =>
+    Array.from({ length: to - from }, (_, at) => ({
+      ...{ type: 'segment', session, direction: 'response', lane: `l${from + at}`, at: 1 },
+      text: `${letters}${from + at}`,
+    }));
+  if (start === undefined) throw new Error('no start');
+  await store.append([blockOfEvents(chain, [start])]);
+  for (let n = 0; n < 1_000; n += 100) await store.append([blockOfEvents(chain, lanes(n, n + 100))]);
+  let read = 0;
+  const db = new DatabaseSync(`${path}-words`);
+  db.exec(`PRAGMA journal_mode = WAL; ATTACH '${path}' AS record`);
+  const [all] = [testChain().lines(lanes(0, 10_000)).toString().trimEnd().split('\n')];
+  const words = createWordIndex(db, function* () {
+    for (const line of all) {
+      read++;
+      yield line;
+    }
+  });
+  words.step(testTime);
+  words.flush();
+  // It goes on: now it is read whole.
+  await store.append([blockOfEvents(chain, lanes(1_000, 1_001))]);
+  words.step(testTime);
+  words.flush();
+  expect(read).toBeGreaterThan(10);
+  expect(read).toBeLessThan(300);
+  // What was not read is told.
+  expect(db.prepare('SELECT rowid FROM words WHERE words MATCH ?').all(notAllWords)).toHaveLength(1);
   db.close();
   await store.close();
   rmSync(folder, { recursive: true });

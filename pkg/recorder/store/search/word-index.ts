@@ -108,28 +108,33 @@ export function createWordIndex(
   let open = new Map<string, Open>();
   let held = 0;
 
-  const put = (row: number, text: string): void => {
+  /** @param isAll Nothing of the session was left out. */
+  const put = (row: number, text: string, isAll: boolean): void => {
     // Not `run`: it reads the last row's id, which after a deletion from the index is one of the index's own, beyond 2^53.
     if (sql.has.get(row) !== undefined) sql.remove.all(row);
     // Also without any text: then it is known to have none.
-    sql.insert.all(row, text.length < mostText ? indexed(text) : `${indexed(text.slice(0, mostText))} ${notAllWords}`);
+    const words = indexed(text.slice(0, mostText));
+    sql.insert.all(row, isAll && text.length < mostText ? words : `${words} ${notAllWords}`);
   };
-  const wholeText = (row: number): string => {
+  const putAll = (row: number): void => {
     let text = '';
+    let isAll = true;
     const joined = new JoinedTexts();
     for (const line of linesOf(row)) {
-      if (text.length >= mostText) break;
+      isAll = text.length + joined.held < mostText;
+      if (!isAll) break;
       const read = readSessionLine(line);
       if (read !== undefined && holdsTexts(read)) text += `${joined.add(read)}\n`;
     }
-    return text + joined.rest();
+    put(row, text + joined.rest(), isAll);
   };
   const close = (key: string, session: Open): void => {
     open.delete(key);
-    held -= session.texts.reduce((sum, text) => sum + text.length, 0);
+    held -= session.texts.reduce((sum, text) => sum + text.length, session.joined.held);
     // Deleted while it went on.
     if (sql.rowExists.get(session.row) === undefined) return;
-    put(session.row, session.whole ? [...session.texts, session.joined.rest()].join('\n') : wholeText(session.row));
+    if (session.whole) put(session.row, [...session.texts, session.joined.rest()].join('\n'), true);
+    else putAll(session.row);
   };
   const readLine = (line: string, chain: number, block: number, now: number): void => {
     const read = readSessionLine(line);
@@ -148,9 +153,10 @@ export function createWordIndex(
       open.set(key, session);
     }
     if (holdsTexts(read)) {
+      held -= session.joined.held;
       const text = session.joined.add(read);
       session.texts.push(text);
-      held += text.length;
+      held += text.length + session.joined.held;
     } else if (type === 'end') close(key, session);
   };
   const closeWhere = (holds: (session: Open) => boolean): void => {
