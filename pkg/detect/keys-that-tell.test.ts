@@ -62,6 +62,16 @@ describe('in JSON the key of a value is what stands before it', () => {
     expect(masked('{"password": "hunte', 'cut')).toBe('{"password": "[x]');
   });
 
+  it('holds no value for what can only begin before it: its quote is none of an address', () => {
+    const rules = sketchRules({ label: 'x', detectors: ['CreditCard', 'Email', 'Secrets'] });
+    const lane = compileScanner(rules, { hashKey }).view(sketchView('r')).open('json');
+    lane.push('{"note":"Pay ');
+    expect(lane.take(lane.decided)).toBe('{"note":"Pay ');
+    lane.push('4111 1111');
+    lane.end('complete');
+    expect(lane.take(lane.decided)).toBe('4111 1111');
+  });
+
   it('streams as it is whole, at every split', () => {
     const text = '{"ssn": 123456789, "to": ["ana@acme.org"], "api_key": "a1b2c3d4e5", "bsn": ["111222333", 5]}';
     const whole = masked(text);

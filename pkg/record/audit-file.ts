@@ -53,6 +53,8 @@ export interface AuditFile extends AuditSink {
   head(): ChainHead;
   /** The last line that the disk keeps whatever happens to the machine; where nothing can be synced, that of the head. */
   durable(): ChainHead;
+  /** Whether what was there before could be read: until then the head is where a chain begins, whatever is in the file. */
+  opened(): boolean;
   /** Bytes that it has written in all. */
   written(): number;
   /** Why nothing can be written now, for readiness and people; undefined while all is well. */
@@ -61,6 +63,12 @@ export interface AuditFile extends AuditSink {
   lose(events: number): void;
   /** As {@link AuditSink.append}, of what the record can do without: where it throws, nothing counts as lost. */
   offer(events: readonly AuditEvent[]): void;
+  /**
+   * Closes it and writes nothing more.
+   *
+   * @returns how many events no `gap` line tells of: they stay in the {@link LossKeeper}, which is closed; and when what was written is on the disk
+   */
+  leave(): { readonly lost: number; readonly closed: Promise<void> };
 }
 
 const linesBytes = 256 * 1024;
@@ -180,6 +188,10 @@ class FileSink implements AuditFile {
     return this.#output.syncable ? this.#durable : this.head();
   }
 
+  opened(): boolean {
+    return this.#opened;
+  }
+
   written(): number {
     return this.#written;
   }
@@ -199,7 +211,17 @@ class FileSink implements AuditFile {
     } catch {
       this.#logger.error('audit records were lost', { records: this.#lost });
     }
+    await this.leave().closed;
+  }
+
+  leave(): { readonly lost: number; readonly closed: Promise<void> } {
+    const lost = this.#lost;
+    if (this.#closed) return { lost, closed: Promise.resolve() };
     this.#closed = true;
+    return { lost, closed: this.#end() };
+  }
+
+  async #end(): Promise<void> {
     this.#timer?.cancel();
     this.#losses?.close();
     const at = this.head();

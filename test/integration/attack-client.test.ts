@@ -271,6 +271,9 @@ describe('values of headers that HTTP/2 may not like', () => {
   );
 });
 
+/** Of such a request nothing is done at its server. */
+const safe = { method: 'GET', body: undefined };
+
 describe('a request is not done twice', () => {
   test('where the server worked for long before it broke: only the race with its closing is resent', async () => {
     const clock = fakeClock();
@@ -292,8 +295,19 @@ describe('a request is not done twice', () => {
     });
     const upstream = to(server.port);
     await ask(upstream, '/a').done;
-    expect(await ask(upstream, '/b').done).toBe('upstream_protocol');
+    expect(await ask(upstream, '/b', safe).done).toBe('upstream_protocol');
     expect(server.seen).toEqual(['0 /a', '0 /b', '1 /b']);
+  });
+
+  test('where the server had closed, and what was asked may have been done', async () => {
+    const server = await hostile(({ socket, before }) => {
+      if (before === 0) socket.write(ok('one'));
+      else socket.destroy();
+    });
+    const upstream = to(server.port);
+    await ask(upstream, '/a').done;
+    expect(await ask(upstream, '/b').done).toBe('upstream_protocol');
+    expect(server.seen).toEqual(['0 /a', '0 /b']);
   });
 });
 
@@ -309,8 +323,8 @@ describe('the pool', () => {
       else setTimeout(() => socket.write(ok('')), 5);
     });
     const upstream = to(server.port, { maxSockets: 4 });
-    await Promise.all(Array.from({ length: 4 }, (_, at) => ask(upstream, `/warm${at}`).done));
-    const all = Array.from({ length: 200 }, (_, at) => ask(upstream, `/w${at}`).done);
+    await Promise.all(Array.from({ length: 4 }, (_, at) => ask(upstream, `/warm${at}`, safe).done));
+    const all = Array.from({ length: 200 }, (_, at) => ask(upstream, `/w${at}`, safe).done);
     for (const one of all) expect(await one).toBe('end 200');
     // One resend at a time may go past it.
     expect(most).toBeLessThanOrEqual(8);

@@ -177,6 +177,8 @@ export class Plan {
   readonly active: readonly number[];
   /** The same by the index of their form. */
   readonly byForm: readonly (readonly UnitPlan[] | undefined)[];
+  /** Forms of which a name is a part that is not covered: what is found may begin behind where its candidate does. */
+  readonly naming: ReadonlySet<number>;
   /** UTF-16 units that the widest form spans that stands at words' edges; 0 without any. */
   readonly widestAtWord: number;
   readonly stops: boolean;
@@ -223,6 +225,7 @@ export class Plan {
     const byForm: UnitPlan[][] = [];
     for (const one of plans) (byForm[one.unit.form.index] ??= []).push(one);
     this.byForm = byForm;
+    this.naming = new Set(plans.filter(({ unit }) => unit.from !== undefined).map(({ unit }) => unit.form.index));
     this.widestAtWord = plans.reduce(
       (most, { unit: { form } }) => (form.atWord ? Math.max(most, 2 * form.maxLength) : most),
       0,

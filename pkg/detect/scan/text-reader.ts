@@ -271,7 +271,25 @@ export class TextReader {
   /** The earliest start from which something is undecided, as an offset in the form. */
   #nextFrontier(): number {
     if (this.#paddedUntil > this.#frontier) return this.#paddedFrontier();
-    return this.#earliestFrom(this.#frontier);
+    const earliest = this.#earliestFrom(this.#frontier);
+    return earliest < this.#textStart ? this.#frontierBefore(earliest) : earliest;
+  }
+
+  /**
+   * The same, of starts in what stands before the text: only what names its value may begin there, and be found behind it. All else would hold
+   * the text for nothing: the quote of a value is that of an address (`"a b"@acme.org`), too.
+   */
+  #frontierBefore(earliest: number): number {
+    const { onwards } = this.#automata;
+    let at = earliest;
+    while (at < this.#textStart) {
+      if (this.#waiting.some(({ start }) => start === at)) return at;
+      const standing = onwards.begin();
+      onwards.run(standing, this.#window, at - this.#base, this.#length - this.#base, ignore);
+      if (onwards.units(standing).some((form) => this.#plan.naming.has(form))) return at;
+      at = this.#earliestFrom(this.#after(at));
+    }
+    return at;
   }
 
   #earliestFrom(floor: number): number {
@@ -313,8 +331,10 @@ export class TextReader {
       const last = waiting.at(-1);
       if (last === undefined) continue;
       const relative = waiting.map((end) => end - base);
+      const first = this.#plan.naming.has(index) ? 0 : this.#textStart - base;
       compiled.starts(form).find(this.#window, relative, floor - base, this.#length - base, (start) => {
-        if (!this.#beginsWithin(form, start)) this.#waiting.push({ start: start + base, end: last, right: form.right });
+        if (start >= first && !this.#beginsWithin(form, start))
+          this.#waiting.push({ start: start + base, end: last, right: form.right });
       });
     }
     this.#fresh.clear();
@@ -489,9 +509,9 @@ export class TextReader {
     return verdict === undefined ? undefined : { verdict, text: window, shift: 0 };
   }
 
-  /** What stands before the text is seen by detectors alone. */
-  #begins({ rank, telling, index }: Unit, at: number, told: Uint8Array): boolean {
-    if (at < this.#textStart && rank !== 0) return false;
+  /** What stands before the text is seen by detectors alone, and begins what names its value alone: nothing else is found behind where it begins. */
+  #begins({ rank, from, telling, index }: Unit, at: number, told: Uint8Array): boolean {
+    if (at < this.#textStart && (rank !== 0 || from === undefined)) return false;
     return telling?.required !== true || told[index] === 1;
   }
 

@@ -1,19 +1,22 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import type { Duplex } from 'node:stream';
-import { silentLogger } from '../../base/index.ts';
+import { parseJson, silentLogger } from '../../base/index.ts';
 import { createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
 import type { RecordDownMessage } from '../../wire/index.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../../test/support/fake-clock.ts';
 import { until } from '../../../test/support/wait.ts';
-import { namedStart, placeOf } from '../audit-line.ts';
+import { AuditChain, auditDigest, namedStart, placeOf } from '../audit-line.ts';
+import type { AuditIo } from '../audit-output.ts';
+import { systemAuditIo } from '../audit-output.ts';
+import { gapOf } from '../gap.ts';
 import { createRecordSender } from './sender.ts';
 import type { RecordSender, SenderEvent } from './sender.ts';
-import { openSpool } from './spool.ts';
+import { chainPath, openSpool } from './spool.ts';
 import type { Spool } from './spool.ts';
 
 // A folder that cannot be read, at each moment at which the sender reads it. What it sends of a folder that can: test/integration/record-spool.test.ts.
@@ -34,6 +37,7 @@ beforeEach(() => {
   events = [];
   asked = [];
   begun = [];
+  came = new Map();
 });
 afterEach(() => {
   sender.close();
@@ -42,9 +46,21 @@ afterEach(() => {
 
 let spool: Spool;
 
+/** Lines of a chain, with their line feeds. */
+const linesOf = (chain: string, count: number): readonly string[] => {
+  const writer = new AuditChain(auditDigest(undefined), namedStart(chain));
+  return Array.from({ length: count }, () => writer.line({ type: 'process', what: 'policy', session: 's' }, 0));
+};
+const hashOf = (line = ''): string => placeOf(Buffer.from(line.trimEnd()))?.hash ?? '';
+/** Numbers of the lines that came, by their chain. */
+let came: Map<string, number[]>;
+
 function start(): string {
   spool = openSpool({ folder, clock, logger: silentLogger });
   spool.record.append([{ type: 'process', what: 'start' }]);
+  return begin();
+}
+function begin(): string {
   // Of this test: a stream that ends with it may still be read during the next.
   const [types, chains] = [asked, begun];
   sender = createRecordSender({
@@ -61,6 +77,10 @@ function start(): string {
       const up = createRecordUpReader((message) => {
         types.push(message.type);
         if (message.type === 'begin') chains.push(message.chain);
+        if (message.type !== 'events') return;
+        const numbers = came.get(chains.at(-1) ?? '') ?? [];
+        for (let n = 0; n < message.count; n++) numbers.push(message.first + n);
+        came.set(chains.at(-1) ?? '', numbers);
       });
       there.on('data', (chunk: Buffer) => up.push(chunk));
       recorders.push(there);
@@ -206,12 +226,18 @@ test('a chain that can be neither read nor removed ends the stream, each time af
 test('an old chain that is sent and cannot be removed does not hold up the live one, here or at the next stream', async () => {
   const old = '0'.repeat(32);
   const live = start();
-  mkdirSync(join(folder, `record-${old}.jsonl.000000000000001`));
+  const file = join(folder, `record-${old}.jsonl.000000000000001`);
+  writeFileSync(file, linesOf(old, 1).join(''));
   await until(() => asked.length === 1);
   say(welcome);
   await until(() => asked.length === 2);
-  say({ type: 'position', chain: old, sequence: 1, hash: namedStart(old).hash });
+  say({ type: 'position', chain: old, sequence: 0, hash: namedStart(old).hash });
   await until(() => asked.length === 3);
+  expect(asked).toEqual(['hello', 'begin', 'events']);
+  rmSync(file);
+  mkdirSync(file);
+  say({ type: 'ack', chain: old, sequence: 1, hash: hashOf(linesOf(old, 1)[0]) });
+  await until(() => asked.length === 4);
   expect(begun).toEqual([old, live]);
   const flushed = sender.flush(60_000);
   say({ type: 'position', chain: live, sequence: 1, hash: spool.record.head().hash });
@@ -219,7 +245,7 @@ test('an old chain that is sent and cannot be removed does not hold up the live 
   say({ type: 'goodbye', reason: 'age' });
   await until(() => events.includes('disconnected'));
   clock.advance(1);
-  await until(() => asked.length === 4);
+  await until(() => asked.length === 5);
   say(welcome);
   await until(() => begun.length === 3);
   expect(begun.at(-1)).toBe(live);
@@ -290,6 +316,127 @@ test('an acknowledgement of lines that were not sent is no acknowledgement: noth
   await until(() => events.includes('disconnected'));
   expect(events).toContain('protocol_fault');
   expect(sender.pending()).toBe(10);
+});
+
+/** A process that ended as it should, after so many lines. @returns Its chain, and its lines. */
+async function past(count: number): Promise<{ readonly chain: string; readonly lines: readonly string[] }> {
+  const one = openSpool({ folder, clock, logger: silentLogger });
+  for (let n = 0; n < count; n++) one.record.append([{ type: 'process', what: 'policy' }]);
+  await one.record.close();
+  one.closed();
+  const lines = readFileSync(chainPath(folder, one.chain), 'utf8').split(/(?<=\n)/);
+  return { chain: one.chain, lines };
+}
+/** What the gaps of the chain that is written say. */
+const gaps = (): readonly number[] =>
+  readFileSync(chainPath(folder, spool.chain), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => gapOf(parseJson(line)))
+    .filter((amount) => amount > 0);
+async function stands(chain: string, sequence: number, hash: string): Promise<void> {
+  const before = begun.length;
+  await until(() => asked.at(-1) === 'hello');
+  say(welcome);
+  await until(() => begun.length > before);
+  say({ type: 'position', chain, sequence, hash });
+}
+
+test('a disk that cannot say what it has is no fork: nothing is removed, and all of it arrives when it can', async () => {
+  const { chain, lines } = await past(10);
+  appendFileSync(chainPath(folder, chain), '{"v":1,"seq":11,"ti');
+  let broken = true;
+  const io: AuditIo = {
+    ...systemAuditIo,
+    truncate(fd, size) {
+      if (broken) throw new Error('EIO');
+      systemAuditIo.truncate(fd, size);
+    },
+  };
+  spool = openSpool({ folder, clock, logger: silentLogger, io });
+  begin();
+  await stands(chain, 5, hashOf(lines[4]));
+  await until(() => events.includes('disconnected'));
+  expect(events).not.toContain('conflict');
+  expect(readFileSync(chainPath(folder, chain), 'utf8').startsWith(lines.join(''))).toBe(true);
+  broken = false;
+  clock.advance(1_000);
+  await until(() => recorders.length === 2);
+  await stands(chain, 5, hashOf(lines[4]));
+  await until(() => came.get(chain)?.length === 5 || came.get(chain)?.length === 6);
+  expect(came.get(chain)?.slice(0, 5)).toEqual([6, 7, 8, 9, 10]);
+  expect(spool.chain).toBe(chain);
+});
+
+test('what processes before wrote under numbers that the recorder has counts as lost, with all that is removed', async () => {
+  const { chain, lines } = await past(10);
+  writeFileSync(chainPath(folder, chain), lines.slice(0, 6).join(''));
+  expect((await past(3)).chain).toBe(chain);
+  spool = openSpool({ folder, clock, logger: silentLogger });
+  spool.record.append([{ type: 'process', what: 'policy' }]);
+  begin();
+  await stands(chain, 10, hashOf(lines[9]));
+  // The gap is on the disk before the files go.
+  await until(() => spool.chain !== chain && gaps().length === 1);
+  expect(gaps()).toEqual([10]);
+  expect(readdirSync(folder)).toContain(`record-${chain}.jsonl`);
+  await until(() => {
+    clock.advance(100);
+    return begun.at(-1) === spool.chain;
+  });
+  expect(readdirSync(folder)).not.toContain(`record-${chain}.jsonl`);
+});
+
+test('what a chain that is thrown away tells as lost, or has not told yet, the next one tells', async () => {
+  const { chain, lines } = await past(2);
+  spool = openSpool({ folder, clock, logger: silentLogger });
+  spool.record.lose(7);
+  // A gap of 7, and a line.
+  spool.record.append([{ type: 'process', what: 'policy' }]);
+  spool.record.lose(5);
+  begin();
+  await stands(chain, 9, hashOf(lines[1]));
+  await until(() => spool.chain !== chain && gaps().length === 2);
+  expect(gaps()).toEqual([5, 2 + 7 + 1]);
+});
+
+test('a chain that is not written any more, and ends before the recorder’s place, is a gap', async () => {
+  const old = '0'.repeat(32);
+  start();
+  writeFileSync(chainPath(folder, old), linesOf(old, 4).join(''));
+  await stands(old, 6, 'f'.repeat(64));
+  await until(() => gaps().length === 1);
+  expect(gaps()).toEqual([4]);
+});
+
+test('of a chain whose lines at the recorder’s place the disk lost, what is before is a gap, and what is behind is sent', async () => {
+  const old = '0'.repeat(32);
+  const lines = linesOf(old, 9);
+  const dark = lines.map((line, at) => (at === 4 || at === 5 ? `${'\0'.repeat(line.length - 1)}\n` : line));
+  start();
+  writeFileSync(chainPath(folder, old), dark.join(''));
+  await stands(old, 5, hashOf(lines[4]));
+  await until(() => {
+    clock.advance(100);
+    return came.get(old)?.length === 3;
+  });
+  expect(came.get(old)).toEqual([7, 8, 9]);
+  expect(gaps()).toEqual([6]);
+  expect(events).not.toContain('conflict');
+});
+
+test('an old chain that cannot be read is set aside, and stays', async () => {
+  const old = '0'.repeat(32);
+  const live = start();
+  mkdirSync(chainPath(folder, old));
+  await stands(old, 3, 'f'.repeat(64));
+  await until(() => events.includes('set_aside'));
+  expect(events).not.toContain('conflict');
+  clock.advance(1_000);
+  await until(() => recorders.length === 2);
+  await stands(live, 0, namedStart(live).hash);
+  expect(begun).toEqual([old, live]);
+  expect(spool.chain).toBe(live);
 });
 
 test('the name of a chain sorts behind all that are there, whatever the clock says', () => {

@@ -20,6 +20,8 @@ import type {
   RecordUpMessage,
 } from '../../wire/index.ts';
 import { auditFiles, rotatedFiles } from '../audit-verify.ts';
+import { countEvents, findPoint } from './chain-files.ts';
+import type { ChainPoint, PointFound } from './chain-files.ts';
 import { createChainReader } from './chain-reader.ts';
 import type { ChainReader } from './chain-reader.ts';
 import { chainPath, spooledChains } from './spool.ts';
@@ -85,6 +87,17 @@ interface Open {
   flight: { readonly last: number; readonly bytes: number }[];
   /** As much is on its way as may be: what was left does not wait for others to go along. */
   more: boolean;
+  /** What of the chain counts as lost, before anything else is done with it. */
+  loss: Loss | undefined;
+}
+
+/** Lines of a chain that nobody writes any more, of which nobody can tell whether the recorder has them. */
+interface Loss {
+  readonly key: string;
+  /** Undefined: they are being counted. */
+  events: number | undefined;
+  /** Once a gap tells of them that is on the disk. */
+  readonly then: () => void;
 }
 
 const tickMs = 1_000;
@@ -93,8 +106,8 @@ const restMs = 10 * 60_000;
 /** Room in a frame for its header. */
 const headerBytes = 4_096;
 
-/** What the recorder has under a number is not what is here. */
-class ForkError extends Error {}
+/** Two lines of one number are here, and the recorder has one of them. */
+class TwoLinesError extends Error {}
 
 export function createRecordSender(options: RecordSenderOptions): RecordSender {
   const { folder, spool, clock, logger, backoff, lingerMs = 200 } = options;
@@ -105,8 +118,6 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
   let connecting = false;
   /** Last number of the live chain that is acknowledged. */
   let acknowledged = 0;
-  /** Last number of the live chain that this process has sent, and the recorder has taken. */
-  let taken = 0;
   let told = '';
   /** Old chains that are acknowledged whole and could not be removed: what comes after them must not wait. */
   const unremoved = new Set<string>();
@@ -160,6 +171,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       sent: 0,
       flight: [],
       more: false,
+      loss: undefined,
     };
     open = on;
     onEvent('connected');
@@ -200,7 +212,6 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         if (message.chain !== on.chain || on.reader === undefined) return;
         // Files are removed by it.
         if (message.sequence > on.sent) throw new RangeError('an acknowledgement of lines that were not sent');
-        if (on.chain === spool.chain) taken = Math.max(taken, message.sequence);
         return acknowledge(on, message.sequence);
       case 'beat':
         return;
@@ -237,6 +248,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     on.reader?.close();
     on.reader = undefined;
     on.flight = [];
+    on.loss = undefined;
     try {
       on.chain = nextOld() ?? spool.chain;
     } catch (error) {
@@ -248,74 +260,104 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     send(on, { type: 'begin', chain: on.chain });
   };
   const onPosition = (on: Open, { chain, sequence, hash }: RecordPosition): void => {
-    if (chain !== on.chain || on.reader !== undefined) return leave(on);
-    on.sent = sequence;
-    on.acknowledged = sequence;
-    const live = chain === spool.chain;
-    const head = spool.record.head();
-    if (live && (sequence > head.seq || (sequence === head.seq && hash !== head.hash))) return fork(on, sequence);
+    if (chain !== on.chain || on.reader !== undefined || on.loss !== undefined) return leave(on);
+    const point = { sequence, hash };
+    let found: PointFound;
+    try {
+      found = chain === spool.chain ? findLive(point) : findPoint(chainPath(folder, chain), point);
+    } catch (error) {
+      say('the spool cannot be read', { error: describeError(error) });
+      // Nobody knows what the disk has of it: that says nothing about the recorder, and others need not wait.
+      return chain === spool.chain ? leave(on) : setAside(on);
+    }
+    if (found === 'same') readOn(on, point);
+    else loseUnknown(on, point, found);
+  };
+  /** @throws where it is not known what is there */
+  const findLive = (point: ChainPoint): PointFound => {
+    const { record } = spool;
+    // It was not to be had when it was opened.
+    if (!record.opened()) record.append([]);
+    const head = record.head();
+    if (point.sequence === 0) return 'same';
+    if (point.sequence > head.seq) return 'ends';
+    if (point.sequence === head.seq) return point.hash === head.hash ? 'same' : 'other';
+    const found = findPoint(chainPath(folder, spool.chain), point);
+    // Behind it are lines that the disk was given: that they are not there is the disk's doing.
+    return found === 'ends' ? 'unreadable' : found;
+  };
+  const readOn = (on: Open, point: ChainPoint): void => {
+    const { chain = '' } = on;
+    on.sent = point.sequence;
+    on.acknowledged = point.sequence;
     const reader = createChainReader({
       path: chainPath(folder, chain),
-      after: { sequence, hash },
+      after: point,
       maxLine: maxRecordBytes - headerBytes,
       onOther() {
-        throw new ForkError();
+        throw new TwoLinesError();
       },
     });
     on.reader = reader;
     // Before files are removed by its word: whether it has the line that is here.
     pump(on);
-    if (open === on && on.reader === reader) acknowledge(on, sequence);
+    if (open === on && on.reader === reader) acknowledge(on, point.sequence);
   };
   /**
-   * The recorder has others than these lines, or has more: a disk lost what had been sent, and other lines were given its numbers. What it has stays;
-   * of what is here nobody knows any more which it lacks, so that what was written behind it counts as lost, and what comes is another chain.
-   *
-   * @param sequence Where it stands.
+   * The recorder stands where the pod has another line, or none: a disk lost what had been sent, and other lines may have been given its numbers. What
+   * the recorder has stays. Of what is here nobody knows any more which it lacks: all that it has not taken from this process counts as lost, rather
+   * too much than too little, and what comes is another chain. Where the disk only cannot say which line stood there, what comes before counts, and
+   * what is behind is sent.
    */
-  const fork = (on: Open, sequence: number): void => {
+  const loseUnknown = (on: Open, point: ChainPoint, found: Exclude<PointFound, 'same'>): void => {
     const { chain = '' } = on;
-    onEvent('conflict');
-    try {
-      const live = chain === spool.chain;
-      // Under that number another line stands here, or none.
-      const from = live ? Math.min(Math.max(spool.began, taken), sequence - 1) : Math.max(0, sequence - 1);
-      const lines = live ? Math.max(0, spool.record.head().seq - from) : linesBehind(chain, from);
-      logger.error('the recorder has other lines of this chain than the pod: another begins', {
-        chain,
-        stored: sequence,
-        lost: lines,
-      });
-      if (live) {
-        spool.anew(0);
-        [acknowledged, taken] = [0, 0];
-      }
-      on.reader?.close();
-      on.flight = [];
-      on.acknowledged = sequence;
-      // Nothing of it is read any more: its end is what it has lost.
-      on.reader = { next: () => undefined, sequence, unreadable: lines, close: () => undefined };
-    } catch (error) {
-      say('the spool cannot be read', { error: describeError(error) });
-      return leave(on);
+    const { sequence } = point;
+    const isRead = found === 'unreadable';
+    if (!isRead) onEvent('conflict');
+    // What the recorder took of this process in this chain, it has: with all that comes before it.
+    const stored = chain === spool.chain ? acknowledged : 0;
+    if (chain === spool.chain) {
+      spool.anew();
+      acknowledged = 0;
     }
-    pump(on);
+    const loss: Loss = {
+      key: `${chain} ${sequence}${isRead ? '' : ' whole'}`,
+      events: undefined,
+      then() {
+        if (isRead) return readOn(on, point);
+        if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);
+        nextChain(on);
+      },
+    };
+    on.loss = loss;
+    countEvents(chainPath(folder, chain), stored, isRead ? sequence : Infinity).then(
+      (events) => {
+        logger.error('the recorder stands where this pod has another line of the chain, or none: another begins', {
+          chain,
+          stored: sequence,
+          found,
+          lost: events,
+        });
+        loss.events = events;
+        if (open === on && on.loss === loss) pump(on);
+      },
+      (error: unknown) => {
+        say('the spool cannot be read', { error: describeError(error) });
+        if (open === on && on.loss === loss) setAside(on);
+      },
+    );
   };
-  /** Lines of a chain that stand behind a number. */
-  const linesBehind = (chain: string, sequence: number): number => {
-    const reader = createChainReader({
-      path: chainPath(folder, chain),
-      after: { sequence, hash: '' },
-      maxLine: Number.MAX_SAFE_INTEGER,
-    });
-    let lines = 0;
-    try {
-      for (let piece = reader.next(Infinity); piece !== undefined; piece = reader.next(Infinity))
-        if (piece.kind === 'lines') lines += piece.count;
-      return lines + reader.unreadable;
-    } finally {
-      reader.close();
+  const tellLoss = (on: Open, { key, events, then }: Loss): void => {
+    const { chain = '' } = on;
+    if (events === undefined) return;
+    const told = tellEnd(chain, key, events);
+    if (told === 'waits') return;
+    if (told === 'refused') {
+      resting.set(chain, clock.monotonic() + restMs);
+      return nextChain(on);
     }
+    on.loss = undefined;
+    then();
   };
 
   const acknowledge = (on: Open, sequence: number): void => {
@@ -344,6 +386,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
 
   const pump = (on: Open): void => {
     const { reader, chain } = on;
+    if (open === on && on.loss !== undefined) return tellLoss(on, on.loss);
     if (open !== on || reader === undefined || chain === undefined) return;
     const live = chain === spool.chain;
     const upTo = live ? spool.record.durable().seq : Number.MAX_SAFE_INTEGER;
@@ -368,46 +411,51 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         bytes += piece.bytes.length;
       }
     } catch (error) {
-      if (error instanceof ForkError) return fork(on, on.acknowledged);
+      if (error instanceof TwoLinesError) {
+        onEvent('conflict');
+        return setAside(on);
+      }
       say('the spool cannot be read', { error: describeError(error) });
       return leave(on);
     }
     if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
-      const told = tellEnd(chain, reader.unreadable);
+      const told = tellEnd(chain, chain, reader.unreadable);
       if (told === 'waits') return;
       if (told === 'refused') resting.set(chain, clock.monotonic() + restMs);
       else if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);
       nextChain(on);
     }
   };
-  /** Old chains whose end was counted as lost, and the line of the live one behind which no loss waits: undefined: not written yet. */
-  const lostEnds = new Map<string, number | undefined>();
+  /** Losses of old chains that were counted, and the line of the live one behind which none waits: undefined: not written yet. */
+  const counted = new Map<string, { readonly live: string; readonly at: number } | undefined>();
   /**
-   * What stands at the end of a chain that nobody writes any more, and is no line, is a gap of the chain that is written: on the disk, before the
-   * files go that alone know of it. A process that ends in between leaves both, and the next one tells it again.
+   * What stands at the end of a chain that nobody writes any more, and is no line, is a gap of the chain that is written, and so is what nobody can
+   * tell of it: on the disk, before the files go that alone know of it. A process that ends in between leaves both, and the next one tells it again.
    *
+   * @param key One loss is told once.
    * @returns `refused`: the gap cannot be written now; the chain waits, and the others do not
    */
-  const tellEnd = (chain: string, lines: number): 'done' | 'waits' | 'refused' => {
+  const tellEnd = (chain: string, key: string, lines: number): 'done' | 'waits' | 'refused' => {
     if (lines === 0) return 'done';
-    if (!lostEnds.has(chain)) {
+    if (!counted.has(key)) {
       onEvent('skipped');
-      logger.error('the end of a chain of the record cannot be read: it is lost', { chain, lines });
+      logger.error('lines of a chain of the record are lost', { chain, lines });
       spool.record.lose(lines);
-      lostEnds.set(chain, undefined);
+      counted.set(key, undefined);
     }
-    let at = lostEnds.get(chain);
-    if (at === undefined) {
+    let told = counted.get(key);
+    // The gap of a chain that was thrown away meanwhile counts among what it has lost.
+    if (told === undefined || told.live !== spool.chain) {
       try {
         spool.record.append([]);
       } catch (error) {
         say('what a chain of the record has lost cannot be written yet', { chain, error: describeError(error) });
         return 'refused';
       }
-      at = spool.record.head().seq;
-      lostEnds.set(chain, at);
+      told = { live: spool.chain, at: spool.record.head().seq };
+      counted.set(key, told);
     }
-    return spool.record.durable().seq >= at ? 'done' : 'waits';
+    return spool.record.durable().seq >= told.at ? 'done' : 'waits';
   };
   const removeAll = (path: string): boolean => {
     try {

@@ -28,10 +28,8 @@ export interface Spool {
   readonly chain: string;
   /** Of the chain that is written. */
   readonly record: AuditFile;
-  /** Where the chain that is written stood when this process began with it. */
-  readonly began: number;
-  /** Begins another chain: what was written is one that ended. @param lost Lines of it that count as lost. */
-  anew(lost: number): void;
+  /** Begins another chain: what was written is one that ended. What no `gap` line tells of yet, the new one tells. */
+  anew(): void;
   /** The record is closed, and on the disk. */
   closed(): void;
 }
@@ -68,18 +66,20 @@ export function openSpool(options: SpoolOptions): Spool {
   const newest = boot.crashed ? undefined : continuable(folder, logger);
   removeAside(folder, fileBytes, logger);
   let chain = newest ?? newName(folder, clock, logger);
-  const open = (): AuditFile =>
-    auditFile({
+  /** @param lost What the chain before has not told, should the mark not have it. */
+  const open = (lost: number): AuditFile => {
+    const mark = openLossMark(folder, logger);
+    return auditFile({
       output: { path: chainPath(folder, chain) },
       start: namedStart(chain),
       clock,
       logger,
       maxBytes: fileBytes,
-      losses: openLossMark(folder, logger),
+      losses: { ...mark, before: Math.max(mark.before, lost) },
       ...(io === undefined ? {} : { io }),
     });
-  let file = open();
-  let began = file.head().seq;
+  };
+  let file = open(0);
   /** Bytes of chains that this process wrote before. */
   let before = 0;
   let leaving: Promise<void> = Promise.resolve();
@@ -90,31 +90,27 @@ export function openSpool(options: SpoolOptions): Spool {
     lose: (events) => file.lose(events),
     head: () => file.head(),
     durable: () => file.durable(),
+    opened: () => file.opened(),
     written: () => before + file.written(),
     problem: () => file.problem(),
     async close() {
       await leaving;
       await file.close();
     },
+    leave: () => file.leave(),
   };
   if (!boot.crashed || tellCrash(record, logger)) boot.take();
   return {
     get chain() {
       return chain;
     },
-    get began() {
-      return began;
-    },
     record,
-    anew(lost) {
-      // What it cannot write any more it leaves in its mark, which the next one reads.
-      const left = file.close();
-      leaving = Promise.all([leaving, left]).then(() => undefined);
+    anew() {
+      const { lost, closed } = file.leave();
+      leaving = Promise.all([leaving, closed]).then(() => undefined);
       before += file.written();
       chain = newName(folder, clock, logger);
-      file = open();
-      began = 0;
-      if (lost > 0) file.lose(lost);
+      file = open(lost);
     },
     closed: boot.remove,
   };
