@@ -128,6 +128,8 @@ describe('what is allowed is no finding', () => {
     ['ana@example.com', 'ana@notexample.com'],
     ['support@acme.com', 'xsupport@acme.com'],
     ['support@acme.com', 'support@acme.company'],
+    ['support@acme.com', '张support@acme.com'],
+    ['support@acme.com', 'josésupport@acme.com'],
     ['10.0.0.1', '10.0.0.11'],
     ['10.0.0.1', '1.0.0.01'.replace('01', '10')],
     ['+49 30 901820', '+49 30 901821'],

@@ -30,11 +30,20 @@ describe('in JSON the key of a value is what stands before it', () => {
     '{"id": 123456789, "bsn": "none"}',
     '{"bsn": 1}\n{"id": 111222333}',
     '{"bsn": {"id": 111222333}}',
-    '{"version": "1.2.3.4"}',
     '{"password": {"type": "string", "minLength": 12}}',
     '{"api_key": ""}',
   ])('%s tells nothing', (text) => {
     expect(masked(text)).toBe(text);
+  });
+
+  it.each([
+    ['{"version": "10.0.0.1"}', '{"version": "[x]"}'],
+    ['{"release":["10.1.2.3", ["10.1.2.4"]]}', '{"release":["[x]", ["[x]"]]}'],
+    ['{"order":"212-555-0123"}', '{"order":"[x]"}'],
+    ['{"order":"(212) 555-0123"}', '{"order":"[x]"}'],
+  ])('makes nothing less certain than it is by itself: %s', (text, expected) => {
+    expect(masked(text)).toBe(expected);
+    expect(masked(text, 'cut')).toBe(expected);
   });
 
   it('and is none of it: what is found is found in the value, and a pattern sees the value alone', () => {

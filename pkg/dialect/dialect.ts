@@ -144,6 +144,8 @@ export interface RequestView {
   readonly opaque: readonly JsonNode[];
   /** What of it goes on only where policy lets such files pass. Absent: nothing. */
   readonly files?: readonly FilePart[];
+  /** What of it is called a PDF, or begins as one. Absent: nothing, but for what its strings spell. */
+  readonly documents?: readonly FilePart[];
   /** What its answer will be, where the request decides how that is read; absent: as its {@link Route} says. */
   readonly answers?: Route;
   /** Other models that it sets to work beside its own: each must be allowed. Absent: none. */

@@ -41,6 +41,7 @@ function request(node: JsonNode): RequestView {
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,

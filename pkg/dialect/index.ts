@@ -49,7 +49,7 @@ export { ndjson } from './framing/ndjson.ts';
 export { sse } from './framing/sse.ts';
 export { FrameShapeCache } from './frame-shape.ts';
 export type { RepeatedText } from './frame-shape.ts';
-export { pdfsAmong } from './media.ts';
+export { pdfsOf } from './pdf.ts';
 export { strangerStep } from './place.ts';
 export { maxRequestValues } from './reader.ts';
 export { dialects, recognise } from './recognise.ts';

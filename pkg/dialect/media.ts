@@ -1,6 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { headBytes, isOfFormat, isOfType } from './file-type.ts';
-import type { FilePart } from './framing/stream-framing.ts';
+import { claimedPdf, perhapsPdf } from './pdf.ts';
 import type { ShapePlace, ShapeReader } from './shape.ts';
 
 /**
@@ -96,6 +96,7 @@ export function isMedia(data: string, sample: boolean): boolean {
 /** A URL of a picture, sound, film or file; `data:` URLs of media are opaque, other `data:` URLs are text. */
 export function mediaUrlValue(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
+  perhapsPdf(reader, node);
   const url = node.text;
   if (!/^data:/i.test(url)) reader.lone(node, place);
   else {
@@ -115,6 +116,7 @@ const declaredBytes =
   (as: (head: Uint8Array) => boolean) =>
   (reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean => {
     if (node.kind !== 'string') return false;
+    perhapsPdf(reader, node);
     if (node.text.length > smallUnits && begins(node.text, as) && isMedia(node.text, true)) reader.hide(node);
     else reader.lane(node, place, 'text');
     return true;
@@ -131,6 +133,7 @@ export const bytesOfFormat = (format: string): ReturnType<typeof declaredBytes> 
 /** Bare base64 of media of which nothing is declared. */
 export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
+  perhapsPdf(reader, node);
   if (node.text.length > smallUnits && isMedia(node.text, true)) reader.hide(node);
   else reader.lane(node, place, 'text');
   return true;
@@ -156,6 +159,7 @@ export const soundBytes =
 /** Bare base64 of a PDF, whose own words look like text. */
 export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
+  claimedPdf(reader, node);
   if (node.text.length > smallUnits && node.text.startsWith(pdfHead) && isMedia(node.text, false)) reader.hide(node);
   else reader.lane(node, place, 'text');
   return true;
@@ -163,16 +167,6 @@ export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace)
 
 /** `%PDF-` in base64, but for the bits of the next byte. */
 const pdfHead = 'JVBERi';
-
-/** The PDFs among strings that are media: a model reads the text of one, and no guard does. */
-export function pdfsAmong(opaque: readonly JsonNode[]): readonly FilePart[] {
-  return opaque.flatMap(({ text }) => {
-    const from = mediaUrl.exec(text.slice(0, 512))?.[0].length ?? 0;
-    if (!text.startsWith(pdfHead, from)) return [];
-    const content = (): Buffer => Buffer.from(text.slice(from), 'base64');
-    return [{ type: 'application/pdf', bytes: Math.floor(((text.length - from) * 3) / 4), content }];
-  });
-}
 
 /** A prompt as a tensor: nobody can say what it means. */
 export function promptTensor(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {

@@ -38,6 +38,8 @@ export class Reader implements ShapeReader {
   usage: Usage | undefined = undefined;
   /** What may pass only where policy lets such files pass. */
   files: FilePart[] | readonly FilePart[] = none;
+  /** The same, of which a model reads the text, where a guard would. */
+  documents: FilePart[] | readonly FilePart[] = none;
   tokenInput = false;
   /** Numbers of lists that were looked at one by one. */
   listNumbers = 0;
@@ -121,6 +123,11 @@ export class Reader implements ShapeReader {
   file(part: FilePart): void {
     if (this.files === none) this.files = [part];
     else (this.files as FilePart[]).push(part);
+  }
+
+  document(part: FilePart): void {
+    if (this.documents === none) this.documents = [part];
+    else (this.documents as FilePart[]).push(part);
   }
 
   tokens(node?: JsonNode): void {

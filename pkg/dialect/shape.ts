@@ -31,6 +31,8 @@ export interface ShapeReader {
   hide(node: JsonNode): void;
   /** Something that passes only where policy lets such files pass. */
   file(part: FilePart): void;
+  /** A file of which a model reads the text: where a guard reads the request, it passes only where policy lets such files pass. Its node is in a list beside. */
+  document(part: FilePart): void;
   /** A prompt that cannot be read; the node, if given, tells text by token ids. */
   tokens(node?: JsonNode): void;
   tokenLane(lane: TokenLane): void;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { recognise, sse } from '../dialect/index.ts';
-import { StreamAnswer } from './answer-stream.ts';
+import { StreamAnswer, goesOn } from './answer-stream.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { Departure } from './departure.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -391,4 +391,17 @@ it('what was decided leaves before a frame behind the end marker ends the stream
   const { left, error } = run([first + finish() + done + frame('more')]);
   expect(error).toMatchObject({ code: 'upstream_protocol' });
   expect(read(left.join(''))).toEqual({ 0: 'All well. ' });
+});
+
+it.each([
+  ['x', '. And', true],
+  ['x', '.', true],
+  ['x', '?) Yes', true],
+  ['x', '\nz', true],
+  ['x', '.10.20.30.40 now', false],
+  ['x', ',4111', false],
+  ['1', '. And', false],
+  ['x', 'y', false],
+])('behind %j the part %j goes on with the sentence: %s', (before, text, expected) => {
+  expect(goesOn(before, text)).toBe(expected);
 });

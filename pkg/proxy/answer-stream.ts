@@ -608,9 +608,9 @@ function parseFrame(data: string): JsonNode {
   }
 }
 
-/** It begins with white space, or with what ends a sentence or a part of it: no value begins there, and what stands behind it begins anew. */
+/** It begins with white space, or with what ends a sentence or a part of it, and white space behind that: what stands there begins anew. */
 export function goesOn(before: string, text: string): boolean {
-  return /^\s/.test(text) || (/^[.,;:!?)\]]/.test(text) && !/\p{N}/u.test(before));
+  return /^\s/.test(text) || (/^[.,;:!?)\]]+(?:\s|$)/.test(text) && !/\p{N}/u.test(before));
 }
 
 /** Names that dialects give to their events: no digits. */

@@ -426,7 +426,7 @@ describe("Gemini's chunks", () => {
                   continue;
                 }
                 // The end of a sentence goes with what it ends.
-                const goesOn = /^\s/.test(text) || (text.startsWith('.') && !/\d$/.test(made));
+                const goesOn = /^\s/.test(text) || (/^\.+(?:\s|$)/.test(text) && !/\d$/.test(made));
                 const divided = apart && made !== '' && !/\s$/.test(made) && !goesOn;
                 made += divided ? `\n${text}` : text;
                 apart = false;

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError, mayPass } from '../core/index.ts';
-import { pdfsAmong } from '../dialect/index.ts';
+import { pdfsOf } from '../dialect/index.ts';
 import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
@@ -102,7 +102,7 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
 
 /** Documents within the JSON of a request that is read: a model reads their text, and nobody here does. */
 export const unreadDocuments = (plan: RequestPlan, view: RequestView | undefined): readonly FilePart[] =>
-  plan.inspects ? pdfsAmong(view?.opaque ?? []) : [];
+  plan.inspects && view !== undefined ? pdfsOf(view) : [];
 
 /**
  * Files of which nobody reads anything. Where every policy observes, what enforcing would have done is recorded.

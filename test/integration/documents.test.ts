@@ -23,6 +23,18 @@ const requests: readonly [string, string, object][] = [
     { messages: user([{ document: { format: 'pdf', name: 'a', source: { bytes: pdf } } }, { text: 'a' }]) },
   ],
 ];
+/** Of a PDF with little in it, whose base64 is broken into lines. */
+const short = Buffer.from(`\n%PDF-1.4\n${'x'.repeat(1_200)}`)
+  .toString('base64')
+  .replace(/.{76}/g, '$&\n');
+const shorter = requests.map(
+  ([name, path, body]) =>
+    [
+      `${name}, short`,
+      path,
+      JSON.parse(JSON.stringify(body).replace(pdf, JSON.stringify(short).slice(1, -1))),
+    ] as const,
+);
 const guards = `  guards:
   - { name: project, direction: Request, match: { words: [falcon] }, action: Block }
 `;
@@ -41,7 +53,7 @@ describe.each<[string, string, boolean]>([
   });
   afterAll(() => world.close());
 
-  test.each(requests)(`${passes ? 'passes' : 'is refused'}: %s`, async (_name, path, body) => {
+  test.each([...requests, ...shorter])(`${passes ? 'passes' : 'is refused'}: %s`, async (_name, path, body) => {
     world.model.seen.length = 0;
     const answer = await world.post(path, body);
     expect(world.model.seen.length).toBe(passes ? 1 : 0);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, expect, test } from '@jest/globals';
 import type { IngestLimits } from '../../pkg/recorder/index.ts';
 import { startRecorder } from '../support/recorder.ts';
@@ -49,6 +50,26 @@ test('connections of one address that show nothing are few: the oldest makes roo
   await next;
   expect(three.closed).toBe(false);
   expect(recorder.told.filter((told) => told === 'refused overloaded')).toHaveLength(2);
+});
+
+test('nor do connections that have no certificate and say nothing behind their handshake keep a sidecar of their address out', async () => {
+  await start({ perAddress: 3, handshakes: 2 });
+  const sockets: Socket[] = [];
+  for (let n = 0; n < 3; n++) {
+    const socket = connectTls({ port: recorder.port(), host: '127.0.0.1', rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    open.push(socket);
+    sockets.push(socket);
+    await once(socket, 'secureConnect');
+    // The server's side of the handshake.
+    await once(socket, 'session');
+  }
+  const [oldest] = sockets;
+  const gone = oldest?.closed === true ? undefined : once(sockets[0] as Socket, 'close');
+  await stream('uid-1');
+  await gone;
+  expect(sockets.map(({ closed }) => closed)).toEqual([true, false, false]);
+  expect(recorder.told).toEqual(['refused overloaded']);
 });
 
 test('silent connections of many addresses keep no sidecar out', async () => {

@@ -60,9 +60,12 @@ export async function withArchive(
     );
     try {
       const log = await openArchivedLog(objects, flags.text('log'), key);
-      const code = await act(log, key);
-      tellCovered(log, io);
-      return code;
+      try {
+        return await act(log, key);
+      } finally {
+        // Also where it fails, which may be by what hides it.
+        tellCovered(log, io);
+      }
     } finally {
       objects.close();
     }

@@ -478,22 +478,39 @@ export class TextReader {
 
   #longest(plan: UnitPlan, start: number, ends: readonly number[], told: boolean): void {
     const { unit } = plan;
-    const text = this.#window;
     for (let i = ends.length - 1; i >= 0; i--) {
       const end = ends[i] as number;
-      const verdict = verdictOf(unit, text, start, end, told);
-      if (verdict === undefined) continue;
-      const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
+      const read = this.#read(unit, start, end, told);
+      if (read === undefined) continue;
+      const { verdict, text, shift } = read;
+      const from = (unit.from === undefined ? start : unit.from(text, start - shift, end - shift) + shift) + this.#base;
       if (from < this.#textStart) return;
       if (unit.open !== undefined) {
         this.#openFrom(plan, verdict, from, end + this.#base);
         return;
       }
-      const to = (unit.to === undefined ? end : unit.to(text, start, end)) + this.#base;
+      const to = (unit.to === undefined ? end : unit.to(text, start - shift, end - shift) + shift) + this.#base;
       // What is allowed is allowed as a whole: no shorter end of it is looked for.
-      if (unit.allows?.(this.#valueOf(from, to)) !== true) this.#find(plan, verdict, from, to);
+      if (unit.allows?.(this.#valueOf(from, to)) !== true || followsLetter(this.#window, from - this.#base))
+        this.#find(plan, verdict, from, to);
       return;
     }
+  }
+
+  /**
+   * What the unit says of a candidate; undefined: nothing that counts. What stands before the text may make it more certain, and takes
+   * nothing from what it is by itself: a key is a name of somebody's schema.
+   */
+  #read(unit: Unit, start: number, end: number, told: boolean): Reading | undefined {
+    const window = this.#window;
+    const verdict = verdictOf(unit, window, start, end, told);
+    const own = this.#textStart - this.#base;
+    if (own > 0 && unit.rank === 0 && start >= own && start - 2 * unit.left < own) {
+      const text = window.slice(own);
+      const alone = verdictOf(unit, text, start - own, end - own, told);
+      if (alone !== undefined && alone.level > (verdict?.level ?? -1)) return { verdict: alone, text, shift: own };
+    }
+    return verdict === undefined ? undefined : { verdict, text: window, shift: 0 };
   }
 
   /** What stands before the text is seen by detectors alone, and begins what names its value alone: nothing else is found behind where it begins. */
@@ -656,7 +673,7 @@ export class TextReader {
       // An accepted opener is a finding without this, and begins where it says.
       const opens =
         unit.open !== undefined &&
-        ends.some((end) => verdictOf(unit, text, start, end, told[unit.index] === 1) !== undefined);
+        ends.some((end) => this.#read(unit, start, end, told[unit.index] === 1) !== undefined);
       // What has its end is decided: only what reaches the text's end lives.
       const reaches = live || unit.to === undefined ? end : unit.to(text, start, end);
       if (!live && unit.to !== undefined && reaches < text.length) continue;
@@ -724,6 +741,13 @@ export class TextReader {
       this.#delta = this.#received - this.#length;
     }
   }
+}
+
+interface Reading {
+  readonly verdict: Verdict;
+  readonly text: string;
+  /** Where that begins in the window. */
+  readonly shift: number;
 }
 
 interface Waiting {
@@ -800,6 +824,13 @@ function verdictOf(unit: Unit, text: string, start: number, end: number, told: b
   const verdict = said === true ? unit.verdict : said;
   return verdict !== false && verdict.level >= unit.least ? verdict : undefined;
 }
+
+/**
+ * A letter of another script or a digit of one stands before it: detectors know ASCII alone, so what they found may be the end of a longer
+ * value, of which nothing is allowed.
+ */
+const followsLetter = (text: string, at: number): boolean =>
+  /(?![\0-\x7f])[\p{L}\p{M}\p{N}]$/u.test(text.slice(Math.max(0, at - 2), at));
 
 /** Of units that no words tell of. */
 const untold = new Uint8Array(0);

@@ -26,8 +26,8 @@ export interface SlowUnit {
   /** Looked for in the text as it is written, too. */
   readonly asWritten: boolean;
   readonly begins: (text: string, start: number) => boolean;
-  /** What is said of a candidate; undefined: it is none. */
-  readonly accept: (text: string, start: number, end: number) => Said | undefined;
+  /** What is said of a candidate; undefined: it is none. Of what stands before `from`, telling words alone count. */
+  readonly accept: (text: string, start: number, end: number, from?: number) => Said | undefined;
   /** Whether a value is no finding all the same. */
   readonly allowed: (value: string) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
@@ -208,6 +208,10 @@ export class SlowMasker {
     const { seen, codes, folded, unitAt, before } = lane;
     const value = (from: number, to: number): string =>
       Array.from(folded.slice(unitAt[from], unitAt[to]), (char) => this.setup.fold(char.codePointAt(0)!)).join('');
+    // Of what goes on before it in another script, nothing is.
+    const allowed = (from: number, to: number): boolean =>
+      unit.allowed(value(from, to)) &&
+      !(from > 0 && codes[from - 1]! > 127 && /[\p{L}\p{M}\p{N}]/u.test(String.fromCodePoint(codes[from - 1]!)));
     const misplaced =
       (unit.wordStart && s > 0 && isOfWord(String.fromCodePoint(codes[s - 1]!), String.fromCodePoint(codes[s]!))) ||
       !unit.begins(folded, unitAt[s]!);
@@ -230,9 +234,26 @@ export class SlowMasker {
         said: cut,
       };
     }
-    const accepted = misplaced
-      ? undefined
-      : within.filter((e) => unit.accept(folded, unitAt[s]!, unitAt[e]!) !== undefined).at(-1);
+    // With what stands before the text, or without where it is more certain so.
+    const reading = (e: number): { said: Said; text: string; shift: number } | undefined => {
+      const said = unit.accept(folded, unitAt[s]!, unitAt[e]!);
+      const shift = unitAt[before]!;
+      const text = folded.slice(shift);
+      const alone =
+        unit.rank === 0 && before > 0 && s >= before ? unit.accept(folded, unitAt[s]!, unitAt[e]!, shift) : undefined;
+      const level = (one: Said | undefined): number => (one === undefined ? -1 : certainties.indexOf(one.certainty));
+      if (alone !== undefined && level(alone) > level(said)) return { said: alone, text, shift };
+      return said === undefined ? undefined : { said, text: folded, shift: 0 };
+    };
+    const accepted = misplaced ? undefined : within.filter((e) => reading(e) !== undefined).at(-1);
+    const fromOf = (e: number): number => {
+      const { text, shift } = reading(e)!;
+      return unit.from(text, unitAt[s]! - shift, unitAt[e]! - shift) + shift;
+    };
+    const toOf = (e: number): number => {
+      const { text, shift } = reading(e)!;
+      return unit.to === undefined ? e : unitAt.indexOf(unit.to(text, unitAt[s]! - shift, unitAt[e]! - shift) + shift);
+    };
     if (lane.end === 'cut' && (unit.open === undefined || accepted === undefined) && undecided(codes.length)) {
       // What can grow no more ends where it matched.
       const grows = unit.regex.match(codes, s, codes.length, false).ranOut && codes.length - s < unit.maxLength;
@@ -246,9 +267,10 @@ export class SlowMasker {
         // What is found as it stands, too, is as certain as that.
         const whole =
           accepted !== undefined &&
-          this.#to(unit, folded, unitAt, s, accepted) === e &&
-          unit.from(folded, unitAt[s]!, unitAt[accepted]!) === unitAt[Math.max(s, before)] &&
-          !unit.allowed(value(s, e));
+          reading(accepted)!.said.certainty !== cut.certainty &&
+          toOf(accepted) === e &&
+          fromOf(accepted) === unitAt[Math.max(s, before)] &&
+          !allowed(s, e);
         return {
           unit,
           start: seen[s]!.start,
@@ -256,17 +278,17 @@ export class SlowMasker {
           openEnded: false,
           recognised: seen[e - 1]!.end,
           value: value(Math.max(s, before), e),
-          said: whole ? unit.accept(folded, unitAt[s]!, unitAt[accepted]!)! : cut,
+          said: whole ? reading(accepted)!.said : cut,
         };
       }
     }
     if (accepted === undefined) return undefined;
-    const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
+    const from = unitAt.indexOf(fromOf(accepted));
     if (from < before) return undefined;
-    const said = unit.accept(folded, unitAt[s]!, unitAt[accepted]!)!;
+    const { said } = reading(accepted)!;
     if (unit.open === undefined) {
-      const to = this.#to(unit, folded, unitAt, s, accepted);
-      if (unit.allowed(value(from, to))) return undefined;
+      const to = toOf(accepted);
+      if (allowed(from, to)) return undefined;
       const last = seen[to - 1]!.end;
       return {
         unit,
@@ -511,9 +533,10 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
           regex: new SlowRegex(one.pattern),
           asWritten: false,
           begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
-          accept: (text, start, end) => {
+          accept: (text, start, end, from = 0) => {
             if (one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) return undefined;
-            return verdictOf(one, text, { start, end }, told(text, start), least);
+            const place = { start: start - from, end: end - from };
+            return verdictOf(one, text.slice(from), place, told(text, start), least);
           },
           allowed: (value) =>
             one.open === undefined && allow.length > 0 && allow.every((spec) => slowlyAllowed(spec, value)),

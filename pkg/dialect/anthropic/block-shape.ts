@@ -1,6 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { isKnownType } from '../file-type.ts';
 import { bytesOfType, mediaUrlValue, pdfBytes } from '../media.ts';
+import { claimedPdf } from '../pdf.ts';
 import { boolean, either, list, lone, named, number, object, text, toolInput } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
@@ -103,7 +104,9 @@ function sourceOf({ file }: Side, content: Shape): Shape {
     // A search result names where it was found.
     string: 'text',
     read(reader, node, place) {
-      if (node.kind !== 'object' || node.get('type')?.string !== 'base64') return false;
+      if (node.kind !== 'object') return false;
+      if (/pdf/i.test(node.get('media_type')?.string ?? '')) claimedPdf(reader, node.get('data'));
+      if (node.get('type')?.string !== 'base64') return false;
       const media = mediaOf(node);
       if (media === undefined) return false;
       reader.read(node, place.as(media));

@@ -3,9 +3,17 @@ import type { Reader } from '../reader.ts';
 
 const none: readonly never[] = Object.freeze([]);
 
-type Read = 'tokenInput' | 'lanes' | 'loneValues' | 'opaque' | 'listNumbers' | 'askUsage' | 'spellTokens';
+type Read = 'tokenInput' | 'lanes' | 'loneValues' | 'opaque' | 'documents' | 'listNumbers' | 'askUsage' | 'spellTokens';
 
 /** What was read of a body, which no edit of ours but a limit changes. */
-export function viewOf({ tokenInput, lanes, loneValues, opaque, listNumbers }: Reader): Pick<RequestView, Read> {
-  return { tokenInput, lanes, loneValues, opaque, listNumbers, askUsage: () => none, spellTokens: () => none };
+export function viewOf({
+  tokenInput,
+  lanes,
+  loneValues,
+  opaque,
+  documents,
+  listNumbers,
+}: Reader): Pick<RequestView, Read> {
+  const read = { tokenInput, lanes, loneValues, opaque, documents, listNumbers };
+  return { ...read, askUsage: () => none, spellTokens: () => none };
 }

@@ -77,6 +77,7 @@ export function viewOfRequest({ reader, root, fields, model, generates }: ReadRe
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => (generates ? limitEdits(root, fields, most) : none),
     askUsage: () => none,

@@ -134,6 +134,7 @@ export function readRequest({ kind, model }: GeminiRoute, root: JsonNode, query:
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: (most) =>
       generation === undefined ? none : nestedLimitEdits(root, fields, generation.limitPlace, most),

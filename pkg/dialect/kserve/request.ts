@@ -55,6 +55,7 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,

@@ -108,6 +108,7 @@ export function readRequest(kind: LlamaKind, root: JsonNode, query: string): Req
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => (generates ? limitEdits(root, fields, most) : []),
     askUsage: () => [],

@@ -52,6 +52,7 @@ function readRequest({ server, requests }: Known, root: JsonNode, query: string)
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,

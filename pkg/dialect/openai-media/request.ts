@@ -151,6 +151,7 @@ export function readRequest(
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     files: [...expected, ...reader.files],
     listNumbers: reader.listNumbers,
     limitOutput: () => none,

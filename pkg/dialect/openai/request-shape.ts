@@ -1,6 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { bytesOfFormat, mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
+import { namedFile } from '../pdf.ts';
 import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
 import {
   boolean,
@@ -15,6 +16,7 @@ import {
   object,
   schema,
   text,
+  toolInput,
   typed,
   unlisted,
 } from '../shape.ts';
@@ -136,7 +138,7 @@ export const part = typed(
     audio_url: media('url'),
     input_audio: sound,
     // What the server keeps may be another caller's, and nobody has looked at it.
-    file: object({ file_data: mediaUrl, file_id: refused, filename: text }),
+    file: namedFile(object({ file_data: mediaUrl, file_id: refused, filename: text })),
     ...named(['image_embeds', 'audio_embeds', 'video_embeds', 'prompt_embeds'], embeds),
     // vLLM takes for it the picture that whoever came first sent under this name.
     uuid: refused,
@@ -156,7 +158,7 @@ const annotation = object({
 const content: Shape = { string: 'text', items: either(part, text) };
 
 /** Arguments are JSON in a string; Ollama's own clients send the object itself. */
-const callArguments = either(json, free);
+const callArguments = either(json, toolInput);
 
 const call = object({
   id: lone,

@@ -158,6 +158,7 @@ export function readRequest(
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: (limit) => (generates ? limitEdits(root, fields, limit) : []),
     askUsage: () => (stream && generates ? usageEdits(root, fields) : []),

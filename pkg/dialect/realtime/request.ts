@@ -68,6 +68,7 @@ export class RealtimeRequests {
       lanes: reader.lanes,
       loneValues: reader.loneValues,
       opaque: reader.opaque,
+      documents: reader.documents,
       files: reader.files,
       listNumbers: reader.listNumbers,
       limitOutput: (most) => this.#limit(type, root, settings, most),

@@ -1,5 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
 import { outputLimits } from '../openai/request-shape.ts';
+import { namedFile } from '../pdf.ts';
 import { metadataWith, refused, refusedFields, saysNothing } from '../refused-fields.ts';
 import { boolean, either, list, lone, named, number, object, schema, text, typed, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -26,7 +27,7 @@ const inputPart: Shape = typed(
   ]
     .join(' ')
     .split(' '),
-  object({ ...Object.fromEntries(part.fields ?? []), ...unseen }),
+  namedFile(object({ ...Object.fromEntries(part.fields ?? []), ...unseen })),
 );
 
 /** Where a tool works: on the caller's side, or in a container of its own with nothing in it and no way out. */

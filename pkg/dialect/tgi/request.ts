@@ -112,6 +112,7 @@ export function readRequest(route: TgiRoute, root: JsonNode, query: string, grow
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    documents: reader.documents,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => nestedLimitEdits(root, fields, kind.limit, most),
     askUsage: () => [],

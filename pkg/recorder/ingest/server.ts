@@ -179,12 +179,12 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   });
   const stopServing = serving.subscribe((material) => server.setSecureContext(contextOf(material)));
 
-  /** Handshakes that have not ended, in the order in which they began. */
-  const silent = new Map<Socket, { readonly address: string; leave(): void }>();
-  /** The oldest handshake of an address makes room for one more. @returns false: there is none */
-  const giveWay = (address: string): boolean => {
-    for (const [socket, one] of silent) {
-      if (one.address !== address) continue;
+  /** Connections that have shown no certificate, in the order in which they came. */
+  const unproven = new Map<Socket, { readonly address: string; shaking: boolean; leave(): void }>();
+  /** The oldest of an address makes room for one more. @param shaking Of those whose handshake goes on. @returns false: there is none */
+  const giveWay = (address: string, shaking = false): boolean => {
+    for (const [socket, one] of unproven) {
+      if (one.address !== address || (shaking && !one.shaking)) continue;
       observer.refused('overloaded');
       one.leave();
       socket.destroy();
@@ -192,10 +192,11 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     }
     return false;
   };
-  /** The address with most of them. */
-  const mostSilent = (): string => {
+  /** The address with most handshakes that go on. */
+  const mostShaking = (): string => {
     const counts = new Map<string, number>();
-    for (const { address } of silent.values()) counts.set(address, (counts.get(address) ?? 0) + 1);
+    for (const { address, shaking } of unproven.values())
+      if (shaking) counts.set(address, (counts.get(address) ?? 0) + 1);
     return [...counts].reduce((one, other) => (other[1] > one[1] ? other : one), ['', 0] as const)[0];
   };
   server.on('connection', (socket: Socket) => {
@@ -203,7 +204,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     socket.on('error', () => undefined);
     const hasRoom = (): boolean =>
       ((addresses.get(address) ?? 0) < limits.perAddress || giveWay(address)) &&
-      (handshakes < limits.handshakes || giveWay(mostSilent())) &&
+      (handshakes < limits.handshakes || giveWay(mostShaking(), true)) &&
       raw.size < limits.streams;
     if (closing || !hasRoom()) {
       observer.refused('overloaded');
@@ -212,17 +213,15 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     }
     raw.add(socket);
     addresses.set(address, (addresses.get(address) ?? 0) + 1);
-    let counted = true;
-    const proven = (): void => {
-      if (counted) release(addresses, address);
-      counted = false;
-    };
     handshakes++;
-    let shaking = true;
+    const one = { address, shaking: true, leave: (): void => leave() };
+    unproven.set(socket, one);
     const shaken = (): void => {
-      if (shaking) handshakes--;
-      shaking = false;
-      silent.delete(socket);
+      if (one.shaking) handshakes--;
+      one.shaking = false;
+    };
+    const proven = (): void => {
+      if (unproven.delete(socket)) release(addresses, address);
     };
     const deadline = clock.after(limits.handshakeMs, shaken);
     const leave = (): void => {
@@ -231,7 +230,6 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       raw.delete(socket);
       proven();
     };
-    silent.set(socket, { address, leave });
     socket.once('close', leave);
     turns.set(connectionKey(socket), { shaken, proven });
     socket.once('close', () => turns.delete(connectionKey(socket)));
@@ -257,6 +255,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     if (request.url !== podsPath) return refuse(404, 'http');
     const peer = peerOf(request);
     if (peer === undefined || !isController(peer)) return refuse(401, 'certificate');
+    turns.get(connectionKey(request.socket))?.proven();
     void reports(request, response);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

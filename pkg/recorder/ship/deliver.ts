@@ -19,6 +19,9 @@ export interface DeliveryOptions {
   readonly onSent?: (events: number) => void;
 }
 
+/** Times that an event is refused before it is dead, where that was by statuses that may be the receiver's own fault. */
+const mostAsked = 5;
+
 /** Entries at the end of the log that are looked at for an event. */
 const newestEntries = 64;
 
@@ -35,7 +38,7 @@ class TurnLost extends Error {}
  * that wants a certificate, a header that grew too long): nothing is dead then, and the batch is tried again.
  *
  * A status that may be the receiver's own fault ({@link NotTaken}) counts as a refusal where the same batch got one time after time, and from
- * then on at once, until the receiver takes nothing else either.
+ * then on at once, until the receiver takes nothing else either. An event is asked for more often then, as one of several servers may be at fault.
  *
  * @returns `(events, next, doubts)`: sends them; `next` is where the log goes on behind them; `doubts`: such a status counts as a refusal this time.
  *   It resolves to false where another recorder has the turn
@@ -51,15 +54,16 @@ export function createDelivery(
   let doubting = false;
   /** Statuses by which single events were refused. */
   const ofEvents = new Set<number>();
-  /** Those of this time. */
-  const answered = new Set<number>();
+  /** The last answer was such a status. */
+  let answered: number | undefined;
 
   const ask = async (events: readonly ShippedEvent[]): ReturnType<Receiver['send']> => {
+    answered = undefined;
     try {
       return await receiver.send(events, signal);
     } catch (error) {
       if (!(error instanceof NotTaken && (doubting || ofEvents.has(error.status)))) throw error;
-      answered.add(error.status);
+      answered = error.status;
       return 'refused';
     }
   };
@@ -99,10 +103,25 @@ export function createDelivery(
     return other !== undefined && (await send([other])) === 'taken';
   };
 
+  const takesNothing = (): CodedError => {
+    ofEvents.clear();
+    return new CodedError(refusesAll, 'the receiver refuses this and every other event');
+  };
+  /** @param statuses By which it is refused: they are added. @returns whether an event is refused again, behind others that were taken */
+  const isDead = async (event: ShippedEvent, next: Position, statuses: Set<number>): Promise<boolean> => {
+    for (let asked = 1; ; asked++) {
+      if ((await send([event])) === 'taken') return false;
+      if (answered === undefined) return true;
+      statuses.add(answered);
+      if (asked === mostAsked) return true;
+      // Twice at once, too: where each second server is at fault, another one is asked.
+      if (asked % 2 === 0 && !(await takesOthers(next))) throw takesNothing();
+    }
+  };
+
   return async (events, next, doubts = false) => {
     if (events.length === 0) return true;
     doubting = doubts;
-    answered.clear();
     /** Refused alone: of the first `proven` another event was taken after that. */
     const refused: ShippedEvent[] = [];
     let proven = 0;
@@ -121,18 +140,19 @@ export function createDelivery(
     };
     try {
       await halve(events);
-      if (refused.length > proven && !(await takesOthers(next))) {
-        ofEvents.clear();
-        throw new CodedError(refusesAll, 'the receiver refuses this and every other event');
-      }
+      if (refused.length > proven && !(await takesOthers(next))) throw takesNothing();
       const dead: ShippedEvent[] = [];
+      const ofDead = new Set<number>();
       for (const event of refused) {
-        if ((await send([event])) === 'taken') options.onSent?.(1);
-        else dead.push(event);
+        const statuses = new Set<number>();
+        if (await isDead(event, next, statuses)) {
+          dead.push(event);
+          for (const status of statuses) ofDead.add(status);
+        } else options.onSent?.(1);
       }
       if (dead.length > 0) {
         await keepAside(dead);
-        for (const status of answered) ofEvents.add(status);
+        for (const status of ofDead) ofEvents.add(status);
       }
       return true;
     } catch (error) {

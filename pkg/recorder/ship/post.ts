@@ -83,8 +83,8 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
 
 /** Statuses that say that a batch is not taken as it is. */
 const never = new Set([400, 413, 422]);
-/** Statuses of credentials and load, which say nothing of what was sent: they may be mended. */
-const ofReceiver = new Set([401, 408, 429, 503]);
+/** Statuses of credentials, of load and of what stands behind a gateway, which say nothing of what was sent: they may be mended. */
+const ofReceiver = new Set([401, 408, 429, 502, 503, 504]);
 
 /**
  * @throws NotTaken where it may work later, and what was sent may be why it did not

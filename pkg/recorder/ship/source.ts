@@ -95,6 +95,8 @@ export function createEventSource(store: ShippedStore, isController: (source: st
 
   const eventsOfBlock = async (lines: string, of: SessionChain, place: LogPlace): Promise<LaterEvent[]> => {
     const events: LaterEvent[] = [];
+    // Behind the block's own, so that these keep their places where retention has deleted some of them when the block is read again.
+    const neverEnded: LaterEvent[] = [];
     for (const line of lines.split('\n')) {
       const type = lineType(line);
       if (type === undefined || !shipped.has(type)) continue;
@@ -104,12 +106,12 @@ export function createEventSource(store: ShippedStore, isController: (source: st
       else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, place));
       else if (type === 'process') {
         if (root.get('what')?.string === 'start')
-          events.push(...(await unended.before(root.get('seq')?.number ?? 0, of, place)));
+          neverEnded.push(...(await unended.before(root.get('seq')?.number ?? 0, of, place)));
         const befell = processEvent(root, of.source, place);
         if (befell !== undefined) events.push(befell);
       } else if (isController(of.source)) events.push(changeEvent(root, of.source, place));
     }
-    return events;
+    return [...events, ...neverEnded];
   };
 
   const eventsOf = async (text: string, entry: number): Promise<readonly LaterEvent[]> => {

@@ -71,11 +71,11 @@ async function killed(): Promise<readonly string[]> {
     'process.start one',
     'session 0 completed',
     'session 2 completed',
-    'session 1 open',
     'process.start two',
     'session 4 completed',
-    'session 3 open',
+    'session 1 open',
     'process.start three',
+    'session 3 open',
     'record.vanished entry-5',
     'session 5 open',
   ];
@@ -114,7 +114,7 @@ test('where a pod comes back, its next process tells of what came since', async 
   await vanish();
   await add(start(1));
   await add(begins('two'));
-  expect(told(await shipped()).slice(-2)).toEqual(['session 1 open', 'process.start two']);
+  expect(told(await shipped()).slice(-2)).toEqual(['process.start two', 'session 1 open']);
 });
 
 test('what goes on is not told of', async () => {
@@ -153,6 +153,20 @@ test('of very many some are told one by one, and how many more there are; each i
   });
 });
 
+test('what retention deletes of them between two batches takes no other event of the block with it', async () => {
+  await add(begins('one'), start(0), start(1));
+  await add(begins('two'), ...whole(2), ...whole(3));
+  const all = [0, 1].map(sessionId);
+  const events = createEventSource(
+    { ...store, openSessions: async () => ({ sessions: all, count: all.length }) },
+    () => false,
+  );
+  const { next, events: first } = await events.read({ entry: 1, events: 0 }, 2);
+  all.splice(0);
+  const { events: second } = await events.read(next, 10);
+  expect(told([...first, ...second])).toEqual(['process.start two', 'session 2 completed', 'session 3 completed']);
+});
+
 test('a batch looks up what it sends alone', async () => {
   await add(begins('one'), start(0), start(1), start(2), start(3));
   await add(begins('two'));
@@ -168,7 +182,7 @@ test('a batch looks up what it sends alone', async () => {
     () => false,
   );
   const { next } = await events.read({ entry: 1, events: 0 }, 2);
-  expect([next, looked]).toEqual([{ entry: 1, events: 2 }, [0, 1].map(sessionId)]);
-  await events.read(next, 2);
+  expect([next, looked]).toEqual([{ entry: 1, events: 2 }, [sessionId(0)]]);
+  await events.read(next, 3);
   expect(looked).toEqual([0, 1, 2, 3].map(sessionId));
 });

@@ -6,7 +6,8 @@ import type { RecordStore } from './port.ts';
 /** The marks of a log that say when its entries came, where its time is ahead of the clock (pkg/record/clock-marks.ts). */
 export interface LogMarks extends Pick<ClockMarks, 'olderThan'> {
   /**
-   * Reads what other recorders have marked, and marks what came within the last hour.
+   * Reads what other recorders have marked, and marks what came within the last hour: not where another recorder of the store is further in time,
+   * since then it is this clock that is behind, and not the log ahead.
    *
    * @param now The time by which lines are old
    * @param ahead The log's time is ahead of the clock, and `now` is the clock's
@@ -21,7 +22,7 @@ const everyMs = 3_600_000;
 const marginMs = 5 * 60_000;
 const page = 1_000;
 
-export function createLogMarks(store: Pick<RecordStore, 'allOf' | 'append' | 'log'>): LogMarks {
+export function createLogMarks(store: Pick<RecordStore, 'allOf' | 'append' | 'log' | 'retentionReached'>): LogMarks {
   const marks = createClockMarks();
   let next = 0;
   let last = -Infinity;
@@ -39,6 +40,7 @@ export function createLogMarks(store: Pick<RecordStore, 'allOf' | 'append' | 'lo
       await learn();
       // Of a log to which nothing was added since the last one there is nothing to say.
       if (!ahead || now - last < everyMs || (await store.log()).size === next) return;
+      if (now + marginMs < (await store.retentionReached())) return;
       await store.append([{ entry: { type: 'clock', at: now, clock: now + marginMs } }]);
       await learn();
     },

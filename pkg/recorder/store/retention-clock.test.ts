@@ -109,4 +109,14 @@ describe('the time by which lines are old', () => {
     clock.advance(minuteMs);
     expect(read().agrees).toBe(false);
   });
+
+  test('does not agree with a wall clock that is behind the log of a store in which nothing is kept, until it is there', () => {
+    const clock = fakeClock();
+    const read = createRetentionClock(clock, { reached: 0, logEndsAt: clock.now() + dayMs });
+    expect(read()).toEqual({ now: clock.now(), agrees: false });
+    clock.advance(dayMs - minuteMs);
+    expect(read()).toEqual({ now: clock.now(), agrees: false });
+    clock.advance(minuteMs);
+    expect(read()).toEqual({ now: clock.now(), agrees: true });
+  });
 });

@@ -7,7 +7,10 @@ const rate = 2;
 export interface RetentionTime {
   /** Epoch milliseconds. */
   readonly now: number;
-  /** The wall clock is where this is: it was right for as long as it was ahead before, or has not been ahead. */
+  /**
+   * The wall clock is where this is: it was right for as long as it was ahead before, or has not been ahead. Where nothing was kept of that, and the
+   * log ends ahead of it, either may be wrong: it agrees once it is there.
+   */
   readonly agrees: boolean;
 }
 
@@ -27,6 +30,7 @@ export function createRetentionClock(
   // The log may end ahead of the time, as far as the wall clock once was.
   const ofLog = logEndsAt === 0 ? clock.now() : Math.min(logEndsAt, clock.now());
   let bound = kept === 0 ? ofLog : kept;
+  const doubtedUntil = kept === 0 ? logEndsAt : 0;
   let read = clock.monotonic();
   return () => {
     const [wall, monotonic] = [clock.now(), clock.monotonic()];
@@ -34,6 +38,6 @@ export function createRetentionClock(
     read = monotonic;
     // Where the wall clock is behind it stands still, so that what it was ahead is no head start for the next time.
     if (wall > bound) bound = Math.min(wall, reached);
-    return { now: Math.min(wall, bound), agrees: wall === bound };
+    return { now: Math.min(wall, bound), agrees: wall === bound && wall >= doubtedUntil };
   };
 }

@@ -89,6 +89,47 @@ describe('the upkeep of a store', () => {
     await upkeep.close();
   });
 
+  test('marks nothing by a clock that is behind that of another recorder of the store', async () => {
+    const [right, slow] = [fakeClock(), fakeClock()];
+    const behindMs = 90 * 60_000;
+    slow.step(-behindMs);
+    const marked: number[] = [];
+    let reached = right.now();
+    let size = 0;
+    const latest = (): number => right.now();
+    const [one, other] = [right, slow].map((clock) =>
+      keepUp({
+        store: {
+          index: async () => false,
+          deleteOld: async () => 0,
+          sweep: async () => false,
+          stats: async () => stats,
+          ...noMarks,
+          // Blocks come all the time.
+          log: async () => ({ size: ++size, root: new Uint8Array(), at: 0 }),
+          append: async () => void marked.push(clock.now()),
+          retentionReached: async () => reached,
+          keepRetentionReached: async (at) => void (reached = Math.max(reached, at)),
+        },
+        ...{ clock, latest, logger: silentLogger, logEndsAt: right.now() },
+        retention: { all: 30, namespaces: {}, policies: {} },
+      }),
+    );
+    for (let minutes = 0; minutes < 180; minutes++) {
+      await right.advanceAsync(60_000);
+      await slow.advanceAsync(60_000);
+    }
+    expect(marked).toEqual([]);
+    // Where it is the only one, nobody knows better once it is as far as the other was.
+    await one?.close();
+    await slow.advanceAsync(behindMs);
+    expect(marked).toEqual([]);
+    right.step(behindMs);
+    await slow.advanceAsync(2 * 60_000);
+    expect(marked.length).toBeGreaterThan(0);
+    await other?.close();
+  });
+
   test('deletes nothing at once by a clock that is a day ahead for a moment', async () => {
     const { clock, asked, upkeep } = make(30);
     await clock.advanceAsync(62_000);
