@@ -87,7 +87,10 @@ test('a transcript is a prefix of its mask at all times, and what says it whole 
 });
 
 const isApart = (before: string, text: string): boolean =>
-  before !== '' && text !== '' && !/\s$/.test(before) && !/^\s/.test(text);
+  before !== '' && text !== '' && !/\s$/.test(before) && !goesOn(before, text);
+/** White space, or the end of a sentence or a part of it. */
+const goesOn = (before: string, text: string): boolean =>
+  /^\s/.test(text) || (/^[.,;:!?)\]]+(?:\s|$)/.test(text) && !/\d$/.test(before));
 /** Texts of segments as they are read: each may be a text of its own. */
 const joinedApart = (texts: readonly string[]): string =>
   texts.reduce((all, text) => (isApart(all, text) ? `${all}\n${text}` : all + text), '');

@@ -45,7 +45,7 @@ export function maskedParts(parts: readonly (string | undefined)[], end: LaneEnd
       lane.settle();
       continue;
     }
-    const goesOn = /^\s/.test(part) || (/^[.,;:!?)\]]/.test(part) && !/\d$/.test(made));
+    const goesOn = /^\s/.test(part) || (/^[.,;:!?)\]]+(?:\s|$)/.test(part) && !/\d$/.test(made));
     const text = made === '' || part === '' || /\s$/.test(made) || goesOn ? part : `\n${part}`;
     made += text;
     lane.push(text);
