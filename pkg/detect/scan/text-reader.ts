@@ -829,8 +829,12 @@ function verdictOf(unit: Unit, text: string, start: number, end: number, told: b
  * A letter of another script or a digit of one stands before it: detectors know ASCII alone, so what they found may be the end of a longer
  * value, of which nothing is allowed.
  */
-const followsLetter = (text: string, at: number): boolean =>
-  /(?![\0-\x7f])[\p{L}\p{M}\p{N}]$/u.test(text.slice(Math.max(0, at - 2), at));
+function followsLetter(text: string, at: number): boolean {
+  if (at < 1) return false;
+  const code = text.codePointAt(splitsPair(text, at - 1) ? at - 2 : at - 1) as number;
+  return code > 0x7f && letterOrDigit.test(String.fromCodePoint(code));
+}
+const letterOrDigit = /[\p{L}\p{M}\p{N}]/u;
 
 /** Of units that no words tell of. */
 const untold = new Uint8Array(0);

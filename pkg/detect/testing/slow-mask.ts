@@ -267,7 +267,6 @@ export class SlowMasker {
         // What is found as it stands, too, is as certain as that.
         const whole =
           accepted !== undefined &&
-          reading(accepted)!.said.certainty !== cut.certainty &&
           toOf(accepted) === e &&
           fromOf(accepted) === unitAt[Math.max(s, before)] &&
           !allowed(s, e);
