@@ -72,6 +72,7 @@ import { MessageBatch } from './message-batch.ts';
 import { SocketCall } from './socket-call.ts';
 import { SocketExchange } from './socket-exchange.ts';
 import type { SocketMessage } from './socket-exchange.ts';
+import { SentTexts } from './sent-texts.ts';
 import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
@@ -704,15 +705,17 @@ class GovernedRequest {
     const again = this.#socket !== undefined && this.#goesOn;
     this.#headers = again ? {} : headersToModel(runtime, this.#exchange.headers);
     if (this.#socket !== undefined && !again) this.#offerProtocols();
-    const formType = this.#takeFormType(runtime.requestViews(plan, record).act);
+    const views = runtime.requestViews(plan, record);
+    const formType = this.#takeFormType(views.act);
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
       target: again ? '' : this.#path + this.#query,
       headers: this.#headers,
       plan,
-      views: runtime.requestViews(plan, record),
+      views,
       rules: runtime.scanner.rules,
+      ...(this.#sent !== undefined && { sent: this.#sent }),
       session: this.#session,
       turn: this.#turn,
     });
@@ -735,6 +738,8 @@ class GovernedRequest {
       await this.record();
       throw new RefusedError('guard_blocked', { rule });
     }
+    if (this.#view !== undefined && !views.act.idle)
+      this.#sent?.add(this.#view, outcome.masked, views.act.reach);
     this.#approvals = outcome.approvals.map((one) => one.rule);
     // People who approve see what the record's readers do.
     const spelled = <T extends NamedText>(one: T): T => ({ ...one, id: this.#session.spellName(one.id) });
@@ -1228,6 +1233,8 @@ class GovernedRequest {
   #received = 0;
   /** The message under way is on record. */
   #added = false;
+  /** Of a WebSocket: what its caller sent before, as the model has it. A message that is refused ends the connection. */
+  #sent: SentTexts | undefined;
 
   /** @param beginMs how long it may take until it is there; undefined: as long as model and caller bear it. */
   async #nextMessage(beginMs?: number): Promise<Buffer | undefined> {
@@ -1282,6 +1289,7 @@ class GovernedRequest {
   async #goOnSocket(exchange: SocketExchange): Promise<void> {
     const call = this.#need(this.#socketCall);
     this.#goesOn = true;
+    this.#sent = new SentTexts();
     const batch = new MessageBatch();
     try {
       for (;;) {
