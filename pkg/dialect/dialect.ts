@@ -5,9 +5,9 @@ import type { StreamNumbers } from './number-tally.ts';
 import type { Rpc } from './rpc.ts';
 import type { DocumentBody } from './document.ts';
 import type { SplitBody } from './split-body.ts';
-import type { FilePart, StreamFraming } from './framing/stream-framing.ts';
+import type { FilePart, MediaPart, StreamFraming } from './framing/stream-framing.ts';
 
-export type { FilePart } from './framing/stream-framing.ts';
+export type { FilePart, MediaPart } from './framing/stream-framing.ts';
 
 /**
  * What the pipeline knows of a way to talk to a model. A dialect recognises routes, names the text lanes of requests,
@@ -146,6 +146,10 @@ export interface RequestView {
   readonly files?: readonly FilePart[];
   /** What of it is called a PDF, or begins as one. Absent: nothing, but for what its strings spell. */
   readonly documents?: readonly FilePart[];
+  /** Pictures, sound and files that stand in it. Absent: none. */
+  readonly media?: readonly MediaPart[];
+  /** The same, which the server is to fetch: each URL, or path, as the request has it. Absent: none. */
+  readonly links?: readonly string[];
   /** What its answer will be, where the request decides how that is read; absent: as its {@link Route} says. */
   readonly answers?: Route;
   /** Other models that it sets to work beside its own: each must be allowed. Absent: none. */

@@ -87,6 +87,7 @@ import {
   modelHeaders,
   proveCaller,
   refuseFiles,
+  refuseMedia,
   refuseTooLarge,
   refuseUninspectable,
   unreadDocuments,
@@ -583,6 +584,7 @@ class GovernedRequest {
     refuseUninspectable(this.#requestPlan, this.#access, this.#view);
     for (const model of this.#view?.others ?? []) decideAccess(runtime, this.#session, { ...this.#facts(), model });
     this.#letPass([...(this.#view?.files ?? []), ...unreadDocuments(this.#requestPlan, this.#view)]);
+    if (this.#view !== undefined) refuseMedia(runtime, this.#session, this.#access, this.#view);
     if (this.#socket !== undefined && !socketMayBeRead(this.#responsePlan))
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     this.#stage('access');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
-import { RefusedError, mayPass } from '../core/index.ts';
+import { RefusedError, mayFetch, mayPass, mayStandWithin } from '../core/index.ts';
 import { pdfsOf } from '../dialect/index.ts';
 import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
@@ -118,6 +118,27 @@ export function refuseFiles(
   const refused = files.find((file) => !mayPass(access, file));
   if (refused === undefined) return;
   if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail: refused.type });
+  session.observe([{ reason: 'file_not_allowed', rule: 'default' }]);
+}
+
+/**
+ * Pictures, sound and files within the JSON of a request, and what its server is to fetch. Where every policy observes, what enforcing would have done is
+ * recorded.
+ *
+ * @throws RefusedError file_not_allowed
+ */
+export function refuseMedia(
+  { snapshot }: Ruled,
+  session: Pick<Session, 'observe'>,
+  access: Allowed,
+  { media = [], links = [] }: Pick<RequestView, 'media' | 'links'>,
+): void {
+  const refused = media
+    .flatMap(({ types, bytes }) => types.map((type) => ({ type, bytes })))
+    .find((one) => !mayStandWithin(access, one));
+  const detail = refused?.type ?? (links.every((url) => mayFetch(access, url)) ? undefined : 'link');
+  if (detail === undefined) return;
+  if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail });
   session.observe([{ reason: 'file_not_allowed', rule: 'default' }]);
 }
 

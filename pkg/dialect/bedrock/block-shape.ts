@@ -24,9 +24,8 @@ const media = (kept: Shape): Shape => {
   return {
     fields: of(text).fields as ReadonlyMap<string, Shape>,
     read(reader, node, place) {
-      const format = node.kind === 'object' ? node.get('format')?.string : undefined;
-      if (format === undefined) return false;
-      reader.read(node, place.as(of({ read: bytesOfFormat(format) })));
+      if (node.kind !== 'object') return false;
+      reader.read(node, place.as(of({ read: bytesOfFormat(node.get('format')?.string ?? '') })));
       return true;
     },
   };

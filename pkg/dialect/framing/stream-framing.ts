@@ -26,6 +26,13 @@ export interface FilePart {
   readonly content?: () => Uint8Array;
 }
 
+/** A picture, a sound or a file within the JSON of a request. */
+export interface MediaPart {
+  /** What it is called and what its first bytes say, where that differs: lower case, without parameters. Policy must let each of them pass. */
+  readonly types: readonly string[];
+  readonly bytes: number;
+}
+
 export interface StreamFrame {
   /** The frame as it came, to its end. */
   readonly raw: string;

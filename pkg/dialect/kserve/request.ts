@@ -56,6 +56,8 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,

@@ -152,6 +152,8 @@ export function readRequest(
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     files: [...expected, ...reader.files],
     listNumbers: reader.listNumbers,
     limitOutput: () => none,

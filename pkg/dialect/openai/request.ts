@@ -159,6 +159,8 @@ export function readRequest(
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (limit) => (generates ? limitEdits(root, fields, limit) : []),
     askUsage: () => (stream && generates ? usageEdits(root, fields) : []),

@@ -69,6 +69,8 @@ export class RealtimeRequests {
       loneValues: reader.loneValues,
       opaque: reader.opaque,
       documents: reader.documents,
+      media: reader.media,
+      links: reader.links,
       files: reader.files,
       listNumbers: reader.listNumbers,
       limitOutput: (most) => this.#limit(type, root, settings, most),
