@@ -56,6 +56,7 @@ import { accessOf, couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
+import type { ModelName } from './model-names.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import { ownerOf } from './owner.ts';
@@ -668,6 +669,7 @@ class GovernedRequest {
   #renameModel(): void {
     const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
     const renamed = hosted?.models?.find(({ name }) => name === this.#model);
+    this.#renamed = renamed;
     if (renamed === undefined) return;
     if (this.#route.model !== undefined) return this.#renameInPath(renamed.as);
     const node = this.#view === undefined ? undefined : this.#modelNode;
@@ -685,6 +687,7 @@ class GovernedRequest {
     this.#edits.push(...(this.#view?.renameModel?.(as) ?? []));
   }
   #renamedPath: string | undefined;
+  #renamed: ModelName | undefined;
 
   /** Path and query as the model gets them. */
   get #targetPath(): string {
@@ -1079,6 +1082,7 @@ class GovernedRequest {
       promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
+      renamed: this.#renamed,
       ownCredential: sent !== undefined,
       onResult: (result) => {
         this.#settle(answer);

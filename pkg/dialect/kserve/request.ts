@@ -2,7 +2,7 @@ import type { JsonNode } from '../../base/index.ts';
 import type { RequestView } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
-import { fieldsOf, given, refuse, required } from '../request-fields.ts';
+import { fieldsOf, given, refuse, replace, required } from '../request-fields.ts';
 import type { Fields } from '../request-fields.ts';
 import type { KserveRoute } from './routes.ts';
 import { generateRequest, inferRequest, predictRequest } from './shapes.ts';
@@ -62,5 +62,6 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     limitOutput: () => none,
     askUsage: () => none,
     spellTokens: () => none,
+    renameModel: (as) => (named === undefined ? none : [replace(named, JSON.stringify(as))]),
   };
 }
