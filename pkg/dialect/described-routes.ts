@@ -102,6 +102,7 @@ class Described {
       count: 1,
       maxOutputTokens: undefined,
       outputBound: undefined,
+      endless: true,
       stops: true,
       usageAsked: false,
       tokenInput: reader.tokenInput,

@@ -130,6 +130,8 @@ export interface RequestView {
   readonly maxOutputTokens: number | undefined;
   /** The same, where a field that servers obey is among them: no answer is longer. */
   readonly outputBound: number | undefined;
+  /** A model may write its answer, and no field is known that says how long: where a rule limits output, it is refused. Absent: there is one, or no need of it. */
+  readonly endless?: true;
   /** The caller set `stop`: a natural finish may be a cut. */
   readonly stops: boolean;
   /** The caller asked for usage on the stream. */

@@ -160,6 +160,7 @@ export function demandOf(
     maxOutputTokens: view?.maxOutputTokens,
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
+    endless: view?.endless === true && (operation === 'Chat' || operation === 'Completions'),
     // What only observing let pass unread is taken for what its route says.
     generates: view?.generates ?? unread.generates,
     countsInput: view?.countsInput ?? unread.countsInput,

@@ -10,7 +10,7 @@ import { generateRequest, inferRequest, predictRequest } from './shapes.ts';
 /**
  * Requests of KServe's protocols. The path says the model; a body that names another is refused.
  *
- * Promise: as that of OpenAI's requests ({@link Reader}). Limit: output is not limited, since each model has other words for it.
+ * Promise: as that of OpenAI's requests ({@link Reader}). Limit: a rule that limits output lets none of them by, since each model has other words for it.
  */
 
 const places = {
@@ -49,6 +49,7 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     count: 1,
     maxOutputTokens: undefined,
     outputBound: undefined,
+    ...(kind !== 'page' && { endless: true }),
     stops: true,
     usageAsked: true,
     tokenInput: reader.tokenInput,
