@@ -26,6 +26,8 @@ export interface Route {
   readonly model: string | undefined;
   /** The path with another model in it, percent-encoded. Absent: it names none, or cannot name another. */
   readonly renamed?: (model: string) => string;
+  /** The same route where the endpoint knows the model by another name, which says how bodies are read. Absent: no name says that. */
+  readonly calledBy?: (as: string) => Route;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
   /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */

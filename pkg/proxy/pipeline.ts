@@ -327,6 +327,8 @@ class GovernedRequest {
       : this.#socket !== undefined
         ? recogniseSocket(this.#path, routes)
         : recognise(method, this.#path, routes);
+    const named = this.#hostedName(this.#route.model);
+    if (named !== undefined) this.#route = this.#route.calledBy?.(named.as) ?? this.#route;
     // What a policy describes is read anew under another one.
     if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
@@ -667,8 +669,7 @@ class GovernedRequest {
 
   /** @throws RefusedError upstream_unsupported where the model is named in a path that names no other, or in a body that was not read. */
   #renameModel(): void {
-    const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
-    const renamed = hosted?.models?.find(({ name }) => name === this.#model);
+    const renamed = this.#hostedName(this.#model);
     this.#renamed = renamed;
     if (renamed === undefined) return;
     if (this.#route.model !== undefined) return this.#renameInPath(renamed.as);
@@ -676,6 +677,12 @@ class GovernedRequest {
     if (node?.string !== this.#model || node === undefined)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
     this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
+  }
+
+  /** What the endpoint calls it; undefined: as its callers do. */
+  #hostedName(model: string | undefined): ModelName | undefined {
+    const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
+    return model === undefined ? undefined : hosted?.models?.find(({ name }) => name === model);
   }
 
   /** @throws RefusedError upstream_unsupported */
