@@ -346,7 +346,8 @@ describe('files within the JSON of a request', () => {
 });
 
 describe('what the server of a model may fetch', () => {
-  const hosts = (...names: string[]): AccessRule => allow('r', { files: { types: [], maxBytes: undefined, hosts: names } });
+  const hosts = (...names: string[]): AccessRule =>
+    allow('r', { files: { types: [], maxBytes: undefined, hosts: names } });
   const fetches = (url: string, policies: readonly Policy[]): boolean => {
     const decision = decide(policies, eng);
     return decision.kind === 'allow' && mayFetch(decision, url);
@@ -362,10 +363,14 @@ describe('what the server of a model may fetch', () => {
     'https://a.b.cdn.example.com/x',
   ])('is %s, whose host each policy names', (url) => {
     expect(fetches(url, [own])).toBe(true);
-    expect(fetches(url, [own, clusterPolicy('base', { access: [hosts('images.example.com', '*.cdn.example.com')] })])).toBe(true);
+    expect(
+      fetches(url, [own, clusterPolicy('base', { access: [hosts('images.example.com', '*.cdn.example.com')] })]),
+    ).toBe(true);
     expect(fetches(url, [own, clusterPolicy('base', { access: [allow('c')] })])).toBe(false);
     expect(fetches(url, [policy('p', { access: [allow('r')] })])).toBe(false);
-    expect(fetches(url, [policy('p', { access: [allow('r', { files: { types: ['*/*'], maxBytes: undefined } })] })])).toBe(false);
+    expect(
+      fetches(url, [policy('p', { access: [allow('r', { files: { types: ['*/*'], maxBytes: undefined } })] })]),
+    ).toBe(false);
     expect(fetches(url, [own, clusterPolicy('base', { guards: [guard('g')] })])).toBe(false);
   });
 

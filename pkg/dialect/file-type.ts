@@ -128,8 +128,9 @@ export function isOfFormat(head: Uint8Array, format: string): boolean {
 
 /** The media type of files that are called this; undefined: none that is known here. */
 export const typeOfFormat = (format: string): string | undefined =>
-  kinds.find(({ extensions, types }) => extensions.includes(format) || types.some((type) => type.endsWith(`/${format}`)))
-    ?.types[0];
+  kinds.find(
+    ({ extensions, types }) => extensions.includes(format) || types.some((type) => type.endsWith(`/${format}`)),
+  )?.types[0];
 
 /** SVG, HTML and other XML, in UTF-8 or UTF-16. @param head its first {@link markupBytes} bytes: white space may stand before it */
 export const isMarkup = (head: Uint8Array): boolean =>

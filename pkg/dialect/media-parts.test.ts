@@ -46,12 +46,20 @@ const byUrl: readonly Place[] = [
       input: [{ type: 'computer_call_output', call_id: 'c', output: { type: 'computer_screenshot', image_url } }],
     }),
   ],
-  ['Realtime', 'ws:/v1/realtime', (url) => ({
-    type: 'conversation.item.create',
-    item: { type: 'message', role: 'user', content: [{ type: 'input_image', image_url: url }] },
-  })],
+  [
+    'Realtime',
+    'ws:/v1/realtime',
+    (url) => ({
+      type: 'conversation.item.create',
+      item: { type: 'message', role: 'user', content: [{ type: 'input_image', image_url: url }] },
+    }),
+  ],
   ['Cohere', '/v2/chat', (url) => user({ type: 'image_url', image_url: { url } })],
-  ['embeddings of Cohere', '/v2/embed', (url) => ({ model: 'm', input_type: 'image', embedding_types: ['float'], images: [url] })],
+  [
+    'embeddings of Cohere',
+    '/v2/embed',
+    (url) => ({ model: 'm', input_type: 'image', embedding_types: ['float'], images: [url] }),
+  ],
   ['SGLang', '/generate', (url) => ({ text: 'a', image_data: url })],
   ['a list of SGLang', '/generate', (url) => ({ text: 'a', image_data: [[url]] })],
   ['a part of SGLang', '/generate', (url) => ({ text: 'a', image_data: [{ url }] })],
@@ -84,39 +92,78 @@ describe.each(byUrl)('in %s', (_name, path, body) => {
     ['SVG behind the head of XML', svgBehindXml],
     ['SVG in UTF-16', utf16Svg],
     ['HTML', html],
-  ])('%s that is called a picture or a sound is refused', (_what, data) => {
+  ])('%s that is called a picture or a sound is told to be one', (_what, data) => {
     for (const type of ['image/png', 'image/jpeg', 'audio/wav', 'video/mp4'])
-      expect(() => view(path, body(`data:${type};base64,${data}`))).toThrow('invalid_request');
+      expect(view(path, body(`data:${type};base64,${data}`)).media).toMatchObject([{ disguised: true }]);
   });
 
-  test.each(['https://example.com/cat.png', 'http://169.254.169.254/latest/meta-data'])('%s is to be fetched', (url) => {
-    expect(links(path, body(url))).toEqual([url]);
-    expect(types(path, body(url))).toEqual([]);
-  });
+  test.each(['https://example.com/cat.png', 'http://169.254.169.254/latest/meta-data'])(
+    '%s is to be fetched',
+    (url) => {
+      expect(links(path, body(url))).toEqual([url]);
+      expect(types(path, body(url))).toEqual([]);
+    },
+  );
 });
 
-test.each(['file:///etc/passwd', '/etc/passwd', 'cat.png', '//example.com/a', ' data:image/png;base64,AAAA', 's3://b/k', 'a b'])(
-  '%j is fetched by some server, too',
-  (url) => {
-    for (const [name, path, body] of byUrl) if (name !== 'a text of TGI') expect([name, links(path, body(url))]).toEqual([name, [url]]);
-  },
-);
+test.each([
+  'file:///etc/passwd',
+  '/etc/passwd',
+  'cat.png',
+  '//example.com/a',
+  ' data:image/png;base64,AAAA',
+  's3://b/k',
+  'a b',
+])('%j is fetched by some server, too', (url) => {
+  for (const [name, path, body] of byUrl)
+    if (name !== 'a text of TGI') expect([name, links(path, body(url))]).toEqual([name, [url]]);
+});
 
 /** Places that take bytes, and say of what they are, or do not. */
-const bytes: readonly (readonly [name: string, path: string, body: (data: string, kind: string) => unknown, says: boolean])[] = [
-  ['Anthropic', '/v1/messages', (data, kind) => ({
-    ...user({ type: 'image', source: { type: 'base64', media_type: `image/${kind}`, data } }),
-    max_tokens: 9,
-  }), true],
-  ['Gemini', '/v1beta/models/m:generateContent', (data, kind) => ({
-    contents: [{ role: 'user', parts: [{ inlineData: { mimeType: `image/${kind}`, data } }] }],
-  }), true],
-  ['Bedrock', '/model/m/converse', (data, kind) => ({
-    messages: [{ role: 'user', content: [{ image: { format: kind, source: { bytes: data } } }] }],
-  }), true],
-  ['Ollama', '/api/chat', (data) => ({ model: 'm', messages: [{ role: 'user', content: 'a', images: [data] }] }), false],
+const bytes: readonly (readonly [
+  name: string,
+  path: string,
+  body: (data: string, kind: string) => unknown,
+  says: boolean,
+])[] = [
+  [
+    'Anthropic',
+    '/v1/messages',
+    (data, kind) => ({
+      ...user({ type: 'image', source: { type: 'base64', media_type: `image/${kind}`, data } }),
+      max_tokens: 9,
+    }),
+    true,
+  ],
+  [
+    'Gemini',
+    '/v1beta/models/m:generateContent',
+    (data, kind) => ({
+      contents: [{ role: 'user', parts: [{ inlineData: { mimeType: `image/${kind}`, data } }] }],
+    }),
+    true,
+  ],
+  [
+    'Bedrock',
+    '/model/m/converse',
+    (data, kind) => ({
+      messages: [{ role: 'user', content: [{ image: { format: kind, source: { bytes: data } } }] }],
+    }),
+    true,
+  ],
+  [
+    'Ollama',
+    '/api/chat',
+    (data) => ({ model: 'm', messages: [{ role: 'user', content: 'a', images: [data] }] }),
+    false,
+  ],
   ['a prompt of Ollama', '/api/generate', (data) => ({ model: 'm', prompt: 'a', images: [data] }), false],
-  ['llama.cpp', '/completion', (data) => ({ prompt: { prompt_string: 'a <__media__>', multimodal_data: [data] } }), false],
+  [
+    'llama.cpp',
+    '/completion',
+    (data) => ({ prompt: { prompt_string: 'a <__media__>', multimodal_data: [data] } }),
+    false,
+  ],
   ['SGLang', '/generate', (data) => ({ text: 'a', image_data: [data] }), false],
 ];
 
@@ -124,13 +171,15 @@ test.each(bytes)('%s has a picture by its bytes', (_name, path, body, says) => {
   expect(types(path, body(png, 'png'))).toEqual(['image/png']);
   expect(types(path, body(png, 'jpeg'))).toEqual([says ? 'image/png+image/jpeg' : 'image/png']);
   if (!says) return expect(types(path, body(mp4, ''))).toEqual(['video/mp4']);
-  for (const data of [pdf, svg, utf16Svg]) expect(() => view(path, body(data, 'png'))).toThrow('invalid_request');
+  for (const data of [pdf, svg, utf16Svg])
+    expect(view(path, body(data, 'png')).media).toMatchObject([{ disguised: true }]);
 });
 
 test('the size of each is told, of all of them', () => {
   const parts = [png, jpeg].map((data) => ({ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }));
   const { media } = view('/v1/chat/completions', { model: 'm', messages: [{ role: 'user', content: parts }] });
-  expect(media?.map((one) => one.bytes)).toEqual([68, 64].map((size) => expect.closeTo(size, -1) as number));
+  for (const [at, size] of [68, 64].entries()) expect(Math.abs((media?.[at]?.bytes ?? 0) - size)).toBeLessThan(3);
+  expect(media).toHaveLength(2);
 });
 
 test('a picture of Anthropic by its address is to be fetched, and sound says its format', () => {

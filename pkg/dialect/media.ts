@@ -1,6 +1,7 @@
 import type { JsonNode } from '../base/index.ts';
 import { headBytes, isMarkup, isOfFormat, isOfType, markupBytes, sniffedType, typeOfFormat } from './file-type.ts';
 import { claimedPdf, isPdf, perhapsPdf } from './pdf.ts';
+import type { MediaPart } from './dialect.ts';
 import type { ShapePlace, ShapeReader } from './shape.ts';
 
 /**
@@ -106,48 +107,50 @@ const pictureOrSound = /^(?:image|audio|video)\//;
 /** Samples of sound by themselves begin with nothing that tells. */
 const samples = /^audio\/(?:pcm|l16)$/;
 
-/** As policies name it: what it is called, what its first bytes say, or both where these differ. Empty: a document that is called a picture or a sound. */
-function typesOf(head: Uint8Array, { declared, pdf }: Claim): readonly string[] {
+/** What a file is, by what it is called and by its first bytes, as policies name types. */
+function toldBy(head: Uint8Array, { declared, pdf }: Claim): Omit<MediaPart, 'bytes'> {
   const isCalledMedia = pictureOrSound.test(declared);
-  if (pdf) return isCalledMedia ? [] : [pdfType];
+  if (pdf) return { types: [pdfType], ...(isCalledMedia && { disguised: true }) };
+  // Before sound, whose first bits a mark of UTF-16 may be.
+  if (isMarkup(head) && !declared.startsWith('text/'))
+    return { types: [svgType], ...(isCalledMedia && declared !== svgType && { disguised: true }) };
   const sniffed = sniffedType(head);
   if (sniffed !== undefined) {
-    if (isOfType(head, declared)) return [declared === 'image/jpg' ? sniffed : declared];
-    return declared === '' ? [sniffed] : [sniffed, declared];
+    if (isOfType(head, declared)) return { types: [declared === 'image/jpg' ? sniffed : declared] };
+    return { types: declared === '' ? [sniffed] : [sniffed, declared] };
   }
-  if (samples.test(declared) || declared.startsWith('text/')) return [declared];
-  if (isMarkup(head)) return isCalledMedia && declared !== svgType ? [] : [svgType];
-  return declared === '' ? [unknownType] : [unknownType, declared];
+  if (samples.test(declared) || declared.startsWith('text/')) return { types: [declared] };
+  return { types: declared === '' ? [unknownType] : [unknownType, declared] };
 }
 
 /** @param data base64 */
-function tell(reader: ShapeReader, data: string, claim: Claim, place: ShapePlace): void {
+function tell(reader: ShapeReader, data: string, claim: Claim): void {
   if (data === '') return;
   const head = Buffer.from(data.slice(0, 2 * markupBytes), 'base64').subarray(0, markupBytes);
-  reader.medium({ types: typesOf(head, claim), bytes: Math.floor((data.length * 3) / 4) }, place);
+  reader.medium({ ...toldBy(head, claim), bytes: Math.floor((data.length * 3) / 4) });
 }
 
 /** A URL, or base64. */
-export function tellUrl(reader: ShapeReader, url: string, place: ShapePlace, pdf = isPdf(url)): void {
+export function tellUrl(reader: ShapeReader, url: string, pdf = isPdf(url)): void {
   const declared = /^data:([^;,]*)/i.exec(url.slice(0, 512))?.[1]?.trim().toLowerCase();
   if (declared === undefined) {
     // Some servers take base64 by itself; what does not begin as a file may be a path.
     const isFile = pdf || sniffedType(Buffer.from(url.slice(0, 16), 'base64')) !== undefined;
-    if (isFile && base64.test(url)) tell(reader, url, { declared: '', pdf }, place);
+    if (isFile && base64.test(url)) tell(reader, url, { declared: '', pdf });
     else if (url !== '') reader.link(url);
     return;
   }
   const comma = url.indexOf(',');
   const data = url.slice(comma + 1);
   if (/;\s*base64\s*$/i.test(url.slice(Math.max(0, comma - 64), Math.max(0, comma))))
-    return tell(reader, data, { declared, pdf }, place);
+    return tell(reader, data, { declared, pdf });
   const head = Buffer.from(data.slice(0, markupBytes));
-  reader.medium({ types: typesOf(head, { declared, pdf }), bytes: data.length }, place);
+  reader.medium({ ...toldBy(head, { declared, pdf }), bytes: data.length });
 }
 
 /** A picture, a sound or a file, by its URL, as a `data:` URL or in base64, where it is read as a text: policy says whether it passes. */
-export function tellMedia(reader: ShapeReader, node: JsonNode, place: ShapePlace): void {
-  tellUrl(reader, node.text, place, perhapsPdf(reader, node));
+export function tellMedia(reader: ShapeReader, node: JsonNode): void {
+  tellUrl(reader, node.text, perhapsPdf(reader, node));
 }
 
 /**
@@ -156,7 +159,7 @@ export function tellMedia(reader: ShapeReader, node: JsonNode, place: ShapePlace
  */
 export function mediaUrlValue(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
-  tellMedia(reader, node, place);
+  tellMedia(reader, node);
   const url = node.text;
   if (!/^data:/i.test(url)) reader.lone(node, place);
   else {
@@ -176,7 +179,7 @@ const declaredBytes =
   (declared: string, as: (head: Uint8Array) => boolean) =>
   (reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean => {
     if (node.kind !== 'string') return false;
-    tell(reader, node.text, { declared, pdf: perhapsPdf(reader, node) }, place);
+    tell(reader, node.text, { declared, pdf: perhapsPdf(reader, node) });
     if (node.text.length > smallUnits && begins(node.text, as) && isMedia(node.text, true)) reader.hide(node);
     else reader.lane(node, place, 'text');
     return true;
@@ -199,7 +202,7 @@ const otherFormats: ReadonlyMap<string, string> = new Map([
 /** Bare base64 of media of which nothing is declared. */
 export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
-  tell(reader, node.text, { declared: '', pdf: perhapsPdf(reader, node) }, place);
+  tell(reader, node.text, { declared: '', pdf: perhapsPdf(reader, node) });
   if (node.text.length > smallUnits && isMedia(node.text, true)) reader.hide(node);
   else reader.lane(node, place, 'text');
   return true;
@@ -226,7 +229,7 @@ export const soundBytes =
 export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
   claimedPdf(reader, node);
-  tell(reader, node.text, { declared: '', pdf: true }, place);
+  tell(reader, node.text, { declared: '', pdf: true });
   if (node.text.length > smallUnits && node.text.startsWith(pdfHead) && isMedia(node.text, false)) reader.hide(node);
   else reader.lane(node, place, 'text');
   return true;

@@ -134,9 +134,8 @@ export class Reader implements ShapeReader {
     else (this.documents as FilePart[]).push(part);
   }
 
-  medium(part: MediaPart, place: ShapePlace): void {
+  medium(part: MediaPart): void {
     if (!this.#strict) return;
-    if (part.types.length === 0) this.refuse(place);
     if (this.media === none) this.media = [part];
     else (this.media as MediaPart[]).push(part);
   }

@@ -33,12 +33,8 @@ export interface ShapeReader {
   file(part: FilePart): void;
   /** A file of which a model reads the text: where a guard reads the request, it passes only where policy lets such files pass. Its node is in a list beside. */
   document(part: FilePart): void;
-  /**
-   * A picture, a sound or a file: in a request policy may not let it pass.
-   *
-   * @throws RefusedError of a request, where it is called a picture or a sound (`types` is empty) and is a document
-   */
-  medium(part: MediaPart, place: ShapePlace): void;
+  /** A picture, a sound or a file: in a request policy may not let it pass. */
+  medium(part: MediaPart): void;
   /** The same, which the server is to fetch. Its node is in a list beside. */
   link(url: string): void;
   /** A prompt that cannot be read; the node, if given, tells text by token ids. */

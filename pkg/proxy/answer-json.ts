@@ -10,7 +10,7 @@ import { maskJoined } from './joined-text.ts';
 import type { Asked, JoinedText, Joining } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
 import { EndsByPrefix } from './lane-ends.ts';
-import { listed, namedAsAsked } from './model-names.ts';
+import { listed, namedAsAsked, renamedEntry } from './model-names.ts';
 import type { Listing, ModelName } from './model-names.ts';
 import { joinLanes } from './joined-lanes.ts';
 import type { LaneText } from './joined-lanes.ts';
@@ -309,7 +309,9 @@ function modelEdits(
   root: JsonNode,
   { listing, renamed }: Pick<JsonAnswerOptions, 'listing' | 'renamed'>,
 ): readonly JsonEdit[] {
-  const named = namedAsAsked(root, renamed);
+  // The page of one model is an entry by itself.
+  const page = listing === undefined || renamed === undefined ? [] : renamedEntry(root, renamed);
+  const named = page.length > 0 ? page : namedAsAsked(root, renamed);
   if (listing === undefined || answer.models.length === 0) return named;
   const { hidden, edits: entries } = listed(answer, listing);
   const renames = [...named, ...entries];

@@ -335,7 +335,7 @@ class Inspection {
   }
 
   async seams(view: RequestView): Promise<void> {
-    const { views, turn } = this.#options;
+    const { views } = this.#options;
     for (const nodes of neighbours(view)) {
       const texts = nodes.map((node) => node.text);
       for (const glue of glues) {
@@ -343,7 +343,13 @@ class Inspection {
         if (!(await this.#mayCross(texts, glue))) continue;
         for (const seam of seams(texts, glue, views.act.reach)) {
           const hits = await this.#readSeam(seam);
-          await this.#judgeSeam(view, nodes, seam, glue, hits.filter((hit) => crosses(hit, seam.borders, glue.length)));
+          await this.#judgeSeam(
+            view,
+            nodes,
+            seam,
+            glue,
+            hits.filter((hit) => crosses(hit, seam.borders, glue.length)),
+          );
         }
       }
     }

@@ -144,7 +144,10 @@ describe('token limits', () => {
     const limiter = new Limiter(fakeClock());
     const endless = demand({ generates: false, countsInput: true, endless: true });
     const limiting = rule('r', { maxOutputTokens: 100 });
-    expect(refused(limiter.admit({ rules: [limiting] }, ana, endless))).toMatchObject({ reason: 'max_tokens_exceeded', rule: 'r' });
+    expect(refused(limiter.admit({ rules: [limiting] }, ana, endless))).toMatchObject({
+      reason: 'max_tokens_exceeded',
+      rule: 'r',
+    });
     const other = rule('s', { tokensPerMinute: 300 });
     expect(admitted(limiter.admit({ rules: [other] }, ana, endless)).maxOutputTokens).toBeUndefined();
     expect(limiter.admit({ rules: [other], ceilings: [[limiting]] }, ana, endless).kind).toBe('refused');

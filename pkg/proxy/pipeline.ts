@@ -750,8 +750,7 @@ class GovernedRequest {
       await this.record();
       throw new RefusedError('guard_blocked', { rule });
     }
-    if (this.#view !== undefined && !views.act.idle)
-      this.#sent?.add(this.#view, outcome.masked, views.act.reach);
+    if (this.#view !== undefined && !views.act.idle) this.#sent?.add(this.#view, outcome.masked, views.act.reach);
     this.#approvals = outcome.approvals.map((one) => one.rule);
     // People who approve see what the record's readers do.
     const spelled = <T extends NamedText>(one: T): T => ({ ...one, id: this.#session.spellName(one.id) });

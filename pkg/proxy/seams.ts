@@ -107,4 +107,6 @@ export function crosses(hit: Hit, borders: readonly number[], glue: number): boo
 
 /** The texts of a seam, one by one. */
 export const piecesOf = ({ text, borders }: Seam, glue: string): readonly string[] =>
-  [...borders, text.length].map((border, at) => text.slice(at === 0 ? 0 : (borders[at - 1] ?? 0) + glue.length, border));
+  [...borders, text.length].map((border, at) =>
+    text.slice(at === 0 ? 0 : (borders[at - 1] ?? 0) + glue.length, border),
+  );

@@ -18,9 +18,12 @@ const guards = [
   act('secrets', 'Block', match('Secrets')),
   act('project', 'Block', { ...match(), words: ['project falcon'] }),
 ];
-const snapshot = compileSnapshot([policy('p', { guards, classification: [label('l', { match: match('CreditCard') })] })], {
-  revision: 1,
-});
+const snapshot = compileSnapshot(
+  [policy('p', { guards, classification: [label('l', { match: match('CreditCard') })] })],
+  {
+    revision: 1,
+  },
+);
 const { requestViews, scanner } = compileViews(snapshot, undefined, new Uint8Array(32));
 const plan = snapshot.requestPlan(undefined);
 const views = requestViews(plan, snapshot.responsePlan(undefined).record);
@@ -43,7 +46,7 @@ async function say(messages: readonly unknown[], path = '/ws'): Promise<Said> {
     const view = route.dialect.request(route, parseJson(text));
     const outcome = await inspectRequest({
       ...{ view, bytes: text.length, target: '', headers: {}, plan, views, rules: scanner.rules, sent },
-      session: { act: (rule, what) => void acts.push(`${what} ${rule}`) },
+      session: { act: (rule, what) => void acts.push(`${what} ${rule.replace(/^p\//, '')}`) },
       turn: () => Promise.resolve(),
     });
     record.push(...outcome.record.map((one) => one.text));
@@ -69,14 +72,21 @@ const values = [
 const ways = [
   ['by itself', '/ws', (text: string): unknown => ({ text })],
   ['with other texts beside it', '/ws', tagged],
-  ['as the last of a list', '/ws', (text: string): unknown => ({ kind: 'said', list: ['one', 'two'].slice(text.length % 3), of: [text] })],
+  [
+    'as the last of a list',
+    '/ws',
+    (text: string): unknown => ({ kind: 'said', list: ['one', 'two'].slice(text.length % 3), of: [text] }),
+  ],
   ['as an item of a conversation', realtime, item],
 ] as const;
 
 describe.each(ways)('a value that is said %s', (_way, path, message) => {
   test.each(values)('and is cut anywhere over two messages is refused with the second: %s', async (rule, value) => {
     for (let at = 1; at < value.length; at++) {
-      const { passed, acts } = await say([message(`see ${value.slice(0, at)}`), message(`${value.slice(at)} here`)], path);
+      const { passed, acts } = await say(
+        [message(`see ${value.slice(0, at)}`), message(`${value.slice(at)} here`)],
+        path,
+      );
       // Where the beginning is a value by itself it is masked, or refused, as one.
       if (acts[0]?.startsWith('masked') === true) continue;
       expect([at, passed <= 1, acts.at(-1)]).toEqual([at, true, `blocked ${rule}`]);
@@ -85,14 +95,17 @@ describe.each(ways)('a value that is said %s', (_way, path, message) => {
 
   test.each(values)('and is cut into any pieces is never sent whole: %s', async (rule, value) => {
     await fc.assert(
-      fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 1, max: value.length - 1 }), { minLength: 1, maxLength: 8 }), async (cuts) => {
-        const ends = [0, ...cuts.toSorted((a, b) => a - b), value.length];
-        const pieces = ends.slice(1).map((end, at) => value.slice(ends[at], end));
-        const { passed, acts } = await say(pieces.map(message), path);
-        if (acts[0]?.startsWith('masked') === true) return;
-        expect(passed).toBeLessThan(pieces.length);
-        expect(acts.at(-1)).toBe(`blocked ${rule}`);
-      }),
+      fc.asyncProperty(
+        fc.uniqueArray(fc.integer({ min: 1, max: value.length - 1 }), { minLength: 1, maxLength: 8 }),
+        async (cuts) => {
+          const ends = [0, ...cuts.toSorted((a, b) => a - b), value.length];
+          const pieces = ends.slice(1).map((end, at) => value.slice(ends[at], end));
+          const { passed, acts } = await say(pieces.map(message), path);
+          if (acts[0]?.startsWith('masked') === true) return;
+          expect(passed).toBeLessThan(pieces.length);
+          expect(acts.at(-1)).toBe(`blocked ${rule}`);
+        },
+      ),
       { numRuns: 40 },
     );
   });
@@ -122,7 +135,9 @@ describe('what is said over several messages', () => {
   });
 
   test('is one in a list that grows, whatever the element', async () => {
-    expect(await say([{ list: ['good', 'day', 'project fal'] }, { b: '-' }, { list: ['con'] }])).toMatchObject({ passed: 2 });
+    expect(await say([{ list: ['good', 'day', 'project fal'] }, { b: '-' }, { list: ['con'] }])).toMatchObject({
+      passed: 2,
+    });
   });
 
   test('may stand in another place, in a name, or in both', async () => {
@@ -147,7 +162,9 @@ describe('what is said over several messages', () => {
 
   test('is withheld from the record where it completes a value', async () => {
     const { record } = await say([{ text: 'it is ana.lopez@' }, { text: 'example.com' }]);
-    expect(record).toEqual(['it is ana.lopez@', '[disguised]']);
+    expect(record).toContain('it is ana.lopez@');
+    expect(record.at(-1)).toBe('[disguised]');
+    expect(record.join('|')).not.toContain('example.com');
   });
 
   test('is found in as many places as are kept, and beyond them in the order in which it comes', async () => {

@@ -134,8 +134,8 @@ export function refuseMedia(
   { media = [], links = [] }: Pick<RequestView, 'media' | 'links'>,
 ): void {
   const refused = media
-    .flatMap(({ types, bytes }) => types.map((type) => ({ type, bytes })))
-    .find((one) => !mayStandWithin(access, one));
+    .flatMap(({ types, bytes, disguised }) => types.map((type) => ({ type, bytes, disguised })))
+    .find((one) => one.disguised === true || !mayStandWithin(access, one));
   const detail = refused?.type ?? (links.every((url) => mayFetch(access, url)) ? undefined : 'link');
   if (detail === undefined) return;
   if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail });

@@ -334,8 +334,13 @@ test.each([
   const upstream = `  upstream: { hosted: { url: "https://models.test", models: [{ name: "${name}", as: "${as}" }] } }\n`;
   const hosted = await startWorld({ policy: (issuer) => policyWith(issuer, upstream) });
   try {
-    hosted.model.script = answers({ choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }] });
-    const body = { schemaVersion: 'messages-v1', messages: [{ role: 'user', content: 'hello' }] };
+    hosted.model.script = answers({
+      choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+    });
+    const body = { messages: [{ role: 'user', content: 'hello' }] };
+    // A body of Nova's, which Jamba would take for its own and not be limited by.
+    const novas = { ...body, schemaVersion: 'messages-v1' };
+    expect([(await hosted.post(`/model/${name}/invoke`, novas)).status, hosted.model.seen.length]).toEqual([400, 0]);
     const answer = await hosted.post(`/model/${name}/invoke`, body);
     expect([answer.status, answer.text.includes(masked)]).toEqual([200, true]);
     expect(JSON.parse(hosted.model.seen[0]?.body ?? '')).toEqual({ ...body, max_tokens: 64 });

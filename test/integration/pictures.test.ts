@@ -15,30 +15,48 @@ const jpeg = base64('\xff\xd8\xff\xe0', 6_000);
 const user = (content: unknown): object[] => [{ role: 'user', content }];
 type Ask = (data: string, type: string) => readonly [path: string, body: object];
 const asks: readonly (readonly [string, Ask])[] = [
-  ['Chat', (data, type) => [
-    '/v1/chat/completions',
-    { model: 'm', messages: user([{ type: 'image_url', image_url: { url: `data:image/${type};base64,${data}` } }]) },
-  ]],
-  ['Responses', (data, type) => [
-    '/v1/responses',
-    { model: 'm', input: user([{ type: 'input_image', image_url: `data:image/${type};base64,${data}` }]) },
-  ]],
-  ['Anthropic', (data, type) => [
-    '/v1/messages',
-    {
-      ...{ model: 'm', max_tokens: 9 },
-      messages: user([{ type: 'image', source: { type: 'base64', media_type: `image/${type}`, data } }]),
-    },
-  ]],
-  ['Ollama', (data) => ['/api/chat', { model: 'm', messages: [{ role: 'user', content: 'a', images: [data] }], stream: false }]],
-  ['Gemini', (data, type) => [
-    '/v1beta/models/m:generateContent',
-    { contents: [{ role: 'user', parts: [{ inlineData: { mimeType: `image/${type}`, data } }] }] },
-  ]],
-  ['Bedrock', (data, type) => [
-    '/model/m/converse',
-    { messages: user([{ image: { format: type, source: { bytes: data } } }, { text: 'a' }]) },
-  ]],
+  [
+    'Chat',
+    (data, type) => [
+      '/v1/chat/completions',
+      { model: 'm', messages: user([{ type: 'image_url', image_url: { url: `data:image/${type};base64,${data}` } }]) },
+    ],
+  ],
+  [
+    'Responses',
+    (data, type) => [
+      '/v1/responses',
+      { model: 'm', input: user([{ type: 'input_image', image_url: `data:image/${type};base64,${data}` }]) },
+    ],
+  ],
+  [
+    'Anthropic',
+    (data, type) => [
+      '/v1/messages',
+      {
+        ...{ model: 'm', max_tokens: 9 },
+        messages: user([{ type: 'image', source: { type: 'base64', media_type: `image/${type}`, data } }]),
+      },
+    ],
+  ],
+  [
+    'Ollama',
+    (data) => ['/api/chat', { model: 'm', messages: [{ role: 'user', content: 'a', images: [data] }], stream: false }],
+  ],
+  [
+    'Gemini',
+    (data, type) => [
+      '/v1beta/models/m:generateContent',
+      { contents: [{ role: 'user', parts: [{ inlineData: { mimeType: `image/${type}`, data } }] }] },
+    ],
+  ],
+  [
+    'Bedrock',
+    (data, type) => [
+      '/model/m/converse',
+      { messages: user([{ image: { format: type, source: { bytes: data } } }, { text: 'a' }]) },
+    ],
+  ],
 ];
 const link = (url: string): readonly [string, object] => [
   '/v1/chat/completions',
@@ -60,7 +78,7 @@ async function refusal([path, body]: readonly [string, object]): Promise<string 
   const before = world.model.seen.length;
   const { text } = await world.post(path, body);
   if (world.model.seen.length > before) return undefined;
-  return /file_not_allowed|invalid_request/.exec(text)?.[0] ?? text;
+  return /file_not_allowed/.exec(text)?.[0] ?? text;
 }
 
 describe('where a policy says nothing of files', () => {
@@ -68,10 +86,13 @@ describe('where a policy says nothing of files', () => {
     expect(await refusal(ask(png, 'png'))).toBeUndefined();
   });
 
-  test.each(asks.filter(([name]) => name !== 'Ollama'))('a document that calls itself a picture does not: %s', async (_name, ask) => {
-    for (const data of [base64('%PDF-1.7\n', 6_000), base64('<svg onload="a">', 6_000)])
-      expect(await refusal(ask(data, 'png'))).toBe('invalid_request');
-  });
+  test.each(asks.filter(([name]) => name !== 'Ollama'))(
+    'a document that calls itself a picture does not: %s',
+    async (_name, ask) => {
+      for (const data of [base64('%PDF-1.7\n', 6_000), base64('<svg onload="a">', 6_000)])
+        expect(await refusal(ask(data, 'png'))).toBe('file_not_allowed');
+    },
+  );
 
   test.each(['https://example.com/a.png', 'http://169.254.169.254/', 'file:///etc/passwd', '/etc/passwd'])(
     'the server is not sent to %s',

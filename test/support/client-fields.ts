@@ -43,12 +43,15 @@ export function fieldsOfClient(options: WalkOptions): readonly ClientField[] {
   const typeOf = (property: ts.Symbol): ts.Type =>
     checker.getNonNullableType(checker.getTypeOfSymbolAtLocation(property, source));
   const membersOf = (type: ts.Type): readonly ts.Type[] =>
-    (type.isUnion() ? type.types : [type]).filter(({ flags }) => (flags & (ts.TypeFlags.Never | ts.TypeFlags.Null | ts.TypeFlags.Undefined)) === 0);
+    (type.isUnion() ? type.types : [type]).filter(
+      ({ flags }) => (flags & (ts.TypeFlags.Never | ts.TypeFlags.Null | ts.TypeFlags.Undefined)) === 0,
+    );
   const elementOf = (type: ts.Type): ts.Type | undefined =>
     checker.isArrayType(type) || checker.isTupleType(type)
       ? checker.getTypeArguments(type as ts.TypeReference)[0]
       : undefined;
-  const isBytes = (type: ts.Type): boolean => /^(?:Uint8Array|ArrayBuffer|Buffer|Blob|Date|File)/.test(type.symbol?.name ?? '');
+  const isBytes = (type: ts.Type): boolean =>
+    /^(?:Uint8Array|ArrayBuffer|Buffer|Blob|Date|File)/.test(type.symbol?.name ?? '');
   const isObject = (type: ts.Type): boolean =>
     (type.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection)) !== 0 &&
     elementOf(type) === undefined &&
@@ -84,7 +87,9 @@ export function fieldsOfClient(options: WalkOptions): readonly ClientField[] {
 
   const found = new Map<string, ClientField>();
   const seen = new Set<ts.Type>();
-  let level: { type: ts.Type; at: Step; path: string }[] = membersOf(checker.getDeclaredTypeOfSymbol(resolved)).map((type) => ({ type, at: (inner) => inner, path: '' }));
+  let level: { type: ts.Type; at: Step; path: string }[] = membersOf(checker.getDeclaredTypeOfSymbol(resolved)).map(
+    (type) => ({ type, at: (inner) => inner, path: '' }),
+  );
   while (level.length > 0) {
     const next: typeof level = [];
     for (const { type, at, path } of level) {
@@ -99,7 +104,8 @@ export function fieldsOfClient(options: WalkOptions): readonly ClientField[] {
       const around = required(type);
       const index = checker.getIndexTypeOfType(type, ts.IndexKind.String);
       if (index !== undefined)
-        for (const one of membersOf(index)) next.push({ type: one, at: (inner) => at({ ...around, key: inner }), path: `${path}.*` });
+        for (const one of membersOf(index))
+          next.push({ type: one, at: (inner) => at({ ...around, key: inner }), path: `${path}.*` });
       for (const property of checker.getPropertiesOfType(type)) {
         const own = typeOf(property);
         const name = spell(property.name);

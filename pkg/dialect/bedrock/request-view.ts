@@ -4,7 +4,16 @@ import type { Reader } from '../reader.ts';
 const none: readonly never[] = Object.freeze([]);
 
 type Read =
-  'tokenInput' | 'lanes' | 'loneValues' | 'opaque' | 'documents' | 'media' | 'links' | 'listNumbers' | 'askUsage' | 'spellTokens';
+  | 'tokenInput'
+  | 'lanes'
+  | 'loneValues'
+  | 'opaque'
+  | 'documents'
+  | 'media'
+  | 'links'
+  | 'listNumbers'
+  | 'askUsage'
+  | 'spellTokens';
 
 /** What was read of a body, which no edit of ours but a limit changes. */
 export function viewOf({

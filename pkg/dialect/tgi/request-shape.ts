@@ -55,8 +55,8 @@ const ofSglang = named(
 const pictures = /!\[\]\(((?:https?:|data:)[^)]*)\)/g;
 const prompt: Shape = {
   ...text,
-  read(reader, node, place) {
-    if (node.kind === 'string') for (const [, url = ''] of node.text.matchAll(pictures)) tellUrl(reader, url, place);
+  read(reader, node) {
+    if (node.kind === 'string') for (const [, url = ''] of node.text.matchAll(pictures)) tellUrl(reader, url);
     return false;
   },
 };
@@ -115,7 +115,7 @@ const feature: Shape = {
 const media: Shape = {
   ...feature,
   read(reader, node, place) {
-    if (node.kind === 'string') tellMedia(reader, node, place);
+    if (node.kind === 'string') tellMedia(reader, node);
     return feature.read?.(reader, node, place) === true;
   },
   get items() {
