@@ -171,9 +171,14 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'spec.audit: with content: Full lacks the field "sealTo"',
   ],
   [
-    'a key beside a record that is not in full',
+    'a sealed record without a key',
+    'audit: { content: Sealed }',
+    'spec.audit: with content: Sealed lacks the field "sealTo"',
+  ],
+  [
+    'a key beside a record of which nothing is sealed',
     'audit: { content: Masked, sealTo: MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU= }',
-    'needs content: Full',
+    'needs content: Full or Sealed',
   ],
   [
     'a private key where the public one belongs',

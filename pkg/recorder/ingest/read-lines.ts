@@ -114,8 +114,12 @@ export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 's
     if (from === 'sidecar' && isControllers(root)) throw conflict('foreign_change');
     const spoken = timeOf(time);
     if (order.isBack(root, spoken) && from !== undefined) throw conflict('back_dated');
-    const session = root.get('session')?.string;
-    if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: spoken });
+    const named = root.get('session');
+    const session = named?.string;
+    const isId = session !== undefined && sessionId.test(session);
+    // Nobody could ask for it: no writer names one otherwise.
+    if (named !== undefined && !isId && from !== undefined) throw conflict('changed');
+    if (isId) note(root, { session, sequence, at: spoken });
     if (type === 'signature') signatures.push({ root, sequence, at: spoken, line });
     written = time;
     gap += countedLoss(gapOf(root));

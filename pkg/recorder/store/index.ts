@@ -23,6 +23,7 @@ export type {
   RecordStore,
   RestoredEntry,
   SessionChain,
+  SealedCount,
   SessionPage,
   SessionQuery,
   SessionSummary,

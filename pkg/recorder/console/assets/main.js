@@ -1,4 +1,4 @@
-import { ApiError, get, loginUrl, post, problem, useCsrf } from './api.js';
+import { ApiError, get, loginUrl, openedBy, post, problem, useCsrf, wanted } from './api.js';
 import { approvals } from './approvals.js';
 import { byId, el, pageUrl } from './dom.js';
 import { keysAreOn, listenToKeys, switchKeys } from './keys.js';
@@ -19,6 +19,16 @@ const open = { page: new AbortController(), keys: {}, info: undefined };
 /** @param {string} text */
 const announce = (text) => void (byId('announced').textContent = text);
 
+/** Pages that say by themselves what a link of another site would ask. */
+const asksFirst = new Set(['search', 'session']);
+
+/** @param {string} name @param {URLSearchParams} parameters */
+const linkedNote = (name, parameters) => [
+  el('h1', { tabindex: -1 }, `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`),
+  el('p', {}, 'A link of another site led here. Nothing was asked yet: what is asked goes on record.'),
+  el('a', { class: 'button primary', href: pageUrl(wanted(parameters)) }, 'Show this page'),
+];
+
 /** Shows the page that the address names. */
 function show() {
   open.page.abort();
@@ -38,6 +48,10 @@ function show() {
     return;
   }
   const { signal } = open.page;
+  if (openedBy(parameters) && !asksFirst.has(name)) {
+    main.append(...linkedNote(name, parameters));
+    return;
+  }
   page({
     main,
     parameters,
