@@ -8,7 +8,7 @@ import { changes } from './backtest/compare.ts';
 import type { Change } from './backtest/compare.ts';
 import { decidedBy } from './backtest/decided-by.ts';
 import type { DecidedBy } from './backtest/decided-by.ts';
-import { isSession, recordedSession } from './backtest/recorded-session.ts';
+import { recordedSession } from './backtest/recorded-session.ts';
 import type { RecordedSession } from './backtest/recorded-session.ts';
 import { Tally, isPartial, reportText } from './backtest/report.ts';
 import { questionOf, sessionsOfFile, sessionsOfRecorder } from './backtest/sources.ts';
@@ -85,7 +85,6 @@ function deciderOf({ acts, outcome, code }: RecordedSession): DecidedBy {
 async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<SourceSession>, run: Run): Promise<void> {
   const { backtest, tally, namespace, limit, open } = run;
   for await (const one of sessions) {
-    if (!isSession(one.lines)) continue;
     if (tally.looked.sessions >= limit) {
       tally.looked.more = true;
       return;

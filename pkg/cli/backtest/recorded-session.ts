@@ -107,11 +107,6 @@ function masking(request: Texts, answer: Texts, acted: boolean): Pick<RecordedSe
   return { masked: maskedIn.request || maskedIn.answer, maskedIn };
 }
 
-const aside: ReadonlySet<string | undefined> = new Set(['process', 'change']);
-/** Whether these are lines of a session: what befell a process, and what people decided, is found as one is, and has neither start nor end. */
-export const isSession = ([first]: readonly string[]): boolean =>
-  first === undefined || !aside.has(parseJson(first, { loneSurrogates: true }).get('type')?.string);
-
 /**
  * @param opened the lines were unsealed: what was masked is in them
  * @returns undefined where the start or the end is not there

@@ -12,22 +12,14 @@ import { session } from './session.js';
 
 /** @type {Readonly<Record<string, (page: Page) => Promise<void>>>} */
 const pages = { live, search, session, policies, approvals };
+/** Pages that themselves ask nothing before their reader says so, where another site's link led there. */
+const askFirst = new Set(['search', 'session']);
 const main = byId('main');
 /** @type {{ page: AbortController, keys: Page['keys'] extends (handlers: infer H) => void ? H : never, info: SessionInfo | undefined }} */
 const open = { page: new AbortController(), keys: {}, info: undefined };
 
 /** @param {string} text */
 const announce = (text) => void (byId('announced').textContent = text);
-
-/** Pages that say by themselves what a link of another site would ask. */
-const asksFirst = new Set(['search', 'session']);
-
-/** @param {string} name @param {URLSearchParams} parameters */
-const linkedNote = (name, parameters) => [
-  el('h1', { tabindex: -1 }, `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`),
-  el('p', {}, 'A link of another site led here. Nothing was asked yet: what is asked goes on record.'),
-  el('a', { class: 'button primary', href: pageUrl(wanted(parameters)) }, 'Show this page'),
-];
 
 /** Shows the page that the address names. */
 function show() {
@@ -47,11 +39,16 @@ function show() {
     main.append(problem(new ApiError(404, 'no such page')));
     return;
   }
-  const { signal } = open.page;
-  if (openedBy(parameters) && !asksFirst.has(name)) {
-    main.append(...linkedNote(name, parameters));
+  // Another site's link led here: it asks nothing in the name of who followed it.
+  if (openedBy(parameters) && !askFirst.has(name)) {
+    main.append(
+      el('h1', { tabindex: -1 }, name.slice(0, 1).toUpperCase() + name.slice(1)),
+      el('p', {}, 'A link of another site led here. Nothing was asked yet: what one asks is on record.'),
+      el('a', { class: 'button primary', href: pageUrl(wanted(parameters)) }, 'Show this page'),
+    );
     return;
   }
+  const { signal } = open.page;
   page({
     main,
     parameters,
