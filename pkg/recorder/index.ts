@@ -70,6 +70,7 @@ export {
   searchArchive,
   sessionInArchive,
   startArchiver,
+  startHoldKeeper,
   verifyArchive,
 } from './archive/index.ts';
 export type {
