@@ -42,7 +42,9 @@ afterAll(async () => {
 /** @param from Number of the first session. */
 function start(from: number, mode: 'write' | 'finish') {
   const program = resolve(import.meta.dirname, '../support/hold-writer.ts');
-  const child = spawn(process.execPath, [program, folder, server.endpoint, String(from), mode]);
+  // What the test has set is not in the environment that is passed on otherwise.
+  const { env } = process;
+  const child = spawn(process.execPath, [program, folder, server.endpoint, String(from), mode], { env });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (part: string) => (text += part));

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import type { AuditEvent } from '../../../core/index.ts';
 import {
   entryLeaf,
+  entryText,
   inclusionProof,
   namedStart,
   provesInclusion,
@@ -1075,9 +1076,16 @@ export function storeSuite(name: string, place: () => StorePlace): void {
     });
 
     test('takes so many holds and no more, each with characters of any kind', async () => {
+      const at = { at: testTime, who: 'eve', reason: 'r' };
       const user = `'";--\n\0\u{1f600}%\\`;
-      const ids: number[] = [];
-      for (let n = 0; n < mostHolds; n++) ids.push(await hold({ user: `${user}${n}`, label: user, group: user }));
+      // As an archive brings them back: one transaction.
+      await store.restore(
+        Array.from({ length: mostHolds }, (_, n) => {
+          const terms = { user: `${user}${n}`, label: user, group: user };
+          const entry = { type: 'hold', ...at, what: 'placed', hold: n + 1, terms } as const;
+          return { index: n, text: entryText(entry), entry };
+        }),
+      );
       await expect(hold({})).rejects.toThrow('as many holds as there may be');
       expect(await store.holds()).toHaveLength(mostHolds);
       await store.append([
@@ -1085,8 +1093,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         blockOf(testChain('b'), [{ id: sessionId(2), user: `${user}x`, groups: [user], rule: `p/${user}` }]),
       ]);
       expect(await old()).toBe(1);
-      expect(await store.countHeld(ids[7] ?? 0)).toEqual({ sessions: 1, blocks: 1, whole: true });
-      expect(await release(ids[7] ?? 0)).toBe(true);
+      expect(await store.countHeld(8)).toEqual({ sessions: 1, blocks: 1, whole: true });
+      expect(await release(8)).toBe(true);
       expect(await old()).toBe(1);
       await hold({});
     });
@@ -1115,10 +1123,11 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         return steps;
       };
       const last = { received: testTime, entry: blocks + 7 };
-      expect(await walk()).toEqual([
-        { deleted: 0, reached: { received: testTime, entry: blocksLooked - 1 }, more: true },
-        { deleted: 0, reached: last, more: false },
-      ]);
+      const kept = await walk();
+      expect(kept[0]).toEqual({ deleted: 0, reached: { received: testTime, entry: blocksLooked - 1 }, more: true });
+      expect(kept.at(-1)).toEqual({ deleted: 0, reached: last, more: false });
+      // A store may read all sessions of some blocks at once, or stop at the first that a hold keeps.
+      expect(kept.length).toBeLessThanOrEqual(3);
       await release(id);
       // What was looked at is not looked at again.
       expect(await walk(last)).toEqual([{ deleted: 0, reached: last, more: false }]);
