@@ -44,6 +44,10 @@ format: $(STAMP) ## Write the format
 test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N failed` [NODE_TIER=0 without the node's]
 	$(NODE) test/run.ts
 
+.PHONY: test-times
+test-times: $(STAMP) ## Where the time of the last `make test` went: tiers, and its FILES=40 longest files
+	@$(NODE) test/times.ts $(or $(FILES),40)
+
 .PHONY: test-unit test-integration test-conformance test-fuzz test-chart
 test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: helm, of `make cluster-build`) [SEED=random: other cases of the property tests]
 	$(JEST) --selectProjects $(@:test-%=%)

@@ -7,7 +7,11 @@ import { tagsOfRules } from './retention-rules.ts';
 /** A block that may be old, as both stores read it. */
 export interface OldBlock extends BlockPlace {
   readonly namespace: string;
+  /** Number of its chain. */
+  readonly chain: number;
+  /** Bytes of its lines, and as they are stored. */
   readonly size: number;
+  readonly stored: number;
   readonly count: number;
 }
 

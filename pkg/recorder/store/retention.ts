@@ -8,6 +8,7 @@ import type { OldBlock } from './held-blocks.ts';
 import { createHoldMatcher, versionOf } from './hold-match.ts';
 import type { HeldFacts, HoldMatcher } from './hold-match.ts';
 import { createFactsReader, factColumns } from './hold-facts.ts';
+import { heldBytes } from './held-bytes.ts';
 import type { Names } from './names.ts';
 import { blocksLooked, mostHolds } from './port.ts';
 import type { DeletionRule, DeletionStep, Hold, HoldTerms } from './port.ts';
@@ -28,15 +29,15 @@ export interface Retention {
 
 export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {
   const sql = {
-    block: db.prepare('SELECT id, chain, last, size, count FROM block WHERE id = ?'),
+    block: db.prepare('SELECT id, chain, last, size, count, length(data) AS stored FROM block WHERE id = ?'),
     // The index has those that have lines, which is all; what has one time comes in the order of the log there.
     received: db.prepare(
-      `SELECT b.id, b.received, b.size, b.count, c.namespace FROM block b INDEXED BY block_kept JOIN chain c ON c.id = b.chain
+      `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored, c.namespace FROM block b INDEXED BY block_kept JOIN chain c ON c.id = b.chain
        WHERE b.received >= ?1 AND (b.received > ?1 OR b.id > ?2) AND b.received < ?3 AND b.data IS NOT NULL
        ORDER BY b.received, b.id LIMIT ${blocksLooked}`,
     ),
     entry: db.prepare(
-      `SELECT b.id, b.received, b.size, b.count, c.namespace FROM block b JOIN chain c ON c.id = b.chain
+      `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored, c.namespace FROM block b JOIN chain c ON c.id = b.chain
        WHERE b.id > ?1 AND b.id < ?2 ORDER BY b.id LIMIT ${blocksLooked}`,
     ),
     archived: db.prepare('SELECT entries FROM archive'),
@@ -44,6 +45,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     version: db.prepare('SELECT count(*) AS n, ifnull(max(id), 0) AS last FROM hold'),
     // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
     end: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 2 WHERE id = ? AND sequence = ? AND gone IS NULL'),
+    give: db.prepare('UPDATE chain SET bytes = bytes - ? WHERE id = ?'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
     hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
@@ -64,7 +66,8 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;
 
   /** Deletes a block: what proves it is its entry. */
-  const forget = ({ entry: id, size, count }: Pick<OldBlock, 'entry' | 'size' | 'count'>): void => {
+  const forget = (block: Omit<OldBlock, 'received' | 'namespace'>): void => {
+    const { entry: id, chain, size, stored, count } = block;
     for (const part of sql.forgetParts.all(id)) {
       const session = Number(part['session']);
       if (sql.hasParts.get(session) !== undefined) continue;
@@ -73,6 +76,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
       sql.count.run(1, 'unswept');
     }
     sql.forget.run(id);
+    sql.give.run(heldBytes(stored, size), chain);
     sql.count.run(-1, 'blocks');
     sql.count.run(-count, 'events');
     sql.count.run(-size, 'lineBytes');
@@ -128,7 +132,9 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     return rows.map((row) => ({
       entry: Number(row['id']),
       received: Number(row['received']),
+      chain: Number(row['chain']),
       size: Number(row['size']),
+      stored: Number(row['stored']),
       count: Number(row['count']),
       namespace: names.text(Number(row['namespace'])),
     }));
@@ -173,7 +179,13 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
       if (entry.type === 'deleted') {
         const block = sql.block.get(entry.entry);
         if (block === undefined) return;
-        forget({ entry: entry.entry, size: Number(block['size']), count: Number(block['count']) });
+        forget({
+          entry: entry.entry,
+          chain: Number(block['chain']),
+          size: Number(block['size']),
+          stored: Number(block['stored']),
+          count: Number(block['count']),
+        });
         sql.end.run(entry.at, entry.at, Number(block['chain']), Number(block['last']));
       } else if (entry.what === 'placed') place(entry.hold, entry);
       else sql.release.run(entry.hold);

@@ -135,6 +135,7 @@ export function digitNumber(one: DigitNumber): Detector {
     maxLength: 2 * most - 1,
     ...around,
     telling: { words: one.telling, required: wordWanted(alone.size > 0, unchecked) },
+    spellings: { of: spelled, taken: told },
     accept(text, start, end, isTold, least) {
       const spelling = spelled(text, start, end);
       if (!told.has(spelling)) return false;

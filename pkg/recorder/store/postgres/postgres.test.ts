@@ -482,11 +482,18 @@ describe('the database', () => {
     const chain = testChain();
     await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon 東京都', rule: 'support/pii' }])]);
     expect((await before.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
+    const liar = 'spiffe://cluster.local/ns/finance/sa/default/pod/liar';
+    const conflict = { type: 'conflict', at: testTime, source: liar, chain: testChain('liar').name } as const;
+    const entry = { ...conflict, sequence: 1, what: 'changed', evidence: 'a'.repeat(64) } as const;
+    await before.append([{ entry, evidence: new Uint8Array(700) }]);
+    const held = await before.held();
     await before.close();
     await server.query(`
       SET search_path = ${schema};
-      DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention, archive_hold;
+      DROP TABLE evidence_held, archive_hold;
       ALTER TABLE hold DROP COLUMN archived;
+      ALTER TABLE chain DROP COLUMN bytes;
+      DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
       DROP SEQUENCE name_sweep;
       ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed;
       DROP INDEX entry_retention, entry_clock, session_open, session_tags, session_groups;
@@ -504,6 +511,8 @@ describe('the database', () => {
       UPDATE store SET version = 2;
     `);
     const store = await open();
+    expect([...(await store.held())].sort()).toEqual([...held].sort());
+    expect(held.get('finance')).toBe(700);
     expect((await store.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
     await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon', rule: 'other/pii' }])]);
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(2);
@@ -530,8 +539,9 @@ describe('the database', () => {
     while (await before.index());
     await before.close();
     await server.query(
-      `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.archive_hold;
-      ALTER TABLE ${schema}.hold DROP COLUMN archived; UPDATE ${schema}.store SET version = 14`,
+      `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold;
+        ALTER TABLE ${schema}.hold DROP COLUMN archived;
+        ALTER TABLE ${schema}.chain DROP COLUMN bytes; UPDATE ${schema}.store SET version = 14`,
     );
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
@@ -579,8 +589,10 @@ describe('the database', () => {
     const store = await open();
     await server.query(
       `UPDATE ${schema}.store SET version = 11; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
-      DROP INDEX ${schema}.entry_clock, ${schema}.session_open; DROP TABLE ${schema}.archive_hold;
-      ALTER TABLE ${schema}.hold DROP COLUMN archived; ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
+      DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
+      DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold; ALTER TABLE ${schema}.chain DROP COLUMN bytes;
+      ALTER TABLE ${schema}.hold DROP COLUMN archived;
+      ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );
     const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
     const ended = Promise.withResolvers<void>();

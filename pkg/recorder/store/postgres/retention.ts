@@ -7,6 +7,7 @@ import type { HeldFacts, HoldMatcher } from '../hold-match.ts';
 import { blocksLooked, mostHolds, sessionsLooked } from '../port.ts';
 import type { DeletionRule, DeletionStep, Hold, HoldTerms } from '../port.ts';
 import { cut } from '../../bounds.ts';
+import { heldBytes } from '../held-bytes.ts';
 import { tooManyHolds } from '../store-error.ts';
 import type { Row, Run } from './connection.ts';
 import { factColumns, factsReader } from './hold-facts.ts';
@@ -33,7 +34,7 @@ export async function oldBlocks(
   const from = [after?.received ?? 0, after?.entry ?? -1];
   // Entries ascend as times do; partitions are found by time alone.
   const rows = await run(
-    `SELECT b.id, b.received, b.size, b.count, c.namespace FROM block b JOIN chain c ON c.id = b.chain
+    `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored, c.namespace FROM block b JOIN chain c ON c.id = b.chain
      WHERE b.received >= $1 AND (b.received, b.id) > ($1, $2) ${by === 'entry' ? '' : 'AND b.received < $3'}
      ORDER BY b.received, b.id LIMIT ${blocksLooked}`,
     by === 'entry' ? from : [...from, before],
@@ -45,7 +46,9 @@ export async function oldBlocks(
   const blocks = rows.map((row) => ({
     entry: Number(row['id']),
     received: Number(row['received']),
+    chain: Number(row['chain']),
     size: Number(row['size']),
+    stored: Number(row['stored']),
     count: Number(row['count']),
     namespace: text(Number(row['namespace'])),
   }));
@@ -108,7 +111,7 @@ async function readFacts(
 export async function deleteOld(turn: Turn, { blocks, holds, ...step }: OldBlocks, now: number): Promise<DeletionStep> {
   if ((await holdsVersion(turn.run)) !== holds) return { deleted: 0, reached: undefined, more: true };
   const rows = await turn.run(
-    `SELECT b.id, b.received, b.size, b.count FROM block b
+    `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored FROM block b
      JOIN unnest($1::bigint[], $2::bigint[]) AS d (id, received) ON b.id = d.id AND b.received = d.received
      ORDER BY b.received, b.id`,
     [blocks.map(({ entry }) => entry), blocks.map(({ received }) => received)],
@@ -118,7 +121,7 @@ export async function deleteOld(turn: Turn, { blocks, holds, ...step }: OldBlock
   return { ...step, deleted: rows.length };
 }
 
-/** @param rows Columns id, received, size and count of blocks. */
+/** @param rows Columns id, chain, received, size, count and stored (bytes of data) of blocks. */
 async function deleteBlocks(turn: Turn, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
   const { run } = turn;
@@ -128,6 +131,11 @@ async function deleteBlocks(turn: Turn, rows: readonly Row[]): Promise<void> {
     [blocks, rows.map((row) => Number(row['received']))],
   );
   await deleteSessions(turn, blocks);
+  await run(
+    `UPDATE chain c SET bytes = c.bytes - d.bytes
+     FROM (SELECT chain, sum(bytes) AS bytes FROM unnest($1::integer[], $2::bigint[]) AS b (chain, bytes) GROUP BY chain) d WHERE c.id = d.chain`,
+    [rows.map((row) => Number(row['chain'])), rows.map((row) => heldBytes(Number(row['stored']), Number(row['size'])))],
+  );
   for (const row of rows) {
     turn.count('blocks', -1);
     turn.count('events', -Number(row['count']));
@@ -199,7 +207,10 @@ async function addHold(turn: Turn, names: Names, { id, at, who, reason, terms }:
 export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldEntry): Promise<void> {
   const { run } = turn;
   if (entry.type === 'deleted') {
-    const rows = await run('SELECT id, chain, last, received, size, count FROM block WHERE id = $1', [entry.entry]);
+    const rows = await run(
+      'SELECT id, chain, last, received, size, count, length(data) AS stored FROM block WHERE id = $1',
+      [entry.entry],
+    );
     await deleteBlocks(turn, rows);
     // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
     for (const row of rows)
