@@ -32,6 +32,7 @@ export type {
   RecordStore,
   RestoredEntry,
   SessionChain,
+  SealedCount,
   SessionPage,
   SessionQuery,
   SessionSummary,
