@@ -72,7 +72,6 @@ export {
   searchArchive,
   sessionInArchive,
   startArchiver,
-  startHoldKeeper,
   verifyArchive,
 } from './archive/index.ts';
 export type {
