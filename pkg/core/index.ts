@@ -63,7 +63,6 @@ export { kubernetesName } from './identity.ts';
 export type { Identity, PresentedCredentials, ProviderId } from './identity.ts';
 export { operations } from './operation.ts';
 export type { Operation } from './operation.ts';
-export { isSealedTo } from './policy.ts';
 export type {
   AccessRule,
   Action,
@@ -87,7 +86,6 @@ export type {
   ProviderSpec,
   FileTerms,
   RateLimits,
-  RecordedContent,
   Replacement,
   RequestLimits,
   ResponseLimit,

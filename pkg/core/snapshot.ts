@@ -12,7 +12,6 @@ import type {
   OidcSpec,
   Profile,
   RateLimits,
-  RecordedContent,
   Replacement,
   RouteSpec,
   ServiceAccountSpec,
@@ -113,8 +112,8 @@ export interface Snapshot {
   readonly scanRules: readonly ScanRule[];
   readonly onUnknown: 'Deny' | 'Buffer';
   readonly audit: {
-    readonly content: RecordedContent;
-    /** With Full and Sealed: the key to seal to. */
+    readonly content: 'None' | 'Masked' | 'Full';
+    /** With Full: the key to seal to. */
     readonly sealTo?: string;
     readonly onFailure: 'Deny' | 'Allow';
   };

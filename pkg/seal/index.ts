@@ -3,12 +3,10 @@ export { makeSealKeys, publicKeyForm, publicText, readPrivateKey, sealKeyName } 
 export type { SealKeyPair } from './keys.ts';
 export { openSession, sealingKey } from './sealed-session.ts';
 export type {
-  OpenedWhole,
   PieceRange,
   SealEnd,
   SealHead,
   SealedText,
-  SealedWhole,
   SealingKey,
   SessionOpener,
   SessionSealer,

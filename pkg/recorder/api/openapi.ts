@@ -138,12 +138,6 @@ const partly: Schema = {
     'Of the first page of a search by text: sessions, the newest 100, that meet the other conditions and have more words than the index takes: it may not find them.',
 };
 
-const sealed: Schema = {
-  ...object({ sessions: whole, more: { type: 'boolean' } }),
-  description:
-    'Of the first page of a search by text: how many sessions, 1,000 at most, that meet the other conditions have sealed texts (audit.content: Sealed): whether they hold the words nobody knows who has not the key.',
-};
-
 const operations: Readonly<Record<string, Operation>> = {
   'POST /v1/search': {
     summary: 'Sessions, newest first; by text or rule alone: newest to arrive first.',
@@ -156,7 +150,6 @@ const operations: Readonly<Record<string, Operation>> = {
       },
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
       partly,
-      sealed,
     }),
   },
   'POST /v1/sessions': {
@@ -167,19 +160,17 @@ const operations: Readonly<Record<string, Operation>> = {
       cursor: textOrNull,
       unsearched: whole,
       partly,
-      sealed,
     }),
   },
   'POST /v1/export': {
     summary:
-      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: or does not have all words of some sessions, or none of some that are sealed: a line with their number, with these, and with how many are sealed: `unsearched`, `partly` and `sealed`.',
+      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: or does not have all words of some sessions: a line with their number and with these, `unsearched` and `partly`.',
     body: ref('Question'),
-    answer: object({ session: ref('Session'), lines, unsearched: whole, partly, sealed }, [
+    answer: object({ session: ref('Session'), lines, unsearched: whole, partly }, [
       'session',
       'lines',
       'unsearched',
       'partly',
-      'sealed',
     ]),
     lines: true,
   },

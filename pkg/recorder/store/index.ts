@@ -24,7 +24,6 @@ export type {
   RecordStore,
   RestoredEntry,
   SessionChain,
-  SealedCount,
   SessionPage,
   SessionQuery,
   SessionSummary,

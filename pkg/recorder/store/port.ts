@@ -343,15 +343,6 @@ export interface SessionPage {
    * takes, so that it may not find them. Undefined: none is known.
    */
   readonly partly?: readonly string[];
-  /** The same of sessions whose texts are sealed: whether they hold the words nobody knows who has not the key. Undefined: there is none. */
-  readonly sealed?: SealedCount;
-}
-
-export interface SealedCount {
-  /** 1,000 at most. */
-  readonly sessions: number;
-  /** There are, or may be, more. */
-  readonly more: boolean;
 }
 
 export interface SessionSummary extends Omit<StartFacts, 'sequence'> {

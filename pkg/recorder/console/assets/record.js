@@ -8,7 +8,6 @@
  * @property {string} lane
  * @property {{ at: number, text: string }[]} pieces Milliseconds since the session began, and what was written then.
  * @property {boolean} sealed Beside the masked text stands the whole one, sealed.
- * @property {number | undefined} length Of texts that are sealed and stand nowhere in clear: their characters.
  *
  * @typedef {{ kind: 'approval' | 'change' | 'other', at: number | undefined, line: Line }} EventStep
  * @typedef {TextStep | EventStep} Step
@@ -89,25 +88,18 @@ export function readSession(lines) {
   let length = 0;
   /** @param {TextStep['kind']} kind @param {unknown} item @param {number} at */
   const write = (kind, item, at) => {
-    const { lane, text, sealed, length: ofSealed } = objectOf(item);
-    // Nothing of it is here.
-    const hidden = sealed !== undefined && text === undefined ? (numberOf(ofSealed) ?? 0) : undefined;
+    const { lane, text, sealed } = objectOf(item);
     const piece = { at, text: textOf(text) };
     const last = steps.at(-1);
     length += piece.text.length;
-    const goesOn =
-      last?.kind === kind &&
-      'pieces' in last &&
-      last.lane === lane &&
-      (last.length === undefined) === (hidden === undefined);
+    const goesOn = last?.kind === kind && 'pieces' in last && last.lane === lane;
     if (goesOn && last.pieces.length < most.pieces && length <= most.characters) {
       last.pieces.push(piece);
       last.sealed ||= sealed !== undefined;
-      if (last.length !== undefined) last.length += hidden ?? 0;
       return;
     }
     length = piece.text.length;
-    steps.push({ kind, lane: textOf(lane), pieces: [piece], sealed: sealed !== undefined, length: hidden });
+    steps.push({ kind, lane: textOf(lane), pieces: [piece], sealed: sealed !== undefined });
   };
   /** @type {Pick<RecordedSession, 'start' | 'end'>} */
   const found = { start: undefined, end: undefined };

@@ -3,7 +3,6 @@ import type { Seal } from '../../../record/index.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
 import { sumOf } from '../held-bytes.ts';
 import { mostNamed, notAllWords } from '../search/not-all-words.ts';
-import { mostCounted, sealedCount, sealedWords } from '../search/sealed-words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
@@ -128,14 +127,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     index: async () => (await words.step(clock.now(), false)) === 'more',
     async search(query) {
       const unsearched = query.text === undefined ? 0 : await catchUp();
-      const isFirst = query.text !== undefined && query.cursor === undefined;
-      const partly = isFirst ? (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions : [];
-      const sealed = isFirst ? sealedCount(await search({ ...query, text: sealedWords, limit: mostCounted })) : {};
+      const partly =
+        query.text === undefined || query.cursor !== undefined
+          ? []
+          : (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions;
       return {
         ...(await search(query)),
         ...(unsearched === 0 ? {} : { unsearched }),
         ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
-        ...sealed,
       };
     },
     async *sessionLines(id, { source, chain }, after = 0) {

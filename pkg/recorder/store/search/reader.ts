@@ -11,7 +11,6 @@ import { createSearch } from './query.ts';
 import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
 import { mostNamed, notAllWords } from './not-all-words.ts';
-import { mostCounted, sealedCount, sealedWords } from './sealed-words.ts';
 import type { WordIndex } from './word-index.ts';
 
 /** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */
@@ -127,14 +126,12 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         while (words.step(now) && performance.now() < until);
         words.flush();
         const unsearched = words.behind();
-        const isFirst = query.cursor === undefined;
-        const partly = isFirst ? findNow({ ...query, text: notAllWords, limit: mostNamed }).sessions : [];
-        const sealed = isFirst ? sealedCount(findNow({ ...query, text: sealedWords, limit: mostCounted })) : {};
+        const partly =
+          query.cursor === undefined ? findNow({ ...query, text: notAllWords, limit: mostNamed }).sessions : [];
         return {
           ...findNow(query),
           ...(unsearched === 0 ? {} : { unsearched }),
           ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
-          ...sealed,
         };
       });
     },

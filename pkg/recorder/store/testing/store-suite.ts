@@ -519,45 +519,6 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect((await byText({ text: 'w7' })).sessions.map(({ session }) => session)).toEqual([sessionId(1)]);
     });
 
-    test('are counted where a search by text cannot know them: their texts are sealed', async () => {
-      const chain = testChain();
-      await store.append([
-        blockOf(chain, [
-          { id: sessionId(1), ask: 'a falcon', answer: 'a falcon', user: 'eve', sealed: true },
-          { id: sessionId(2), ask: 'a falcon' },
-          { id: sessionId(3), ask: 'a falcon', outcome: 'refused', sealed: true },
-        ]),
-      ]);
-      const byText = (more: object) => store.search({ text: 'falcon', limit: 10, ...more });
-      const page = await byText({});
-      expect([page.sessions.map(({ session }) => session), page.sealed]).toEqual([
-        [sessionId(2)],
-        { sessions: 2, more: false },
-      ]);
-      expect((await byText({ user: 'eve' })).sealed).toEqual({ sessions: 1, more: false });
-      expect((await byText({ user: 'nobody' })).sealed).toBeUndefined();
-      // Words of anybody, and those of nobody.
-      expect((await byText({ text: 'never said' })).sealed).toEqual({ sessions: 2, more: false });
-      expect((await byText({ session: sessionId(2) })).sealed).toBeUndefined();
-      // A further page has said it, and by fields all are found.
-      expect((await byText({ cursor: page.cursors[0] })).sealed).toBeUndefined();
-      const byField = await store.search({ user: 'eve', limit: 10 });
-      expect([byField.sessions.map(({ session }) => session), byField.sealed]).toEqual([[sessionId(1)], undefined]);
-      // How they are told apart is no text of theirs.
-      for (const text of ['sealed', 'c2VhbGVk']) expect((await byText({ text })).sessions).toEqual([]);
-      await store.append([
-        blockOf(
-          chain,
-          Array.from({ length: 1_001 }, (_, n) => ({
-            id: sessionId(100 + n),
-            outcome: 'refused' as const,
-            sealed: true,
-          })),
-        ),
-      ]);
-      expect((await byText({})).sealed).toEqual({ sessions: 1_000, more: true });
-    });
-
     test('are found by words of what was asked and answered, also before they are indexed', async () => {
       const chain = testChain();
       await store.append([
