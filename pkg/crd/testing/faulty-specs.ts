@@ -26,16 +26,6 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'spec.selector.matchLabels.v: must be text, but is 1: put it in quotes',
   ],
   [
-    'a URL for a host to fetch from',
-    'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], files: { types: [], hosts: ["https://a.example"] } }]',
-    'is not a host name in lower case, such as images.example.com or *.example.com',
-  ],
-  [
-    'a wildcard within a host to fetch from',
-    'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], files: { types: [], hosts: ["a.*.example"] } }]',
-    'is not a host name in lower case, such as images.example.com or *.example.com',
-  ],
-  [
     'a missing field',
     'access:\n- { name: a, effect: Allow }',
     'p.yaml:6: spec.access[0]: lacks the field "subjects": Who: any of them.',
