@@ -95,6 +95,7 @@ export function http2Fault(
   raw: readonly string[],
   endStream: boolean,
   limits: { readonly maxHeaders: number; readonly maxHeaderBytes: number },
+  encrypted: boolean,
 ): ReasonCode | undefined {
   if (raw.length > (limits.maxHeaders + 4) * 2 || listSize(raw) > limits.maxHeaderBytes) return 'header_too_large';
   const doubled = doubledField(raw);
@@ -102,7 +103,10 @@ export function http2Fault(
   const method = headers[':method'] ?? '';
   if (method === 'CONNECT' || headers[':protocol'] !== undefined) return 'malformed_http';
   if (!methods.has(method)) return 'method_not_allowed';
-  if (headers[':path']?.charCodeAt(0) !== 0x2f || headers[':scheme'] !== 'https') return 'malformed_http';
+  if (headers[':path']?.charCodeAt(0) !== 0x2f) return 'malformed_http';
+  // A proxy that ends TLS in front of us may name the scheme that its caller used; nothing here goes by it.
+  const scheme = headers[':scheme'];
+  if (scheme !== 'https' && (encrypted || scheme !== 'http')) return 'malformed_http';
   const expect = headers.expect;
   if (expect !== undefined && expect.toLowerCase() !== '100-continue') return 'malformed_http';
   const length = headers['content-length'];
