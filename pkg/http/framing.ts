@@ -103,10 +103,7 @@ export function http2Fault(
   const method = headers[':method'] ?? '';
   if (method === 'CONNECT' || headers[':protocol'] !== undefined) return 'malformed_http';
   if (!methods.has(method)) return 'method_not_allowed';
-  if (headers[':path']?.charCodeAt(0) !== 0x2f) return 'malformed_http';
-  // A proxy that ends TLS in front of us may name the scheme that its caller used; nothing here goes by it.
-  const scheme = headers[':scheme'];
-  if (scheme !== 'https' && (encrypted || scheme !== 'http')) return 'malformed_http';
+  if (headers[':path']?.charCodeAt(0) !== 0x2f || !isScheme(headers[':scheme'], encrypted)) return 'malformed_http';
   const expect = headers.expect;
   if (expect !== undefined && expect.toLowerCase() !== '100-continue') return 'malformed_http';
   const length = headers['content-length'];
@@ -114,6 +111,10 @@ export function http2Fault(
   if (bodiless(method) && (!endStream || (length !== undefined && Number(length) > 0))) return 'ambiguous_framing';
   return authorityFault(headers[':authority'], headers.host);
 }
+
+/** Without TLS either of the two: a proxy that ends TLS in front of us may name its caller's, and nothing here goes by it. */
+const isScheme = (scheme: string | undefined, encrypted: boolean): boolean =>
+  scheme === 'https' || (scheme === 'http' && !encrypted);
 
 /** RFC 9113 section 10.5.1. Node announces its limit and does not hold peers to it. */
 function listSize(raw: readonly string[]): number {

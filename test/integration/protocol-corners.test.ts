@@ -305,14 +305,14 @@ describe.each(['HTTP/2', 'HTTP/2 without TLS'] as const)('gRPC over %s', (wire) 
       expect([going.status(), codeOf(going), going.interim]).toEqual([200, '0', []]);
       expect(going.headers()).not.toHaveProperty('x-early');
       // As many as a server likes are no answer.
-      early.removeAllListeners('stream').on('stream', async (opened) => {
-        const stream = opened as ServerHttp2Stream;
+      const sayOn = async (stream: ServerHttp2Stream): Promise<void> => {
         stream.on('error', () => undefined);
         for (let said = 0; said < 1_000 && !stream.destroyed; said++) {
           stream.additionalHeaders({ ':status': 102 });
           if (said % 10 === 9) await pause(1);
         }
-      });
+      };
+      early.removeAllListeners('stream').on('stream', (opened) => void sayOn(opened as ServerHttp2Stream));
       const endless = open(wire, 'POST', live, { headers: rpcHeaders, to: other });
       endless.send(empty);
       endless.finish();
