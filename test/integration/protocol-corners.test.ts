@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { connect as connectH2, createServer as createHttp2Server } from 'node:http2';
 import type { ClientHttp2Session, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
-import { connect as connectPlain, createServer as createSocketServer } from 'node:net';
+import { connect as connectPlain } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
@@ -411,35 +410,5 @@ describe.each(['TLS', 'plain'] as const)('a WebSocket over %s', (wire) => {
     const left = await handshake('', { behind: textFrame('{"a":"hello"}') });
     await until(left.closed, 'the caller hears of it');
     await until(() => to.sidecar.live === 0, 'nothing of it is left');
-  });
-
-  test('interim answers of the model before its 101 are nobody’s', async () => {
-    const accept = (asked: string): string =>
-      createHash('sha1')
-        .update(`${/sec-websocket-key: (\S+)/i.exec(asked)?.[1] ?? ''}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
-        .digest('base64');
-    const early = createSocketServer((socket) => {
-      sockets.push(socket);
-      socket.on('error', () => undefined);
-      socket.once('data', (asked: Buffer) =>
-        socket.write(
-          `HTTP/1.1 103 Early Hints\r\nlink: </early>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n` +
-            `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept(asked.toString('latin1'))}\r\n\r\n`,
-        ),
-      );
-    });
-    await new Promise<void>((resolve) => early.listen(0, '127.0.0.1', resolve));
-    const modelUrl = `http://127.0.0.1:${(early.address() as AddressInfo).port}`;
-    const other = await startWorld({ policy: (issuer) => policy(issuer, guard), modelUrl });
-    try {
-      const line = await handshake('', { at: other });
-      await answered(line);
-      expect(line.text()).toMatch(/^HTTP\/1\.1 101 /);
-      expect(line.text()).not.toMatch(/early|10[23]/i);
-      line.socket.destroy();
-    } finally {
-      await other.close();
-      early.close();
-    }
   });
 });
