@@ -44,6 +44,10 @@ format: $(STAMP) ## Write the format
 test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N failed` [NODE_TIER=0 without the node's]
 	$(NODE) test/run.ts
 
+.PHONY: test-times
+test-times: $(STAMP) ## Where the time of the last `make test` went: tiers, and its FILES=40 longest files
+	@$(NODE) test/times.ts $(or $(FILES),40)
+
 .PHONY: test-unit test-integration test-conformance test-fuzz test-chart
 test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: helm, of `make cluster-build`) [SEED=random: other cases of the property tests]
 	$(JEST) --selectProjects $(@:test-%=%)
@@ -128,6 +132,11 @@ backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripte
 .PHONY: bench
 bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds; STRICT=1 fails on a missed target)
 	$(NODE) test/bench/main.ts
+
+.PHONY: phone-plans
+phone-plans: $(STAMP) ## Write the countries' numbering plans anew, from libphonenumber-js, which is installed for this alone
+	mkdir -p dist/phone-plans && cp test/detection/packages/package.json dist/phone-plans/ && npm install --prefix dist/phone-plans --no-package-lock --ignore-scripts --loglevel=error
+	$(NODE) test/detection/phone-plans.ts
 
 .PHONY: bench-search
 bench-search: $(STAMP) ## The search figures alone, over ROWS=10000000 events (default 1,000,000; ten million take some minutes to make); STORE=postgres: in a database of this machine

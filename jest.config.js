@@ -1,6 +1,7 @@
 /** ES modules and TypeScript through swc; types are checked by `tsc` in `make lint`. */
 const base = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.ts',
+  setupFilesAfterEnv: ['<rootDir>/test/support/equality.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^fast-check$': '<rootDir>/test/support/properties.ts' },
   transform: {

@@ -1,8 +1,7 @@
 // `make test`: lint and every jest tier that can run here, one after the other, then one closing line over all of them. A tier that cannot
 // run says why, and what to do, in the last lines; where there are Linux and root, so that it could, that is a failure.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { chosenContext } from './cluster/context.ts';
 import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
@@ -14,6 +13,8 @@ import { hasPgBouncer, noPgBouncer } from './support/pgbouncer.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
 import { findPython, noModelServers, noPythonClients } from './support/python-environments.ts';
 import { findRsyslog, noRsyslog } from './support/rsyslog.ts';
+import { emptyReportFolder, secondsByTier } from './times.ts';
+import type { SuiteReport } from './times.ts';
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 
@@ -117,17 +118,17 @@ if (findPython('servers') === undefined) notRun.push(`not run: ${noModelServers}
 buildCluster();
 /** What its tests run; the archive of setup-envtest lacks the last two. */
 const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];
+/** Jest's tiers, of one call each. */
+const node = nodeTier ? runnable({ node: nodeFault() }) : [];
 const groups = [
   ['unit', 'integration', 'conformance', 'fuzz', 'layers'],
   // By itself: it starts and kills processes all the time.
   ['chaos'],
-  // By themselves: API servers and a cluster beside them would take the time that others measure.
+  // By themselves: API servers beside them would take the time that others measure.
   runnable({ kernel: kernelFault(), chart: programsFault(['helm']), apiserver: programsFault(apiServerTier) }),
-  nodeTier ? runnable({ node: nodeFault() }) : [],
 ].filter((group) => group.length > 0);
 
-const folder = mkdtempSync(join(tmpdir(), 'sidegate-test-'));
-const lint = spawnSync('make', ['--no-print-directory', 'lint'], { stdio: 'inherit' });
+const folder = emptyReportFolder();
 
 interface Report {
   readonly numPassedTests: number;
@@ -136,11 +137,6 @@ interface Report {
   readonly numRuntimeErrorTestSuites: number;
   readonly testResults: readonly SuiteReport[];
 }
-interface SuiteReport {
-  readonly name: string;
-  readonly status: string;
-  readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
-}
 const nothing: Report = {
   numPassedTests: 0,
   numFailedTests: 0,
@@ -148,10 +144,36 @@ const nothing: Report = {
   numRuntimeErrorTestSuites: 1,
   testResults: [],
 };
+interface Ended {
+  readonly status: number | null;
+  readonly seconds: number;
+}
 
-function run(projects: readonly string[]): { readonly report: Report; readonly status: number | null } {
+/** @param output How its output comes: with ours, not at all, or when it has ended. */
+async function runProgram(
+  program: string,
+  args: readonly string[],
+  output: Readonly<Record<'stdout' | 'stderr', 'inherit' | 'ignore' | 'pipe'>>,
+): Promise<Ended> {
+  const began = performance.now();
+  const child = spawn(program, args, { stdio: ['ignore', output.stdout, output.stderr] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const status = await new Promise<number | null>((done) => {
+    child.on('error', () => done(null));
+    child.on('close', done);
+  });
+  process.stdout.write(said);
+  return { status, seconds: (performance.now() - began) / 1_000 };
+}
+
+const runLint = (): Promise<Ended> =>
+  runProgram('make', ['--no-print-directory', 'lint'], { stdout: 'pipe', stderr: 'pipe' });
+
+async function runJest(projects: readonly string[]): Promise<Ended & { readonly report: Report }> {
   const file = join(folder, `${projects[0]}.json`);
-  const jest = spawnSync(
+  const jest = await runProgram(
     process.execPath,
     [
       '--experimental-vm-modules',
@@ -164,13 +186,13 @@ function run(projects: readonly string[]): { readonly report: Report; readonly s
       '--selectProjects',
       ...projects,
     ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
+    { stdout: 'ignore', stderr: 'inherit' },
   );
   try {
-    return { report: JSON.parse(readFileSync(file, 'utf8')) as Report, status: jest.status };
+    return { ...jest, report: JSON.parse(readFileSync(file, 'utf8')) as Report };
   } catch {
     process.stderr.write('jest wrote no report\n');
-    return { report: nothing, status: jest.status };
+    return { ...jest, report: nothing };
   }
 }
 /** A line for each test of a file that did not pass; for the file, where it could not be loaded. */
@@ -180,8 +202,10 @@ function failures({ name, status, assertionResults }: SuiteReport): string[] {
   if (bad.length === 0) return status === 'passed' ? [] : [`failed: ${file}\n`];
   return bad.map((test) => `failed: ${file}: ${test.fullName}\n`);
 }
-const results = groups.map(run);
-rmSync(folder, { recursive: true, force: true });
+// The node's tests wait for a kubelet most of the time; lint waits for nothing.
+const [lint, ofNode] = await Promise.all([runLint(), node.length === 0 ? undefined : runJest(node)]);
+const results = ofNode === undefined ? [] : [ofNode];
+for (const group of groups) results.push(await runJest(group));
 
 const sum = (count: (one: Report) => number): number => results.reduce((total, one) => total + count(one.report), 0);
 // A suite that could not even load, and a skipped test, prove nothing: both are failures. So is a tier that could have run (Linux, root),
@@ -199,6 +223,14 @@ for (const line of notRun) process.stdout.write(`${line}\n`);
 // Said once more at the end: of some ten thousand lines, the first that says what failed is far away.
 if (lint.status !== 0) process.stdout.write('failed: make lint\n');
 for (const line of results.flatMap(({ report }) => report.testResults.flatMap(failures))) process.stdout.write(line);
+process.stdout.write('seconds of the clock, and of its files one after the other:\n');
+const row = (seconds: number, what: string): boolean =>
+  process.stdout.write(`${seconds.toFixed(0).padStart(7)}  ${what}\n`);
+row(lint.seconds, node.length === 0 ? 'lint' : 'lint, beside the node');
+for (const { seconds, report } of results) {
+  const tiers = [...secondsByTier(report.testResults)].map(([tier, own]) => `${tier} ${own.toFixed(0)}`);
+  row(seconds, tiers.join(', '));
+}
 const passed = sum((one) => one.numPassedTests) + (lint.status === 0 ? 1 : 0);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && results.every((one) => one.status === 0) && passed > 1 ? 0 : 1);

@@ -19,6 +19,7 @@ import {
   createCommitter,
   createIngestServer,
   createPeople,
+  createShares,
   followRevoked,
   keepAuthorities,
   keepHeads,
@@ -127,6 +128,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};
+  const shares = createShares({ ...settings.shares, store, namespace, clock, logger });
   const server = await createIngestServer({
     port: settings.listen.port,
     ...(settings.listen.host === '' ? {} : { host: settings.listen.host }),
@@ -139,6 +141,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     clock,
     logger,
     observer: metrics,
+    shares,
   });
   const streams =
     opened.streams && shareStreams({ table: opened.streams, sources: () => server.sources(), clock, logger });
@@ -200,6 +203,17 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     'How far the last entry of the log is ahead of the clock.',
     () => Math.max(0, store.latest() - clock.now()) / 1_000,
   );
+  meters.reading(
+    'sidegate_recorder_deferred_namespaces',
+    'Namespaces whose lines are not taken, since they hold more than their share of a store with little room.',
+    () => shares.deferred().length,
+  );
+  meters.readings(
+    'sidegate_recorder_held_bytes',
+    'Bytes of the store that a namespace holds: of the 50 that hold most.',
+    'namespace',
+    () => [...shares.held()].sort(([, one], [, other]) => other - one).slice(0, 50),
+  );
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
   meters.reading(
     'sidegate_recorder_unindexed',
@@ -231,6 +245,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     people?.close();
     await revoked.close();
     await server.close();
+    await shares.close();
     await vanished.close();
     await streams?.close();
     await stopAuthorities();

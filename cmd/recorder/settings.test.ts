@@ -55,6 +55,28 @@ describe('where the log is archived', () => {
   });
 });
 
+describe('what namespaces may hold of the store', () => {
+  const store = [...given, '--data=/data'];
+
+  test('is a part of the last twentieth of it', () => {
+    expect(parseSettings(store, {})).toMatchObject({
+      settings: { shares: { belowPercent: 5, parts: {}, databaseBytes: undefined } },
+    });
+    const all = ['--database=/dsn', '--shares-below=10', '--namespace-parts=finance=4,ml=2', '--database-gibibytes=1'];
+    expect(parseSettings([...given, ...all], {})).toMatchObject({
+      settings: { shares: { belowPercent: 10, parts: { finance: 4, ml: 2 }, databaseBytes: 1024 ** 3 } },
+    });
+  });
+
+  test.each([
+    ['--namespace-parts=finance', '--namespace-parts must be NAMESPACE=PARTS, with commas'],
+    ['--namespace-parts=finance=0', '--namespace-parts must be NAMESPACE=PARTS, with commas'],
+    ['--database-gibibytes=1', '--database-gibibytes goes with --database: a volume has a size'],
+  ])('%s is refused', (flag, fault) => {
+    expect(parseSettings([...store, flag], {})).toEqual({ faults: [fault] });
+  });
+});
+
 test('days of policies are read, or refused', () => {
   const read = (text: string) => parseSettings([...given, '--data=/data', `--policy-retention=${text}`], {});
   expect(read('ml/support=365,cluster/floor=0')).toMatchObject({

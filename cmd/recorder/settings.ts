@@ -11,6 +11,7 @@ import type {
   PeopleSettings,
   ReceiverSettings,
   RetentionDays,
+  ShareSettings,
 } from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
@@ -46,6 +47,8 @@ export interface Settings {
   readonly kubeconfig: string | undefined;
   /** After how many days lines are deleted. */
   readonly retention: RetentionDays;
+  /** What namespaces may hold of the store once it has little room left. */
+  readonly shares: ShareSettings;
   /** Where the log is shipped to. */
   readonly ship: readonly ReceiverSettings[];
   /** Folder with their secrets. */
@@ -96,6 +99,18 @@ const flags = {
     help: 'days of what their rules acted in, of policies that want more: NAMESPACE/POLICY=DAYS or cluster/POLICY=DAYS, with commas',
     fallback: '',
   },
+  'shares-below': {
+    help: 'percent of the room of the store: once less is free, lines of namespaces that hold more than their share are not taken; 0: never',
+    fallback: '5',
+  },
+  'namespace-parts': {
+    help: 'parts that namespaces have of it, where that is not one: NAMESPACE=PARTS, with commas',
+    fallback: '',
+  },
+  'database-gibibytes': {
+    help: 'GiB that the tables of --database may take, of which --shares-below is a part; 0: not known, so that nobody waits',
+    fallback: '0',
+  },
   ship: { help: 'receivers of the log, as JSON (docs/siem.md)', fallback: '[]' },
   'ship-secrets': { help: 'folder with their secrets', fallback: '/etc/sidegate/ship' },
   archive: { help: 's3://BUCKET/PREFIX, with object lock, for the log in segments; unset: it is not archived' },
@@ -121,9 +136,9 @@ export function parseSettings(
   const { faults } = read;
   const retentionDays = read.number('retention-days', 'days', 36_500);
   if (!Number.isInteger(retentionDays)) faults.push('--retention-days must be a number of whole days');
-  const namespaces = daysOf(read, 'namespace-retention', 'NAMESPACE', /^([a-z0-9-]{1,63})=([0-9]{1,5})$/);
+  const namespaces = numbersOf(read, 'namespace-retention', 'NAMESPACE', /^([a-z0-9-]{1,63})=([0-9]{1,5})$/);
   const policyDays = /^([a-z0-9-]{1,63}\/[a-z0-9.-]{1,253})=([0-9]{1,5})$/;
-  const policies = daysOf(read, 'policy-retention', 'NAMESPACE/POLICY', policyDays);
+  const policies = numbersOf(read, 'policy-retention', 'NAMESPACE/POLICY', policyDays);
   const ship = parsedOr(faults, () => parseReceivers(read.text('ship'))) ?? [];
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
@@ -146,6 +161,7 @@ export function parseSettings(
     ...peopleOf(read),
     admin: read.address('admin'),
     retention: { all: retentionDays, namespaces, policies },
+    shares: sharesOf(read),
     ship,
     shipSecrets: read.text('ship-secrets'),
     archive,
@@ -154,17 +170,28 @@ export function parseSettings(
   return faults.length > 0 ? { faults } : { settings };
 }
 
-/** `NAME=DAYS,NAME=DAYS` */
-function daysOf(
+const gib = 1024 ** 3;
+function sharesOf(read: FlagReader<keyof typeof flags>): ShareSettings {
+  const belowPercent = read.number('shares-below', 'percent', 90);
+  const databaseGib = read.number('database-gibibytes', 'GiB', 1_000_000);
+  if (databaseGib > 0 && read.optional('database') === undefined)
+    read.faults.push('--database-gibibytes goes with --database: a volume has a size');
+  const parts = numbersOf(read, 'namespace-parts', 'NAMESPACE', /^([a-z0-9-]{1,63})=([1-9][0-9]{0,5})$/, 'PARTS');
+  return { belowPercent, parts, databaseBytes: databaseGib === 0 ? undefined : databaseGib * gib };
+}
+
+/** `NAME=NUMBER,NAME=NUMBER` */
+function numbersOf(
   read: FlagReader<keyof typeof flags>,
-  flag: 'namespace-retention' | 'policy-retention',
+  flag: 'namespace-retention' | 'policy-retention' | 'namespace-parts',
   what: string,
   shape: RegExp,
+  number = 'DAYS',
 ): Readonly<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const one of read.list(flag)) {
     const [, name, days] = shape.exec(one) ?? [];
-    if (name === undefined) read.faults.push(`--${flag} must be ${what}=DAYS, with commas`);
+    if (name === undefined) read.faults.push(`--${flag} must be ${what}=${number}, with commas`);
     else found[name] = Number(days);
   }
   return found;

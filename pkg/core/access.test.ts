@@ -3,7 +3,7 @@ import { compileSnapshot, noPolicy } from './compile.ts';
 import type { Identity } from './identity.ts';
 import { operations } from './operation.ts';
 import type { Operation } from './operation.ts';
-import { mayPass } from './files.ts';
+import { mayFetch, mayPass, mayStandWithin } from './files.ts';
 import type { AccessRule, ClassificationRule, Policy } from './policy.ts';
 import {
   allow,
@@ -314,6 +314,95 @@ describe('files that nobody reads', () => {
     expect(passes([own, clusterPolicy('base', spec)])).toBe(pass);
     // What the namespace itself looks for is its own to leave out.
     if (spec.access === undefined) expect(passes([own, policy('q', spec)])).toBe(true);
+  });
+});
+
+describe('files within the JSON of a request', () => {
+  const file = { type: 'image/png', bytes: 100 };
+  const passes = (policies: readonly Policy[], one = file): boolean => {
+    const decision = decide(policies, eng);
+    return decision.kind === 'allow' && mayStandWithin(decision, one);
+  };
+  const own = (...access: AccessRule[]): Policy => policy('p', { access });
+  const lets = (types: readonly string[], maxBytes?: number): Partial<AccessRule> => ({ files: { types, maxBytes } });
+
+  test('pass where no policy says anything of files, and else as it says', () => {
+    expect(passes([own(allow('r'))])).toBe(true);
+    expect(passes([own(allow('r', lets([])))])).toBe(false);
+    expect(passes([own(allow('r', lets(['image/*'], 100)))])).toBe(true);
+    expect(passes([own(allow('r', lets(['image/*'], 99)))])).toBe(false);
+    expect(passes([own(allow('r', lets(['audio/*'])))])).toBe(false);
+    expect(passes([own(allow('r'), allow('s', lets(['audio/*'])))])).toBe(false);
+    expect(passes([own(allow('r'), allow('s', { ...lets(['audio/*']), models: ['another'] }))])).toBe(true);
+  });
+
+  test('pass each policy that says anything of them', () => {
+    const base = (...access: AccessRule[]): Policy => clusterPolicy('base', { access });
+    expect(passes([base(allow('c')), own(allow('r', lets(['image/*'])))])).toBe(true);
+    expect(passes([base(allow('c', lets(['audio/*']))), own(allow('r'))])).toBe(false);
+    expect(passes([base(allow('c', lets(['*/*'], 99))), own(allow('r', lets(['*/*'])))])).toBe(false);
+    expect(passes([clusterPolicy('base', { guards: [guard('g')] }), own(allow('r'))])).toBe(true);
+  });
+});
+
+describe('what the server of a model may fetch', () => {
+  const hosts = (...names: string[]): AccessRule =>
+    allow('r', { files: { types: [], maxBytes: undefined, hosts: names } });
+  const fetches = (url: string, policies: readonly Policy[]): boolean => {
+    const decision = decide(policies, eng);
+    return decision.kind === 'allow' && mayFetch(decision, url);
+  };
+  const own = policy('p', { access: [hosts('images.example.com', '*.cdn.example.com')] });
+
+  test.each([
+    'https://images.example.com',
+    'https://images.example.com/a.png?b=c#d',
+    'HTTPS://Images.Example.com/a',
+    'https://images.example.com?a',
+    'https://a.cdn.example.com/x',
+    'https://a.b.cdn.example.com/x',
+  ])('is %s, whose host each policy names', (url) => {
+    expect(fetches(url, [own])).toBe(true);
+    expect(
+      fetches(url, [own, clusterPolicy('base', { access: [hosts('images.example.com', '*.cdn.example.com')] })]),
+    ).toBe(true);
+    expect(fetches(url, [own, clusterPolicy('base', { access: [allow('c')] })])).toBe(false);
+    expect(fetches(url, [policy('p', { access: [allow('r')] })])).toBe(false);
+    expect(
+      fetches(url, [policy('p', { access: [allow('r', { files: { types: ['*/*'], maxBytes: undefined } })] })]),
+    ).toBe(false);
+    expect(fetches(url, [own, clusterPolicy('base', { guards: [guard('g')] })])).toBe(false);
+  });
+
+  test.each([
+    'http://images.example.com/a',
+    'https://images.example.com:8443/a',
+    'https://images.example.com:443/a',
+    'https://images.example.com@evil.example/a',
+    'https://evil.example/images.example.com',
+    'https://evil.example\\@images.example.com/',
+    'https://images.example.com\\@evil.example/',
+    'https://images.example.com/\\evil',
+    'https:images.example.com/a',
+    'https:///images.example.com/a',
+    ' https://images.example.com/a',
+    'https://images.example.com/a b',
+    'https://images.example.com\t.evil.example/',
+    'https://images.example.com%2eevil.example/',
+    'https://images.example.com./a',
+    'https://images.example.com.evil.example/',
+    'https://evilimages.example.com/',
+    'https://cdn.example.com/a',
+    'https://.cdn.example.com/a',
+    'https://evilcdn.example.com/a',
+    'https://im\u0430ges.example.com/a',
+    'https://169.254.169.254/a',
+    'https://[::1]/a',
+    'file:///etc/passwd',
+    'data:image/png;base64,AAAA',
+    '',
+  ])('is not %j', (url) => {
+    expect(fetches(url, [own])).toBe(false);
   });
 });
 

@@ -111,6 +111,7 @@ type Judgement =
       readonly rules: readonly MatchedRule[];
       readonly ceilings: readonly (readonly MatchedRule[])[];
       readonly files: readonly (readonly FileTerms[])[];
+      readonly within: readonly (readonly FileTerms[])[];
     }
   | { readonly kind: 'deny'; readonly refusal: Refusal };
 
@@ -213,6 +214,7 @@ function judge(votes: readonly Vote[]): Judgement {
     rules: matchedRules(granting, ceilings, tokenInput),
     ceilings: ceilings.map((vote) => matchedRules([vote], [], tokenInput)),
     files: votes.some(closesFiles) ? noFiles : filesOf([...granting, ...ceilings]),
+    within: [...granting, ...ceilings].map(termsOf).filter((terms) => terms.length > 0),
   };
 }
 
@@ -225,14 +227,16 @@ const closesFiles = ({ policy: { entry, looks, rules } }: Vote): boolean =>
 /** Empty where some policy that allows lets none pass. */
 function filesOf(votes: readonly Vote[]): readonly (readonly FileTerms[])[] {
   const each: (readonly FileTerms[])[] = [];
-  for (const { allows } of votes) {
-    if (allows.length === 0) continue;
-    const terms = allows.flatMap(({ spec }) => spec.files ?? []);
+  for (const vote of votes) {
+    if (vote.allows.length === 0) continue;
+    const terms = termsOf(vote);
     if (terms.length === 0) return noFiles;
     each.push(terms);
   }
   return each;
 }
+
+const termsOf = ({ allows }: Vote): readonly FileTerms[] => allows.flatMap(({ spec }) => spec.files ?? []);
 
 function vote(policy: AccessPolicy, bits: CallerBits, operation: Operation, model: string | undefined): Vote {
   const matching = policy.rules.filter((rule) => checkRule(rule, bits, operation, model) === 'matched');
@@ -316,6 +320,7 @@ export function decide(
       credential: true,
       observed,
       ...(enforced.files.length === 0 ? {} : { files: enforced.files }),
+      ...(enforced.within.length === 0 ? {} : { within: enforced.within }),
     };
   }
   if (together === undefined) return { kind: 'deny', refusal: defaultRefusal, observed: [] };

@@ -138,7 +138,7 @@ export const combination = {
   ),
   'access.files': row<readonly (readonly FileTerms[])[]>(
     'access.files',
-    'a file passes where, of each policy whose rules allow the request, some rule that allows it lets the file pass; none does where a cluster policy has guards or labels and no access rules',
+    'a file passes where, of each policy whose rules allow the request, some rule that allows it lets the file pass; none does where a cluster policy has guards or labels and no access rules; one within the JSON of a request where the same holds of each policy that says anything of files',
     addUp,
   ),
   loopback: row<readonly LoopbackSpec[]>(

@@ -1,4 +1,4 @@
-export { mayPass } from './files.ts';
+export { mayFetch, mayPass, mayStandWithin } from './files.ts';
 export { plainModelName } from './model-name.ts';
 export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject, prefixOf } from './naming.ts';
 export type {

@@ -230,6 +230,8 @@ export interface FileTerms {
   readonly types: readonly string[];
   /** Undefined: as large as what they come in. */
   readonly maxBytes: number | undefined;
+  /** Hosts from which the model's server may fetch what a request names by its URL: names in lower case, `*.` before one for all below it. Absent: none. */
+  readonly hosts?: readonly string[] | undefined;
 }
 
 export interface RateLimits {

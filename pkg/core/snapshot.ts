@@ -190,6 +190,8 @@ export type AccessDecision =
       readonly observed: readonly Refusal[];
       /** Files that pass unread, of each policy that allows: one of each must fit. Absent: none pass. */
       readonly files?: readonly (readonly FileTerms[])[];
+      /** The same of policies that say anything of files: what stands within the JSON of a request must fit one of each. Absent: none says anything. */
+      readonly within?: readonly (readonly FileTerms[])[];
     }
   | { readonly kind: 'deny'; readonly refusal: Refusal; readonly observed: readonly Refusal[] };
 

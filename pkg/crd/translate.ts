@@ -217,7 +217,10 @@ function accessOf(rule: AccessRuleResource): AccessRule {
     models: rule.models ?? [],
     scopes: rule.scopes ?? [],
     tokenInput: rule.tokenInput,
-    files: rule.files === undefined ? undefined : { types: rule.files.types, maxBytes: bytes(rule.files.maxBytes) },
+    files:
+      rule.files === undefined
+        ? undefined
+        : { types: rule.files.types, maxBytes: bytes(rule.files.maxBytes), hosts: rule.files.hosts },
     limits:
       rule.limits === undefined
         ? undefined

@@ -36,6 +36,14 @@ export interface Detector {
    */
   readonly accept?: (text: string, start: number, end: number, told: boolean, least: number) => Verdict | boolean;
   /**
+   * How a candidate is spelled, as a number that `of` gives, and the spellings that `accept` may take: it is not asked of others. `of` is one
+   * function for all detectors of a pattern, so that of many that share it only those are asked that can accept.
+   */
+  readonly spellings?: {
+    readonly of: (text: string, start: number, end: number) => number;
+    readonly taken: ReadonlySet<number>;
+  };
+  /**
    * Where what is covered begins, in [start, end): a name that told (`password=`, `SSN: `) stays readable. Depends on no more than
    * `accept` does. Default: `start`. An engine that leaves it out covers more, never less.
    */

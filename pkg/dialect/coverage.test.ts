@@ -957,14 +957,22 @@ const bedrockFields = {
 const bedrockMessages = (block: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
   fc.record({ role: fc.constantFrom('user', 'assistant'), content: fc.array(block, { maxLength: 3 }) });
 // What is of no known kind is refused in a request.
-const sentBedrockMessage = bedrockMessages(fc.record(bedrockFields, { requiredKeys: [] }));
+const sentBedrockFields = {
+  ...bedrockFields,
+  toolResult: fc.record({
+    toolUseId: fc.constant('t'),
+    content: fc.array(fc.record({ text: leaf, json: tree }, { requiredKeys: [] }), { maxLength: 2 }),
+    ZZresult: tree,
+  }),
+};
+const sentBedrockMessage = bedrockMessages(fc.record(sentBedrockFields, { requiredKeys: [] }));
 const bedrockMessage = bedrockMessages(
   fc.oneof(dictionary, fc.record({ ...bedrockFields, ZZblock: tree }, { requiredKeys: [] })),
 );
 const converseRequest = fc.record(
   {
     messages: fc.array(sentBedrockMessage, { minLength: 1, maxLength: 2 }),
-    system: fc.array(fc.record({ text: leaf, ZZsystem: tree }), { maxLength: 2 }),
+    system: fc.array(fc.record({ text: leaf }), { maxLength: 2 }),
     inferenceConfig: fc.record({ stopSequences: fc.constant(['halt']), ZZconfig: tree }, { requiredKeys: [] }),
     toolConfig: fc.record({
       tools: fc.array(

@@ -199,6 +199,26 @@ test('what names another model or server is refused, unless the policy lists it 
       }
   for (const request of lists)
     expect(refusal(() => asked(routeOf({ request }), [{ prompt: 'p', models: ['big'] }]))).toBe('invalid_request');
+  // However deep.
+  for (const request of lists)
+    for (const name of [
+      'model',
+      'file_id',
+      'server_url',
+      'voiceId',
+      'vector_store_ids',
+      'previous_response_id',
+      'api_key',
+    ])
+      for (const value of [{ turns: [{ [name]: 'a' }] }, { a: { b: { [name]: ['a'] } } }] as JsonValue[]) {
+        const one = { prompt: 'p', ...(value as object) } as JsonValue;
+        expect([value, refusal(() => asked(routeOf({ request }), one))]).toEqual([value, 'invalid_request']);
+      }
+  const deep = routeOf({
+    request: body({ texts: ['$.turns[*].say'], values: ['$.turns[*].file_id', '$.turns[*].url'] }),
+  });
+  expect(refusal(() => asked(deep, { turns: [{ say: 'a', file_id: 'b', url: 'c' }] }))).toBeUndefined();
+  expect(refusal(() => asked(deep, { turns: [{ say: 'a', server_url: 'b' }] }))).toBe('invalid_request');
   const listed = routeOf({ request: body({ texts: ['$.tags[*]'], values: ['$.lora_path'] }) });
   expect(refusal(() => asked(listed, { tags: ['a'], lora_path: 'b', models: [], fallbacks: null }))).toBeUndefined();
   expect(refusal(() => asked(listed, { Tags: ['a'] }))).toBe('invalid_request');

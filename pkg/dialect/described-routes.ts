@@ -12,7 +12,7 @@ import type { DescribedSockets } from './generic-socket.ts';
 import { Place } from './place.ts';
 import { Reader } from './reader.ts';
 import { refusedFields } from './refused-fields.ts';
-import { free, object, text } from './shape.ts';
+import { free, object, text, unlisted } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 import { areIds, asksByIds, isSpelledId, tellsByIds } from './token-ids.ts';
 import { usageOf } from './usage.ts';
@@ -102,6 +102,7 @@ class Described {
       count: 1,
       maxOutputTokens: undefined,
       outputBound: undefined,
+      endless: true,
       stops: true,
       usageAsked: false,
       tokenInput: reader.tokenInput,
@@ -212,7 +213,8 @@ function shapeOf({ side, names, joins }: Body, { texts, values, others }: BodySp
   };
   for (const path of [...names, ...values]) add(path, 'lone');
   for (const path of texts) add(path, 'text');
-  const rest = others === 'Refused' ? closed : free;
+  // In a request what refers to something that is not in it is refused, however deep, where the policy does not list it by its name.
+  const rest = others === 'Refused' ? closed : side === 'request' ? unlisted : free;
   const shape = shapeFor({ side, tree: root, rest, name: '', way: [], joins });
   if (side === 'answer') return shape;
   // Servers that take a list of bodies read each as a body.

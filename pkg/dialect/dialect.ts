@@ -5,9 +5,9 @@ import type { StreamNumbers } from './number-tally.ts';
 import type { Rpc } from './rpc.ts';
 import type { DocumentBody } from './document.ts';
 import type { SplitBody } from './split-body.ts';
-import type { FilePart, StreamFraming } from './framing/stream-framing.ts';
+import type { FilePart, MediaPart, StreamFraming } from './framing/stream-framing.ts';
 
-export type { FilePart } from './framing/stream-framing.ts';
+export type { FilePart, MediaPart } from './framing/stream-framing.ts';
 
 /**
  * What the pipeline knows of a way to talk to a model. A dialect recognises routes, names the text lanes of requests,
@@ -26,6 +26,8 @@ export interface Route {
   readonly model: string | undefined;
   /** The path with another model in it, percent-encoded. Absent: it names none, or cannot name another. */
   readonly renamed?: (model: string) => string;
+  /** The same route where the endpoint knows the model by another name, which says how bodies are read. Absent: no name says that. */
+  readonly calledBy?: (as: string) => Route;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
   /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
@@ -130,6 +132,8 @@ export interface RequestView {
   readonly maxOutputTokens: number | undefined;
   /** The same, where a field that servers obey is among them: no answer is longer. */
   readonly outputBound: number | undefined;
+  /** A model may write its answer, and no field is known that says how long: where a rule limits output, it is refused. Absent: there is one, or no need of it. */
+  readonly endless?: true;
   /** The caller set `stop`: a natural finish may be a cut. */
   readonly stops: boolean;
   /** The caller asked for usage on the stream. */
@@ -146,6 +150,10 @@ export interface RequestView {
   readonly files?: readonly FilePart[];
   /** What of it is called a PDF, or begins as one. Absent: nothing, but for what its strings spell. */
   readonly documents?: readonly FilePart[];
+  /** Pictures, sound and files that stand in it. Absent: none. */
+  readonly media?: readonly MediaPart[];
+  /** The same, which the server is to fetch: each URL, or path, as the request has it. Absent: none. */
+  readonly links?: readonly string[];
   /** What its answer will be, where the request decides how that is read; absent: as its {@link Route} says. */
   readonly answers?: Route;
   /** Other models that it sets to work beside its own: each must be allowed. Absent: none. */

@@ -126,6 +126,19 @@ export function isOfFormat(head: Uint8Array, format: string): boolean {
   return kind?.extensions.includes(format) === true || kind?.types.some((type) => type.endsWith(`/${format}`)) === true;
 }
 
+/** The media type of files that are called this; undefined: none that is known here. */
+export const typeOfFormat = (format: string): string | undefined =>
+  kinds.find(
+    ({ extensions, types }) => extensions.includes(format) || types.some((type) => type.endsWith(`/${format}`)),
+  )?.types[0];
+
+/** SVG, HTML and other XML, in UTF-8 or UTF-16. @param head its first {@link markupBytes} bytes: white space may stand before it */
+export const isMarkup = (head: Uint8Array): boolean =>
+  /^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<(?:\?xml|!doctype|!--|[a-z][a-z0-9:]{0,32}[\s/>])/i.test(
+    Buffer.from(head.filter((byte) => byte !== 0)).toString('latin1'),
+  );
+export const markupBytes = 256;
+
 /** Whether the first bytes of such files are known here. */
 export const isKnownType = (type: string): boolean => kinds.some(({ types }) => types.includes(type));
 

@@ -42,6 +42,8 @@ function request(node: JsonNode): RequestView {
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,

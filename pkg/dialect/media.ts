@@ -1,6 +1,7 @@
 import type { JsonNode } from '../base/index.ts';
-import { headBytes, isOfFormat, isOfType } from './file-type.ts';
-import { claimedPdf, perhapsPdf } from './pdf.ts';
+import { headBytes, isMarkup, isOfFormat, isOfType, markupBytes, sniffedType, typeOfFormat } from './file-type.ts';
+import { claimedPdf, isPdf, perhapsPdf } from './pdf.ts';
+import type { MediaPart } from './dialect.ts';
 import type { ShapePlace, ShapeReader } from './shape.ts';
 
 /**
@@ -93,10 +94,72 @@ export function isMedia(data: string, sample: boolean): boolean {
   return true;
 }
 
-/** A URL of a picture, sound, film or file; `data:` URLs of media are opaque, other `data:` URLs are text. */
+/** What a request calls a file: a media type, '' where it calls it nothing. */
+interface Claim {
+  readonly declared: string;
+  readonly pdf: boolean;
+}
+
+const unknownType = 'application/octet-stream';
+const pdfType = 'application/pdf';
+const svgType = 'image/svg+xml';
+const pictureOrSound = /^(?:image|audio|video)\//;
+/** Samples of sound by themselves begin with nothing that tells. */
+const samples = /^audio\/(?:pcm|l16)$/;
+
+/** What a file is, by what it is called and by its first bytes, as policies name types. */
+function toldBy(head: Uint8Array, { declared, pdf }: Claim): Omit<MediaPart, 'bytes'> {
+  const isCalledMedia = pictureOrSound.test(declared);
+  if (pdf) return { types: [pdfType], ...(isCalledMedia && { disguised: true }) };
+  // Before sound, whose first bits a mark of UTF-16 may be.
+  if (isMarkup(head) && !declared.startsWith('text/'))
+    return { types: [svgType], ...(isCalledMedia && declared !== svgType && { disguised: true }) };
+  const sniffed = sniffedType(head);
+  if (sniffed !== undefined) {
+    if (isOfType(head, declared)) return { types: [declared === 'image/jpg' ? sniffed : declared] };
+    return { types: declared === '' ? [sniffed] : [sniffed, declared] };
+  }
+  if (samples.test(declared) || declared.startsWith('text/')) return { types: [declared] };
+  return { types: declared === '' ? [unknownType] : [unknownType, declared] };
+}
+
+/** @param data base64 */
+function tell(reader: ShapeReader, data: string, claim: Claim): void {
+  if (data === '') return;
+  const head = Buffer.from(data.slice(0, 2 * markupBytes), 'base64').subarray(0, markupBytes);
+  reader.medium({ ...toldBy(head, claim), bytes: Math.floor((data.length * 3) / 4) });
+}
+
+/** A URL, or base64. */
+export function tellUrl(reader: ShapeReader, url: string, pdf = isPdf(url)): void {
+  const declared = /^data:([^;,]*)/i.exec(url.slice(0, 512))?.[1]?.trim().toLowerCase();
+  if (declared === undefined) {
+    // Some servers take base64 by itself; what does not begin as a file may be a path.
+    const isFile = pdf || sniffedType(Buffer.from(url.slice(0, 16), 'base64')) !== undefined;
+    if (isFile && base64.test(url)) tell(reader, url, { declared: '', pdf });
+    else if (url !== '') reader.link(url);
+    return;
+  }
+  const comma = url.indexOf(',');
+  const data = url.slice(comma + 1);
+  if (/;\s*base64\s*$/i.test(url.slice(Math.max(0, comma - 64), Math.max(0, comma))))
+    return tell(reader, data, { declared, pdf });
+  const head = Buffer.from(data.slice(0, markupBytes));
+  reader.medium({ ...toldBy(head, { declared, pdf }), bytes: data.length });
+}
+
+/** A picture, a sound or a file, by its URL, as a `data:` URL or in base64, where it is read as a text: policy says whether it passes. */
+export function tellMedia(reader: ShapeReader, node: JsonNode): void {
+  tellUrl(reader, node.text, perhapsPdf(reader, node));
+}
+
+/**
+ * A URL of a picture, sound, film or file; `data:` URLs of media are opaque, other `data:` URLs are text. In a request policy says which of them pass, and
+ * from where the server may fetch one.
+ */
 export function mediaUrlValue(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
-  perhapsPdf(reader, node);
+  tellMedia(reader, node);
   const url = node.text;
   if (!/^data:/i.test(url)) reader.lone(node, place);
   else {
@@ -113,10 +176,10 @@ export function mediaUrlValue(reader: ShapeReader, node: JsonNode, place: ShapeP
 
 /** Bare base64 of a file that is declared to be something: it must begin so. */
 const declaredBytes =
-  (as: (head: Uint8Array) => boolean) =>
+  (declared: string, as: (head: Uint8Array) => boolean) =>
   (reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean => {
     if (node.kind !== 'string') return false;
-    perhapsPdf(reader, node);
+    tell(reader, node.text, { declared, pdf: perhapsPdf(reader, node) });
     if (node.text.length > smallUnits && begins(node.text, as) && isMedia(node.text, true)) reader.hide(node);
     else reader.lane(node, place, 'text');
     return true;
@@ -124,16 +187,22 @@ const declaredBytes =
 
 /** @param type lower case, without parameters */
 export const bytesOfType = (type: string): ReturnType<typeof declaredBytes> =>
-  declaredBytes((head) => isOfType(head, type));
+  declaredBytes(type, (head) => isOfType(head, type));
 
 /** @param format the end of a file's name, or a media type without what stands before its slash */
 export const bytesOfFormat = (format: string): ReturnType<typeof declaredBytes> =>
-  declaredBytes((head) => isOfFormat(head, format));
+  declaredBytes(typeOfFormat(format) ?? otherFormats.get(format) ?? unknownType, (head) => isOfFormat(head, format));
+
+const otherFormats: ReadonlyMap<string, string> = new Map([
+  ['pcm', 'audio/pcm'],
+  ['pcm16', 'audio/pcm'],
+  ['three_gp', 'video/3gpp'],
+]);
 
 /** Bare base64 of media of which nothing is declared. */
 export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
-  perhapsPdf(reader, node);
+  tell(reader, node.text, { declared: '', pdf: perhapsPdf(reader, node) });
   if (node.text.length > smallUnits && isMedia(node.text, true)) reader.hide(node);
   else reader.lane(node, place, 'text');
   return true;
@@ -160,6 +229,7 @@ export const soundBytes =
 export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
   claimedPdf(reader, node);
+  tell(reader, node.text, { declared: '', pdf: true });
   if (node.text.length > smallUnits && node.text.startsWith(pdfHead) && isMedia(node.text, false)) reader.hide(node);
   else reader.lane(node, place, 'text');
   return true;

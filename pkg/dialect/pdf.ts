@@ -76,11 +76,17 @@ export function claimedPdf(reader: ShapeReader, node: JsonNode | undefined): voi
   if (node?.kind === 'string' && node.text !== '') reader.document(partOf(node.text));
 }
 
-/** A file of a request, by its bytes, its address or as a `data:` URL: what it is called and what it begins with may be a PDF's. */
-export function perhapsPdf(reader: ShapeReader, node: JsonNode): void {
-  const { text } = node;
+/** Base64, an address or a `data:` URL: what it is called and what it begins with may be a PDF's. */
+export function isPdf(text: string): boolean {
   const isData = /^data:/i.test(text.slice(0, longestHead).replace(/[^!-~]+/g, ''));
-  if (isData ? dataUrlIsPdf(text) : begins(text)) claimedPdf(reader, node);
+  return isData ? dataUrlIsPdf(text) : begins(text);
+}
+
+/** A file of a request that may be a PDF. @returns whether it is */
+export function perhapsPdf(reader: ShapeReader, node: JsonNode): boolean {
+  const is = isPdf(node.text);
+  if (is) claimedPdf(reader, node);
+  return is;
 }
 
 /** A part with a file: a name that ends as a PDF's does is a claim. */

@@ -1,6 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { FilePart, JoinedLane, Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
+import type { FilePart, JoinedLane, Lane, LoneValue, MediaPart, TokenLane, Usage } from './dialect.ts';
 import { referringWord, saysNothing, tellingWord } from './refused-fields.ts';
 import { free, namesSchema, schema, toolInput } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
@@ -40,6 +40,10 @@ export class Reader implements ShapeReader {
   files: FilePart[] | readonly FilePart[] = none;
   /** The same, of which a model reads the text, where a guard would. */
   documents: FilePart[] | readonly FilePart[] = none;
+  /** Of a request: pictures, sound and files that stand in it. */
+  media: MediaPart[] | readonly MediaPart[] = none;
+  /** Of a request: what the server is to fetch. */
+  links: string[] | readonly string[] = none;
   tokenInput = false;
   /** Numbers of lists that were looked at one by one. */
   listNumbers = 0;
@@ -128,6 +132,18 @@ export class Reader implements ShapeReader {
   document(part: FilePart): void {
     if (this.documents === none) this.documents = [part];
     else (this.documents as FilePart[]).push(part);
+  }
+
+  medium(part: MediaPart): void {
+    if (!this.#strict) return;
+    if (this.media === none) this.media = [part];
+    else (this.media as MediaPart[]).push(part);
+  }
+
+  link(url: string): void {
+    if (!this.#strict) return;
+    if (this.links === none) this.links = [url];
+    else (this.links as string[]).push(url);
   }
 
   tokens(node?: JsonNode): void {

@@ -66,7 +66,7 @@ const telling =
 const referring = [
   /(?:^|_)models?$|^model_(?:name|id|path|version)$|^lora(?:_|$)/,
   /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_ids?$/,
-  /^previous_[a-z]+_ids?$|^continuation_token$|^container$|^data_?store$|(?:^|_)uuids?$/,
+  /^previous_[a-z]+_ids?$|(?:^|_)response_ids?$|^continuation_token$|^container$|^data_?store$|(?:^|_)uuids?$/,
   /^(?:authentication|authorization)$|^data_sources?$|^mcp_servers?$/,
   /(?:^|_)embeds$/,
 ];

@@ -1,5 +1,5 @@
 import type { JsonNode } from '../base/index.ts';
-import type { FilePart, TokenLane } from './dialect.ts';
+import type { FilePart, MediaPart, TokenLane } from './dialect.ts';
 
 /** What a shape that reads a value itself sees of its place: {@link Place} is one. */
 export interface ShapePlace {
@@ -33,6 +33,10 @@ export interface ShapeReader {
   file(part: FilePart): void;
   /** A file of which a model reads the text: where a guard reads the request, it passes only where policy lets such files pass. Its node is in a list beside. */
   document(part: FilePart): void;
+  /** A picture, a sound or a file: in a request policy may not let it pass. */
+  medium(part: MediaPart): void;
+  /** The same, which the server is to fetch. Its node is in a list beside. */
+  link(url: string): void;
   /** A prompt that cannot be read; the node, if given, tells text by token ids. */
   tokens(node?: JsonNode): void;
   tokenLane(lane: TokenLane): void;

@@ -17,7 +17,7 @@ const route = recognise('POST', '/v1beta/models/m:generateContent');
 
 const inspect = async (candidates: unknown): Promise<JsonOutcome> =>
   inspectJsonAnswer(Buffer.from(JSON.stringify({ candidates })), {
-    ...{ route, status: 200, views, stops: false, visible: undefined },
+    ...{ route, status: 200, views, stops: false, listing: undefined },
     turn: async () => Promise.resolve(),
     mayPass: () => false,
   });

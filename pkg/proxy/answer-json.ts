@@ -10,6 +10,8 @@ import { maskJoined } from './joined-text.ts';
 import type { Asked, JoinedText, Joining } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
 import { EndsByPrefix } from './lane-ends.ts';
+import { listed, namedAsAsked, renamedEntry } from './model-names.ts';
+import type { Listing, ModelName } from './model-names.ts';
 import { joinLanes } from './joined-lanes.ts';
 import type { LaneText } from './joined-lanes.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -144,7 +146,9 @@ export interface JsonAnswerOptions {
   /** Whether a file may leave that nobody reads. */
   readonly mayPass: (file: FilePart) => boolean;
   /** For lists of models: which the caller may see. */
-  readonly visible: ((model: string) => boolean) | undefined;
+  readonly listing: Listing | undefined;
+  /** The model was asked for by another name than the caller's. Absent: it was not. */
+  readonly renamed?: ModelName | undefined;
 }
 
 /** @throws RefusedError response_uninspectable */
@@ -194,7 +198,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     }
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, ends, text, options));
-  edits.push(...hiddenModels(answer, root, options.visible));
+  edits.push(...modelEdits(answer, root, options));
   const all = outermost(edits);
   return {
     body: all.length === 0 ? body : (split?.edited(all) ?? applyEdits(text, all)),
@@ -299,15 +303,19 @@ function tokenEdits(answer: AnswerView, ends: EndsByPrefix, source: string, opti
   return pieces.flatMap((piece) => [...renderTokens(piece, source, { force: true, exact: options.views.guarded })]);
 }
 
-/** Cuts entries out of each list that names them (llama.cpp gives two), with the comma that belongs to them. */
-function hiddenModels(
+/** Names of models as the caller knows them, and entries cut out of each list that names them (llama.cpp gives two), with the comma that belongs to them. */
+function modelEdits(
   answer: AnswerView,
   root: JsonNode,
-  visible: ((model: string) => boolean) | undefined,
-): JsonEdit[] {
-  if (visible === undefined || answer.models.length === 0) return [];
-  const hidden = new Set(answer.models.filter((model) => !visible(model.id)).map((model) => model.node));
-  if (hidden.size === 0) return [];
+  { listing, renamed }: Pick<JsonAnswerOptions, 'listing' | 'renamed'>,
+): readonly JsonEdit[] {
+  // The page of one model is an entry by itself.
+  const page = listing === undefined || renamed === undefined ? [] : renamedEntry(root, renamed);
+  const named = page.length > 0 ? page : namedAsAsked(root, renamed);
+  if (listing === undefined || answer.models.length === 0) return named;
+  const { hidden, edits: entries } = listed(answer, listing);
+  const renames = [...named, ...entries];
+  if (hidden.size === 0) return renames;
   let left = hidden.size;
   const edits = root.items.flatMap((node): JsonEdit[] => {
     if (node.kind !== 'array' || node.numbers !== undefined) return [];
@@ -316,7 +324,7 @@ function hiddenModels(
     return found === 0 ? [] : cut(node.items, hidden);
   });
   if (left > 0) throw new RefusedError('access_denied');
-  return edits;
+  return [...renames, ...edits];
 }
 
 function cut(items: readonly JsonNode[], hidden: ReadonlySet<JsonNode>): JsonEdit[] {

@@ -20,6 +20,9 @@ import { maskJoinedNow } from './joined-text.ts';
 import type { JoinedText } from './joined-text.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
+import { outermost } from './edits.ts';
+import { namedAsAsked } from './model-names.ts';
+import type { ModelName } from './model-names.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
@@ -54,6 +57,8 @@ export interface StreamOptions {
   readonly dropUsage: boolean;
   /** Every policy observes: nothing waits for the record, and of a frame only what a rule hides is left out. */
   readonly observes: boolean;
+  /** The model was asked for by another name than the caller's. Absent: it was not. */
+  readonly renamed?: ModelName | undefined;
   /** Whether a file may leave that nobody reads. Absent: none. */
   readonly mayPass?: (file: FilePart) => boolean;
   /** @param lane in which they are; undefined: in none, as a name of an event */
@@ -366,12 +371,14 @@ export class StreamAnswer {
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0)
+    const names = namedAsAsked(root, this.#options.renamed);
+    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0 && names.length === 0)
       this.#shape.keep(frame.event, data, root, view);
     else this.#shape.forget();
     const keys = this.#keys.take(view.loneValues);
     if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
     const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
+    if (names.length > 0) return outermost([...values.edits, ...joined, ...names]);
     return joined.length === 0 ? values.edits : [...values.edits, ...joined];
   }
 

@@ -19,6 +19,7 @@ import { Departure } from './departure.ts';
 import { placeIn } from './edits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import type { NoteModelFault } from './model-faults.ts';
+import type { ModelName } from './model-names.ts';
 import { accessOf, isInside } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import { ownerOf } from './owner.ts';
@@ -61,6 +62,8 @@ export interface AnswerOptions {
   readonly mustBeRead?: NonNullable<LiveRequest['mustBeRead']>;
   readonly stops: boolean;
   readonly dropUsage: boolean;
+  /** The model was asked for by another name than the caller's. Absent: it was not. */
+  readonly renamed?: ModelName | undefined;
   /** The model was sent its own credential: that it refuses it is no news for the caller. */
   readonly ownCredential: boolean;
   /** Some rule of this caller's needs an approval, and people can be asked: the answer waits whole until it is clear. Absent: none. */
@@ -257,6 +260,7 @@ export class Answer implements LiveRequest {
         stops,
         dropUsage,
         mayPass,
+        renamed: this.#options.renamed,
         observes: !runtime.snapshot.enforcing,
         onHits: (hits, lane) => {
           this.#hits(hits);
@@ -731,7 +735,10 @@ export class Answer implements LiveRequest {
       turn: this.#turn,
       mayPass,
       ...(split !== undefined && { split }),
-      visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
+      listing: listing
+        ? { mayUse: (model) => mayUse(runtime, facts, model), names: runtime.snapshot.upstream?.hosted?.models ?? [] }
+        : undefined,
+      renamed: this.#options.renamed,
     });
     this.usage = outcome.usage;
     this.textBytes = outcome.textBytes;

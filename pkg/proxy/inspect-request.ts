@@ -24,6 +24,9 @@ import { forRecord, nameForRecord, readings, withheld } from './readings.ts';
 import type { FoundBy } from './rule-acts.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
+import { carriedUnits, crosses, glues, neighbours, piecesOf, seams } from './seams.ts';
+import type { Seam } from './seams.ts';
+import type { SentTexts } from './sent-texts.ts';
 import { StrangeKeys, keysLane } from './strange-keys.ts';
 
 /**
@@ -46,14 +49,14 @@ export interface RequestOutcome {
   readonly places: FoundPlaces;
   /** Texts that hold it and are none of `record`, masked for what nobody may see. */
   readonly heldTexts: readonly NamedText[];
+  /** What the model gets in place of texts that a rule masks. */
+  readonly masked: ReadonlyMap<JsonNode, string>;
 }
 
 /** A UUID or a trace context: of random digits, in which now and then some look like a number of a person's. They go on unread. */
 const identifier =
   /^(?:[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2})$/i;
 
-/** What servers put between two texts that they join: nothing, or white space. */
-const glues = ['', ' '];
 /** What the fixed cost of one more text amounts to, in characters. */
 const textUnits = 64;
 
@@ -69,6 +72,8 @@ export interface RequestInspection {
   readonly plan: RequestPlan;
   readonly views: RequestViews;
   readonly rules: readonly ScanRule[];
+  /** What the caller has sent on this connection: its texts go on with this message's. Absent: nothing. */
+  readonly sent?: SentTexts;
   /** Where the rules that found something are counted. */
   readonly session: Pick<Session, 'act'>;
   readonly turn: () => Promise<void>;
@@ -88,7 +93,10 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
     const look = run.header(name, String(headers[name]));
     if (look !== undefined) await look;
   }
-  if (view !== undefined) await run.seams(view);
+  if (view !== undefined) {
+    await run.seams(view);
+    await run.continued(view);
+  }
   return run.outcome();
 }
 
@@ -113,6 +121,7 @@ class Inspection {
   readonly #heldHeaders: string[] = [];
   readonly #places = new FoundPlaces();
   readonly #heldTexts: NamedText[] = [];
+  readonly #masked = new Map<JsonNode, string>();
   readonly #reading: ReadingOptions;
   #units = 0;
 
@@ -135,6 +144,7 @@ class Inspection {
       heldHeaders: this.#heldHeaders,
       places: this.#places,
       heldTexts: this.#heldTexts,
+      masked: this.#masked,
     };
   }
 
@@ -325,27 +335,67 @@ class Inspection {
   }
 
   async seams(view: RequestView): Promise<void> {
-    const { views, turn } = this.#options;
+    const { views } = this.#options;
     for (const nodes of neighbours(view)) {
       const texts = nodes.map((node) => node.text);
       for (const glue of glues) {
         // Hardly ever does anything live on from one text into the next, and that is told by a few characters.
         if (!(await this.#mayCross(texts, glue))) continue;
         for (const seam of seams(texts, glue, views.act.reach)) {
-          if (this.#isDue('')) await turn();
-          const { hits } = await maskProse(views.act, seam.text, turn);
-          const disguised = mayReadOtherwise(seam.text, this.#reading)
-            ? await this.#readOtherwise(seam.text)
-            : undefined;
-          const all = [...hits, ...(disguised?.hits ?? [])];
-          const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
-          this.#judge(across, true);
-          const split = this.#withhold(view, nodes, seam, across, glue.length);
-          if (across.some((hit) => this.#holds(hit)))
-            await this.#placeAside('texts that are read as one', seam.text, across, { elsewhere: !split });
+          const hits = await this.#readSeam(seam);
+          await this.#judgeSeam(
+            view,
+            nodes,
+            seam,
+            glue,
+            hits.filter((hit) => crosses(hit, seam.borders, glue.length)),
+          );
         }
       }
     }
+  }
+
+  /**
+   * What was sent in messages before, and the texts of this one that go on from it: of a value that begins there and ends here the model has the
+   * beginning, and does not get the rest.
+   */
+  async continued(view: RequestView): Promise<void> {
+    const { views, sent } = this.#options;
+    if (sent === undefined || views.act.idle) return;
+    const { reach } = views.act;
+    for (const { said, nodes } of sent.continued(view))
+      for (const glue of glues) {
+        const before = said(glue).slice(-reach);
+        // No finding goes on behind the first text that is long, or behind many short ones.
+        const [seam] = seams([before, ...beginning(nodes, reach)], glue, reach);
+        if (seam === undefined || !(await this.#mayCross(piecesOf(seam, glue), glue))) continue;
+        const across = (await this.#readSeam(seam)).filter(
+          ({ start, end }) => start < before.length && end > before.length + glue.length,
+        );
+        await this.#judgeSeam(view, [undefined, ...nodes], seam, glue, across);
+      }
+  }
+
+  async #readSeam({ text }: Seam): Promise<readonly Hit[]> {
+    const { views, turn } = this.#options;
+    if (this.#isDue('')) await turn();
+    const { hits } = await maskProse(views.act, text, turn);
+    const disguised = mayReadOtherwise(text, this.#reading) ? await this.#readOtherwise(text) : undefined;
+    return [...hits, ...(disguised?.hits ?? [])];
+  }
+
+  /** @param nodes undefined: of a message before @param across findings in more than one of them */
+  async #judgeSeam(
+    view: RequestView,
+    nodes: readonly (JsonNode | undefined)[],
+    seam: Seam,
+    glue: string,
+    across: readonly Hit[],
+  ): Promise<void> {
+    this.#judge(across, true);
+    const split = this.#withhold(view, nodes, seam, across, glue.length);
+    if (across.some((hit) => this.#holds(hit)))
+      await this.#placeAside('texts that are read as one', seam.text, across, { elsewhere: !split });
   }
 
   /**
@@ -353,7 +403,13 @@ class Inspection {
    *
    * @returns whether any was
    */
-  #withhold(view: RequestView, nodes: readonly JsonNode[], seam: Seam, across: readonly Hit[], glue: number): boolean {
+  #withhold(
+    view: RequestView,
+    nodes: readonly (JsonNode | undefined)[],
+    seam: Seam,
+    across: readonly Hit[],
+    glue: number,
+  ): boolean {
     const { record, sealed } = this.#options.views;
     const hidden = across.filter(({ rule }) => record.spec.replace[rule] === 1);
     if (hidden.length === 0) return false;
@@ -400,8 +456,10 @@ class Inspection {
     return true;
   }
 
-  #edit({ start, end }: JsonNode, { edits, text }: MaskResult): void {
-    if (edits.length > 0) this.#edits.push({ start, end, text: JSON.stringify(text) });
+  #edit(node: JsonNode, { edits, text }: MaskResult): void {
+    if (edits.length === 0) return;
+    this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(text) });
+    this.#masked.set(node, text);
   }
 
   #judge(hits: readonly Hit[], seam: boolean): void {
@@ -412,6 +470,17 @@ class Inspection {
       act(outcome, hit, seam, session, this.#approvals);
     }
   }
+}
+
+/** As many of these texts as a finding that begins before them may reach into, with escapes. */
+function beginning(nodes: readonly JsonNode[], reach: number): readonly string[] {
+  const texts: string[] = [];
+  let units = 0;
+  for (const { text } of nodes) {
+    texts.push(text);
+    if ((units += text.length) >= 8 * reach) break;
+  }
+  return texts;
 }
 
 interface PromptLook extends PairResult {
@@ -546,102 +615,6 @@ function act(
 /** The first enforced rule that forbids this request, in policy order. */
 export function blockedBy(acts: readonly RuleAct[]): string | undefined {
   return acts.find((one) => one.act === 'blocked')?.rule;
-}
-
-/** Fields that hold words of the API, also where nothing else is between two texts. */
-const apiWords = new Set(['role', 'type', 'format', 'detail', 'id', 'tool_call_id', 'model', 'voice', 'ttl', 'uuid']);
-
-/** Texts on either side of a name or key that are read with it. */
-const nearTexts = 2;
-
-/**
- * Names, numbers and keys with the texts beside them, in the order in which the body has them: a template writes them into one
- * prompt. What stands on the top level is about the request, but for its unknown keys.
- */
-function* withValues(view: RequestView): Generator<readonly JsonNode[], void, void> {
-  const values = view.loneValues.filter(
-    ({ path, key }) => key || (path.length > 1 && !apiWords.has(String(path.at(-1)))),
-  );
-  if (values.length === 0) return;
-  const alone = new Set(values.map((value) => value.node));
-  const nodes = [...view.lanes.map((lane) => lane.node), ...alone].sort((a, b) => a.start - b.start);
-  let from = 0;
-  let to = -1; // of the group that is being gathered, both included
-  for (const [at, node] of nodes.entries()) {
-    if (!alone.has(node)) continue;
-    if (at - nearTexts > to + 1) {
-      if (to >= from) yield nodes.slice(from, to + 1);
-      from = Math.max(0, at - nearTexts);
-    }
-    to = at + nearTexts;
-  }
-  yield nodes.slice(from, to + 1);
-}
-
-/** Texts that are read as one: all lanes, and names, numbers and keys with what is beside them. */
-function* neighbours(view: RequestView): Generator<readonly JsonNode[], void, void> {
-  if (view.lanes.length > 1) yield view.lanes.map((lane) => lane.node);
-  yield* withValues(view);
-}
-
-/** A text shorter than this is looked at with what stands before it: what is spread over many short ones shows in no two of them. */
-const carriedUnits = 64;
-
-interface Seam {
-  readonly text: string;
-  /** Where one lane ends, in order; what joins it to the next follows. */
-  readonly borders: readonly number[];
-  /** Of what stands between the borders, which of the texts it is. */
-  readonly members: readonly number[];
-}
-
-/**
- * The texts joined, without the middle of long ones: together never longer than the texts, however many there are.
- *
- * @param reach units that are read on either side of a seam
- */
-function* seams(texts: readonly string[], glue: string, reach: number): Generator<Seam, void, void> {
-  let pieces: string[] = [];
-  let borders: number[] = [];
-  let members: number[] = [];
-  let length = 0;
-  const add = (piece: string): void => {
-    pieces.push(piece);
-    length += piece.length;
-  };
-  for (const [at, text] of texts.entries()) {
-    if (text === '') continue;
-    if (length > 0) {
-      borders.push(length);
-      add(glue);
-    }
-    members.push(at);
-    if (text.length <= 2 * reach) {
-      add(text);
-      continue;
-    }
-    add(text.slice(0, reach));
-    if (borders.length > 0) yield { text: pieces.join(''), borders, members };
-    pieces = [];
-    borders = [];
-    members = [at];
-    length = 0;
-    add(text.slice(-reach));
-  }
-  if (borders.length > 0) yield { text: pieces.join(''), borders, members };
-}
-
-/** A finding has characters on both sides of a border: of the first one behind its start, or of none. */
-function crosses(hit: Hit, borders: readonly number[], glue: number): boolean {
-  let low = 0;
-  let high = borders.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((borders[middle] ?? 0) <= hit.start) low = middle + 1;
-    else high = middle;
-  }
-  const border = borders[low];
-  return border !== undefined && hit.end > border + glue;
 }
 
 /** The body with every change made; the caller's own bytes when there is none. */

@@ -140,6 +140,19 @@ describe('token limits', () => {
     expect(rest(1_200 - reserved).kind).toBe('admitted');
   });
 
+  test('what cannot be limited is refused by a rule that limits output, and counted by one that does not', () => {
+    const limiter = new Limiter(fakeClock());
+    const endless = demand({ generates: false, countsInput: true, endless: true });
+    const limiting = rule('r', { maxOutputTokens: 100 });
+    expect(refused(limiter.admit({ rules: [limiting] }, ana, endless))).toMatchObject({
+      reason: 'max_tokens_exceeded',
+      rule: 'r',
+    });
+    const other = rule('s', { tokensPerMinute: 300 });
+    expect(admitted(limiter.admit({ rules: [other] }, ana, endless)).maxOutputTokens).toBeUndefined();
+    expect(limiter.admit({ rules: [other], ceilings: [[limiting]] }, ana, endless).kind).toBe('refused');
+  });
+
   test('several answers are reserved for each', () => {
     const limiter = new Limiter(fakeClock());
     expect(limiter.admit({ rules: [rule('r', { tokensPerMinute: 1_000 })] }, ana, demand({ count: 4 })).kind).toBe(

@@ -38,6 +38,8 @@ export interface Demand {
   readonly count: number;
   /** False for operations that produce no tokens. */
   readonly generates: boolean;
+  /** It may produce some, and nothing is known that would limit them: a rule that does refuses it. Absent: that is not so. */
+  readonly endless?: boolean;
   /** What is not known to produce any is charged for its input, and for what it used when it ends. Absent: only requests and concurrency count. */
   readonly countsInput?: boolean;
 }
@@ -259,6 +261,7 @@ export class Limiter {
       retryAfter,
     });
 
+    if (demand.endless === true && limits.maxOutputTokens !== undefined) return refuse('max_tokens_exceeded');
     const cap = demand.generates ? limits.maxOutputTokens : undefined;
     if (cap !== undefined && demand.maxOutputTokens !== undefined && demand.maxOutputTokens > cap)
       return refuse('max_tokens_exceeded');

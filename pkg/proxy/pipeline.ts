@@ -56,6 +56,7 @@ import { accessOf, couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
+import type { ModelName } from './model-names.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import { ownerOf } from './owner.ts';
@@ -72,6 +73,7 @@ import { MessageBatch } from './message-batch.ts';
 import { SocketCall } from './socket-call.ts';
 import { SocketExchange } from './socket-exchange.ts';
 import type { SocketMessage } from './socket-exchange.ts';
+import { SentTexts } from './sent-texts.ts';
 import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
@@ -86,6 +88,7 @@ import {
   modelHeaders,
   proveCaller,
   refuseFiles,
+  refuseMedia,
   refuseTooLarge,
   refuseUninspectable,
   unreadDocuments,
@@ -324,6 +327,8 @@ class GovernedRequest {
       : this.#socket !== undefined
         ? recogniseSocket(this.#path, routes)
         : recognise(method, this.#path, routes);
+    const named = this.#hostedName(this.#route.model);
+    if (named !== undefined) this.#route = this.#route.calledBy?.(named.as) ?? this.#route;
     // What a policy describes is read anew under another one.
     if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
@@ -582,6 +587,7 @@ class GovernedRequest {
     refuseUninspectable(this.#requestPlan, this.#access, this.#view);
     for (const model of this.#view?.others ?? []) decideAccess(runtime, this.#session, { ...this.#facts(), model });
     this.#letPass([...(this.#view?.files ?? []), ...unreadDocuments(this.#requestPlan, this.#view)]);
+    if (this.#view !== undefined) refuseMedia(runtime, this.#session, this.#access, this.#view);
     if (this.#socket !== undefined && !socketMayBeRead(this.#responsePlan))
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     this.#stage('access');
@@ -663,14 +669,20 @@ class GovernedRequest {
 
   /** @throws RefusedError upstream_unsupported where the model is named in a path that names no other, or in a body that was not read. */
   #renameModel(): void {
-    const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
-    const renamed = hosted?.models?.find(({ name }) => name === this.#model);
+    const renamed = this.#hostedName(this.#model);
+    this.#renamed = renamed;
     if (renamed === undefined) return;
     if (this.#route.model !== undefined) return this.#renameInPath(renamed.as);
     const node = this.#view === undefined ? undefined : this.#modelNode;
     if (node?.string !== this.#model || node === undefined)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
     this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
+  }
+
+  /** What the endpoint calls it; undefined: as its callers do. */
+  #hostedName(model: string | undefined): ModelName | undefined {
+    const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
+    return model === undefined ? undefined : hosted?.models?.find(({ name }) => name === model);
   }
 
   /** @throws RefusedError upstream_unsupported */
@@ -682,6 +694,7 @@ class GovernedRequest {
     this.#edits.push(...(this.#view?.renameModel?.(as) ?? []));
   }
   #renamedPath: string | undefined;
+  #renamed: ModelName | undefined;
 
   /** Path and query as the model gets them. */
   get #targetPath(): string {
@@ -704,15 +717,17 @@ class GovernedRequest {
     const again = this.#socket !== undefined && this.#goesOn;
     this.#headers = again ? {} : headersToModel(runtime, this.#exchange.headers);
     if (this.#socket !== undefined && !again) this.#offerProtocols();
-    const formType = this.#takeFormType(runtime.requestViews(plan, record).act);
+    const views = runtime.requestViews(plan, record);
+    const formType = this.#takeFormType(views.act);
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
       target: again ? '' : this.#path + this.#query,
       headers: this.#headers,
       plan,
-      views: runtime.requestViews(plan, record),
+      views,
       rules: runtime.scanner.rules,
+      ...(this.#sent !== undefined && { sent: this.#sent }),
       session: this.#session,
       turn: this.#turn,
     });
@@ -735,6 +750,7 @@ class GovernedRequest {
       await this.record();
       throw new RefusedError('guard_blocked', { rule });
     }
+    if (this.#view !== undefined && !views.act.idle) this.#sent?.add(this.#view, outcome.masked, views.act.reach);
     this.#approvals = outcome.approvals.map((one) => one.rule);
     // People who approve see what the record's readers do.
     const spelled = <T extends NamedText>(one: T): T => ({ ...one, id: this.#session.spellName(one.id) });
@@ -1072,6 +1088,7 @@ class GovernedRequest {
       promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
+      renamed: this.#renamed,
       ownCredential: sent !== undefined,
       onResult: (result) => {
         this.#settle(answer);
@@ -1228,6 +1245,8 @@ class GovernedRequest {
   #received = 0;
   /** The message under way is on record. */
   #added = false;
+  /** Of a WebSocket: what its caller sent before, as the model has it. A message that is refused ends the connection. */
+  #sent: SentTexts | undefined;
 
   /** @param beginMs how long it may take until it is there; undefined: as long as model and caller bear it. */
   async #nextMessage(beginMs?: number): Promise<Buffer | undefined> {
@@ -1282,6 +1301,7 @@ class GovernedRequest {
   async #goOnSocket(exchange: SocketExchange): Promise<void> {
     const call = this.#need(this.#socketCall);
     this.#goesOn = true;
+    this.#sent = new SentTexts();
     const batch = new MessageBatch();
     try {
       for (;;) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
-import { RefusedError, mayPass } from '../core/index.ts';
+import { RefusedError, mayFetch, mayPass, mayStandWithin } from '../core/index.ts';
 import { pdfsOf } from '../dialect/index.ts';
 import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
@@ -122,6 +122,27 @@ export function refuseFiles(
 }
 
 /**
+ * Pictures, sound and files within the JSON of a request, and what its server is to fetch. Where every policy observes, what enforcing would have done is
+ * recorded.
+ *
+ * @throws RefusedError file_not_allowed
+ */
+export function refuseMedia(
+  { snapshot }: Ruled,
+  session: Pick<Session, 'observe'>,
+  access: Allowed,
+  { media = [], links = [] }: Pick<RequestView, 'media' | 'links'>,
+): void {
+  const refused = media
+    .flatMap(({ types, bytes, disguised }) => types.map((type) => ({ type, bytes, disguised })))
+    .find((one) => one.disguised === true || !mayStandWithin(access, one));
+  const detail = refused?.type ?? (links.every((url) => mayFetch(access, url)) ? undefined : 'link');
+  if (detail === undefined) return;
+  if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail });
+  session.observe([{ reason: 'file_not_allowed', rule: 'default' }]);
+}
+
+/**
  * @param bodyBytes length of the body, decoded. @param how a call of gRPC: its output has no limit, and is charged when it ends; of a WebSocket a
  * handshake generates nothing, and each message counts.
  */
@@ -139,6 +160,7 @@ export function demandOf(
     maxOutputTokens: view?.maxOutputTokens,
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
+    endless: view?.endless === true && (operation === 'Chat' || operation === 'Completions'),
     // What only observing let pass unread is taken for what its route says.
     generates: view?.generates ?? unread.generates,
     countsInput: view?.countsInput ?? unread.countsInput,

@@ -18,6 +18,7 @@ import {
   refuseHosted,
   refuseTooLarge,
   refuseFiles,
+  refuseMedia,
   refuseUninspectable,
   unreadDocuments,
 } from './stages.ts';
@@ -134,6 +135,7 @@ export function createJudge(snapshot: Snapshot): Judge {
         const observe = (refusals: readonly Refusal[]): void =>
           refusals.forEach(({ rule }) => countAct(observed, rule, 'denied'));
         refuseFiles(ruled, { observe }, allowed, unreadDocuments(plan, view));
+        if (view !== undefined) refuseMedia(ruled, { observe }, allowed, view);
         const admission = await admit(allowed, caller, demandOf(operation, view, bytes));
         const { edits, approvals } = await inspectRequest({
           view,

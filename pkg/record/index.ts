@@ -35,6 +35,7 @@ export type {
   LogEntry,
   ReadEntry,
   RetentionEntry,
+  ShareEntry,
   ShipEntry,
   VanishedEntry,
 } from './log-entry.ts';

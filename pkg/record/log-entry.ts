@@ -17,7 +17,8 @@ export type LogEntry =
   | HoldEntry
   | RetentionEntry
   | ClockEntry
-  | ShipEntry;
+  | ShipEntry
+  | ShareEntry;
 
 interface Of<Type extends string> {
   readonly type: Type;
@@ -164,6 +165,16 @@ export interface ShipEntry extends Of<'ship'> {
   /** The first entry of the log that is sent again. */
   readonly entry: number;
   readonly reason: string;
+}
+
+/** The store had little room left, and lines of a namespace that held more than its share were not taken (pkg/recorder/ingest/shares.ts). */
+export interface ShareEntry extends Of<'share'> {
+  readonly namespace: string;
+  /** `resumed`: they are taken again. */
+  readonly what: 'deferred' | 'resumed';
+  /** Bytes that it holds, and that are its share. */
+  readonly held: number;
+  readonly share: number;
 }
 
 /** By how much the log's time may be ahead of the clock by which something was decided, and the entry does not say so. */

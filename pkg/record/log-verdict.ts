@@ -88,6 +88,16 @@ export interface UnsignedChain {
   readonly at: number;
 }
 
+/** A chain whose last line does not say that its sidecar stops, of a pod that is not there any more, and of whose end no entry tells. */
+export interface UnendedChain {
+  readonly source: string;
+  readonly chain: string;
+  /** Number of the last line that there is. */
+  readonly last: number;
+  /** When it was taken in, epoch milliseconds. */
+  readonly at: number;
+}
+
 /** A line in which a sidecar says how many events it could not record before it: its spool was full, or its disk failed. */
 export interface RecordGap {
   readonly source: string;
@@ -144,6 +154,12 @@ export interface LogVerdict {
    */
   readonly neverSigned: readonly UnsignedChain[];
   readonly neverSignedChains: number;
+  /**
+   * Chains that ended without a word, more than some minutes after the last of their lines, and how many such there are: the first 10 of each
+   * sidecar are named. Undefined: which pods are there was not said ({@link LogVerifierOptions.presentPods}).
+   */
+  readonly unended: readonly UnendedChain[] | undefined;
+  readonly unendedChains: number;
   /** Conflicts, as entries say. */
   readonly conflicts: number;
   /** Events that sidecars could not record, as proven lines say, a million of each line at most, and where: the first 10 of each sidecar. */

@@ -92,7 +92,12 @@ function make(signing: Signing = {}, bundle = ours.bundle, second?: AuditEvent):
   return { entries, lines };
 }
 /** @param from Entries before it are gone. */
-function verify({ entries, lines }: Made, authorities?: string, from = 0): LogVerdict {
+function verify(
+  { entries, lines }: Made,
+  authorities?: string,
+  from = 0,
+  presentPods?: ReadonlySet<string>,
+): LogVerdict {
   const frontier = createFrontier();
   const texts = entries.map(entryText);
   const before = createFrontier();
@@ -105,6 +110,7 @@ function verify({ entries, lines }: Made, authorities?: string, from = 0): LogVe
     heads,
     begin: before,
     ...(authorities === undefined ? {} : { authorities }),
+    ...(presentPods === undefined ? {} : { presentPods }),
   });
   for (const [index, text] of texts.entries()) {
     if (index < from) continue;
@@ -306,6 +312,61 @@ describe('a signature', () => {
       'signer_forged 2 10',
       'signer_forged 3 15',
     ]);
+  });
+});
+
+describe('a chain that ended without a word', () => {
+  /** A chain of these events, in blocks of one line each, then an entry that is so much later. */
+  const made = (events: readonly AuditEvent[], later: number, more: readonly LogEntry[] = []): Made => {
+    const chain = new AuditChain(digest, namedStart(name));
+    const all: Made = { entries: [], lines: new Map() };
+    for (const [n, event] of events.entries()) {
+      const prev = chain.hash;
+      all.lines.set(n, chain.line(event, began));
+      all.entries.push({
+        type: 'block',
+        at: began,
+        source,
+        chain: name,
+        first: n + 1,
+        last: n + 1,
+        prev,
+        hash: chain.hash,
+      });
+    }
+    all.entries.push(...more, { type: 'read', at: began + later, who: 'ana', what: 'search', question: '{}' });
+    return all;
+  };
+  const [start, stop]: AuditEvent[] = [
+    { type: 'process', what: 'start' },
+    { type: 'process', what: 'stop' },
+  ];
+  const told = (one: Made, presentPods?: ReadonlySet<string>): readonly [unknown, number, boolean] => {
+    const { unended, unendedChains, ok } = verify(one, undefined, 0, presentPods);
+    return [unended, unendedChains, ok];
+  };
+  const named = [{ source, chain: name, last: 1, at: began }];
+
+  test('is named where its pod is not there any more, and proven all the same', () => {
+    if (start === undefined || stop === undefined) throw new Error('events');
+    expect(told(made([start], 5 * minute), new Set(['other']))).toEqual([named, 1, true]);
+    expect(told(made([start], 5 * minute), new Set(['uid-1']))).toEqual([[], 0, true]);
+    // Nobody said which pods there are.
+    expect(told(made([start], 5 * minute))).toEqual([undefined, 0, true]);
+    // Its word may be on its way.
+    expect(told(made([start], 5 * minute - 1), new Set())).toEqual([[], 0, true]);
+    expect(told(made([start, stop], 5 * minute), new Set())).toEqual([[], 0, true]);
+    expect(told(made([stop, start], 5 * minute), new Set())).toEqual([[{ ...named[0], last: 2 }], 1, true]);
+  });
+
+  test('is not where an entry says that its pod is gone, nor where its last lines are not at hand', () => {
+    if (start === undefined) throw new Error('event');
+    const end = { stored: 1, known: 1, hash: 'a'.repeat(64), ended: false, gone: began } as const;
+    const vanished = { type: 'vanished', at: began, source, chain: name, ...end } as const;
+    expect(told(made([start], 5 * minute, [vanished]), new Set())).toEqual([[], 0, true]);
+    const gone = made([start, start], 5 * minute);
+    gone.lines.set(1, undefined as never);
+    expect(verify(gone, undefined, 0, new Set()).unended).toEqual([]);
   });
 });
 

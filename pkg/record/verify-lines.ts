@@ -1,5 +1,5 @@
 import { countedLoss, gapOf, isUnknownGap } from './gap.ts';
-import type { LogFinding, LogVerdict, RecordGap, UnsignedChain } from './log-verdict.ts';
+import type { LogFinding, LogVerdict, RecordGap, UnendedChain, UnsignedChain } from './log-verdict.ts';
 import { listOf } from './shown-block.ts';
 import { createSignatureReader } from './signature.ts';
 import { createTimeOrder } from './time-order.ts';
@@ -29,6 +29,8 @@ export interface LineCheck {
     LogVerdict,
     'blocks' | 'lines' | 'signedLines' | 'notRecorded' | 'gaps' | 'neverSigned' | 'neverSignedChains'
   >;
+  /** Chains whose last line is proven, does not say that the sidecar stops, and was taken in before then. */
+  unended(before: number): readonly UnendedChain[];
 }
 
 interface Chain {
@@ -38,6 +40,8 @@ interface Chain {
   waiting: number;
   /** A signature is among its lines, or may have been among those that are not there. */
   signed: boolean;
+  /** Its last line, but for the signatures behind it, says that the sidecar stops; or what it said is not there. */
+  stops: boolean;
   /** When the last of its lines was taken in. */
   at: number;
   order: TimeOrder;
@@ -71,6 +75,7 @@ export function createLineCheck(
       ends: new Map<number, string>(),
       waiting: 0,
       signed: false,
+      stops: false,
       at: 0,
       order: createTimeOrder(),
       last: 0,
@@ -144,7 +149,11 @@ export function createLineCheck(
           gapsOf.set(source, named + 1);
           gaps.push({ source, chain, line: sequence, events, ...(isUnknownGap(root) && { unknown: true }) });
         }
-        if (root.get('type')?.text !== 'signature') continue;
+        const type = root.get('type')?.text;
+        if (type !== 'signature') {
+          of.stops = type === 'process' && root.get('what')?.text === 'stop';
+          continue;
+        }
         // One that is not good is told itself.
         of.signed = true;
         const signature = readSignature(root);
@@ -161,8 +170,15 @@ export function createLineCheck(
       }
     },
     gone(block) {
-      chainOf(block).signed = true;
+      const of = chainOf(block);
+      of.signed = true;
+      of.stops = true;
     },
     counts: (before) => ({ ...count, ...neverSigned(before) }),
+    unended: (before) =>
+      [...chains].flatMap(([key, { stops, at, last }]) => {
+        const [source = '', chain = ''] = key.split(' ');
+        return stops || last === 0 || at > before ? [] : [{ source, chain, last, at }];
+      }),
   };
 }

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
+import { readWorkloadId } from '../pki/index.ts';
 import { namedStart } from './audit-line.ts';
 import { keyName, readHead } from './head.ts';
 import type { LogKeys } from './head.ts';
@@ -34,6 +35,8 @@ export interface LogVerifierOptions {
   readonly authorities?: string;
   /** The tree before the first entry that is at hand, where earlier ones are gone; default: it begins with the log. */
   readonly begin?: Pick<Frontier, 'size' | 'edge'>;
+  /** Uids of the pods that are there: of others it is told which chains ended without a word. Default: not known, and none is told. */
+  readonly presentPods?: ReadonlySet<string>;
   /** Days that lines are kept at least; default: what the log says where it does, whatever policies want. */
   readonly retentionDays?: number;
 }
@@ -56,6 +59,8 @@ export interface LogVerifier {
 type Fields = { readonly [key: string]: JsonValue };
 /** Heads come each minute: from the first to the last of the entries that none has signed. */
 const mostUnsignedMs = 5 * 60_000;
+/** Chains that ended without a word and are named: of one sidecar, and of all. */
+const mostUnended = { ofOne: 10, all: 1_000 };
 /** Conflicts that an entry of one counts beside it. */
 const moreOf = ({ more }: Fields): number => (Number.isSafeInteger(more) && Number(more) > 0 ? Number(more) : 0);
 const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String(entry['chain'])}`;
@@ -234,6 +239,24 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       };
     });
 
+  /** Of pods that are gone, whose lines were read to the last, and of which no entry says that they vanished. */
+  const unended = (): Pick<LogVerdict, 'unended' | 'unendedChains'> => {
+    const present = options.presentPods;
+    if (present === undefined) return { unended: undefined, unendedChains: 0 };
+    const all = sidecars.unended(lastAt - mostUnsignedMs).filter((one) => {
+      const key = `${one.source} ${one.chain}`;
+      const uid = readWorkloadId(one.source, undefined)?.uid ?? '';
+      return !present.has(uid) && !vanished.has(key) && chains.get(key)?.sequence === one.last;
+    });
+    const named = new Map<string, number>();
+    const told = all.filter(({ source }) => {
+      const of = (named.get(source) ?? 0) + 1;
+      named.set(source, of);
+      return of <= mostUnended.ofOne;
+    });
+    return { unended: told.slice(0, mostUnended.all), unendedChains: all.length };
+  };
+
   return {
     head: addHead,
     entry(index, text) {
@@ -288,6 +311,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         unknownSigners,
         unsigned: frontier.size - (good?.size ?? begin),
         ...sidecars.counts(lastAt - mostUnsignedMs),
+        ...unended(),
         ...deletions.counts(),
         ...lost.counts(),
         conflicts,

@@ -168,6 +168,45 @@ describe('of what the index says of a block', () => {
   });
 });
 
+describe('of a session that is found by less than its lines say', () => {
+  const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-2';
+  const rules = Array.from({ length: 1_000 }, (_, n) => ({ rule: `a/${n}`, act: 'flagged' as const }));
+  const put = async () => {
+    const chain = testChain('cut');
+    const from = chain.point();
+    const lines = chain.lines(
+      [1, 2].flatMap((seed) =>
+        sessionEvents({ id: sessionId(`cut ${seed}`) }).map((event) =>
+          event.type === 'end' ? { ...event, rules } : event,
+        ),
+      ),
+    );
+    const { block, cut, first, last, prev, hash } = readLines(lines, from);
+    const entry = { type: 'block', at: testTime, source, chain: chain.name, first, last, prev, hash } as const;
+    const index = (await store.log()).size;
+    await store.append([{ entry, block: { ...block, pod: { namespace: 'ml', name: 'llama-1' } } }]);
+    const { sessions } = await store.search({ block: index, limit: 10 });
+    return { entry, cut, lines: lines.toString(), sessions };
+  };
+  const withTags = (row: SessionSummary, tags: readonly string[]): SessionSummary => {
+    if (row.end === undefined) throw new Error('end');
+    return { ...row, end: { ...row.end, tags } };
+  };
+
+  test('the index goes with the lines, as a store has it and as older recorders kept it, and other tags do not', async () => {
+    const { entry, cut, lines, sessions } = await put();
+    const differ = (rows: readonly SessionSummary[]): string | undefined =>
+      createIndexCheck().difference(entry, lines, rows);
+    expect(cut).toBeGreaterThan(0);
+    expect(sessions).toHaveLength(2);
+    expect(differ(sessions)).toBeUndefined();
+    const all = [...rules.map(({ rule }) => `rule:${rule}`), 'act:flagged'];
+    expect(differ(sessions.map((row) => withTags(row, all)))).toBeUndefined();
+    expect(differ(sessions.map((row) => withTags(row, ['cut'])))).toMatch(/^the index says otherwise/);
+    expect(differ(sessions.map((row) => withTags(row, ['rule:a/0', 'cut'])))).toMatch(/^the index says otherwise/);
+  });
+});
+
 describe.each(['embedded', 'postgres'] as const)(
   'texts that no store keeps as they stand, in a store of kind %s',
   (kind) => {

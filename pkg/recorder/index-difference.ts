@@ -1,7 +1,6 @@
 import { parseJson } from '../base/index.ts';
 import { readWorkloadId } from '../pki/index.ts';
-import { factsOf } from './ingest/facts.ts';
-import type { LineFacts } from './ingest/facts.ts';
+import { createBlockFacts } from './ingest/block-facts.ts';
 import { mostOfText } from './bounds.ts';
 import { seenTime } from './store/session-time.ts';
 import type { EndFacts, SessionSummary, StartFacts } from './store/index.ts';
@@ -56,32 +55,55 @@ export function createIndexCheck(): IndexCheck {
         if (start === undefined && end === undefined) continue;
         const known = seenOf(`${block.source} ${block.chain} ${session}`);
         before.set(session, { ...known });
-        if (start !== undefined) known.start ??= start.sequence;
-        if (end !== undefined) known.end ??= end.sequence;
+        if (start !== undefined) known.start ??= start.all.sequence;
+        if (end !== undefined) known.end ??= end.all.sequence;
       }
       return differenceOf(block, sessions, before, found);
     },
   };
 }
 
-function sessionsIn(lines: string): ReadonlyMap<string, LineFacts> {
-  const sessions = new Map<string, LineFacts>();
+/** What lines say of a session, and as much of it as a store keeps. */
+interface Said<Facts> {
+  readonly all: Facts;
+  readonly fitted: Facts;
+}
+interface SaidOfSession {
+  readonly start: Said<StartFacts> | undefined;
+  readonly end: Said<EndFacts> | undefined;
+}
+
+function sessionsIn(lines: string): ReadonlyMap<string, SaidOfSession> {
+  const facts = createBlockFacts();
+  const sessions = new Set<string>();
+  let bytes = 0;
   for (const line of lines.split('\n')) {
     if (line === '') continue;
+    bytes += Buffer.byteLength(line) + 1;
     const root = parseJson(line, { loneSurrogates: true });
     const session = root.get('session')?.string;
     if (session === undefined || !/^[0-9a-f]{32}$/.test(session)) continue;
+    sessions.add(session);
     const at = Date.parse(root.get('time')?.string ?? '');
-    const facts = factsOf(root, { session, sequence: root.get('seq')?.number ?? 0, at });
-    // Of each the first counts.
-    sessions.set(session, { ...facts, ...sessions.get(session) });
+    facts.note(root, { session, sequence: root.get('seq')?.number ?? 0, at });
   }
-  return sessions;
+  const [all, fitted] = [facts.all(), facts.fitted(bytes)];
+  const said = <Facts>(one: Facts | undefined, kept: Facts | undefined): Said<Facts> | undefined =>
+    one === undefined ? undefined : { all: one, fitted: kept ?? one };
+  return new Map(
+    Array.from(sessions, (session) => [
+      session,
+      {
+        start: said(all.starts.get(session), fitted.starts.get(session)),
+        end: said(all.ends.get(session), fitted.ends.get(session)),
+      },
+    ]),
+  );
 }
 
 function differenceOf(
   block: IndexedBlock,
-  sessions: ReadonlyMap<string, LineFacts>,
+  sessions: ReadonlyMap<string, SaidOfSession>,
   before: ReadonlyMap<string, Seen>,
   found: readonly SessionSummary[],
 ): string | undefined {
@@ -145,7 +167,7 @@ const endKeys = [
 
 /** @param first Number of its start in an earlier block that was read */
 function startDifference(
-  start: StartFacts,
+  { all: start, fitted }: Said<StartFacts>,
   received: number,
   row: SessionSummary,
   first: number | undefined,
@@ -158,12 +180,19 @@ function startDifference(
   if (!(row.at >= Math.min(start.at, seen) && row.at <= Math.max(start.at, seen))) return 'time';
   // Earlier versions kept groups without a name.
   const indexed = { ...row, groups: row.groups.filter((group) => group !== '') };
-  return startKeys.find((key) => !same(start[key], indexed[key]));
+  // Earlier versions kept all of it.
+  return startKeys.find((key) => !same(fitted[key], indexed[key]) && !same(start[key], indexed[key]));
 }
 
-function endDifference(end: EndFacts, { end: row }: SessionSummary, first: number | undefined): string | undefined {
+function endDifference(
+  { all: end, fitted }: Said<EndFacts>,
+  { end: row }: SessionSummary,
+  first: number | undefined,
+): string | undefined {
   if (row === undefined) return 'end';
   if (first !== undefined) return row.sequence === first ? undefined : 'end';
   if (row.sequence !== end.sequence) return 'end';
-  return endKeys.find((key) => !same(key === 'durationMs' ? Math.round(end[key]) : end[key], row[key]));
+  const isSame = (said: EndFacts, key: (typeof endKeys)[number]): boolean =>
+    same(key === 'durationMs' ? Math.round(said[key]) : said[key], row[key]);
+  return endKeys.find((key) => !isSame(fitted, key) && !isSame(end, key));
 }

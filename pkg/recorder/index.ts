@@ -17,6 +17,8 @@ export { publishHeads } from './log/published-heads.ts';
 export type { HeadMap, HeadPublisher } from './log/published-heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';
 export type { IngestLimits, IngestServer, IngestServerOptions } from './ingest/server.ts';
+export { createShares } from './ingest/shares.ts';
+export type { Shares, ShareSettings } from './ingest/shares.ts';
 export { openPostgresStore } from './store/open-postgres.ts';
 export { openSqliteStore } from './store/sqlite.ts';
 export type { SqliteStoreOptions } from './store/sqlite.ts';

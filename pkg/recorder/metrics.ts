@@ -54,7 +54,11 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   const waits = meters.counter(
     'sidegate_recorder_waits_total',
     'Times that lines of a sidecar waited: it had sent too many of a kind in a time, or there was no room.',
-    [{ name: 'why', values: ['small', 'signatures', 'memory'] }],
+    [{ name: 'why', values: ['small', 'heavy', 'signatures', 'memory'] }],
+  );
+  const cut = meters.counter(
+    'sidegate_recorder_cut_total',
+    'Starts and ends of sessions that are not found by all that their lines say.',
   );
   const clocks = meters.counter(
     'sidegate_recorder_clock_wrong_total',
@@ -91,6 +95,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
       vanished.add([], lines);
     },
     conflict: (kind) => conflicts.add([kind]),
+    cut: (facts) => cut.add([], facts),
     waited: (why) => waits.add([why]),
     clockWrong: () => clocks.add([]),
     committed({ ms }) {

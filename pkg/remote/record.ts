@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Clock, Logger } from '../base/index.ts';
 import { boundSpool, createChainSigner, createRecordSender, openSpool } from '../record/index.ts';
-import type { BoundedSink, RecordSender, Spool } from '../record/index.ts';
+import type { BoundedSink, RecordSender, Spool, SpoolOptions } from '../record/index.ts';
 import { recordPath, recordProtocol } from '../wire/index.ts';
 import type { AuditHead, PodName } from '../wire/index.ts';
 import { createBackoff } from './backoff.ts';
@@ -36,6 +36,7 @@ export interface PodRecordOptions {
   readonly onEvent: (event: string) => void;
   /** As in {@link SpoolOptions}. */
   readonly bootId?: () => string | undefined;
+  readonly io?: SpoolOptions['io'];
 }
 
 const connectTimeoutMs = 15_000;
@@ -48,6 +49,7 @@ export function openPodRecord(options: PodRecordOptions): PodRecord {
     clock,
     logger,
     ...(options.bootId !== undefined && { bootId: options.bootId }),
+    ...(options.io !== undefined && { io: options.io }),
   });
   const audit = boundSpool(spool.record, { folder, limit, clock, logger });
   let sending: { readonly sender: RecordSender; end(timeoutMs: number): Promise<void> } | undefined;

@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { ApiServer } from '../cluster/api-server.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 import { fixedPorts } from '../support/ports.ts';
 import { apply, eventually, ofKind, oneOf, release } from './admission-chart.ts';
 import type { Manifest } from './admission-chart.ts';
 
 /** The webhook as a process of its own, with the chart's roles, called by a real API server. */
 
-const root = resolve(import.meta.dirname, '../..');
 export const webhookUser = `system:serviceaccount:${release}:sidegate-webhook`;
 
 export interface WebhookProcess {
@@ -52,6 +52,7 @@ export async function prepareWebhook(
     ...ofKind(chart, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'),
   ]);
   const kubeconfig = await server.kubeconfigFor(webhookUser);
+  const bundled = bundledProcesses();
   let child: ChildProcess | undefined;
   let log = '';
   const exited = (): Promise<number | null> =>
@@ -70,13 +71,12 @@ export async function prepareWebhook(
   return {
     async start() {
       const args = [
-        join(root, 'cmd/webhook/main.ts'),
+        join(bundled, 'webhook.js'),
         ...['--namespace', release, '--kubeconfig', kubeconfig, '--names', 'localhost'],
         ...['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${adminPort}`, '--drain', '0.5', ...more],
       ];
       child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
       child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
-      // A process that loads its sources on a machine with much else to do.
       await eventually(
         'the webhook answers its probe',
         async () => {

@@ -6,7 +6,6 @@ import type { KubeClient, KubeObject } from '../../pkg/kube/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import {
-  bundle,
   installControllerRoles,
   ownNamespace,
   removeFolder,
@@ -18,6 +17,7 @@ import { installDefinitions } from './custom-resources.ts';
 import { aroundPodProxy, machineAddress } from './pod-proxy.ts';
 import { simulateSidecars } from './simulated-sidecars.ts';
 import type { SimulatedSidecars } from './simulated-sidecars.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 import { sidegateCommand } from '../support/sidegate-command.ts';
 import { stopwatch, until } from '../support/wait.ts';
 
@@ -32,7 +32,7 @@ let bundled: string;
 let account: string;
 let sidecars: SimulatedSidecars;
 beforeAll(async () => {
-  [server, bundled] = await Promise.all([startApiServer(), bundle()]);
+  [server, bundled] = [await startApiServer(), bundledProcesses()];
   await installDefinitions(server);
   await server.namespace(ownNamespace);
   await server.namespace('ml');
@@ -45,7 +45,7 @@ afterAll(async () => {
   await sidecars?.close();
   admin?.close();
   await server?.stop();
-  for (const folder of [bundled, account]) removeFolder(folder);
+  removeFolder(account);
 });
 
 const processes = new Set<ControllerProcess>();

@@ -40,15 +40,6 @@ export async function serviceAccountFolder(server: ApiServer, admin: KubeClient)
   return folder;
 }
 
-/** Bundles as the image has them; gives the folder. */
-export async function bundle(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'sidegate-bundle-'));
-  const built = await runCommand(process.execPath, [join(root, 'cmd/build.ts'), folder]);
-  if (built.status !== 0) throw new Error(built.stderr);
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  return folder;
-}
-
 export interface ControllerProcess {
   readonly child: ChildProcess;
   /** Port of the stream; resolves when it is served. */

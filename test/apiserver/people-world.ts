@@ -15,6 +15,7 @@ import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { createClusterAuthority } from '../cluster/certificates.ts';
 import type { KubeAnswer, KubeClient as PersonalClient } from '../cluster/kube-client.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
 import { fixedPorts } from '../support/ports.ts';
@@ -26,7 +27,6 @@ import { prepareWebhook } from './admission-process.ts';
 import type { WebhookProcess } from './admission-process.ts';
 import type { ApprovalObject } from './approval-world.ts';
 import {
-  bundle,
   installControllerRoles,
   ownNamespace,
   removeFolder,
@@ -195,14 +195,13 @@ async function open(approvals: string, closers: (() => unknown)[], close: () => 
   const issuerTls = await issuerAuthority.issue('issuer', [], ['localhost']);
   const [server, bundled, issuer, model, chart] = await Promise.all([
     startApiServer(),
-    bundle(),
+    bundledProcesses(),
     startIssuer({ tls: issuerTls }),
     startScriptedModel(),
     renderChart(),
   ]);
   closers.push(
     () => server.stop(),
-    () => removeFolder(bundled),
     () => issuer.close(),
     () => model.close(),
   );

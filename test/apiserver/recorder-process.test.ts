@@ -20,9 +20,10 @@ import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { runCommand } from '../cluster/command.ts';
 import { findPrograms } from '../cluster/programs.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 import { fixedPorts } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
-import { bundle, installControllerRoles, ownNamespace, startControllerProcess } from './controller-process.ts';
+import { installControllerRoles, ownNamespace, startControllerProcess } from './controller-process.ts';
 import type { ControllerProcess } from './controller-process.ts';
 import { serviceAccountFolder } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
@@ -130,7 +131,7 @@ async function publish(port: number): Promise<void> {
 }
 
 beforeAll(async () => {
-  [server, bundled] = await Promise.all([startApiServer(), bundle()]);
+  [server, bundled] = [await startApiServer(), bundledProcesses()];
   folder = mkdtempSync(join(tmpdir(), 'sidegate-recorder-process-'));
   await installDefinitions(server);
   for (const name of [ownNamespace, 'ml']) await server.namespace(name);
@@ -211,7 +212,7 @@ afterAll(async () => {
   controller?.child.kill('SIGKILL');
   admin?.close();
   await server?.stop();
-  for (const one of [folder, bundled, account]) if (one !== undefined) rmSync(one, { recursive: true, force: true });
+  for (const one of [folder, account]) if (one !== undefined) rmSync(one, { recursive: true, force: true });
 });
 
 /** Sends sessions as a sidecar does, until they are acknowledged. The recorder's real name is in its certificate. */

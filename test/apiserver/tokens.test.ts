@@ -14,13 +14,13 @@ import { connectController } from '../../pkg/remote/index.ts';
 import type { Remote } from '../../pkg/remote/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 import { sidegateCommand } from '../support/sidegate-command.ts';
 import { assertionXml, audience as url, createSigningIdp, metadataXml, signed } from '../support/saml-idp.ts';
 import type { AssertionWords, SigningIdp } from '../support/saml-idp.ts';
 import { stopwatch, until } from '../support/wait.ts';
 import { apply, ofKind, renderChart } from './admission-chart.ts';
 import {
-  bundle,
   installControllerRoles,
   ownNamespace,
   removeFolder,
@@ -46,13 +46,8 @@ const temporary = (): string => {
 };
 
 beforeAll(async () => {
-  let bundled: string;
-  [server, bundled, idp] = await Promise.all([
-    startApiServer(),
-    bundle(),
-    createSigningIdp('https://okta.example.com/saml'),
-  ]);
-  folders.push(bundled);
+  const bundled = bundledProcesses();
+  [server, idp] = await Promise.all([startApiServer(), createSigningIdp('https://okta.example.com/saml')]);
   await installDefinitions(server);
   await Promise.all([server.namespace(ownNamespace), server.namespace('ml')]);
   const idpFlags = ['name=okta', `entityId=${idp.entityId}`, 'audiences[0]=inference', 'metadataXml=x'];

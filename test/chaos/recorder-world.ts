@@ -13,7 +13,8 @@ import { createLogVerifier } from '../../pkg/record/index.ts';
 import type { LogVerdict } from '../../pkg/record/index.ts';
 import { openPostgresStore, openSqliteStore } from '../../pkg/recorder/index.ts';
 import type { RecordStore } from '../../pkg/recorder/index.ts';
-import { runCommand } from '../cluster/command.ts';
+import { bundledProcesses } from '../support/bundles.ts';
+import { compileCache } from '../support/compile-cache.ts';
 import { fixedPorts } from '../support/ports.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { until } from '../support/wait.ts';
@@ -49,7 +50,10 @@ export interface RecorderWorld {
 }
 
 function runningOf(program: string, args: readonly string[], all: Set<ChildProcess>): Running {
-  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, [...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...compileCache },
+  });
   all.add(child);
   child.once('exit', () => all.delete(child));
   let text = '';
@@ -76,9 +80,7 @@ export async function startRecorderWorld(
   ship: readonly object[] = [],
 ): Promise<RecorderWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-chaos-'));
-  const bundle = join(folder, 'bundle');
-  const built = await runCommand(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
-  if (built.status !== 0) throw new Error(built.stderr);
+  const bundle = bundledProcesses();
   const current = await createAuthorityPair(systemClock);
   const authority = createAuthority({ state: { current, since: systemClock.now() }, clock: systemClock });
   const serving = createKeyRequest();
@@ -89,7 +91,6 @@ export async function startRecorderWorld(
     'ca.crt': authority.bundle(),
     dsn: database?.dsn.reveal() ?? '',
     'key.pem': privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-    'bundle/package.json': '{"type":"module"}',
     // Nobody asks here as an auditor.
     kubeconfig: JSON.stringify({
       apiVersion: 'v1',

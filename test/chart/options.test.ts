@@ -95,6 +95,19 @@ test('lines are kept for the days of the values', () => {
   });
 });
 
+test('what namespaces may hold of the store is that of the values', () => {
+  const argsOf = (recorder: object): string[] =>
+    only(render({ recorder }), 'StatefulSet', controlPlane.recorder).spec.template.spec.containers[0].args.slice(1);
+  expect(parseSettings(argsOf({}), {})).toMatchObject({
+    settings: { shares: { belowPercent: 5, parts: {}, databaseBytes: undefined } },
+  });
+  const database = { secretName: 'database', gibibytes: 200 };
+  const shared = { store: 'Postgres', database, shares: { below: 10, parts: { finance: 4, ml: 2 } } };
+  expect(parseSettings(argsOf(shared), {})).toMatchObject({
+    settings: { shares: { belowPercent: 10, parts: { finance: 4, ml: 2 }, databaseBytes: 200 * 1024 ** 3 } },
+  });
+});
+
 test('the receivers that the recorder reads are those of the values', () => {
   const ship = [
     {

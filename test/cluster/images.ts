@@ -14,6 +14,7 @@ import { cachedLayer } from '../../cmd/image/layer-cache.ts';
 import { ociArchive } from '../../cmd/image/oci-archive.ts';
 import type { Architecture, ImageConfig } from '../../cmd/image/oci-archive.ts';
 import type { TarEntry } from '../../cmd/image/tar.ts';
+import { sourcesKey } from '../support/bundles.ts';
 import { builtPrograms } from './programs.ts';
 
 export interface TestImage {
@@ -45,21 +46,26 @@ function write(name: string, config: ImageConfig, parts: readonly Layer[], tag?:
   return { reference, archive };
 }
 
+/** Made once for each state of the sources: every test file of the tier asks for it. */
+function writeSidegate(config: ImageConfig, name: string): TestImage {
+  const note = join(folder, `sidegate-${name}-of-${sourcesKey()}`);
+  if (existsSync(note)) {
+    const kept = JSON.parse(readFileSync(note, 'utf8')) as TestImage;
+    if (existsSync(kept.archive)) return kept;
+  }
+  const parts = imageParts(architecture).map((part) => cachedLayer(part, layers));
+  const image = write('sidegate', config, parts);
+  writeFileSync(`${note}.${process.pid}`, JSON.stringify(image));
+  renameSync(`${note}.${process.pid}`, note);
+  return image;
+}
+
 /** The image that `make image` makes, of the sources as they are now. */
-export const sidegateImage = (): TestImage =>
-  write(
-    'sidegate',
-    imageConfig,
-    imageParts(architecture).map((part) => cachedLayer(part, layers)),
-  );
+export const sidegateImage = (): TestImage => writeSidegate(imageConfig, 'this');
 
 /** The same programs as another release: for upgrades. */
 export const nextSidegateImage = (): TestImage =>
-  write(
-    'sidegate',
-    { ...imageConfig, Env: [...(imageConfig.Env ?? []), 'SIDEGATE_TEST=next'] },
-    imageParts(architecture).map((part) => cachedLayer(part, layers)),
-  );
+  writeSidegate({ ...imageConfig, Env: [...(imageConfig.Env ?? []), 'SIDEGATE_TEST=next'] }, 'next');
 
 /**
  * What callers and models of tests run: a shell (busybox), curl, nft, redis-server, Node, the OpenAI client for scripts

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CommandResult } from '../cluster/command.ts';
 import type { ClusterNode } from '../cluster/node.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 
 /** What a person and a caller do on that day, each with the tools that they have. */
 
@@ -49,7 +50,7 @@ export function planDay(node: ClusterNode, namespace: string): Day {
     return { status, body: status === 0 ? stderr : lines.join('\n') };
   };
   const sidegate: Day['sidegate'] = (...args) =>
-    node.run(process.execPath, [join(root, 'cmd/kubectl-sidegate/main.ts'), ...args]);
+    node.run(process.execPath, [join(bundledProcesses(), 'kubectl-sidegate.js'), ...args]);
   const models: Day['models'] = async () => {
     const list = JSON.parse(await node.must(['-n', namespace, 'get', 'pods', '-l', 'app=llama', '-o', 'json'])) as {
       items: { metadata: { name: string; deletionTimestamp?: string }; status: { podIP?: string } }[];

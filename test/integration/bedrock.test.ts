@@ -325,6 +325,30 @@ function authorizationOf({ path, headers, body }: SeenRequest, key: string): str
   return `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
 }
 
+test.each([
+  ['jamba', 'ai21.jamba-1-5-mini-v1:0'],
+  // The name by which its callers know it is nobody's.
+  ['amazon.nova-of-ours', 'us.ai21.jamba-1-5-mini-v1:0'],
+  ['jamba', 'arn:aws:bedrock:us-east-1::foundation-model/ai21.jamba-1-5-mini-v1:0'],
+])('%s is read as what the endpoint calls it: %s', async (name, as) => {
+  const upstream = `  upstream: { hosted: { url: "https://models.test", models: [{ name: "${name}", as: "${as}" }] } }\n`;
+  const hosted = await startWorld({ policy: (issuer) => policyWith(issuer, upstream) });
+  try {
+    hosted.model.script = answers({
+      choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+    });
+    const body = { messages: [{ role: 'user', content: 'hello' }] };
+    // A body of Nova's, which Jamba would take for its own and not be limited by.
+    const novas = { ...body, schemaVersion: 'messages-v1' };
+    expect([(await hosted.post(`/model/${name}/invoke`, novas)).status, hosted.model.seen.length]).toEqual([400, 0]);
+    const answer = await hosted.post(`/model/${name}/invoke`, body);
+    expect([answer.status, answer.text.includes(masked)]).toEqual([200, true]);
+    expect(JSON.parse(hosted.model.seen[0]?.body ?? '')).toEqual({ ...body, max_tokens: 64 });
+  } finally {
+    await hosted.close();
+  }
+});
+
 test('an endpoint gets its own name of the model, and a signature over what is sent', async () => {
   const signed =
     '  upstream: { hosted: { url: "https://models.test", models: [{ name: claude, as: "eu.anthropic.claude-v1:0" }] }, ' +

@@ -15,6 +15,7 @@ const id = 'a'.repeat(32);
 const links = {
   search: '/console/?page=search&asked=&text=framed+insider+words',
   session: `/console/?page=session&id=${id}`,
+  live: '/console/?namespace=framed-insider',
 };
 let world: World;
 let other: Server;
@@ -83,6 +84,15 @@ test('to a search fills the form, and asks with Enter', async () => {
   await page.keyboard.press('Enter');
   await page.waitForSelector('.bar p');
   expect(await onRecord('framed insider words')).toBe(1);
+}, 120_000);
+
+test('to Live shows nothing of it, and asks with a click', async () => {
+  const page = await follow('live');
+  expect(await onRecord('framed-insider')).toBe(0);
+  await page.click('text=Show this page');
+  await page.waitForSelector('text=No session yet');
+  expect(page.url()).toBe(`${world.url}${links.live}`);
+  expect(await onRecord('framed-insider')).toBeGreaterThan(0);
 }, 120_000);
 
 test('to a session names it, and reads it with a click', async () => {

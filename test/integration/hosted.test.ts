@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { startIssuer } from '../support/issuer.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { answerChat } from '../support/scripted-model.ts';
+import type { Script } from '../support/scripted-model.ts';
 import { until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
@@ -10,6 +11,19 @@ import { basePolicy, startWorld } from '../support/world.ts';
 /** What goes to an endpoint of somebody else's: its own credential in each of the ways, its own names, and nothing of the caller's. */
 const path = '/v1/chat/completions';
 const ask = { model: 'support', messages: [{ role: 'user', content: 'hello' }] };
+
+const answers =
+  (body: unknown): Script =>
+  (response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(body));
+  };
+const streams =
+  (text: string): Script =>
+  (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.end(text);
+  };
 
 let issuer: Issuer;
 beforeAll(async () => {
@@ -130,18 +144,110 @@ describe('what an endpoint is told', () => {
     expect(named).toEqual(['support', 'other']);
   });
 
-  test('is not a name that stands in the path, whatever the body says beside it', async () => {
-    const { model, post } = await start(', models: [{ name: support, as: "large" }] }');
-    const answer = await post('/openai/deployments/support/chat/completions?api-version=2026-02-01', ask);
-    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([502, { error: { code: 'upstream_unsupported' } }]);
-    expect(model.seen).toEqual([]);
+  test.each([
+    [
+      'Azure',
+      '/openai/deployments/NAME/chat/completions',
+      '?api-version=2026-02-01',
+      { model: 'NAME', messages: ask.messages },
+    ],
+    ['Azure, whose body says none', '/openai/deployments/NAME/chat/completions', '', { messages: ask.messages }],
+    ['Azure’s embeddings', '/openai/deployments/NAME/embeddings', '', { input: 'a cat', model: 'NAME' }],
+    ['KServe v1', '/v1/models/NAME:predict', '', { instances: ['a'] }],
+    [
+      'KServe v2',
+      '/v2/models/NAME/infer',
+      '',
+      { model_name: 'NAME', inputs: [{ name: 'a', datatype: 'BYTES', shape: [1], data: ['a'] }] },
+    ],
+    [
+      'a version of KServe v2',
+      '/v2/models/NAME/versions/2/infer',
+      '',
+      { inputs: [{ name: 'a', datatype: 'BYTES', shape: [1], data: ['a'] }] },
+    ],
+    ['Triton', '/v2/models/NAME/generate', '', { text_input: 'a' }],
+  ])('is a name in the path of %s, and in the body beside it', async (_name, at, query, body) => {
+    const { model, post, record } = await start(', models: [{ name: support, as: "large-2" }] }');
+    const named = (as: string): string => JSON.stringify(body).replaceAll('NAME', as);
+    await post(at.replace('NAME', 'support') + query, JSON.parse(named('support')));
+    expect(model.seen.map((one) => [one.path, one.body])).toEqual([
+      [at.replace('NAME', 'large-2') + query, named('large-2')],
+    ]);
+    await post(at.replace('NAME', 'other') + query, JSON.parse(named('other')));
+    expect(model.seen[1]).toMatchObject({ path: at.replace('NAME', 'other') + query, body: named('other') });
+    const known = (await record()).filter((one) => one['type'] === 'start').map((one) => one['model']);
+    expect(known).toEqual(['support', 'other']);
   });
 
-  test('is not a name that stands in the path, which nobody rewrites', async () => {
-    const { model, call } = await start(', models: [{ name: support, as: "large" }] }');
-    const answer = await call('GET', '/v1/models/support');
-    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([502, { error: { code: 'upstream_unsupported' } }]);
-    expect(model.seen).toEqual([]);
+  test.each([
+    ['OpenAI', path, ask, { object: 'chat.completion', model: 'MODEL', choices: [] }],
+    [
+      'Responses',
+      '/v1/responses',
+      { model: 'support', input: 'a' },
+      { id: 'r', object: 'response', status: 'completed', model: 'MODEL', output: [] },
+    ],
+    [
+      'Anthropic',
+      '/v1/messages',
+      { ...ask, max_tokens: 9 },
+      { id: 'm', type: 'message', role: 'assistant', model: 'MODEL', content: [], stop_reason: 'end_turn' },
+    ],
+    [
+      'Ollama',
+      '/api/chat',
+      { ...ask, stream: false },
+      { model: 'MODEL', message: { role: 'assistant', content: 'a' }, done: true },
+    ],
+    ['KServe', '/v2/models/support/generate', { text_input: 'a' }, { model_name: 'MODEL', text_output: 'a' }],
+    [
+      'Gemini',
+      '/v1beta/models/support:generateContent',
+      { contents: [{ parts: [{ text: 'a' }] }] },
+      { candidates: [], modelVersion: 'MODEL' },
+    ],
+  ])('comes back from %s as its caller called it', async (_name, at, body, answer) => {
+    const { model, post } = await start(', models: [{ name: support, as: "large-2" }] }');
+    const say = (name: string): string => JSON.stringify(answer).replaceAll('MODEL', name);
+    for (const [said, heard] of [
+      ['large-2', 'support'],
+      ['large-2-2026', 'large-2-2026'],
+    ] as const) {
+      model.script = answers(JSON.parse(say(said)));
+      const got = await post(at, body);
+      expect([got.status, got.text]).toEqual([200, say(heard)]);
+    }
+  });
+
+  test('comes back so in each event of a stream', async () => {
+    const { model, post } = await start(', models: [{ name: support, as: "large-2" }] }');
+    const chunk = (name: string, content: string): string =>
+      `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', model: name, choices: [{ index: 0, delta: { content } }] })}\n\n`;
+    const all = (name: string): string =>
+      `${['a', ' b', ' c', ' d'].map((one) => chunk(name, one)).join('')}data: [DONE]\n\n`;
+    model.script = streams(all('large-2'));
+    expect((await post(path, { ...ask, stream: true })).text).toBe(all('support'));
+    // Of who asked by that name nothing changes.
+    expect((await post(path, { ...ask, model: 'large-2', stream: true })).text).toBe(all('large-2'));
+  });
+
+  test('stands in lists as its callers know it, where they may use it', async () => {
+    const own = await start(', models: [{ name: support, as: "large-2" }, { name: board, as: "large-3" }] }');
+    const rule = '    operations: [Chat, Completions, Embeddings, ListModels]\n';
+    const yaml = basePolicy(
+      own.issuer.url,
+      '  upstream: { hosted: { url: "https://models.test", models: [{ name: support, as: "large-2" }, { name: board, as: "large-3" }] } }\n',
+    );
+    await own.setPolicy(yaml.replace(rule, `${rule}    models: [support, small]\n`));
+    const entry = (id: string): object => ({ id, object: 'model' });
+    own.model.script = answers({ object: 'list', data: ['large-2', 'large-3', 'small', 'tiny'].map(entry) });
+    const list = await own.call('GET', '/v1/models');
+    expect(JSON.parse(list.text)).toEqual({ object: 'list', data: ['support', 'small'].map(entry) });
+    own.model.script = answers(entry('large-2'));
+    expect(JSON.parse((await own.call('GET', '/v1/models/support')).text)).toEqual(entry('support'));
+    expect(own.model.seen.map((one) => one.path)).toEqual(['/v1/models', '/v1/models/large-2']);
+    expect((await own.call('GET', '/v1/models/large-2')).status).toBe(403);
   });
 
   test('is a name in a path that can be written anew, and wherever the body says it again', async () => {

@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import { namedStart, readAuditLog, spooledChains, verifyAuditLog } from '../../pkg/record/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
+import { compileCache } from '../support/compile-cache.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
 import { createAuthority } from '../support/issuer-certificates.ts';
@@ -115,6 +116,7 @@ async function startPod(options: PodOptions = {}): Promise<Pod> {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
       PATH: process.env['PATH'] ?? '',
+      ...compileCache,
       SIDEGATE_CONTROLLER_CA: ca,
       POD_NAME: 'llama-0',
       POD_NAMESPACE: 'ml',

@@ -30,6 +30,7 @@ import { connect as connectTls } from 'node:tls';
 import { systemClock } from '../../pkg/base/index.ts';
 import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
+import { bundledProcesses } from '../support/bundles.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
 import { keyStore } from '../support/key-store.ts';
@@ -53,9 +54,7 @@ let folder: string;
 const running: Sidecar[] = [];
 
 beforeAll(async () => {
-  bundle = mkdtempSync(join(tmpdir(), 'sidegate-bundle-'));
-  execFileSync(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
-  writeFileSync(join(bundle, 'package.json'), '{"type":"module"}');
+  bundle = bundledProcesses();
   issuer = await startIssuer();
   model = await startScriptedModel();
   token = await issuer.token({ sub: 'ana', groups: ['ml-eng'] });
@@ -63,7 +62,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await issuer.close();
   await model.close();
-  rmSync(bundle, { recursive: true });
 });
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sidegate-process-'));

@@ -12,6 +12,7 @@ import type { PodReporter } from '../../pkg/control/record/index.ts';
 import type { TlsMaterial } from '../../pkg/pki/index.ts';
 import type { AuditHead } from '../../pkg/wire/index.ts';
 import { podsPath } from '../../pkg/wire/index.ts';
+import { compileCache } from '../support/compile-cache.ts';
 import { startRecorder } from '../support/recorder.ts';
 import type { TestRecorder } from '../support/recorder.ts';
 import { until } from '../support/wait.ts';
@@ -77,6 +78,7 @@ afterEach(async () => {
 function sidecar(mode: 'beat' | 'stop') {
   const child = spawn(process.execPath, [writer, folder, String(recorder.port()), mode], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...compileCache },
   });
   children.push(child);
   let text = '';

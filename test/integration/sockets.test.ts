@@ -105,6 +105,30 @@ test.each([
   expect(model.messages).toEqual([]);
 });
 
+test.each([2, 3, 7])(
+  'a value that is cut over messages, %i characters each, does not reach the model',
+  async (size) => {
+    const caller = await open();
+    const pieces = secret.match(new RegExp(`.{1,${size}}`, 'g')) ?? [];
+    for (const piece of pieces) caller.socket.send(JSON.stringify({ kind: 'more', ask: piece }));
+    await ended(caller);
+    expect(caller.end).toEqual({ code: 1008, reason: 'guard_blocked' });
+    await until(() => model.closes.some(({ code }) => code === 1001), 'the end at the model');
+    const had = model.messages.map((one) => (JSON.parse(one) as { ask: string }).ask).join('');
+    expect(secret.startsWith(had)).toBe(true);
+    expect(had.length).toBeLessThan(secret.length);
+  },
+);
+
+test('what a caller says as they close it goes on from what they said', async () => {
+  const caller = await open();
+  caller.socket.send(JSON.stringify({ ask: secret.slice(0, 10) }));
+  await until(() => model.messages.length === 1, 'the message');
+  caller.socket.close(4000, secret.slice(10));
+  await until(() => model.closes.length > 0, 'the end at the model');
+  expect(model.closes.at(-1)?.code).not.toBe(4000);
+});
+
 test('messages before one that is refused go on, those behind it do not, and all of them are on record', async () => {
   const caller = await open();
   const good = Array.from({ length: 40 }, (_, at) => JSON.stringify({ ask: `number ${at}, please` }));

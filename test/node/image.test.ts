@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +28,7 @@ function listing(path: string): Record<string, string> {
     readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => {
       const facts = lstatSync(join(path, name));
       const contents = facts.isFile() ? readFileSync(join(path, name)) : Buffer.alloc(0);
-      const digest = spawnSync('sha256sum', { input: contents, encoding: 'utf8' }).stdout.slice(0, 16);
+      const digest = createHash('sha256').update(contents).digest('hex').slice(0, 16);
       return [name, `${facts.isDirectory() ? 'folder' : 'file'} ${(facts.mode & 0o7777).toString(8)} ${digest}`];
     }),
   );

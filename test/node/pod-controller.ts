@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
 import type { ClusterNode } from '../cluster/node.ts';
+import { compileCache } from '../support/compile-cache.ts';
 
 /** The stream of a controller, from a process on the node that pods reach by the node's address. */
 export interface TestController {
@@ -35,7 +36,7 @@ export async function startTestController(
   const child = spawn(
     resolve(import.meta.dirname, '../cluster/netns.sh'),
     [process.execPath, resolve(import.meta.dirname, '../support/stream-controller.ts'), namespace, file],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
+    { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...compileCache } },
   );
   const ended = new Promise<void>((done) => child.on('close', () => done()));
   let [out, log] = ['', ''];

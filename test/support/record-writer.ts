@@ -3,6 +3,7 @@
 // MODE `write`: goes on for ever; `pace`: too, a session each 20 ms, and says the ids of sessions in place of numbers; `beat`: too, and says heartbeats in place of numbers; `flush`: sends what is there, says `flushed` or
 // `not flushed`, and ends; `stop`: writes some, and ends as a sidecar does that is told to.
 import { mkdirSync, readFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { openPodRecord } from '../../pkg/remote/index.ts';
 import { createLogger, systemClock } from '../../pkg/base/index.ts';
@@ -10,6 +11,8 @@ import { sessionEvents } from '../../pkg/recorder/testing/chains.ts';
 import { randomId } from '../../pkg/base/index.ts';
 import { createIngestClientRemote } from './record-remote.ts';
 
+// Now: who is killed leaves nothing of it to the next one.
+flushCompileCache();
 const [folder = '', port = '', mode = 'write', from = '1'] = process.argv.slice(2);
 const spool = join(folder, 'spool');
 mkdirSync(spool, { recursive: true });

@@ -19,6 +19,7 @@ import type {
   IngestObserver,
   IngestServer,
   RecordStore,
+  Shares,
   VanishedWatch,
 } from '../../pkg/recorder/index.ts';
 import { connectStream } from '../../pkg/remote/index.ts';
@@ -62,6 +63,10 @@ export async function startRecorder(
     readonly logger?: Logger;
     /** What ingest writes by, in place of the store. */
     readonly append?: (store: RecordStore) => RecordStore['append'];
+    /** What is kept in place of a SQLite store. */
+    readonly open?: () => Promise<RecordStore>;
+    /** What namespaces may hold of it. */
+    readonly shares?: (store: RecordStore) => Pick<Shares, 'mayTake'>;
     /** Grace of pods that are gone; default 10 s. */
     readonly graceMs?: number;
   } = {},
@@ -85,7 +90,8 @@ export async function startRecorder(
     gap: (events) => void (counts.gaps += events),
     received: (events) => void (counts.events += events),
   };
-  let store = openSqliteStore({ path, clock });
+  const open = options.open ?? (() => Promise.resolve(openSqliteStore({ path, clock })));
+  let store = await open();
   let server: IngestServer | undefined;
   let vanished: VanishedWatch | undefined;
   let port = 0;
@@ -102,6 +108,7 @@ export async function startRecorder(
       clock,
       logger,
       observer,
+      shares: options.shares?.(store),
       ...(limits === undefined ? {} : { limits }),
     });
     port = server.port;
@@ -160,7 +167,7 @@ export async function startRecorder(
     async restart() {
       await stop();
       await store.close();
-      store = openSqliteStore({ path, clock });
+      store = await open();
       await start();
     },
     stop,

@@ -70,7 +70,7 @@ export async function startRsyslog(tls: {
     writeFileSync(
       config,
       `global(DefaultNetstreamDriver="gtls" DefaultNetstreamDriverCAFile="${tls.ca}"
-       DefaultNetstreamDriverCertFile="${tls.cert}" DefaultNetstreamDriverKeyFile="${tls.key}" maxMessageSize="64k" workDirectory="${folder}")
+       DefaultNetstreamDriverCertFile="${tls.cert}" DefaultNetstreamDriverKeyFile="${tls.key}" maxMessageSize="256k" workDirectory="${folder}")
 main_queue(queue.type="Direct")
 module(load="imtcp" streamdriver.name="gtls" streamdriver.mode="1" streamdriver.authmode="anon")
 input(type="imtcp" port="${port}" address="127.0.0.1")

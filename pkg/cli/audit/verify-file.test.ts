@@ -42,7 +42,7 @@ async function verify({ heads, entries }: Exported, ...flags: string[]): Promise
     'public.pem': publicKey.export({ type: 'spki', format: 'pem' }).toString(),
   };
   return sidegateCommand(['audit', 'verify', '--file', 'log.jsonl', '--key', 'public.pem', ...flags], {
-    readFile: (path) => files[path] ?? '',
+    readFile: (path) => (path === 'pods.json' ? pods : (files[path] ?? '')),
   });
 }
 const everyDay = [1, 2, 3, 4, 5, 6];
@@ -121,4 +121,40 @@ test('a log says which lines sidecars lost, and which chains they never signed, 
     `never signed by its sidecar: ${source}, chain ${testChain().name}: 18 lines, the last taken in at 2026-11-25`,
   );
   expect(out).toContain(', 4 lines lost by sidecars,');
+});
+
+/** What kubectl said of pods. */
+let pods = '';
+const podsOf = (...uids: string[]): string => JSON.stringify({ items: uids.map((uid) => ({ metadata: { uid } })) });
+
+test('a chain of a pod that is not there is named where it ended without a word', async () => {
+  const log = exported(everyDay);
+  // The last block came as the log ends: its sidecar may be about to say more.
+  pods = podsOf('uid-2');
+  expect((await verify(log, '--pods', 'pods.json')).out).not.toContain('ended without a word');
+  const frontier = createFrontier();
+  const read = { type: 'read', at: began + 5 * dayMs + 300_000, who: 'ana', what: 'search', question: '{}' } as const;
+  const entry = { kind: 'entry', index: 6, text: entryText(read), lines: null };
+  for (const { text } of [...log.entries, entry] as { readonly text: string }[]) frontier.append(entryLeaf(text));
+  const head = signHead({ size: 7, root: frontier.root().toString('hex'), at: read.at }, privateKey);
+  const later = { heads: [...log.heads, head], entries: [...log.entries, entry] };
+  const named = await verify(later, '--pods', 'pods.json');
+  expect([named.code, named.out]).toEqual([
+    0,
+    expect.stringMatching(/^ended without a word: spiffe:.*\/pod\/uid-1, chain .*: its last line is 18, /m),
+  ]);
+  pods = podsOf('uid-2', 'uid-1');
+  expect((await verify(later, '--pods', 'pods.json')).out).not.toContain('ended without a word');
+  expect((await verify(later)).out).not.toContain('ended without a word');
+});
+
+test.each(['{"items":[{"metadata":{}}]}', '{}', 'no list'])('%s is no list of pods', async (list) => {
+  pods = list;
+  const { code, err } = await verify(exported(everyDay), '--pods', 'pods.json');
+  expect([code, err]).toEqual([2, expect.stringMatching(/^--pods takes a list of pods/)]);
+});
+
+test.each([[['--no-lines']], [['--session', 'a'.repeat(32)]]])('--pods does not go with %j', async (flags) => {
+  const { code, err } = await verify(exported(everyDay), '--pods', 'pods.json', ...flags);
+  expect([code, err]).toEqual([2, expect.stringContaining('--pods is for a whole log with its lines')]);
 });

@@ -35,6 +35,8 @@ cluster at all.
   --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
   --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
                          sidegate-trust; keep your own copies: who can write the log could name others
+  --pods FILE            what \`kubectl get pods -A -o json\` has just written: names chains of other pods that ended without a word, neither of their sidecar
+                         that it stops nor of the recorder that the pod is gone
   --retention-days N     lines that were deleted sooner are a finding; default: as long as the log says that the recorder keeps them
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
@@ -80,16 +82,19 @@ interface Trusted {
   /** PEM. */
   readonly authorities: string | undefined;
   readonly retentionDays: number | undefined;
+  /** Uids of pods that are there; undefined: not known. */
+  readonly presentPods: ReadonlySet<string> | undefined;
 }
 
 async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSample): Promise<LogVerdict> {
-  const { pem, kept, published, authorities, retentionDays } = trusted;
+  const { pem, kept, published, authorities, retentionDays, presentPods } = trusted;
   const verifier: LogVerifier = createLogVerifier({
     publicKey: readLogKeys(pem),
     heads: published,
     ...(kept === undefined ? {} : { until: kept }),
     ...(authorities === undefined ? {} : { authorities }),
     ...(retentionDays === undefined ? {} : { retentionDays }),
+    ...(presentPods === undefined ? {} : { presentPods }),
   });
   const { createIndexCheck } = await import('../../recorder/index.ts');
   const indexed = createIndexCheck();
@@ -140,6 +145,17 @@ function retentionDaysOf(flags: Flags): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
+/** @throws where it is no list of pods */
+function podsOf(flags: Flags, io: Pick<CommandIo, 'readFile'>): ReadonlySet<string> | undefined {
+  const file = flags.text('pods');
+  if (file === undefined) return undefined;
+  // A pod is some hundred values.
+  const list = parseJson(io.readFile(file), { maxNodes: 20_000_000, loneSurrogates: true }).get('items');
+  const uids = list?.items.map((pod) => pod.get('metadata')?.get('uid')?.string);
+  if (uids === undefined || !uids.every((uid) => uid !== undefined)) throw new Error('it is none');
+  return new Set(uids);
+}
+
 const wordsOf = ({ fault, entry, to, what }: LogFinding): string =>
   printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`);
 
@@ -174,6 +190,12 @@ function reportLosses(verdict: LogVerdict, io: Pick<CommandIo, 'stdout'>): void 
     io.stdout(
       `never signed by its sidecar: ${printable(source)}, chain ${printable(chain)}: ${lines} lines, the last taken in at ${new Date(at).toISOString()}\n`,
     );
+  for (const { source, chain, last, at } of verdict.unended ?? [])
+    io.stdout(
+      `ended without a word: ${printable(source)}, chain ${printable(chain)}: its last line is ${last}, taken in at ${new Date(at).toISOString()}; no line says that its sidecar stops, no entry that its pod is gone, and there is no such pod\n`,
+    );
+  const moreUnended = verdict.unendedChains - (verdict.unended?.length ?? 0);
+  if (moreUnended > 0) io.stdout(`ended without a word: and ${moreUnended} more chains\n`);
   const moreUnsigned = verdict.neverSignedChains - verdict.neverSigned.length;
   if (moreUnsigned > 0) io.stdout(`never signed by their sidecars: and ${moreUnsigned} more chains\n`);
 }
@@ -232,6 +254,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       head: text,
       authorities: text,
       'retention-days': text,
+      pods: text,
       receipt: text,
       session: text,
       'save-head': text,
@@ -254,6 +277,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       const isOne = given.text('session') !== undefined || given.text('receipt') !== undefined;
       if (given.on('heads') && (isOne || elsewhere === 'proof'))
         return ['--heads is for a whole log: it does not go with --session, --receipt or --proof'];
+      if (given.text('pods') !== undefined && (isOne || given.on('no-lines')))
+        return ['--pods is for a whole log with its lines: it does not go with --session, --receipt or --no-lines'];
       if (given.text('chain') !== undefined && !isOne) return ['--chain goes with --session or --receipt'];
       const alone = ['proof', 'save-proof', 'since'].filter((name) => given.text(name) !== undefined && !isOne);
       const beside = ['archive', 'file', 'proof'].filter(
@@ -278,15 +303,22 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     io.stderr(`${(error as Error).message}\n`);
     return 2;
   }
+  let presentPods: ReadonlySet<string> | undefined;
+  try {
+    presentPods = podsOf(flags, io);
+  } catch (error) {
+    io.stderr(`--pods takes a list of pods, as kubectl get pods -A -o json writes it: ${describeError(error)}\n`);
+    return 2;
+  }
   const file = flags.text('file');
   const withLines = !flags.on('no-lines');
   const saveTo = flags.text('save-head');
   const archive = flags.text('archive');
   if (archive !== undefined && one !== undefined) return verifyOneInArchive(archive, one, flags, io);
-  if (archive !== undefined && !flags.on('heads')) return verifyInArchive(archive, flags, io, []);
+  if (archive !== undefined && !flags.on('heads')) return verifyInArchive(archive, flags, io, [], presentPods);
   if (archive !== undefined)
     return withCluster(flags, io, async ({ client }) =>
-      verifyInArchive(archive, flags, io, await publishedHeads(client, flags)),
+      verifyInArchive(archive, flags, io, await publishedHeads(client, flags), presentPods),
     );
   const proofFile = flags.text('proof');
   const finish = async (
@@ -302,6 +334,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       published,
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
       retentionDays: retentionDaysOf(flags),
+      presentPods,
     };
     const verdict = await verifyPages(pages, trusted, sample);
     return finishVerdict(verdict, saveTo, io);
@@ -382,6 +415,7 @@ async function verifyInArchive(
   flags: Flags,
   io: CommandIo,
   published: readonly string[],
+  presentPods: ReadonlySet<string> | undefined,
 ): Promise<ExitCode> {
   return withArchive(url, flags, io, async (log, publicKey) => {
     if (publicKey === undefined) return 2;
@@ -398,6 +432,7 @@ async function verifyInArchive(
         ...(head === undefined ? {} : { until: io.readFile(head).trim() }),
         ...(authorities === undefined ? {} : { authorities: io.readFile(authorities) }),
         ...(retentionDays === undefined ? {} : { retentionDays }),
+        ...(presentPods === undefined ? {} : { presentPods }),
       },
       (name, { code, message }) => {
         faults++;

@@ -29,6 +29,10 @@ export function questionOf(text: string, now: number): Record<string, JsonValue>
   return question;
 }
 
+const ofProcess = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":"(?:process|change)",/;
+/** What befell a process, or who decided what: found as sessions are, and none. */
+const isNone = (lines: readonly string[]): boolean => lines.length > 0 && lines.every((line) => ofProcess.test(line));
+
 /**
  * What the recorder finds, newest first.
  *
@@ -55,7 +59,7 @@ export async function* sessionsOfRecorder(
         readonly session: { readonly session: string; readonly namespace: string };
         readonly lines: readonly string[];
       };
-      yield { id: session.session, namespace: session.namespace, lines };
+      if (!isNone(lines)) yield { id: session.session, namespace: session.namespace, lines };
     }
     cursor = page['cursor'] ?? null;
   } while (cursor !== null);
@@ -86,5 +90,5 @@ export async function* sessionsOfFile(
       } else open.set(key, session);
     }
   }
-  yield* open.values();
+  for (const session of open.values()) if (!isNone(session.lines)) yield session;
 }

@@ -78,17 +78,16 @@ export const accessRule = {
     files: {
       type: 'object',
       description:
-        'Sound, pictures and other files that pass unread, in both directions: of audio and image routes, and in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass; a cluster policy with guards or labels and no access rules lets none. Pictures, sound and files within the JSON of chats need none of it, but for a PDF where a request guard, or a label `inRequests`, applies. Allow rules only.',
+        'Sound, pictures and other files that pass unread, in both directions: of audio and image routes, and in a WebSocket (sound of a conversation is `audio/pcm`, a binary message `application/octet-stream`). No guard and no label looks into them. Each policy that allows a request must let its files pass; a cluster policy with guards or labels and no access rules lets none. Pictures, sound and files within the JSON of chats pass without it (but for a PDF where a request guard, or a label `inRequests`, applies); where a rule that allows the request has it, they are held to it as well, by what they are called and by their first bytes. Allow rules only.',
       required: ['types'],
       'x-sidegate-default': 'none pass',
       'x-sidegate-example': '{ types: ["audio/*"], maxBytes: 1Mi }',
       properties: {
         types: {
           type: 'array',
-          minItems: 1,
           maxItems: 32,
           description:
-            'Media types, as they are declared (what declares none is told by its first bytes): any of them.',
+            'Media types, as they are declared (what declares none is told by its first bytes): any of them. `[]`: no file passes, and no picture in a chat.',
           'x-sidegate-example': '["audio/*", "image/png"]',
           items: {
             type: 'string',
@@ -103,6 +102,21 @@ export const accessRule = {
           description: 'Longest file; of a conversation, longest piece of sound.',
           'x-sidegate-default': 'as long as the body may be',
           'x-sidegate-example': '1Mi',
+        },
+        hosts: {
+          type: 'array',
+          maxItems: 32,
+          description:
+            'Hosts from which the server of the model may fetch a picture, a sound or a file that a request names by its URL: `*.` before a name stands for all names below it. By https at port 443 alone; where the host sends the server on to, nobody here sees. Nobody looks into what it fetches, and `types` and `maxBytes` say nothing of it.',
+          'x-sidegate-default': 'none: such a request is refused',
+          'x-sidegate-example': '["images.example.com", "*.cdn.example.com"]',
+          items: {
+            type: 'string',
+            pattern: '^(\\*\\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$',
+            maxLength: 253,
+            'x-sidegate-form': 'a host name in lower case, such as images.example.com or *.example.com',
+            description: 'A host name.',
+          },
         },
       },
     },
@@ -128,7 +142,7 @@ export const accessRule = {
         maxOutputTokens: {
           ...count,
           description:
-            'Tokens of one answer, of which a request may ask for several: more is refused, none given is set.',
+            'Tokens of one answer, of which a request may ask for several: more is refused, none given is set. Requests in which none can be set (KServe, Triton, gRPC, Chat and Completions that a policy describes) are refused.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '4096',
         },

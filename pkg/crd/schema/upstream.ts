@@ -116,7 +116,7 @@ export const upstream = {
           type: 'array',
           maxItems: 64,
           description:
-            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew for Gemini and Bedrock; any other request that names its model in the path is refused. Answers and lists say what the endpoint says.',
+            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew as well, but for WebSockets, which are refused. Answers and lists call it as its callers do; a version of it that the endpoint answers with stays as it is.',
           'x-sidegate-default': 'as callers call them',
           'x-sidegate-example': '[{ name: support, as: large-2026-08-06 }]',
           'x-kubernetes-list-type': 'map',

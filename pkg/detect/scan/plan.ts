@@ -167,6 +167,26 @@ export interface UnitPlan {
   readonly keepsValue: boolean;
 }
 
+/** The units of one form by the spellings that they take. */
+export interface Spellings {
+  readonly of: (text: string, start: number, end: number) => number;
+  readonly plans: ReadonlyMap<number, readonly UnitPlan[]>;
+}
+
+function spellingsOf(plans: readonly UnitPlan[]): Spellings | undefined {
+  const of = plans[0]?.unit.spellings?.of;
+  if (of === undefined || plans.some(({ unit }) => unit.spellings?.of !== of)) return undefined;
+  const bySpelling = new Map<number, UnitPlan[]>();
+  for (const plan of plans) {
+    for (const spelling of plan.unit.spellings?.taken ?? []) {
+      const known = bySpelling.get(spelling);
+      if (known === undefined) bySpelling.set(spelling, [plan]);
+      else known.push(plan);
+    }
+  }
+  return { of, plans: bySpelling };
+}
+
 /** One selection of rules, compiled. */
 export class Plan {
   readonly compiled: Compiled;
@@ -177,6 +197,8 @@ export class Plan {
   readonly active: readonly number[];
   /** The same by the index of their form. */
   readonly byForm: readonly (readonly UnitPlan[] | undefined)[];
+  /** By the index of a form all of whose units say which spellings they take: which of them to ask of a candidate. */
+  readonly bySpelling: readonly (Spellings | undefined)[];
   /** Forms of which a name is a part that is not covered: what is found may begin behind where its candidate does. */
   readonly naming: ReadonlySet<number>;
   /** UTF-16 units that the widest form spans that stands at words' edges; 0 without any. */
@@ -225,6 +247,7 @@ export class Plan {
     const byForm: UnitPlan[][] = [];
     for (const one of plans) (byForm[one.unit.form.index] ??= []).push(one);
     this.byForm = byForm;
+    this.bySpelling = byForm.map(spellingsOf);
     this.naming = new Set(plans.filter(({ unit }) => unit.from !== undefined).map(({ unit }) => unit.form.index));
     this.widestAtWord = plans.reduce(
       (most, { unit: { form } }) => (form.atWord ? Math.max(most, 2 * form.maxLength) : most),

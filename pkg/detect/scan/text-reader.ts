@@ -9,7 +9,7 @@ import type { Verdict } from '../verdict.ts';
 import type { Finding } from './finding.ts';
 import { foldText } from './fold-text.ts';
 import { patience } from './plan.ts';
-import type { Automata, Plan, UnitPlan } from './plan.ts';
+import type { Automata, Plan, Spellings, UnitPlan } from './plan.ts';
 import type { Form, Unit } from './unit.ts';
 import { trackOpen, trackPadding } from './tracker.ts';
 import type { Tracker } from './tracker.ts';
@@ -469,6 +469,11 @@ export class TextReader {
 
   #judgeEnds(plans: readonly UnitPlan[], start: number, ends: readonly number[]): void {
     if (ends.length === 0) return;
+    const spellings = this.#plan.bySpelling[plans[0]?.unit.form.index ?? -1];
+    if (spellings !== undefined) {
+      this.#judgeSpelled(spellings, start, ends);
+      return;
+    }
     const told = this.#toldBefore(plans, start);
     for (const plan of plans) {
       if (this.#begins(plan.unit, start + this.#base, told))
@@ -476,25 +481,43 @@ export class TextReader {
     }
   }
 
-  #longest(plan: UnitPlan, start: number, ends: readonly number[], told: boolean): void {
-    const { unit } = plan;
+  /** The same of units of which a candidate's spelling says which can accept it: few, of most candidates none. */
+  #judgeSpelled({ of, plans: bySpelling }: Spellings, start: number, ends: readonly number[]): void {
+    let decided = undecided;
     for (let i = ends.length - 1; i >= 0; i--) {
       const end = ends[i] as number;
-      const read = this.#read(unit, start, end, told);
-      if (read === undefined) continue;
-      const { verdict, text, shift } = read;
-      const from = (unit.from === undefined ? start : unit.from(text, start - shift, end - shift) + shift) + this.#base;
-      if (from < this.#textStart) return;
-      if (unit.open !== undefined) {
-        this.#openFrom(plan, verdict, from, end + this.#base);
-        return;
+      const plans = bySpelling.get(of(this.#window, start, end));
+      if (plans === undefined) continue;
+      const told = this.#toldBefore(plans, start);
+      for (const plan of plans) {
+        const { unit } = plan;
+        if (decided.includes(plan) || !this.#begins(unit, start + this.#base, told)) continue;
+        if (this.#decides(plan, start, end, told[unit.index] === 1)) decided = [...decided, plan];
       }
-      const to = (unit.to === undefined ? end : unit.to(text, start - shift, end - shift) + shift) + this.#base;
-      // What is allowed is allowed as a whole: no shorter end of it is looked for.
-      if (unit.allows?.(this.#valueOf(from, to)) !== true || followsLetter(this.#window, from - this.#base))
-        this.#find(plan, verdict, from, to);
-      return;
     }
+  }
+
+  #longest(plan: UnitPlan, start: number, ends: readonly number[], told: boolean): void {
+    for (let i = ends.length - 1; i >= 0; i--) if (this.#decides(plan, start, ends[i] as number, told)) return;
+  }
+
+  /** Whether the unit accepts this end: then no shorter one is looked at. */
+  #decides(plan: UnitPlan, start: number, end: number, told: boolean): boolean {
+    const { unit } = plan;
+    const read = this.#read(unit, start, end, told);
+    if (read === undefined) return false;
+    const { verdict, text, shift } = read;
+    const from = (unit.from === undefined ? start : unit.from(text, start - shift, end - shift) + shift) + this.#base;
+    if (from < this.#textStart) return true;
+    if (unit.open !== undefined) {
+      this.#openFrom(plan, verdict, from, end + this.#base);
+      return true;
+    }
+    const to = (unit.to === undefined ? end : unit.to(text, start - shift, end - shift) + shift) + this.#base;
+    // What is allowed is allowed as a whole: no shorter end of it is looked for.
+    if (unit.allows?.(this.#valueOf(from, to)) !== true || followsLetter(this.#window, from - this.#base))
+      this.#find(plan, verdict, from, to);
+    return true;
   }
 
   /**
@@ -835,6 +858,9 @@ function followsLetter(text: string, at: number): boolean {
   return code > 0x7f && letterOrDigit.test(String.fromCodePoint(code));
 }
 const letterOrDigit = /[\p{L}\p{M}\p{N}]/u;
+
+/** Where no unit has accepted an end. */
+const undecided: readonly UnitPlan[] = [];
 
 /** Of units that no words tell of. */
 const untold = new Uint8Array(0);

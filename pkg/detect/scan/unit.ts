@@ -27,6 +27,7 @@ export interface Unit {
   readonly left: number;
   readonly telling: { readonly words: readonly string[]; readonly required: boolean } | undefined;
   readonly accept: Detector['accept'];
+  readonly spellings: Detector['spellings'];
   /** What stands for `true` of `accept`, and where there is none. */
   readonly verdict: Verdict;
   /** Level of the certainty (verdict.ts) below which a candidate is none. */
@@ -175,6 +176,7 @@ function detectorUnit(detector: Detector, { from, allow }: DetectorTerms, enviro
     left: detector.left,
     telling: telling === undefined ? undefined : { words: telling.words, required: required === true },
     accept: detector.accept,
+    spellings: detector.spellings,
     verdict: detector.verdict ?? likelyByFormat,
     least,
     allows: open === undefined ? allowedBy(allow, environment.fold) : undefined,
@@ -195,7 +197,7 @@ function detectorUnit(detector: Detector, { from, allow }: DetectorTerms, enviro
   };
 }
 
-const ofPolicy = { verdict: namedByPolicy, least: 0, allows: undefined } as const;
+const ofPolicy = { spellings: undefined, verdict: namedByPolicy, least: 0, allows: undefined } as const;
 
 function patternUnit(source: string, maxLength: number, fold: (code: number) => string): Draft {
   const written = compilePattern(source, maxLength);

@@ -1,5 +1,4 @@
 import type { JsonNode } from '../../base/index.ts';
-import { isKnownType } from '../file-type.ts';
 import { bytesOfType, mediaUrlValue, pdfBytes } from '../media.ts';
 import { claimedPdf } from '../pdf.ts';
 import { boolean, either, list, lone, named, number, object, text, toolInput } from '../shape.ts';
@@ -94,10 +93,9 @@ function sourceOf({ file }: Side, content: Shape): Shape {
   const holding = (data: Shape): Shape =>
     object({ type: lone, media_type: lone, data, url: { read: mediaUrlValue }, file_id: file, content });
   const pdf = holding({ read: pdfBytes });
-  const mediaOf = (node: JsonNode): Shape | undefined => {
+  const mediaOf = (node: JsonNode): Shape => {
     const type = node.get('media_type')?.string?.toLowerCase() ?? '';
-    if (type === 'application/pdf') return pdf;
-    return isKnownType(type) ? holding({ read: bytesOfType(type) }) : undefined;
+    return type === 'application/pdf' ? pdf : holding({ read: bytesOfType(type) });
   };
   return {
     ...holding(text),
@@ -107,9 +105,7 @@ function sourceOf({ file }: Side, content: Shape): Shape {
       if (node.kind !== 'object') return false;
       if (/pdf/i.test(node.get('media_type')?.string ?? '')) claimedPdf(reader, node.get('data'));
       if (node.get('type')?.string !== 'base64') return false;
-      const media = mediaOf(node);
-      if (media === undefined) return false;
-      reader.read(node, place.as(media));
+      reader.read(node, place.as(mediaOf(node)));
       return true;
     },
   };

@@ -59,6 +59,8 @@ export function readMessages(
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => (generates ? limitEdits(root, fields, most) : []),
     askUsage: () => [],

@@ -5,7 +5,7 @@ import { converseEvents, invokeChunks, isException } from './framing.ts';
 import { anthropicModels } from './invoke-vendors.ts';
 import type { InvokeVendor } from './invoke-vendors.ts';
 import { readRequest } from './request.ts';
-import { bedrockRoute } from './routes.ts';
+import { bedrockRoute, modelOf } from './routes.ts';
 import type { BedrockKind, BedrockRoute } from './routes.ts';
 
 const streams: Readonly<Record<BedrockKind, Route['streams']>> = {
@@ -39,7 +39,7 @@ export const bedrock: Dialect = {
     const found = bedrockRoute(method, path);
     if (found === undefined) return undefined;
     const { kind, model, renamed } = found;
-    return {
+    const made: Known = {
       ...(kind.startsWith('invoke') && { refusedHeaders: guardrail }),
       ...{
         dialect: bedrock,
@@ -50,6 +50,8 @@ export const bedrock: Dialect = {
       },
       ...{ model, renamed, bedrock: found },
     };
+    const calledBy = (as: string): Known => ({ ...made, bedrock: { ...found, calledAs: modelOf(as) ?? as } });
+    return { ...made, calledBy };
   },
   request: (route, root, query = '') =>
     readRequest(known(route), root, query, (vendor): Known => ({ ...(route as Known), vendor })),

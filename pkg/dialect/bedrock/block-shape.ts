@@ -24,9 +24,8 @@ const media = (kept: Shape): Shape => {
   return {
     fields: of(text).fields as ReadonlyMap<string, Shape>,
     read(reader, node, place) {
-      const format = node.kind === 'object' ? node.get('format')?.string : undefined;
-      if (format === undefined) return false;
-      reader.read(node, place.as(of({ read: bytesOfFormat(format) })));
+      if (node.kind !== 'object') return false;
+      reader.read(node, place.as(of({ read: bytesOfFormat(node.get('format')?.string ?? '') })));
       return true;
     },
   };
@@ -52,7 +51,8 @@ const sentDocument: Shape = {
   },
 };
 
-const blockFields = (kept: Shape, file: Shape): Record<string, Shape> => {
+/** @param others what may stand beside the kinds that are known in what a tool gave */
+const blockFields = (kept: Shape, file: Shape, others: Partial<Shape> = {}): Record<string, Shape> => {
   const searchResult = object({
     source: lone,
     title: text,
@@ -68,7 +68,9 @@ const blockFields = (kept: Shape, file: Shape): Record<string, Shape> => {
     toolUse: object({ ...named(['toolUseId', 'name', 'type'], lone), input: toolInput }),
     toolResult: object({
       ...named(['toolUseId', 'status', 'type'], lone),
-      content: list(object({ text, json: free, ...named(['image', 'video'], picture), document: file, searchResult })),
+      content: list(
+        object({ text, json: free, ...named(['image', 'video'], picture), document: file, searchResult }, others),
+      ),
     }),
     guardContent: object({ text: object({ text, qualifiers: list(lone) }), image: picture }),
     cachePoint,
@@ -78,7 +80,8 @@ const blockFields = (kept: Shape, file: Shape): Record<string, Shape> => {
 };
 
 /** A kind that is not here is none: nobody knows what a server takes by it. */
-export const sentBlock = object(blockFields(refused, sentDocument), { rest: refused });
+const none: Partial<Shape> = { rest: refused };
+export const sentBlock = object(blockFields(refused, sentDocument, none), none);
 export const saidBlock = object(blockFields(free, saidDocument));
 
 /** What a stream says of a block: its beginning, and the pieces that clients add to it. */

@@ -28,7 +28,12 @@ const converseFields = {
   // Of a prompt that the server keeps.
   promptVariables: refused,
   messages: list(object({ role: lone, content: list(sentBlock) })),
-  system: list(object({ text, guardContent: object({ text: object({ text, qualifiers: list(lone) }) }), cachePoint })),
+  system: list(
+    object(
+      { text, guardContent: object({ text: object({ text, qualifiers: list(lone) }) }), cachePoint },
+      { rest: refused },
+    ),
+  ),
   inferenceConfig,
   toolConfig: object({
     tools: list(tool),

@@ -3,7 +3,17 @@ import type { Reader } from '../reader.ts';
 
 const none: readonly never[] = Object.freeze([]);
 
-type Read = 'tokenInput' | 'lanes' | 'loneValues' | 'opaque' | 'documents' | 'listNumbers' | 'askUsage' | 'spellTokens';
+type Read =
+  | 'tokenInput'
+  | 'lanes'
+  | 'loneValues'
+  | 'opaque'
+  | 'documents'
+  | 'media'
+  | 'links'
+  | 'listNumbers'
+  | 'askUsage'
+  | 'spellTokens';
 
 /** What was read of a body, which no edit of ours but a limit changes. */
 export function viewOf({
@@ -12,8 +22,10 @@ export function viewOf({
   loneValues,
   opaque,
   documents,
+  media,
+  links,
   listNumbers,
 }: Reader): Pick<RequestView, Read> {
-  const read = { tokenInput, lanes, loneValues, opaque, documents, listNumbers };
+  const read = { tokenInput, lanes, loneValues, opaque, documents, media, links, listNumbers };
   return { ...read, askUsage: () => none, spellTokens: () => none };
 }

@@ -26,7 +26,7 @@ const none: readonly never[] = Object.freeze([]);
  * @throws RefusedError `invalid_request`
  */
 export function readRequest(
-  { kind, model }: BedrockRoute,
+  { kind, model, calledAs = model }: BedrockRoute,
   root: JsonNode,
   query: string,
   answers: (vendor: InvokeVendor) => Route,
@@ -36,7 +36,7 @@ export function readRequest(
   if (kind === 'count-tokens') return readCount(model, root);
   const stream = kind === 'converse-stream' || kind === 'invoke-with-response-stream';
   if (kind === 'converse' || kind === 'converse-stream') return readConverse(converse, model, root, stream);
-  const vendor = vendorOf(model, root) ?? refuse('anthropic_version');
+  const vendor = vendorOf(calledAs, root) ?? refuse('anthropic_version');
   return { ...vendor.request(model, root), stream, answers: answers(vendor) };
 }
 

@@ -7,6 +7,8 @@ export type BedrockKind = 'converse' | 'converse-stream' | 'invoke' | 'invoke-wi
 export interface BedrockRoute {
   readonly kind: BedrockKind;
   readonly model: string;
+  /** By which the endpoint knows it, where that is another name. */
+  readonly calledAs?: string;
   /** The path with another model in it. */
   readonly renamed: (model: string) => string;
 }
@@ -31,7 +33,7 @@ export function bedrockRoute(method: string, path: string): BedrockRoute | undef
 }
 
 /** By what rules name it: one model has one name, whichever way it is called. */
-function modelOf(named: string): string | undefined {
+export function modelOf(named: string): string | undefined {
   if (modelId.test(named) && !named.startsWith('arn:')) return named;
   const [whole, type, name] = arn.exec(named) ?? [];
   return type !== undefined && namesModel.has(type) ? name : whole;

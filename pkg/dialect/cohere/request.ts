@@ -78,6 +78,8 @@ export function viewOfRequest({ reader, root, fields, model, generates }: ReadRe
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => (generates ? limitEdits(root, fields, most) : none),
     askUsage: () => none,

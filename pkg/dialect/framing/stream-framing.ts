@@ -26,6 +26,15 @@ export interface FilePart {
   readonly content?: () => Uint8Array;
 }
 
+/** A picture, a sound or a file within the JSON of a request. */
+export interface MediaPart {
+  /** What it is called and what its first bytes say, where that differs: lower case, without parameters. Policy must let each of them pass. */
+  readonly types: readonly string[];
+  readonly bytes: number;
+  /** It is called a picture or a sound, and is a document: no policy lets it pass. Absent: that is not so. */
+  readonly disguised?: true;
+}
+
 export interface StreamFrame {
   /** The frame as it came, to its end. */
   readonly raw: string;

@@ -135,6 +135,8 @@ export function readRequest({ kind, model }: GeminiRoute, root: JsonNode, query:
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (most) =>
       generation === undefined ? none : nestedLimitEdits(root, fields, generation.limitPlace, most),

@@ -188,6 +188,7 @@ function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
     count: 1,
     maxOutputTokens: undefined,
     outputBound: undefined,
+    endless: true,
     stops: true,
     usageAsked: false,
     tokenInput: reader.tokenInput,

@@ -23,11 +23,11 @@ export const kserve: Dialect = {
   route(method, path): Known | undefined {
     const found = kserveRoute(method, path);
     if (found === undefined) return undefined;
-    const { kind, operation, model } = found;
+    const { kind, operation, model, renamed } = found;
     const body = kind === 'page' ? 'none' : 'json';
     const streams = kind === 'generate_stream' ? events : none;
     const split = kind === 'infer' ? { split: binaryTensors } : {};
-    return { dialect: kserve, operation, body, model, generates: false, streams, ...split, kserve: found };
+    return { dialect: kserve, operation, body, model, renamed, generates: false, streams, ...split, kserve: found };
   },
   request: (route, root, query = '') => readRequest(known(route), root, query),
   answer: (route, root, status) => readAnswer(known(route).kind, root, status),

@@ -2,7 +2,7 @@ import type { JsonNode } from '../../base/index.ts';
 import type { RequestView } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
-import { fieldsOf, given, refuse, required } from '../request-fields.ts';
+import { fieldsOf, given, refuse, replace, required } from '../request-fields.ts';
 import type { Fields } from '../request-fields.ts';
 import type { KserveRoute } from './routes.ts';
 import { generateRequest, inferRequest, predictRequest } from './shapes.ts';
@@ -10,7 +10,7 @@ import { generateRequest, inferRequest, predictRequest } from './shapes.ts';
 /**
  * Requests of KServe's protocols. The path says the model; a body that names another is refused.
  *
- * Promise: as that of OpenAI's requests ({@link Reader}). Limit: output is not limited, since each model has other words for it.
+ * Promise: as that of OpenAI's requests ({@link Reader}). Limit: a rule that limits output lets none of them by, since each model has other words for it.
  */
 
 const places = {
@@ -49,6 +49,7 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     count: 1,
     maxOutputTokens: undefined,
     outputBound: undefined,
+    ...(kind !== 'page' && { endless: true }),
     stops: true,
     usageAsked: true,
     tokenInput: reader.tokenInput,
@@ -56,9 +57,12 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,
     spellTokens: () => none,
+    renameModel: (as) => (named === undefined ? none : [replace(named, JSON.stringify(as))]),
   };
 }

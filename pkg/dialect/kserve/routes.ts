@@ -11,11 +11,13 @@ export interface KserveRoute {
   readonly kind: KserveKind;
   readonly operation: Extract<Operation, 'Completions' | 'ListModels'>;
   readonly model: string;
+  /** The path with another model in it. */
+  readonly renamed: (model: string) => string;
 }
 
-const v1 = /^\/v1\/models\/([^/]{1,192}):(?:predict|explain)$/;
+const v1 = /^\/v1\/models\/([^/]{1,192}):(predict|explain)$/;
 const v2 =
-  /^\/v2\/models\/([^/]{1,192})(?:\/versions\/[A-Za-z0-9._-]{1,64})?(?:\/(infer|generate|generate_stream|ready))?$/;
+  /^\/v2\/models\/([^/]{1,192})((?:\/versions\/[A-Za-z0-9._-]{1,64})?(?:\/(infer|generate|generate_stream|ready))?)$/;
 
 /** Triton's statistics of all models, and no page of one. */
 const statistics = '/v2/models/stats';
@@ -25,15 +27,20 @@ const plainName = /^(?!\.{1,2}$)[A-Za-z0-9][A-Za-z0-9._@+~-]{0,191}$/;
 
 /** Undefined: none of these routes. */
 export function kserveRoute(method: string, path: string): KserveRoute | undefined {
-  const [, predicting] = method === 'POST' ? (v1.exec(path) ?? []) : [];
-  if (predicting !== undefined)
-    return plainName.test(predicting) ? { kind: 'predict', operation: 'Completions', model: predicting } : undefined;
-  const [, model, verb] = v2.exec(path) ?? [];
+  const [, predicting, asked = ''] = method === 'POST' ? (v1.exec(path) ?? []) : [];
+  if (predicting !== undefined) {
+    const renamed = (as: string): string => `/v1/models/${encodeURIComponent(as)}:${asked}`;
+    return plainName.test(predicting)
+      ? { kind: 'predict', operation: 'Completions', model: predicting, renamed }
+      : undefined;
+  }
+  const [, model, rest = '', verb] = v2.exec(path) ?? [];
   if (model === undefined || !plainName.test(model)) return undefined;
   if (path === statistics) return undefined;
+  const named = { model, renamed: (as: string): string => `/v2/models/${encodeURIComponent(as)}${rest}` };
   const reads = verb === undefined || verb === 'ready';
-  if (reads) return isReading(method) ? { kind: 'page', operation: 'ListModels', model } : undefined;
-  return method === 'POST' ? { kind: verb as KserveKind, operation: 'Completions', model } : undefined;
+  if (reads) return isReading(method) ? { kind: 'page', operation: 'ListModels', ...named } : undefined;
+  return method === 'POST' ? { kind: verb as KserveKind, operation: 'Completions', ...named } : undefined;
 }
 
 const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';

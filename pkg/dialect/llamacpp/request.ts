@@ -109,6 +109,8 @@ export function readRequest(kind: LlamaKind, root: JsonNode, query: string): Req
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => (generates ? limitEdits(root, fields, most) : []),
     askUsage: () => [],

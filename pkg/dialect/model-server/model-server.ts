@@ -53,6 +53,8 @@ function readRequest({ server, requests }: Known, root: JsonNode, query: string)
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,

@@ -46,13 +46,14 @@ export const openAiMedia: Dialect = {
   route(method, path): Known | undefined {
     const media = mediaRoute(method, path);
     if (media === undefined) return undefined;
-    const { kind, model } = media;
+    const { kind, model, renamed } = media;
     const form = forms[kind];
     return {
       dialect: openAiMedia,
       operation: 'Completions',
       body: form === undefined ? 'json' : 'form',
       model,
+      ...(renamed !== undefined && { renamed }),
       generates: false,
       streams: none,
       ...(form !== undefined && { form }),

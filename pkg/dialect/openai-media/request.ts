@@ -1,6 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
 import type { FilePart, RequestView, Route } from '../dialect.ts';
-import { modelOf, plainQuery } from '../openai/request.ts';
+import { modelOf, plainQuery, renameEdits } from '../openai/request.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { fieldsOf, given, refuse, required } from '../request-fields.ts';
@@ -152,10 +152,13 @@ export function readRequest(
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     files: [...expected, ...reader.files],
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,
     spellTokens: () => none,
+    renameModel: (as) => renameEdits(fields, as),
   };
 }

@@ -16,6 +16,8 @@ export interface MediaRoute {
   readonly kind: MediaKind;
   /** A deployment of Azure's, which the path names. */
   readonly model: string | undefined;
+  /** The path with another model in it. Absent: it names none. */
+  readonly renamed?: (model: string) => string;
 }
 
 const exact = new Map<string, MediaRoute>(
@@ -31,5 +33,6 @@ export function mediaRoute(method: string, path: string): MediaRoute | undefined
   if (known !== undefined) return known;
   const deployment = deploymentOf(path);
   const kind = deployment === undefined ? undefined : kinds[deployment.rest];
-  return kind === undefined ? undefined : { kind, model: deployment?.model };
+  if (deployment === undefined || kind === undefined) return undefined;
+  return { kind, model: deployment.model, renamed: deployment.renamed };
 }

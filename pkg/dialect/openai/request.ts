@@ -38,6 +38,12 @@ const maxCount = 128;
 /** How many answers a prompt gets; the last is llama.cpp's. */
 const countNames = ['n', 'best_of', 'n_cmpl'];
 
+/** Where a body names the model beside its path. */
+export function renameEdits(fields: Fields, as: string): readonly JsonEdit[] {
+  const node = given(fields, 'model');
+  return node === undefined ? [] : [replace(node, JSON.stringify(as))];
+}
+
 /** @param deployment the model that the path names: a body that names another would make it one of two. */
 export function modelOf(fields: Fields, deployment: string | undefined): string {
   if (deployment === undefined || given(fields, 'model') !== undefined) modelNamed(fields);
@@ -159,10 +165,13 @@ export function readRequest(
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (limit) => (generates ? limitEdits(root, fields, limit) : []),
     askUsage: () => (stream && generates ? usageEdits(root, fields) : []),
     spellTokens: () => spellEdits(fields),
+    renameModel: (as) => renameEdits(fields, as),
   };
 }
 

@@ -16,6 +16,8 @@ export interface OpenAiRoute {
   readonly operation: Operation;
   readonly body: 'json' | 'none';
   readonly model: string | undefined;
+  /** The path with another model in it. Absent: it names none. */
+  readonly renamed?: (model: string) => string;
 }
 
 const exact = new Map<string, OpenAiRoute>();
@@ -47,18 +49,27 @@ function modelName(encoded: string): string | undefined {
 
 const deployments = '/openai/deployments/';
 
+interface Deployment {
+  readonly model: string;
+  readonly rest: string;
+  readonly renamed: (model: string) => string;
+}
+
 /** Azure's: `/openai/deployments/NAME/chat/completions` names the model, and what is asked of it. Undefined: no such path. */
-export function deploymentOf(path: string): { readonly model: string; readonly rest: string } | undefined {
+export function deploymentOf(path: string): Deployment | undefined {
   if (!path.startsWith(deployments)) return undefined;
   const end = path.indexOf('/', deployments.length);
   const model = end < 0 ? undefined : modelName(path.slice(deployments.length, end));
-  return model === undefined || model.includes('/') ? undefined : { model, rest: path.slice(end) };
+  if (model === undefined || model.includes('/')) return undefined;
+  const rest = path.slice(end);
+  return { model, rest, renamed: (as) => `${deployments}${encodeURIComponent(as)}${rest}` };
 }
 
 function deploymentRoute(path: string): OpenAiRoute | undefined {
   const found = deploymentOf(path);
   const operation = found === undefined ? undefined : posts[found.rest];
-  return operation === undefined ? undefined : { operation, body: 'json', model: found?.model };
+  if (found === undefined || operation === undefined) return undefined;
+  return { operation, body: 'json', model: found.model, renamed: found.renamed };
 }
 
 /** Undefined: none of these routes. */
@@ -68,5 +79,7 @@ export function openAiRoute(method: string, path: string): OpenAiRoute | undefin
   const page = pages.find((one) => path.startsWith(one));
   if (page === undefined) return undefined;
   const model = modelName(path.slice(page.length));
-  return model === undefined ? undefined : { operation: 'ListModels', body: 'none', model };
+  if (model === undefined) return undefined;
+  const renamed = (as: string): string => page + as.split('/').map(encodeURIComponent).join('/');
+  return { operation: 'ListModels', body: 'none', model, renamed };
 }

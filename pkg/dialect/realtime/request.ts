@@ -11,8 +11,8 @@ import { clientEvents, ofResponse, session as sessionShape } from './shapes.ts';
 /**
  * What a caller sends on OpenAI's Realtime API, event by event.
  *
- * Promise: as that of OpenAI's requests ({@link Reader}); an event of a type that is not among its own is refused. Texts of several events are read
- * event by event: a phrase that is cut over two of them is not joined. Where output is limited, sound goes on only in a session of which the server
+ * Promise: as that of OpenAI's requests ({@link Reader}); an event of a type that is not among its own is refused. Texts are read
+ * event by event; who inspects them joins them. Where output is limited, sound goes on only in a session of which the server
  * itself said that its answers are: what a caller set the server may have refused.
  */
 
@@ -69,6 +69,8 @@ export class RealtimeRequests {
       loneValues: reader.loneValues,
       opaque: reader.opaque,
       documents: reader.documents,
+      media: reader.media,
+      links: reader.links,
       files: reader.files,
       listNumbers: reader.listNumbers,
       limitOutput: (most) => this.#limit(type, root, settings, most),

@@ -53,6 +53,8 @@ export function readRequest(root: JsonNode, query: string, kind: ResponsesKind =
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => (generates ? limitEdits(root, fields, most) : []),
     askUsage: () => [],

@@ -1,5 +1,5 @@
 import { tokenIds } from '../openai/request-shape.ts';
-import { mediaUrlValue, promptTensor } from '../media.ts';
+import { mediaUrlValue, promptTensor, tellMedia, tellUrl } from '../media.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, numbers, object, schema, text, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -51,11 +51,21 @@ const ofSglang = named(
   refused,
 );
 
+/** A model that sees has its server fetch what the prompt names so (`router/src/validation.rs`), and take a `data:` URL for a picture. */
+const pictures = /!\[\]\(((?:https?:|data:)[^)]*)\)/g;
+const prompt: Shape = {
+  ...text,
+  read(reader, node) {
+    if (node.kind === 'string') for (const [, url = ''] of node.text.matchAll(pictures)) tellUrl(reader, url);
+    return false;
+  },
+};
+
 export const tgiRequest = object({
   ...refusedFields,
   ...others,
   ...ofSglang,
-  inputs: text,
+  inputs: prompt,
   parameters: tgiParameters,
   ...named(['stream', 'add_special_tokens'], boolean),
 });
@@ -84,8 +94,8 @@ export const samplingParams = object({
 
 const texts: Shape = either(text, list(text));
 
-/** Pictures, films and sound: addresses or base64, or features that the caller computed, in tensors of which nobody can tell what they say. */
-const media: Shape = {
+/** Features of a picture that the caller computed, in tensors of which nobody can tell what they say. */
+const feature: Shape = {
   ...unlisted,
   fields: new Map(Object.entries({ url: { read: mediaUrlValue }, detail: lone })),
   read(reader, node) {
@@ -94,11 +104,24 @@ const media: Shape = {
     return true;
   },
   get items() {
-    return media;
+    return feature;
   },
   get rest() {
+    return feature;
+  },
+};
+
+/** Pictures, films and sound: addresses or base64, or their features. */
+const media: Shape = {
+  ...feature,
+  read(reader, node, place) {
+    if (node.kind === 'string') tellMedia(reader, node);
+    return feature.read?.(reader, node, place) === true;
+  },
+  get items() {
     return media;
   },
+  rest: feature,
 };
 
 export const sglangRequest = object({

@@ -113,6 +113,8 @@ export function readRequest(route: TgiRoute, root: JsonNode, query: string, grow
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     documents: reader.documents,
+    media: reader.media,
+    links: reader.links,
     listNumbers: reader.listNumbers,
     limitOutput: (most) => nestedLimitEdits(root, fields, kind.limit, most),
     askUsage: () => [],

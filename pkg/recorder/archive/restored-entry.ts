@@ -11,6 +11,7 @@ const plain: ReadonlySet<string> = new Set<LogEntry['type']>([
   'retention',
   'clock',
   'ship',
+  'share',
 ]);
 
 /** An entry of an archive with what a store takes of it, or what is wrong with it. */

@@ -20,6 +20,7 @@ export async function verifyArchive(
     readonly heads?: readonly string[];
     readonly authorities?: string;
     readonly retentionDays?: number;
+    readonly presentPods?: ReadonlySet<string>;
     readonly withLines: boolean;
   },
   onFault: (name: string, error: SegmentError) => void,

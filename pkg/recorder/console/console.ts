@@ -231,7 +231,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       const asset = byPath.get(path);
       if (page !== undefined || asset !== undefined) {
         only('GET');
-        // What an address asks is asked in its reader's name: who only followed a link is shown what it would ask (search.js, session.js).
+        // What an address asks is asked in its reader's name: who only followed a link is shown what it would ask (search.js, session.js; main.js of all other pages).
         if (path === '/' && url.search !== '' && !url.searchParams.has('linked') && isForeign(request))
           return redirect(response, `${home}${url.search}&linked=`, []);
         return asset === undefined ? page?.() : sendAsset(request, response, asset);

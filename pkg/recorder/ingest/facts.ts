@@ -12,8 +12,8 @@ const mostRules = { texts: 1_024, characters: 64 * 1024 } as const;
 const mostOthers = { texts: 64, characters: 16 * 1024 } as const;
 /** Groups of a caller: as many as a token holds. */
 const mostGroups = { texts: 1_024, characters: 64 * 1024 } as const;
-/** In place of groups that there was no room for. */
-const more = '…';
+/** In place of groups, or another text, that there was no room for. */
+export const more = '…';
 
 /** Tags of rules, and {@link cutTag} where there was no room for all of them. */
 function ruleTags(rules: Iterable<string>): readonly string[] {

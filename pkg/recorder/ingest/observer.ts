@@ -3,10 +3,13 @@ import type { RecordGoodbyeReason } from '../../wire/index.ts';
 
 /** Why a connection did not become a stream, or a stream was cut. */
 export type IngestRefusal =
-  'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains' | 'signer' | 'slow';
+  'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol' | 'chains' | 'signer' | 'slow' | 'share';
 
-/** What a sidecar has had its turns of, so that its lines wait: small batches, signatures that are verified, or room for a frame. */
-export type IngestWait = 'small' | 'signatures' | 'memory';
+/**
+ * What a sidecar has had its turns of, so that its lines wait: small batches, those that say more of their sessions than their bytes give room
+ * for, signatures that are verified, or room for a frame.
+ */
+export type IngestWait = 'small' | 'heavy' | 'signatures' | 'memory';
 
 /** What ingest tells of itself, for metrics. */
 export interface IngestObserver {
@@ -20,6 +23,8 @@ export interface IngestObserver {
   /** Events that the sidecar could not record, a million of each line at most. */
   gap(events: number): void;
   conflict(kind: ConflictKind): void;
+  /** Starts and ends of sessions that are not found by all that their lines say. */
+  cut(facts: number): void;
   /** Lines of a sidecar wait for its turn. */
   waited(why: IngestWait): void;
   /** Lines came whose time cannot be: of a sidecar whose clock is wrong. */
@@ -39,6 +44,7 @@ export const silentObserver: IngestObserver = {
   hole: nothing,
   gap: nothing,
   conflict: nothing,
+  cut: nothing,
   waited: nothing,
   clockWrong: nothing,
   committed: nothing,

@@ -4,13 +4,17 @@ import type { JsonNode } from '../../base/index.ts';
 import { countedLoss, createTimeOrder, gapOf, lineType, listOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
-import type { Block, EndFacts, StartFacts } from '../store/index.ts';
-import { changeOperations, factsOf } from './facts.ts';
-import type { LinePlace } from './facts.ts';
+import type { Block } from '../store/index.ts';
+import { createBlockFacts } from './block-facts.ts';
+import { changeOperations } from './facts.ts';
 
 /** Lines that go on where the chain stands. */
 export interface ReadLines {
   readonly block: Omit<Block, 'pod'>;
+  /** Starts and ends of sessions in it of which not all is kept that they would be found by (block-facts.ts). */
+  readonly cut: number;
+  /** Its sessions are found by more than its bytes give room for. */
+  readonly heavy: boolean;
   readonly first: number;
   readonly last: number;
   readonly prev: string;
@@ -77,17 +81,8 @@ const limits = { maxDepth: 16, maxNodes: 500_000, loneSurrogates: true };
  * @throws LineConflict at the first line that is not what it must be
  */
 export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 'sidecar'): ReadLines {
-  // Of each session the first: what is proven of it (pkg/record/verify-session.ts) is what it is found by.
-  const starts = new Map<string, StartFacts>();
-  const ends = new Map<string, EndFacts>();
+  const facts = createBlockFacts();
   const sessions = new Set<string>();
-  const note = (root: JsonNode, place: LinePlace): void => {
-    const { session } = place;
-    sessions.add(session);
-    const { start, end } = factsOf(root, place);
-    if (start !== undefined && !starts.has(session)) starts.set(session, start);
-    if (end !== undefined && !ends.has(session)) ends.set(session, end);
-  };
   const signatures: SignedLine[] = [];
   const order = createTimeOrder(at.newest);
   let gap = 0;
@@ -115,7 +110,10 @@ export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 's
     const spoken = timeOf(time);
     if (order.isBack(root, spoken) && from !== undefined) throw conflict('back_dated');
     const session = root.get('session')?.string;
-    if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: spoken });
+    if (session !== undefined && sessionId.test(session)) {
+      sessions.add(session);
+      facts.note(root, { session, sequence, at: spoken });
+    }
     if (type === 'signature') signatures.push({ root, sequence, at: spoken, line });
     written = time;
     gap += countedLoss(gapOf(root));
@@ -123,7 +121,10 @@ export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 's
     hashes.push(own);
     begin = to + 1;
   }
+  const { starts, ends, cut, heavy } = facts.fitted(lines.length);
   return {
+    cut,
+    heavy,
     block: {
       lines,
       count: sequence - at.sequence,

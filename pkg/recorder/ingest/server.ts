@@ -26,6 +26,7 @@ import { createEvidenceBook } from './evidence.ts';
 import { createFrameBudget } from './frame-budget.ts';
 import { createNewChains } from './new-chains.ts';
 import type { IngestObserver, IngestRefusal } from './observer.ts';
+import type { Shares } from './shares.ts';
 import { createSigners } from './signers.ts';
 import { createSidecarStream } from './sidecar-stream.ts';
 import type { SidecarStream } from './sidecar-stream.ts';
@@ -54,6 +55,8 @@ export interface IngestServerOptions {
   readonly logger: Logger;
   readonly observer: IngestObserver;
   readonly limits?: Partial<IngestLimits>;
+  /** What namespaces may hold of the store; default: there are no shares. */
+  readonly shares?: Pick<Shares, 'mayTake'> | undefined;
   /** For jitter, 0 to 1. */
   readonly random?: () => number;
 }
@@ -290,6 +293,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       logger,
       observer,
       isOwn: (certificate) => namesSource(certificate, source),
+      mayTake: () => options.shares?.mayTake(sidecar.namespace) ?? true,
       mayBegin: (chain) => newChains.mayBegin(source, chain),
       mayHole: () => holes.take(source),
       maySmall: () => smallBatches.take(source),

@@ -44,6 +44,7 @@ async function told(pieces: readonly { readonly afterMs: number; readonly offMs:
     limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000, frameMs: 30_000 },
     frames: createFrameBudget({ clock }),
     isController: false,
+    mayTake: () => true,
     mayBegin: () => true,
     mayHole: () => true,
     maySmall: () => true,

@@ -62,11 +62,13 @@ export interface SidecarStreamOptions {
   readonly frames: Pick<FrameBudget, 'open'>;
   /** Whether its certificate counts. */
   readonly signers: Signers;
+  /** Whether lines of its namespace are taken (shares.ts). */
+  readonly mayTake: () => boolean;
   /** Whether it may begin this chain, of which nothing is stored. */
   readonly mayBegin: (chain: string) => boolean;
   /** Takes one of its entries of holes in this time; false: it has had them. */
   readonly mayHole: () => boolean;
-  /** Takes its turn for a batch of few bytes; false: it has had them. */
+  /** Takes its turn for a batch of few bytes, or one that needs what every block has beside its bytes (block-facts.ts); false: it has had them. */
   readonly maySmall: () => boolean;
   /** Takes its turn for a signature that is verified; false: it has had them. */
   readonly mayVerify: () => boolean;
@@ -100,6 +102,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   /** When the last lines of the chain came. */
   let linesAt: number | undefined;
   let clockTold = false;
+  let cutTold = false;
   let closing: RecordGoodbyeReason | 'peer' | undefined;
   let closed = false;
   /** Messages are handled one after the other. */
@@ -129,8 +132,16 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     end('conflict');
   };
 
+  /** Ends the stream where its namespace holds more than its share: its lines wait in the spool. */
+  const isDeferred = (): boolean => {
+    if (options.mayTake()) return false;
+    observer.refused('share');
+    end('unavailable');
+    return true;
+  };
+
   const onBegin = async (name: string): Promise<void> => {
-    if (!(await holes.settled())) return;
+    if (!(await holes.settled()) || isDeferred()) return;
     const stored = await store.position(source, name);
     // One that the controller has heard of alone is as new.
     if ((stored === undefined || stored.sequence === 0) && !options.mayBegin(name)) {
@@ -177,6 +188,22 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     observer.clockWrong();
     if (!clockTold) logger.warn('the clock of a sidecar is wrong', { chain, aheadMs: ahead });
     clockTold = true;
+  };
+
+  /** Tells of events that the sidecar could not record, and of sessions that are not found by all that their lines say. */
+  const tellLost = ({ cut, gap }: ReadLines): void => {
+    if (gap > 0) {
+      observer.gap(gap);
+      logger.error('a sidecar could not record events: they are lost', { chain, events: gap });
+    }
+    if (cut === 0) return;
+    observer.cut(cut);
+    if (!cutTold)
+      logger.warn('sessions of a sidecar are found by less than it says of them: that would be too many rows', {
+        chain,
+        sessions: cut,
+      });
+    cutTold = true;
   };
 
   /** Waits for the sidecar's turn, which `take` takes; it is not read meanwhile. False: the stream ended before. */
@@ -229,24 +256,23 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
 
   const onEvents = async (first: number, count: number, given: Buffer): Promise<void> => {
     if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'events before begin');
-    if (!(await holes.settled())) return;
+    if (!(await holes.settled()) || isDeferred()) return;
     if (first > at.sequence + 1) return conflict('out_of_order', first, given.subarray(0, given.indexOf(0x0a)));
     const lines = first <= at.sequence ? await withoutKnown(first, given) : given;
     if (lines === undefined) return;
     const name = chain;
     if (lines.length === 0) return write({ type: 'ack', chain: name, sequence: at.sequence, hash: at.hash });
-    if (lines.length < smallBytes && !(await turn(options.maySmall, 'small'))) return;
+    const small = lines.length < smallBytes;
+    if (small && !(await turn(options.maySmall, 'small'))) return;
     try {
       const read = readLines(lines, at, options.isController ? 'controller' : 'sidecar');
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
+      if (read.heavy && !small && !(await turn(options.maySmall, 'heavy'))) return;
       if (!(await areSigned(read, name))) return;
       at = { sequence: read.last, hash: read.hash, newest: read.block.newest };
       observer.received(read.block.count, lines.length);
       checkClock(read.written);
-      if (read.gap > 0) {
-        observer.gap(read.gap);
-        logger.error('a sidecar could not record events: they are lost', { chain, events: read.gap });
-      }
+      tellLost(read);
       const { first: from, last, prev, list } = read;
       const entry = {
         type: 'block',

@@ -27,6 +27,7 @@ function stream(
   const [socket, peer] = duplexPair();
   const added: Addition[] = [];
   const waits: string[] = [];
+  let cut = 0;
   let lookedUp = 0;
   const committer: Committer = {
     add: (addition) => Promise.resolve(void added.push(addition)),
@@ -44,11 +45,18 @@ function stream(
     committer,
     clock,
     logger: silentLogger,
-    observer: { ...silentObserver, waited: (why) => void waits.push(why) },
+    observer: {
+      ...silentObserver,
+      waited: (why) => void waits.push(why),
+      cut(facts) {
+        cut += facts;
+      },
+    },
     isOwn: () => true,
     limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000, frameMs: 30_000 },
     frames: createFrameBudget({ clock }),
     isController: false,
+    mayTake: () => true,
     mayBegin: () => true,
     mayHole: () => true,
     maySmall,
@@ -77,6 +85,17 @@ function stream(
     peer,
     waits,
     lookedUp: () => lookedUp,
+    cut: () => cut,
+    /** Ends of sessions in which a thousand rules acted that no policy has, in one batch. */
+    lie(count: number) {
+      const first = chain.point().sequence + 1;
+      const lines = Array.from({ length: count }, (_, n) => {
+        const rules = Array.from({ length: 1_000 }, (_, rule) => ({ rule: `a/${n}-${rule}`, act: 'flagged' as const }));
+        const end = sessionEvents({ id: sessionId(`lie ${n}`) }).at(-1);
+        return chain.lines(end?.type === 'end' ? [{ ...end, rules }] : [], clock.now());
+      });
+      peer.write(encodeRecordFrame({ type: 'events', first, count }, Buffer.concat(lines)));
+    },
     /** First and last line of each entry. */
     entries: () => added.map(({ entry }) => (entry.type === 'block' ? `${entry.first}-${entry.last}` : entry.type)),
     /** That many signatures, each over the line before it, in one batch. */
@@ -133,6 +152,24 @@ test('a small batch waits for its turn, and so does what is behind it; nothing i
   // Large ones take no turn.
   await until(() => entries().length === 5);
   expect(entries()).toEqual(['1-3', '4-6', '7-9', '10-12', '13-15']);
+  peer.destroy();
+});
+
+test('a batch that says more of its sessions than its bytes give room for waits for the turn of a small one, and what is cut is counted', async () => {
+  let turns = 1;
+  const { clock, cut, entries, lie, peer, send, waits } = stream(() => turns-- > 0);
+  lie(20);
+  lie(20);
+  send(1, 'x'.repeat(20_000));
+  await until(() => waits.length === 1);
+  await clock.advanceAsync(10_000);
+  await settled();
+  expect([entries(), waits]).toEqual([['1-20'], ['heavy']]);
+  turns = 1;
+  await clock.advanceAsync(50);
+  await until(() => entries().length === 3);
+  expect(entries()).toEqual(['1-20', '21-40', '41-43']);
+  expect(cut()).toBeGreaterThan(20);
   peer.destroy();
 });
 

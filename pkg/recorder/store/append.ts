@@ -4,6 +4,7 @@ import type { Frontier, LogEntry, Seal } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
 import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
+import { heldBytes, namespaceOf } from './held-bytes.ts';
 import { labelTags } from './search/label-tags.ts';
 import { seenTime } from './session-time.ts';
 import { StoreError } from './store-error.ts';
@@ -31,11 +32,16 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     entry: db.prepare('INSERT INTO entry (id, text) VALUES (?, ?)'),
     addNode: db.prepare('INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)'),
     evidence: db.prepare('INSERT INTO evidence (entry, data) VALUES (?, ?)'),
+    evidenceHeld: db.prepare(
+      'INSERT INTO evidence_held (namespace, bytes) VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes',
+    ),
     findChain: db.prepare('SELECT id FROM chain WHERE source = ? AND name = ?'),
     addChain: db.prepare(
       'INSERT INTO chain (source, name, namespace, pod, sequence, hash) VALUES (?, ?, ?, ?, 0, ?) RETURNING id',
     ),
-    moveChain: db.prepare('UPDATE chain SET sequence = ?, hash = ?, newest = ? WHERE id = ? AND sequence = ?'),
+    moveChain: db.prepare(
+      'UPDATE chain SET sequence = ?, hash = ?, newest = ?, bytes = bytes + ? WHERE id = ? AND sequence = ?',
+    ),
     block: db.prepare(
       'INSERT INTO block (id, chain, first, last, received, count, size, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
@@ -99,8 +105,12 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     return id;
   };
 
-  const moveChain = (id: number, first: number, last: number, hash: string, newest: number | null): void => {
-    if (sql.moveChain.run(last, hash, newest, id, first - 1).changes === 1) return;
+  const moveChain = (
+    id: number,
+    first: number,
+    to: { readonly last: number; readonly hash: string; readonly newest: number | null; readonly bytes: number },
+  ): void => {
+    if (sql.moveChain.run(to.last, to.hash, to.newest, to.bytes, id, first - 1).changes === 1) return;
     throw new StoreError('moved', 'lines that do not follow on what is stored of their chain');
   };
 
@@ -136,8 +146,14 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     const id = addEntry(entry, text);
     const chain = chainOf(entry.source, entry.chain, entry.prev, block.pod);
     const { count, lines } = block;
-    moveChain(chain, entry.first, entry.last, entry.hash, block.newest ?? null);
-    sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, compress(lines));
+    const data = compress(lines);
+    moveChain(chain, entry.first, {
+      last: entry.last,
+      hash: entry.hash,
+      newest: block.newest ?? null,
+      bytes: heldBytes(data.length, lines.length),
+    });
+    sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, data);
     const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
     const endings = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
     const namespace = names.number(block.pod.namespace);
@@ -193,7 +209,7 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
     const { source, chain, hash } = entry;
     const [first, last] = entry.type === 'block' ? [entry.first, entry.last] : [entry.from, entry.to];
     // One of them may have said that the clock stepped.
-    moveChain(chainOf(source, chain, hash, pod), first, last, hash, null);
+    moveChain(chainOf(source, chain, hash, pod), first, { last, hash, newest: null, bytes: 0 });
   };
 
   return {
@@ -202,7 +218,10 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = (ent
         if ('block' in addition) addBlock(addition);
         else {
           const index = addEntry(addition.entry, addition.text);
-          if ('evidence' in addition) sql.evidence.run(index, addition.evidence);
+          if ('evidence' in addition) {
+            sql.evidence.run(index, addition.evidence);
+            sql.evidenceHeld.run(namespaceOf(addition.entry.source), addition.evidence.length);
+          }
           if ('pod' in addition) skip(addition);
         }
       }

@@ -5,6 +5,7 @@ export type { SqliteStoreOptions } from './sqlite.ts';
 export { openPostgresStore } from './open-postgres.ts';
 export type { PostgresStoreOptions } from './postgres/index.ts';
 export { cursorBefore } from './search/cursor.ts';
+export { labelTags } from './search/label-tags.ts';
 export { sequenceOf } from './search/session-lines.ts';
 export { StoreError } from './store-error.ts';
 export type { StoreErrorCode } from './store-error.ts';
@@ -31,6 +32,7 @@ export type {
   StartFacts,
   StoredEntry,
   StoredHead,
+  StoreSpace,
   StoreStats,
   StreamTable,
 } from './port.ts';

@@ -103,6 +103,9 @@ export interface RecordStore {
   moveArchived(from: ArchiveMark, to: ArchiveMark): Promise<boolean>;
   /** Adds entries of an archive as they stand, and does what they say was done: one transaction. @throws StoreError moved: somebody else has written */
   restore(entries: readonly RestoredEntry[]): Promise<void>;
+  /** What each namespace holds of it, in bytes (held-bytes.ts): lines that were not deleted, and evidence. */
+  held(): Promise<ReadonlyMap<string, number>>;
+  space(): Promise<StoreSpace>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
 }
@@ -211,7 +214,10 @@ export type Addition =
   | { readonly entry: Extract<LogEntry, { type: 'hole' | 'block' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
   | {
-      readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' | 'retention' | 'clock' | 'ship' }>;
+      readonly entry: Extract<
+        LogEntry,
+        { type: 'vanished' | 'read' | 'authorities' | 'retention' | 'clock' | 'ship' | 'share' }
+      >;
     };
 
 /** An entry of the log with what hangs on it. */
@@ -386,6 +392,12 @@ export interface Hold {
   readonly who: string;
   /** Epoch milliseconds. */
   readonly at: number;
+}
+
+/** Bytes of the store on the disk, and of the volume that it is on; undefined: of a database, which knows its own. */
+export interface StoreSpace {
+  readonly usedBytes: number;
+  readonly volume?: { readonly freeBytes: number; readonly sizeBytes: number };
 }
 
 export interface StoreStats {

@@ -3,6 +3,7 @@ import { jsonValue, parseJson } from '../../base/index.ts';
 import type { DeletedEntry, HoldEntry } from '../../record/index.ts';
 import { cut } from '../bounds.ts';
 import type { Appender } from './append.ts';
+import { heldBytes } from './held-bytes.ts';
 import type { Names } from './names.ts';
 import type { DeletionRule, Hold, HoldTerms } from './port.ts';
 import { tagsOfRules } from './retention-rules.ts';
@@ -31,7 +32,7 @@ const held = `EXISTS (
 export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {
   // The index has those that have lines, which is all.
   const old = (by: 'received' | 'id', ofNamespaces: string): string =>
-    `SELECT b.id, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
+    `SELECT b.id, b.chain, b.size, b.count, length(b.data) AS stored FROM block b JOIN chain c ON c.id = b.chain
      WHERE b.${by} < ? AND b.${by} >= ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.${by} LIMIT ?`;
   /** That no session of a block `b` has a tag that begins so. Its own tags are read: how many others were recorded is up to sidecars. */
   const untouched = `NOT EXISTS (
@@ -39,9 +40,10 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     WHERE p.block = b.id AND instr(char(10) || n.text, char(10) || x.value) > 0)`;
   const archived = 'b.id < (SELECT entries FROM archive)';
   const sql = {
-    block: db.prepare('SELECT id, chain, last, size, count FROM block WHERE id = ?'),
+    block: db.prepare('SELECT id, chain, last, size, count, length(data) AS stored FROM block WHERE id = ?'),
     // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
     end: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 2 WHERE id = ? AND sequence = ? AND gone IS NULL'),
+    give: db.prepare('UPDATE chain SET bytes = bytes - ? WHERE id = ?'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
     hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
@@ -70,6 +72,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
       sql.count.run(1, 'unswept');
     }
     sql.forget.run(id);
+    sql.give.run(heldBytes(Number(block['stored']), Number(block['size'])), Number(block['chain']));
     sql.count.run(-1, 'blocks');
     sql.count.run(-Number(block['count']), 'events');
     sql.count.run(-Number(block['size']), 'lineBytes');

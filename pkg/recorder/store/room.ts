@@ -13,6 +13,8 @@ export interface Room {
   /** What is left to the index of words, which is never what deleting needs. */
   readonly forWords: boolean;
   readonly full: boolean;
+  /** In the file, of pages that nothing is in. */
+  readonly freePageBytes: number;
   /** There is not much more room than deleting needs. */
   readonly tight: boolean;
   /** What a write has failed by: where that was the volume, the reserve is released. */
@@ -30,10 +32,11 @@ export function createRoom(db: DatabaseSync, volume: Volume, needBytes: number):
   const freePages = db.prepare('PRAGMA freelist_count');
   const pageBytes = Number(db.prepare('PRAGMA page_size').get()?.['page_size']);
   let full = false;
+  const freePageBytes = (): number => Number(freePages.get()?.['freelist_count']) * pageBytes;
   const look = (): void => {
     const { freeBytes } = volume;
     // Which costs more to ask.
-    const pages = freeBytes >= 2 * needBytes ? 0 : Number(freePages.get()?.['freelist_count']) * pageBytes;
+    const pages = freeBytes >= 2 * needBytes ? 0 : freePageBytes();
     full = freeBytes + pages < (full ? 2 : 1) * needBytes;
   };
   look();
@@ -47,6 +50,9 @@ export function createRoom(db: DatabaseSync, volume: Volume, needBytes: number):
     },
     get full() {
       return full;
+    },
+    get freePageBytes() {
+      return freePageBytes();
     },
     get tight() {
       return full || volume.freeBytes < 4 * needBytes;

@@ -145,6 +145,18 @@ const steps: readonly string[] = [
   -- What goes on, or never ended, of a chain.
   CREATE INDEX session_open ON session (chain, sequence) WHERE endSequence IS NULL;
   `,
+  `
+  -- What the lines of a chain, and the evidence about sidecars of a namespace, count as (held-bytes.ts).
+  ALTER TABLE chain ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE chain SET bytes = (SELECT ifnull(sum(length(b.data) + b.size / 4), 0) FROM block b WHERE b.chain = chain.id);
+  CREATE TABLE evidence_held (namespace TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO evidence_held SELECT namespace, sum(bytes) FROM (
+    SELECT substr(rest, 1, instr(rest || '/', '/') - 1) AS namespace, bytes FROM (
+      SELECT substr(source, instr(source, '/ns/') + 4) AS rest, bytes FROM (
+        SELECT json_extract(e.text, '$.source') AS source, length(v.data) AS bytes FROM evidence v JOIN entry e ON e.id = v.entry
+      ) WHERE instr(source, '/ns/') > 0)
+  ) GROUP BY namespace;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -93,6 +93,17 @@ test('a search by text catches up with many small blocks at once', async () => {
   await remove();
 });
 
+/** Of a sidecar that has no chain. */
+const conflict = {
+  type: 'conflict',
+  at: testTime,
+  source: 'spiffe://cluster.local/ns/finance/sa/default/pod/liar',
+  chain: testChain('liar').name,
+  sequence: 1,
+  what: 'changed',
+  evidence: 'a'.repeat(64),
+} as const;
+
 test.each([2, 4])(
   'of an older recorder goes on, its words of version %i are made anew from lines, and labels are found by the names of rules',
   async (version) => {
@@ -103,9 +114,13 @@ test.each([2, 4])(
     if (begin === undefined || said?.type !== 'segment' || ends === undefined) throw new Error('events');
     await before.append([blockOfEvents(chain, [begin, said, { ...said, text: 'con' }, ends])]);
     while (await before.index());
+    await before.append([{ entry: conflict, evidence: new Uint8Array(700) }]);
+    const held = await before.held();
     await before.close();
     const db = new DatabaseSync(path);
     db.exec(`
+    ALTER TABLE chain DROP COLUMN bytes;
+    DROP TABLE evidence_held;
     DELETE FROM tag WHERE tag = (SELECT id FROM name WHERE text = 'label:pii');
     DELETE FROM counter WHERE name = 'labelled';
     DROP INDEX entry_clock;
@@ -119,6 +134,9 @@ test.each([2, 4])(
     );
     words.close();
     const store = open();
+    expect([...(await store.held())].sort()).toEqual([...held].sort());
+    expect(held.get('finance')).toBe(700);
+    expect(held.get('ml')).toBeGreaterThan(0);
     const find = async (query: Partial<SessionQuery>) =>
       (await store.search({ limit: 9, ...query })).sessions.map(({ session }) => session);
     expect(await find({ label: 'pii' })).toEqual([sessionId(1)]);
@@ -210,6 +228,8 @@ describe('the room of what is deleted', () => {
       DROP INDEX entry_clock;
       DROP INDEX session_open;
       ALTER TABLE chain DROP COLUMN newest;
+      ALTER TABLE chain DROP COLUMN bytes;
+      DROP TABLE evidence_held;
       DELETE FROM part WHERE block = 0;
       DELETE FROM tag WHERE session = (SELECT min(id) FROM session);
       DELETE FROM session WHERE id = (SELECT min(id) FROM session);
@@ -237,8 +257,10 @@ describe('the room of what is deleted', () => {
       ['llama-0', expect.any(Number)],
       ['llama-0', expect.any(Number)],
     ]);
+    expect((await store.held()).get('ml')).toBeGreaterThan(0);
     expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 2, 9)).toBe(2);
     expect(await store.stats()).toMatchObject({ blocks: 0, sessions: 0 });
+    expect((await store.held()).get('ml')).toBe(0);
     await store.close();
     const db = new DatabaseSync(path);
     expect(db.prepare('SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM tag) AS n').get()?.['n']).toBe(0);

@@ -14,6 +14,7 @@ import { migrate } from './schema.ts';
 import { createRoom } from './room.ts';
 import { createReaderClient } from './search/reader-client.ts';
 import type { Reader } from './search/reader.ts';
+import { sumOf } from './held-bytes.ts';
 import { StoreError, anotherWrote } from './store-error.ts';
 import { openVolume, sizeOf } from './volume.ts';
 
@@ -130,6 +131,10 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
        WHERE chain = ? AND sequence > ? AND sequence < ? AND endSequence IS NULL`,
     ),
     counters: db.prepare('SELECT name, value FROM counter'),
+    held: db.prepare(
+      `SELECT n.text AS namespace, h.bytes FROM (SELECT namespace, sum(bytes) AS bytes FROM chain GROUP BY namespace) h
+       JOIN name n ON n.id = h.namespace UNION ALL SELECT namespace, bytes FROM evidence_held`,
+    ),
     retentionReached: db.prepare(`SELECT value FROM counter WHERE name = 'retentionReached'`),
     keepReached: db.prepare(`UPDATE counter SET value = max(value, ?) WHERE name = 'retentionReached'`),
   };
@@ -169,6 +174,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     }
     guarded(room.look);
   };
+
+  const filesBytes = (): number =>
+    ['', '-wal', '-words', '-words-wal'].reduce((sum, end) => sum + sizeOf(`${path}${end}`), 0);
 
   return {
     async position(source, chain) {
@@ -364,6 +372,15 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         }
       });
     },
+    async held() {
+      return guarded(() => sumOf(sql.held.all()));
+    },
+    async space() {
+      return guarded(() => ({
+        usedBytes: filesBytes(),
+        volume: { freeBytes: volume.freeBytes + room.freePageBytes, sizeBytes: volume.sizeBytes },
+      }));
+    },
     async stats() {
       const unindexed = await reader.ask('behind');
       if (!room.full && reserveBytes > 0) await volume.keep();
@@ -375,7 +392,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
           events: counters.get('events') ?? 0,
           sessions: counters.get('sessions') ?? 0,
           lineBytes: counters.get('lineBytes') ?? 0,
-          diskBytes: ['', '-wal', '-words', '-words-wal'].reduce((sum, end) => sum + sizeOf(`${path}${end}`), 0),
+          diskBytes: filesBytes(),
           unindexed,
           volume: {
             freeBytes: volume.freeBytes,

@@ -1,6 +1,5 @@
 import { createKubeClient, kubeconfigAccess } from '../../../pkg/kube/index.ts';
 import {
-  bundle,
   installControllerRoles,
   ownNamespace,
   removeFolder,
@@ -12,6 +11,7 @@ import { installDefinitions } from '../../apiserver/custom-resources.ts';
 import { simulateSidecars } from '../../apiserver/simulated-sidecars.ts';
 import type { SimulatedSidecars } from '../../apiserver/simulated-sidecars.ts';
 import { startApiServer } from '../../cluster/api-server.ts';
+import { bundledProcesses } from '../../support/bundles.ts';
 import { until } from '../../support/wait.ts';
 import { printed, show } from '../bench.ts';
 import type { Bench, Row } from '../bench.ts';
@@ -24,8 +24,9 @@ export async function controllerProcess(bench: Pick<Bench, 'short'>): Promise<Ro
   // Numbers of pods, growing; memory is that of the last.
   const counts = bench.short ? [20] : [100, 1_000];
   const rounds = bench.short ? 1 : 4;
-  const [server, bundled] = await Promise.all([startApiServer(), bundle()]);
-  const undo: (() => unknown)[] = [() => removeFolder(bundled), () => server.stop()];
+  const bundled = bundledProcesses();
+  const server = await startApiServer();
+  const undo: (() => unknown)[] = [() => server.stop()];
   try {
     await installDefinitions(server);
     await Promise.all([server.namespace(ownNamespace), server.namespace('ml')]);

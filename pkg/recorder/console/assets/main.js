@@ -12,6 +12,8 @@ import { session } from './session.js';
 
 /** @type {Readonly<Record<string, (page: Page) => Promise<void>>>} */
 const pages = { live, search, session, policies, approvals };
+/** Pages that themselves ask nothing before their reader says so, where another site's link led there. */
+const askFirst = new Set(['search', 'session']);
 const main = byId('main');
 /** @type {{ page: AbortController, keys: Page['keys'] extends (handlers: infer H) => void ? H : never, info: SessionInfo | undefined }} */
 const open = { page: new AbortController(), keys: {}, info: undefined };
@@ -35,6 +37,16 @@ function show() {
     else link.removeAttribute('aria-current');
   if (page === undefined) {
     main.append(problem(new ApiError(404, 'no such page')));
+    return;
+  }
+  // Another site's link led here: it asks nothing in the name of who followed it.
+  if (parameters.has('linked') && !askFirst.has(name)) {
+    const own = Object.fromEntries([...parameters].filter(([one]) => one !== 'linked'));
+    main.append(
+      el('h1', { tabindex: -1 }, name.slice(0, 1).toUpperCase() + name.slice(1)),
+      el('p', {}, 'A link of another site led here. Nothing was asked yet: what one asks is on record.'),
+      el('a', { class: 'button primary', href: pageUrl(own) }, 'Show this page'),
+    );
     return;
   }
   const { signal } = open.page;

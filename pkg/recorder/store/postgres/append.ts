@@ -1,10 +1,12 @@
 import { compress } from '../compress.ts';
 import type { Addition, Block, EndFacts, StartFacts } from '../port.ts';
+import { heldBytes, namespaceOf, sumOf } from '../held-bytes.ts';
 import { labelTags } from '../search/label-tags.ts';
 import { seenTime } from '../session-time.ts';
 import { StoreError } from '../store-error.ts';
 import { chainKey, podOf, readChains, writeChains } from './chains.ts';
 import type { Chain, Moving } from './chains.ts';
+import type { Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import type { Names } from './names.ts';
 import type { Partitions } from './partitions.ts';
@@ -41,7 +43,7 @@ export function createAppender(names: Names, days: Partitions): Appender {
     const evidence: unknown[][] = [];
     const parts: Columns[] = [];
 
-    const move = ({ entry }: Moving, to: Omit<Chain, 'id' | 'received'>): Chain => {
+    const move = ({ entry }: Moving, to: Omit<Chain, 'id' | 'received' | 'bytes'>): Chain => {
       const key = chainKey(entry);
       const chain = chains.get(key);
       const [from, prev] = 'first' in entry ? [entry.first, entry.prev] : [entry.from, chain?.hash];
@@ -56,9 +58,10 @@ export function createAppender(names: Names, days: Partitions): Appender {
       const chain = move(addition, { sequence: entry.last, hash: entry.hash, newest: block.newest });
       const id = turn.addEntry(entry, addition.text);
       const received = turn.at();
-      chains.set(chainKey(entry), { ...chain, received });
       const { count, lines } = block;
-      blocks.push([id, chain.id, entry.first, entry.last, received, count, lines.length, compress(lines)]);
+      const data = compress(lines);
+      chains.set(chainKey(entry), { ...chain, received, bytes: chain.bytes + heldBytes(data.length, lines.length) });
+      blocks.push([id, chain.id, entry.first, entry.last, received, count, lines.length, data]);
       const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
       const ends = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
       for (const session of block.sessions) {
@@ -107,10 +110,24 @@ export function createAppender(names: Names, days: Partitions): Appender {
     );
     await insertBytes(run, 'block', blocks);
     await insertBytes(run, 'evidence', evidence);
+    if (evidence.length > 0) await countEvidence(run, additions);
     await sessions.write();
     await insertRows(run, 'part', parts);
     if (chains.size > 0) await writeChains(run, chains.values());
   };
+}
+
+async function countEvidence(run: Run, additions: readonly WrittenAddition[]): Promise<void> {
+  const held = sumOf(
+    additions.flatMap((one) =>
+      'evidence' in one ? [{ namespace: namespaceOf(one.entry.source), bytes: one.evidence.length }] : [],
+    ),
+  );
+  await run(
+    `INSERT INTO evidence_held SELECT * FROM unnest($1::text[], $2::bigint[])
+     ON CONFLICT (namespace) DO UPDATE SET bytes = evidence_held.bytes + excluded.bytes`,
+    [[...held.keys()], [...held.values()]],
+  );
 }
 
 function* textsOf(moving: readonly Moving[]): Iterable<string> {

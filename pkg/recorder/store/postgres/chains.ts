@@ -18,6 +18,8 @@ export interface Chain {
   readonly received: number | null;
   /** The latest time that its lines say, since their clock last began anew; undefined: not known. */
   readonly newest: number | undefined;
+  /** What is added to it counts as so many bytes. */
+  readonly bytes: number;
 }
 
 /** What moves a chain. */
@@ -44,7 +46,7 @@ export async function readChains(
     const received = row['received'] === null ? null : Number(row['received']);
     const newest = row['newest'] === null ? undefined : Number(row['newest']);
     if (key !== undefined)
-      chains.set(key, { id: Number(row['id']), sequence: Number(row['sequence']), hash, received, newest });
+      chains.set(key, { id: Number(row['id']), sequence: Number(row['sequence']), hash, received, newest, bytes: 0 });
   };
   const found = await run(
     `SELECT c.* FROM unnest($1::integer[], $2::text[]) AS w (source, name) JOIN chain c USING (source, name)`,
@@ -74,7 +76,7 @@ export async function readChains(
 /** Keeps where chains were moved to. */
 export async function writeChains(run: Run, chains: Iterable<Chain>): Promise<void> {
   await run(
-    `UPDATE chain c SET sequence = n.sequence, hash = coalesce(n.hash, c.hash), received = n.received, newest = n.newest
+    `UPDATE chain c SET sequence = n.sequence, hash = coalesce(n.hash, c.hash), received = n.received, newest = n.newest, bytes = c.bytes + n.bytes
      FROM json_populate_recordset(NULL::chain, $1) n WHERE c.id = n.id`,
     [JSON.stringify([...chains])],
   );

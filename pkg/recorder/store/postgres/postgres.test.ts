@@ -481,9 +481,16 @@ describe('the database', () => {
     const chain = testChain();
     await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon 東京都', rule: 'support/pii' }])]);
     expect((await before.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
+    const liar = 'spiffe://cluster.local/ns/finance/sa/default/pod/liar';
+    const conflict = { type: 'conflict', at: testTime, source: liar, chain: testChain('liar').name } as const;
+    const entry = { ...conflict, sequence: 1, what: 'changed', evidence: 'a'.repeat(64) } as const;
+    await before.append([{ entry, evidence: new Uint8Array(700) }]);
+    const held = await before.held();
     await before.close();
     await server.query(`
       SET search_path = ${schema};
+      DROP TABLE evidence_held;
+      ALTER TABLE chain DROP COLUMN bytes;
       DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
       DROP SEQUENCE name_sweep;
       ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed;
@@ -502,6 +509,8 @@ describe('the database', () => {
       UPDATE store SET version = 2;
     `);
     const store = await open();
+    expect([...(await store.held())].sort()).toEqual([...held].sort());
+    expect(held.get('finance')).toBe(700);
     expect((await store.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
     await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon', rule: 'other/pii' }])]);
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(2);
@@ -527,7 +536,10 @@ describe('the database', () => {
     await before.append([blockOfEvents(testChain(), [begin, said, { ...said, text: 'con' }, end])]);
     while (await before.index());
     await before.close();
-    await server.query(`TRUNCATE ${schema}.segment, ${schema}.posting; UPDATE ${schema}.store SET version = 14`);
+    await server.query(
+      `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.evidence_held;
+       ALTER TABLE ${schema}.chain DROP COLUMN bytes; UPDATE ${schema}.store SET version = 14`,
+    );
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
     await store.close();
@@ -575,6 +587,7 @@ describe('the database', () => {
     await server.query(
       `UPDATE ${schema}.store SET version = 11; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
       DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
+      DROP TABLE ${schema}.evidence_held; ALTER TABLE ${schema}.chain DROP COLUMN bytes;
       ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );
     const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
+import { sumOf } from '../held-bytes.ts';
 import { mostNamed, notAllWords } from '../search/not-all-words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
@@ -85,6 +86,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (step === 'busy') await new Promise((resolve) => setTimeout(resolve, busyMs));
     }
     return words.behind();
+  };
+
+  const diskBytes = async (): Promise<number> => {
+    const [disk] = await read(
+      `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
+       WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'`,
+    );
+    return Number(disk?.['bytes']);
   };
 
   return {
@@ -217,19 +226,24 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     archived: () => archived(write),
     moveArchived: (from, to) => moveArchived(write, from, to),
     restore: (entries) => log.turn((turn) => restore(turn, written, append, entries)),
+    async held() {
+      return sumOf(
+        await read(
+          `SELECT n.text AS namespace, h.bytes FROM (SELECT namespace, sum(bytes) AS bytes FROM chain GROUP BY namespace) h
+           JOIN name n ON n.id = h.namespace UNION ALL SELECT namespace, bytes FROM evidence_held`,
+        ),
+      );
+    },
+    space: async () => ({ usedBytes: await diskBytes() }),
     async stats() {
       const [row] = await read('SELECT size, blocks, events, sessions, line_bytes FROM log');
-      const [disk] = await read(
-        `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
-         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'`,
-      );
       return {
         entries: Number(row?.['size']),
         blocks: Number(row?.['blocks']),
         events: Number(row?.['events']),
         sessions: Number(row?.['sessions']),
         lineBytes: Number(row?.['line_bytes']),
-        diskBytes: Number(disk?.['bytes']),
+        diskBytes: await diskBytes(),
         unindexed: await words.behind(),
       };
     },

@@ -2,6 +2,7 @@ import { jsonValue, parseJson } from '../../../base/index.ts';
 import type { DeletedEntry, HoldEntry } from '../../../record/index.ts';
 import type { DeletionRule, Hold, HoldTerms } from '../port.ts';
 import { cut } from '../../bounds.ts';
+import { heldBytes } from '../held-bytes.ts';
 import { tagsOfRules } from '../retention-rules.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
@@ -54,7 +55,7 @@ export async function oldBlocks(
  */
 export async function deleteOld(turn: Turn, found: readonly Row[], now: number): Promise<number> {
   const rows = await turn.run(
-    `SELECT b.id, b.received, b.size, b.count FROM block b
+    `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored FROM block b
      JOIN unnest($1::bigint[], $2::bigint[]) AS d (id, received) ON b.id = d.id AND b.received = d.received
      WHERE NOT ${held} ORDER BY b.received, b.id`,
     [found.map((row) => Number(row['id'])), found.map((row) => Number(row['received']))],
@@ -64,7 +65,7 @@ export async function deleteOld(turn: Turn, found: readonly Row[], now: number):
   return rows.length;
 }
 
-/** @param rows Columns id, received, size and count of blocks. */
+/** @param rows Columns id, chain, received, size, count and stored (bytes of data) of blocks. */
 async function deleteBlocks(turn: Turn, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
   const { run } = turn;
@@ -74,6 +75,11 @@ async function deleteBlocks(turn: Turn, rows: readonly Row[]): Promise<void> {
     [blocks, rows.map((row) => Number(row['received']))],
   );
   await deleteSessions(turn, blocks);
+  await run(
+    `UPDATE chain c SET bytes = c.bytes - d.bytes
+     FROM (SELECT chain, sum(bytes) AS bytes FROM unnest($1::integer[], $2::bigint[]) AS b (chain, bytes) GROUP BY chain) d WHERE c.id = d.chain`,
+    [rows.map((row) => Number(row['chain'])), rows.map((row) => heldBytes(Number(row['stored']), Number(row['size'])))],
+  );
   for (const row of rows) {
     turn.count('blocks', -1);
     turn.count('events', -Number(row['count']));
@@ -143,7 +149,10 @@ async function addHold(turn: Turn, names: Names, { id, at, who, reason, terms }:
 export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldEntry): Promise<void> {
   const { run } = turn;
   if (entry.type === 'deleted') {
-    const rows = await run('SELECT id, chain, last, received, size, count FROM block WHERE id = $1', [entry.entry]);
+    const rows = await run(
+      'SELECT id, chain, last, received, size, count, length(data) AS stored FROM block WHERE id = $1',
+      [entry.entry],
+    );
     await deleteBlocks(turn, rows);
     // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
     for (const row of rows)

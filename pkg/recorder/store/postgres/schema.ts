@@ -205,6 +205,15 @@ const steps: readonly string[] = [
   TRUNCATE segment, posting, forgotten, unfinished;
   UPDATE words_read SET received = -1, block = -1;
   `,
+  `
+  -- What the lines of a chain, and the evidence about sidecars of a namespace, count as (held-bytes.ts).
+  ALTER TABLE chain ADD COLUMN bytes bigint NOT NULL DEFAULT 0;
+  UPDATE chain c SET bytes = b.bytes FROM (SELECT chain, sum(length(data) + size / 4) AS bytes FROM block GROUP BY chain) b WHERE b.chain = c.id;
+  CREATE TABLE evidence_held (namespace text PRIMARY KEY, bytes bigint NOT NULL);
+  INSERT INTO evidence_held SELECT namespace, sum(bytes) FROM (
+    SELECT substring(e.text::json ->> 'source' FROM '/ns/([^/]*)') AS namespace, length(v.data) AS bytes FROM evidence v JOIN entry e ON e.id = v.entry
+  ) n WHERE namespace IS NOT NULL GROUP BY namespace;
+  `,
 ];
 
 /** Of a store that has been through all steps. */

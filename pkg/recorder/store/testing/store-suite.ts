@@ -78,6 +78,85 @@ export function storeSuite(name: string, place: () => StorePlace): void {
   };
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
 
+  describe(`${name}: what namespaces hold`, () => {
+    const of = (namespace: string, addition: Addition): Addition =>
+      'block' in addition ? { ...addition, block: { ...addition.block, pod: { namespace, name: 'pod' } } } : addition;
+    const put = async (namespace: string, seed: string, sessions: number, at = testTime): Promise<void> => {
+      const from = `spiffe://cluster.local/ns/${namespace}/sa/default/pod/${seed}`;
+      const all = Array.from({ length: sessions }, (_, n) => ({
+        id: sessionId(`${seed} ${n}`),
+        ask: hash('sha256', `${seed} ${n}`, 'base64').repeat(20),
+      }));
+      await store.append([of(namespace, blockOf(testChain(seed), all, at, from))]);
+    };
+
+    test('is the sum of their lines, until these are deleted, and of evidence about their sidecars', async () => {
+      expect([...(await store.held())]).toEqual([]);
+      await put('ml', 'one', 40);
+      await put('ml', 'two', 40);
+      await put('finance', 'three', 20);
+      const held = await store.held();
+      const [ml = 0, finance = 0] = [held.get('ml'), held.get('finance')];
+      expect([...held.keys()].sort()).toEqual(['finance', 'ml']);
+      expect(ml / finance).toBeGreaterThan(3.5);
+      expect(ml / finance).toBeLessThan(4.5);
+      const { lineBytes } = await store.stats();
+      expect((ml + finance) / lineBytes).toBeGreaterThan(0.25);
+      expect((ml + finance) / lineBytes).toBeLessThan(1.3);
+      const conflict = {
+        type: 'conflict',
+        at: testTime,
+        source: 'spiffe://cluster.local/ns/finance/sa/default/pod/liar',
+        chain: testChain('liar').name,
+        sequence: 1,
+        what: 'changed',
+        evidence: 'a'.repeat(64),
+      } as const;
+      for (let n = 0; n < 2; n++) await store.append([{ entry: conflict, evidence: new Uint8Array(5_000) }]);
+      await reopen();
+      expect(await store.held()).toEqual(
+        new Map([
+          ['ml', ml],
+          ['finance', finance + 10_000],
+        ]),
+      );
+      const all = { before: testTime + 86_400_000, of: { namespace: 'ml' } };
+      expect(await store.deleteOld(all, testTime + 86_400_000, 50)).toBe(2);
+      expect((await store.held()).get('ml')).toBe(0);
+      expect((await store.held()).get('finance')).toBe(finance + 10_000);
+    });
+
+    test('comes back with an archive, and goes with what is deleted there', async () => {
+      await put('ml', 'one', 10);
+      await put('finance', 'two', 10);
+      const before = await store.held();
+      await store.deleteOld({ before: testTime + 1, of: { namespace: 'finance' } }, testTime, 50);
+      const kept = await store.archivable(0, { entries: 100, bytes: 1e9 });
+      await store.close();
+      await where.remove();
+      where = place();
+      store = await where.open();
+      const restored = kept.map((one) => restoredEntry(one));
+      await store.restore(
+        restored.map((one) => {
+          if (typeof one === 'string') throw new Error(one);
+          return one;
+        }),
+      );
+      const held = await store.held();
+      expect([held.get('ml'), held.get('finance') ?? 0]).toEqual([before.get('ml'), 0]);
+    });
+
+    test('is on a disk that says how much it takes', async () => {
+      const before = await store.space();
+      await put('ml', 'one', 1_000);
+      await store.log();
+      const { usedBytes, volume } = await store.space();
+      expect(usedBytes).toBeGreaterThan(before.usedBytes);
+      if (volume !== undefined) expect(volume.freeBytes).toBeLessThan(volume.sizeBytes);
+    });
+  });
+
   describe(`${name}: chains`, () => {
     test('are where the last block left them, also when the store is opened again', async () => {
       const chain = testChain();

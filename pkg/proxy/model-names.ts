@@ -1,0 +1,67 @@
+import type { JsonEdit, JsonNode } from '../base/index.ts';
+import type { AnswerView } from '../dialect/index.ts';
+
+/** What a hosted endpoint calls a model, and what callers, rules and the record call it. */
+export interface ModelName {
+  readonly name: string;
+  readonly as: string;
+}
+
+/** Where an answer, or an event of one, says which model wrote it: OpenAI, Ollama, KServe, Gemini, Anthropic's first event, Responses' events. */
+const places: readonly (readonly string[])[] = [
+  ['model'],
+  ['model_name'],
+  ['modelVersion'],
+  ['message', 'model'],
+  ['response', 'model'],
+];
+
+/** Gemini's names of models have it before them. */
+const resource = 'models/';
+const none: readonly JsonEdit[] = [];
+
+/** @returns what writes the caller's name of the model in place of the endpoint's; nothing where the endpoint says another (a version of it). */
+export function namedAsAsked(root: JsonNode, model: ModelName | undefined): readonly JsonEdit[] {
+  if (model === undefined) return none;
+  return places.flatMap((path) => {
+    let node: JsonNode | undefined = root;
+    for (const step of path) node = node?.kind === 'object' ? node.get(step) : undefined;
+    return node === undefined ? none : rename(node, model);
+  });
+}
+
+/** Names of the endpoint's in an entry of a list, or a page, of a model. */
+export const renamedEntry = (entry: JsonNode, model: ModelName): readonly JsonEdit[] =>
+  entry.kind === 'object' ? entry.items.flatMap((node) => rename(node, model)) : none;
+
+function rename(node: JsonNode, { name, as }: ModelName): readonly JsonEdit[] {
+  if (node.kind !== 'string') return none;
+  const said = node.text === as ? name : node.text === resource + as ? resource + name : undefined;
+  return said === undefined ? none : [{ start: node.start, end: node.end, text: JSON.stringify(said) }];
+}
+
+/** Who may see which model, by the names of a policy. */
+export interface Listing {
+  readonly mayUse: (model: string) => boolean;
+  readonly names: readonly ModelName[];
+}
+
+/**
+ * What a caller sees of a list of models: those that they may use, by the name by which they may use them. One that goes by another name is called so even
+ * where its own would do.
+ *
+ * @returns entries that are hidden, and edits of those that are not
+ */
+export function listed(
+  { models }: AnswerView,
+  { mayUse, names }: Listing,
+): { readonly hidden: ReadonlySet<JsonNode>; readonly edits: readonly JsonEdit[] } {
+  const hidden = new Set<JsonNode>();
+  const edits: JsonEdit[] = [];
+  for (const { id, node } of models) {
+    const called = names.find(({ name, as }) => as === id && mayUse(name));
+    if (called !== undefined) edits.push(...renamedEntry(node, called));
+    else if (!mayUse(id)) hidden.add(node);
+  }
+  return { hidden, edits };
+}

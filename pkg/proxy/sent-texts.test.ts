@@ -1,0 +1,175 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { parseJson } from '../base/index.ts';
+import { compileSnapshot } from '../core/index.ts';
+import type { GuardRule } from '../core/index.ts';
+import { guard, label, match, policy } from '../core/testing/policies.ts';
+import { recogniseSocket } from '../dialect/index.ts';
+import { inspectRequest } from './inspect-request.ts';
+import { compileViews } from './runtime.ts';
+import { SentTexts } from './sent-texts.ts';
+
+// A value that the caller of a WebSocket cuts over several messages: the message that completes it is refused, wherever it is cut.
+
+const act = (name: string, action: GuardRule['action'], what: GuardRule['match']): GuardRule =>
+  guard(name, { on: 'Request', action, match: what });
+const guards = [
+  act('mail', 'Mask', match('Email')),
+  act('secrets', 'Block', match('Secrets')),
+  act('project', 'Block', { ...match(), words: ['project falcon'] }),
+];
+const snapshot = compileSnapshot(
+  [policy('p', { guards, classification: [label('l', { match: match('CreditCard') })] })],
+  {
+    revision: 1,
+  },
+);
+const { requestViews, scanner } = compileViews(snapshot, undefined, new Uint8Array(32));
+const plan = snapshot.requestPlan(undefined);
+const views = requestViews(plan, snapshot.responsePlan(undefined).record);
+
+interface Said {
+  /** Messages before the one that is refused; all, where none is. */
+  readonly passed: number;
+  readonly acts: readonly string[];
+  readonly record: readonly string[];
+}
+
+/** As the pipeline does it: the first message that is blocked ends it. */
+async function say(messages: readonly unknown[], path = '/ws'): Promise<Said> {
+  const route = recogniseSocket(path);
+  const sent = new SentTexts();
+  const acts: string[] = [];
+  const record: string[] = [];
+  for (const [at, message] of messages.entries()) {
+    const text = JSON.stringify(message);
+    const view = route.dialect.request(route, parseJson(text));
+    const outcome = await inspectRequest({
+      ...{ view, bytes: text.length, target: '', headers: {}, plan, views, rules: scanner.rules, sent },
+      session: { act: (rule, what) => void acts.push(`${what} ${rule.replace(/^p\//, '')}`) },
+      turn: () => Promise.resolve(),
+    });
+    record.push(...outcome.record.map((one) => one.text));
+    if (acts.some((one) => one.startsWith('blocked'))) return { passed: at, acts, record };
+    sent.add(view, outcome.masked, views.act.reach);
+  }
+  return { passed: messages.length, acts, record };
+}
+
+const realtime = '/v1/realtime';
+const item = (text: string): object => ({
+  type: 'conversation.item.create',
+  item: { type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
+});
+/** A text stands between the pieces of another. */
+const tagged = (text: string): object => ({ kind: 'said', text, of: 'somebody' });
+
+const values = [
+  ['mail', 'ana.lopez@example.com'],
+  ['secrets', 'ghp_aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3hJ6'],
+  ['project', 'project falcon'],
+] as const;
+const ways = [
+  ['by itself', '/ws', (text: string): unknown => ({ text })],
+  ['with other texts beside it', '/ws', tagged],
+  [
+    'as the last of a list',
+    '/ws',
+    (text: string): unknown => ({ kind: 'said', list: ['one', 'two'].slice(text.length % 3), of: [text] }),
+  ],
+  ['as an item of a conversation', realtime, item],
+] as const;
+
+describe.each(ways)('a value that is said %s', (_way, path, message) => {
+  test.each(values)('and is cut anywhere over two messages is refused with the second: %s', async (rule, value) => {
+    for (let at = 1; at < value.length; at++) {
+      const { passed, acts } = await say(
+        [message(`see ${value.slice(0, at)}`), message(`${value.slice(at)} here`)],
+        path,
+      );
+      // Where the beginning is a value by itself it is masked, or refused, as one.
+      if (acts[0]?.startsWith('masked') === true) continue;
+      expect([at, passed <= 1, acts.at(-1)]).toEqual([at, true, `blocked ${rule}`]);
+    }
+  });
+
+  test.each(values)('and is cut into any pieces is never sent whole: %s', async (rule, value) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.integer({ min: 1, max: value.length - 1 }), { minLength: 1, maxLength: 8 }),
+        async (cuts) => {
+          const ends = [0, ...cuts.toSorted((a, b) => a - b), value.length];
+          const pieces = ends.slice(1).map((end, at) => value.slice(ends[at], end));
+          const { passed, acts } = await say(pieces.map(message), path);
+          if (acts[0]?.startsWith('masked') === true) return;
+          expect(passed).toBeLessThan(pieces.length);
+          expect(acts.at(-1)).toBe(`blocked ${rule}`);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test('character by character does not pass either', async () => {
+    const { passed, acts } = await say([...'about project falcon '].map(message), path);
+    expect(passed).toBeLessThan('about project falcon '.length);
+    expect(acts.at(-1)).toBe('blocked project');
+  });
+});
+
+describe('what is said over several messages', () => {
+  test('and is nothing passes, however much it is', async () => {
+    const messages = Array.from({ length: 300 }, (_, at) => tagged(`good day, number ${at}, how are you?`));
+    expect(await say(messages)).toMatchObject({ passed: 300, acts: [] });
+  });
+
+  test('is found behind a long text, and across it is not', async () => {
+    const long = 'plain words '.repeat(20_000);
+    expect(await say([{ text: `${long}project` }, { text: `falcon ${long}` }])).toMatchObject({ passed: 1 });
+    expect(await say([{ text: 'project' }, { text: long }, { text: 'falcon' }])).toMatchObject({ passed: 3, acts: [] });
+  });
+
+  test('goes on in its own place where other messages come between', async () => {
+    const { passed } = await say([{ a: 'project fal' }, { b: 'good day' }, { b: 'and more' }, { a: 'con' }]);
+    expect(passed).toBe(3);
+  });
+
+  test('is one in a list that grows, whatever the element', async () => {
+    expect(await say([{ list: ['good', 'day', 'project fal'] }, { b: '-' }, { list: ['con'] }])).toMatchObject({
+      passed: 2,
+    });
+  });
+
+  test('may stand in another place, in a name, or in both', async () => {
+    expect(await say([{ a: 'about project' }, { b: 'falcon' }])).toMatchObject({ passed: 1 });
+    expect(await say([{ a: 'about project' }, { ['falcon']: 1 }])).toMatchObject({ passed: 1 });
+    expect(await say([{ ['project']: 1 }, { ['falcon']: 1 }])).toMatchObject({ passed: 1 });
+  });
+
+  test('is found in an encoding that is cut', async () => {
+    const encoded = Buffer.from('about project falcon and more of it').toString('base64');
+    for (let at = 12; at < encoded.length - 12; at++) {
+      const { acts } = await say([{ text: encoded.slice(0, at) }, { text: encoded.slice(at) }]);
+      expect([at, acts.at(-1)]).toEqual([at, 'blocked project']);
+    }
+  });
+
+  test('is not a value where the model has another text in place of its beginning', async () => {
+    const { passed, acts } = await say([{ text: 'write to ana@example.com' }, { text: 'pany, please' }]);
+    expect(passed).toBe(2);
+    expect(acts).toEqual(['masked mail']);
+  });
+
+  test('is withheld from the record where it completes a value', async () => {
+    const { record } = await say([{ text: 'it is ana.lopez@' }, { text: 'example.com' }]);
+    expect(record).toContain('it is ana.lopez@');
+    expect(record.at(-1)).toBe('[disguised]');
+    expect(record.join('|')).not.toContain('example.com');
+  });
+
+  test('is found in as many places as are kept, and beyond them in the order in which it comes', async () => {
+    const places = Array.from({ length: 3_000 }, (_, at) => ({ [`key ${at}`]: 'good day' }));
+    expect(await say([...places, { text: 'project fal' }, { text: 'con' }])).toMatchObject({ passed: 3_001 });
+    expect(await say([{ text: 'project fal' }, ...places, { text: 'con' }])).toMatchObject({ passed: 3_001 });
+  });
+});

@@ -1,0 +1,143 @@
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { RecordStore, StoreSpace } from '../store/index.ts';
+
+/**
+ * What each namespace may hold of a store that has little room left: nobody is refused while there is room, and then who holds most of all first.
+ * What is not taken waits in its pods, whose `audit.onFailure` decides once their spools are full; the others go on.
+ */
+export interface Shares {
+  /** Whether lines of sidecars of this namespace are taken. */
+  mayTake(namespace: string): boolean;
+  /** Bytes of each namespace, as last read. */
+  held(): ReadonlyMap<string, number>;
+  /** Namespaces whose lines are not taken. */
+  deferred(): readonly string[];
+  close(): Promise<void>;
+}
+
+export interface ShareSettings {
+  /** Of the room of the store, 0 to 90: shares count once less is free. 0: never. */
+  readonly belowPercent: number;
+  /** How many parts a namespace has of it; others have one. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** Bytes that the tables of a database may take; undefined: nobody knows when there is little room, so that nobody waits. */
+  readonly databaseBytes: number | undefined;
+}
+
+export interface SharesOptions extends ShareSettings {
+  readonly store: Pick<RecordStore, 'held' | 'space' | 'append'>;
+  /** Of Sidegate itself: what its people decided is taken as long as there is room at all. */
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Default 2 s. */
+  readonly lookMs?: number;
+}
+
+/** How far above its share a namespace may be where room has just become short; where there is none, it may not. */
+const mostAbove = 3;
+/** Room that shares count in is no less than this, nor than a quarter of all. */
+const leastRoom = 128 * 1024 * 1024;
+/** While there is room, what namespaces hold is read for the metric alone. */
+const idleMs = 60_000;
+/** Entries of the log about one namespace. */
+const tellMs = 10 * 60_000;
+
+/** How short room is: 0 where it has just become so, 1 where none is left; undefined: there is enough. */
+export function shortage(space: StoreSpace, { belowPercent, databaseBytes }: ShareSettings): number | undefined {
+  const size = space.volume?.sizeBytes ?? databaseBytes;
+  if (size === undefined || belowPercent === 0) return undefined;
+  const free = Math.max(0, space.volume?.freeBytes ?? size - space.usedBytes);
+  const room = Math.max((size * belowPercent) / 100, Math.min(leastRoom, size / 4));
+  return free >= room ? undefined : Math.min(1, (2 * (room - free)) / room);
+}
+
+/** Namespaces that hold more than they may, with their shares. @param short {@link shortage} */
+export function overShare(
+  held: ReadonlyMap<string, number>,
+  parts: Readonly<Record<string, number>>,
+  short: number,
+): ReadonlyMap<string, number> {
+  const partsOf = (namespace: string): number => parts[namespace] ?? 1;
+  const holders = [...held].filter(([, bytes]) => bytes > 0);
+  const [all, allParts] = holders.reduce(
+    ([bytes, sum], [namespace, own]) => [bytes + own, sum + partsOf(namespace)] as const,
+    [0, 0] as readonly [number, number],
+  );
+  return new Map(
+    holders.flatMap(([namespace, bytes]) => {
+      const share = Math.floor((all * partsOf(namespace)) / allParts);
+      return bytes > share * (1 + mostAbove * (1 - short)) ? [[namespace, share] as const] : [];
+    }),
+  );
+}
+
+export function createShares(options: SharesOptions): Shares {
+  const { store, namespace: own, parts, clock, logger, lookMs = 2_000 } = options;
+  let held: ReadonlyMap<string, number> = new Map();
+  let heldAt = -Infinity;
+  let deferred = new Set<string>();
+  let problem = '';
+  /** What the log says of a namespace, and since when (monotonic). */
+  const told = new Map<string, { readonly what: 'deferred' | 'resumed'; readonly at: number }>();
+  let work: Promise<void> | undefined;
+
+  const tell = async (namespace: string, what: 'deferred' | 'resumed', share: number): Promise<void> => {
+    const bytes = held.get(namespace) ?? 0;
+    const before = told.get(namespace);
+    if (before?.what === what || (before !== undefined && clock.monotonic() - before.at < tellMs)) return;
+    told.set(namespace, { what, at: clock.monotonic() });
+    await store.append([{ entry: { type: 'share', at: clock.now(), namespace, what, held: bytes, share } }]);
+  };
+  const look = async (): Promise<void> => {
+    const short = shortage(await store.space(), options);
+    if (short !== undefined || clock.monotonic() - heldAt >= idleMs) {
+      held = await store.held();
+      heldAt = clock.monotonic();
+    }
+    const over = short === undefined ? new Map<string, number>() : new Map(overShare(held, parts, short));
+    over.delete(own);
+    for (const [namespace, share] of over)
+      if (!deferred.has(namespace))
+        logger.warn(
+          'lines of a namespace are not taken: the store has little room left, and it holds more than its share',
+          {
+            namespace,
+            heldBytes: held.get(namespace) ?? 0,
+            shareBytes: share,
+          },
+        );
+    for (const namespace of deferred)
+      if (!over.has(namespace)) logger.info('lines of a namespace are taken again', { namespace });
+    deferred = new Set(over.keys());
+    for (const [namespace, share] of over) await tell(namespace, 'deferred', share);
+    for (const [namespace, { what }] of told)
+      if (what === 'deferred' && !over.has(namespace)) await tell(namespace, 'resumed', 0);
+  };
+  const timer = clock.every(lookMs, () => {
+    work ??= look()
+      .then(() => {
+        problem = '';
+      })
+      .catch((error: unknown) => {
+        // What was deferred stays so: a store that fails takes nothing anyway.
+        const words = describeError(error);
+        if (words !== problem) logger.error('what namespaces hold of the store is not known', { error: words });
+        problem = words;
+      })
+      .finally(() => {
+        work = undefined;
+      });
+  });
+
+  return {
+    mayTake: (namespace) => !deferred.has(namespace),
+    held: () => held,
+    deferred: () => [...deferred],
+    async close() {
+      timer.cancel();
+      await work;
+    },
+  };
+}
