@@ -68,6 +68,10 @@ test-s3: $(STAMP) ## The archive on a real S3 server, versitygw: built once with
 test-collector: $(STAMP) ## Shipping to a real OpenTelemetry collector: built once with Go, some minutes, or COLLECTOR=path (`make test` has it where it was built)
 	@COLLECTOR="$$(test/collector/build.sh)" && export COLLECTOR && $(JEST) --selectProjects integration -- test/integration/ship-receivers.test.ts
 
+.PHONY: test-h2spec
+test-h2spec: $(STAMP) ## h2spec against the listener, over TLS and without: built once with Go, a minute, or H2SPEC=path (`make test` has it where it was built)
+	@H2SPEC="$$(test/h2spec/build.sh)" && export H2SPEC && $(JEST) --selectProjects conformance -t h2spec -- test/conformance/http/http2-strict.test.ts
+
 .PHONY: test-clients test-servers
 test-clients: $(STAMP) ## Python's clients (openai, anthropic, langchain, litellm, tritonclient, ...) against the sidecar: installed once, some minutes (`make test` has them where they were)
 	@test/support/python.sh clients >/dev/null && $(JEST) --selectProjects integration -- test/integration/python-clients.test.ts
@@ -128,6 +132,11 @@ backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripte
 .PHONY: bench
 bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds; STRICT=1 fails on a missed target)
 	$(NODE) test/bench/main.ts
+
+.PHONY: phone-plans
+phone-plans: $(STAMP) ## Write the countries' numbering plans anew, from libphonenumber-js, which is installed for this alone
+	mkdir -p dist/phone-plans && cp test/detection/packages/package.json dist/phone-plans/ && npm install --prefix dist/phone-plans --no-package-lock --ignore-scripts --loglevel=error
+	$(NODE) test/detection/phone-plans.ts
 
 .PHONY: bench-search
 bench-search: $(STAMP) ## The search figures alone, over ROWS=10000000 events (default 1,000,000; ten million take some minutes to make); STORE=postgres: in a database of this machine

@@ -6,6 +6,7 @@ const issuedNumbers = [
   'UsBankRouting',
   'UkNhsNumber',
   'UkNino',
+  'UkDriverLicence',
   'CaSin',
   'AuTfn',
   'AuAbn',
@@ -33,6 +34,9 @@ const issuedNumbers = [
   'TrKimlik',
 ] as const;
 
+/** What else is known of a person (pkg/detect/detectors/personal). */
+const personalData = ['BirthDate', 'Vin', 'MedicalRecordNumber', 'IcdCode', 'Passport'] as const;
+
 /** Built-in detectors by the name that policies use; pkg/detect/detectors has them. */
 export const detectorNames = [
   'CreditCard',
@@ -49,13 +53,19 @@ export const detectorNames = [
   'GenericApiKey',
   'VendorToken',
   'Credential',
+  'CryptoAddress',
   ...issuedNumbers,
+  ...personalData,
 ] as const;
 export type DetectorName = (typeof detectorNames)[number];
 
 /** Classes stand for all of their members. */
 export const detectorClasses: Readonly<Record<string, readonly DetectorName[]>> = {
-  Pii: ['CreditCard', 'Iban', 'UsSsn', 'Email', 'Phone', 'IpAddress', 'MacAddress', ...issuedNumbers],
+  Pii: [
+    ...(['CreditCard', 'Iban', 'UsSsn', 'Email', 'Phone', 'IpAddress', 'MacAddress', 'CryptoAddress'] as const),
+    ...issuedNumbers,
+    ...personalData,
+  ],
   Secrets: ['Jwt', 'PrivateKey', 'AwsKey', 'GitHubToken', 'GenericApiKey', 'VendorToken', 'Credential'],
 };
 

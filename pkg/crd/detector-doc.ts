@@ -4,7 +4,8 @@ import type { DetectorName } from '../core/index.ts';
 /** Of numbers that offices issue. */
 const checked =
   'Certain where a word tells of it; Likely where its spelling does; Possible in other spellings without a word.';
-const spelled = 'Certain where a word tells of it and its spelling does; Likely where one of them does.';
+const spelled =
+  'Certain where a word tells of it and its spelling does; Likely where one of them does; Possible directly behind a word such as `order no.`';
 const told = 'Likely.';
 
 const detectors: Readonly<
@@ -24,9 +25,9 @@ const detectors: Readonly<
   },
   UsSsn: {
     finds:
-      'US social security numbers as assigned since 2011: `123-45-6789`, `123 45 6789`; in any spelling where a word that tells (`ssn`, `social security`) stands at most 16 characters before.',
+      'US social security numbers as assigned since 2011: `123-45-6789`, `123 45 6789`; in any spelling where a word that tells (`ssn`, `social security`) stands before.',
     not: 'Nine bare digits without such a word; a number that is part of a longer one (`1-123-45-6789`); areas 000, 666 and 9xx (ITINs).',
-    sure: 'Certain grouped and told; Likely grouped, or told in one piece.',
+    sure: 'Certain grouped and told; Likely grouped, or told in one piece; Possible directly behind a word such as `order no.`',
   },
   Email: {
     finds:
@@ -38,7 +39,7 @@ const detectors: Readonly<
     finds:
       'International numbers (`+` or `00` and an assigned country code); national ones with a trunk 0, and North American ones, grouped as numbers are; 8 to 13 digits at most 12 characters behind a word such as `tel` or `phone`.',
     not: 'Bare digits without such a word; seven-digit local numbers; extensions (the number before one is found).',
-    sure: 'Certain with `+` or told; Likely in a national form; Possible in one behind a word such as `order` or `isbn`.',
+    sure: 'Certain with `+` and of its country’s numbering plan, or directly told; Likely with `+` and of no plan, with `00` and of one, or in a national form; Possible with `00` and of no plan, or in a national form behind a word such as `order` or `isbn`.',
   },
   IpAddress: {
     finds: 'IPv4 in four decimal parts; IPv6 in the text forms of RFC 4291.',
@@ -90,6 +91,12 @@ const detectors: Readonly<
     not: 'References (`${TOKEN}`, `getToken()`), fillers (`changeme`, `<your-key>`, `xxxx`, `****`), words for types and states; bare passwords of letters alone outside of environment files; values of more than 100 characters (see `GenericApiKey`); values whose name stands apart in JSON that is read as such.',
     sure: 'Likely.',
   },
+  CryptoAddress: {
+    finds:
+      'Addresses of crypto-currencies whose checksum holds: Base58Check (Bitcoin), Bech32 and Bech32m (Bitcoin, Litecoin, Cosmos and its kin, Cardano), Ethereum and its kin (EIP-55), Bitcoin Cash, Stellar, Monero.',
+    not: 'Addresses of Base58Check that begin with a letter (Dogecoin, Dash, Tron, Zcash, Litecoin before SegWit); of Solana, Ripple, Polkadot and others; private keys and seeds.',
+    sure: 'Certain by a checksum; Likely an address of Ethereum in one case, which has none; Possible one in other capitals than its checksum says.',
+  },
   UsItin: {
     finds:
       'US taxpayer identification numbers: 9, a group of 50 to 65, 70 to 88, 90 to 92 or 94 to 99; bare digits behind a word that tells.',
@@ -104,7 +111,7 @@ const detectors: Readonly<
   UsDriverLicence: {
     finds:
       'Numbers of driving licences behind a word that tells (`driver’s license`, `driving licence`, `DL no`), in the formats of the states.',
-    not: 'A number without the word; more than three letters in front.',
+    not: 'A number without the word; more than three letters in front; five characters (Kansas).',
     sure: told,
   },
   UsBankRouting: {
@@ -121,6 +128,12 @@ const detectors: Readonly<
   UkNino: {
     finds: 'National Insurance numbers: prefix, six digits, suffix A to D; in small letters behind a word that tells.',
     not: 'A number without its suffix.',
+    sure: spelled,
+  },
+  UkDriverLicence: {
+    finds:
+      'British driver numbers (name, date of birth, initials) in capitals; in small letters behind a word that tells.',
+    not: 'Northern Ireland’s, which are eight digits.',
     sure: spelled,
   },
   CaSin: {
@@ -252,6 +265,35 @@ const detectors: Readonly<
     finds: 'Turkish identity numbers (two check digits) behind `TC`, `kimlik` …',
     not: 'A number without the word.',
     sure: checked,
+  },
+  BirthDate: {
+    finds:
+      'Dates behind a word that tells of a birth (`date of birth`, `DOB`, `born`, `geboren`, `né le`, `出生日期` …): year, month and day in either order, in eight digits, with the month’s name in languages of Latin script.',
+    not: 'Any other date; dates with characters (`1984年3月12日`); ages; a day and a month without a year; years before 1890.',
+    sure: told,
+  },
+  Vin: {
+    finds:
+      'Vehicle identification numbers (ISO 3779) in capitals: with the check digit of North America and China wherever they stand, others behind `VIN`, `chassis`, `Fahrgestellnummer` …',
+    not: 'Small letters; European numbers, which have no check digit, without a word.',
+    sure: 'Certain told and checked; Likely where one of them.',
+  },
+  MedicalRecordNumber: {
+    finds:
+      'Five to twelve digits, or letters and digits, behind `MRN`, `medical record`, `patient ID`, `Patientennummer` …',
+    not: 'A number without the word.',
+    sure: told,
+  },
+  IcdCode: {
+    finds: 'Codes of diagnoses (ICD-10) with a point behind `ICD`, `diagnosis`, `Dx` …; without one behind `ICD`.',
+    not: 'A code without a word; ICD-9 and ICD-11.',
+    sure: told,
+  },
+  Passport: {
+    finds:
+      'Numbers of passports behind the word in some twenty languages, in the forms of the countries; behind `passport` those that `UsPassport` does not know.',
+    not: 'A number without the word.',
+    sure: told,
   },
 };
 

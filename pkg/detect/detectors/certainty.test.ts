@@ -18,6 +18,7 @@ describe('what detectors say of what they find', () => {
     ['UsSsn', '123-45-6789', 'Likely Spelling'],
     ['UsSsn', 'SSN: 123456789', 'Likely TellingWord'],
     ['UsSsn', 'SSN: 123-45-6789', 'Certain TellingWord'],
+    ['UsSsn', 'order no. 123-45-6789', 'Possible OtherWord'],
     ['Email', 'ana@example.org', 'Certain Format'],
     ['Phone', '+49 30 12345678', 'Certain Format'],
     ['Phone', 'tel: 0301234567', 'Certain TellingWord'],
@@ -44,6 +45,11 @@ describe('what detectors say of what they find', () => {
     ['UsPassport', 'passport number C1234567', 'Likely TellingWord'],
     ['UkNino', 'AB123456C', 'Likely Spelling'],
     ['EsDni', '12345678z', 'Possible CheckDigits'],
+    ['BirthDate', 'born 12/03/1984', 'Likely TellingWord'],
+    ['Vin', '1HGCM82633A004352', 'Likely CheckDigits'],
+    ['Vin', 'VIN 1HGCM82633A004352', 'Certain TellingWord'],
+    ['Vin', 'VIN WVWZZZ1JZXW000010', 'Likely TellingWord'],
+    ['UkDriverLicence', 'MORGA657054SM9IJ', 'Likely Spelling'],
   ])('%s of %s: %s', (name, text, said) => {
     expect(saidOf(byName(name), text)).toBe(said);
   });
@@ -54,6 +60,11 @@ describe('what detectors say of what they find', () => {
     'UsDriverLicence D1234567',
     'UsItin 900700000',
     'DkCpr 2110625629',
+    'BirthDate 12/03/1984',
+    'MedicalRecordNumber 1234567',
+    'IcdCode E11.9',
+    'Passport C01X00T47',
+    'Vin WVWZZZ1JZXW000010',
   ])('without check digits, spelling and word nothing is even possible: %s', (line) => {
     const [name = '', text = ''] = line.split(' ');
     expect(saidOf(byName(name), text)).toBeUndefined();

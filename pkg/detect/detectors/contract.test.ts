@@ -100,6 +100,12 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     ' -u bob:hunter22 ',
     'kind: Secret\ndata:\n  a: c2VjcmV0\n',
   ],
+  CryptoAddress: [
+    '1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa',
+    'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4',
+    '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed',
+    'bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a',
+  ],
   ...Object.fromEntries(
     Object.entries(examples).map(([name, { alone = [], told: [word, ...behind] = [''] }]) => [
       name,

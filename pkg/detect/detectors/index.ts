@@ -1,6 +1,7 @@
 import type { Detector } from '../detector.ts';
 import { awsKey } from './aws-key.ts';
 import { creditCard } from './credit-card.ts';
+import { cryptoAddress } from './crypto/crypto-address.ts';
 import { email } from './email.ts';
 import { genericApiKey } from './generic-api-key.ts';
 import { githubToken } from './github-token.ts';
@@ -14,6 +15,7 @@ import { usSsn } from './us-ssn.ts';
 import { credential } from './secrets/credential.ts';
 import { vendorToken } from './secrets/vendor-token.ts';
 import { issuedNumbers } from './issued/index.ts';
+import { personalData } from './personal/index.ts';
 
 /** Every built-in detector, once, in the order of detectorNames. */
 export const detectors: readonly Detector[] = [
@@ -31,13 +33,16 @@ export const detectors: readonly Detector[] = [
   genericApiKey,
   vendorToken,
   credential,
+  cryptoAddress,
   ...issuedNumbers,
+  ...personalData,
 ];
 
 export {
   awsKey,
   credential,
   creditCard,
+  cryptoAddress,
   email,
   genericApiKey,
   githubToken,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { found } from './brute-force.ts';
+import { found, saidOf } from './brute-force.ts';
 import { phone } from './phone.ts';
 
 describe('Phone', () => {
@@ -82,6 +82,22 @@ describe('Phone', () => {
     ['a percentage', '0123 456789%'],
   ])('leaves %s', (_what, text) => {
     expect(found(phone, text)).toEqual([]);
+  });
+
+  test.each([
+    ['+49 30 12345678', 'Certain Format'],
+    ['+49 (0)30 12345678', 'Certain Format'],
+    ['+39 06 69812345', 'Certain Format'],
+    ['+1 202-555-0123', 'Certain Format'],
+    // No area of North America begins so; a number of Iceland is shorter.
+    ['+354 12345678901', 'Likely Spelling'],
+    ['0049 30 12345678', 'Likely Spelling'],
+    ['00354 12345678901', 'Possible Spelling'],
+    ['order 202-555-0123', 'Possible OtherWord'],
+    ['Order no.: 202-555-0123', 'Possible OtherWord'],
+    ['before 202-555-0123', 'Likely Spelling'],
+  ])('says of %s: %s', (text, said) => {
+    expect(saidOf(phone, text)).toBe(said);
   });
 
   test('finds any E.164 number of a German subscriber, however it is grouped', () => {

@@ -1,15 +1,18 @@
 import type { Detector } from '../detector.ts';
-import { certainAsTold, certainByFormat, likelyBySpelling, possiblyAnother } from '../verdict.ts';
+import { certainAsTold, certainByFormat, likelyBySpelling, possibleBySpelling, possiblyAnother } from '../verdict.ts';
 import type { Verdict } from '../verdict.ts';
-import { holdsWord, isDigit, isWordCharacter, lower } from './characters.ts';
+import { isDigit, isWordCharacter, lower } from './characters.ts';
+import { followsOtherWord, otherWordLeft } from './other-word.ts';
+import { nationalNumbers } from './phone-plans.ts';
 
 // A telephone number. Three forms, since digits alone say nothing:
 //   international  `+` or `00`, a country code that the ITU has assigned (E.164), 8 to 15 digits; ten after +1 and +7
+//                  The country's numbering plan (phone-plans.ts) says whether it is one that can be called.
 //   national       a trunk 0 with 9 to 12 digits grouped as European and Asian numbers are, or a North American
 //                  3-3-4 with area and exchange from 2 to 9; never directly after a word such as `order` or `isbn`
 //                  (there it is possible)
 //   told           8 to 13 digits in any grouping at most 12 characters after a word such as `tel` or `phone`
-// Certain where it is told or international, else likely.
+// Certain where it is told or one of its country's plan, else likely; with 00 likely by the plan, and else possible.
 // Dates, prices, versions, IP addresses, card numbers and identifiers fail the grouping or touch a character that no number touches.
 // Coverage: of `tel: 0301234567` the number, where the engine reads `from`; else the word, too.
 // Limit: bare digits without such a word; seven-digit local numbers; extensions stay visible.
@@ -32,22 +35,6 @@ function codes(list: string): Uint8Array {
   }
   return table;
 }
-
-/** After these, a national form is some other kind of number. */
-const otherNumbers = [
-  'order',
-  'invoice',
-  'isbn',
-  'issn',
-  'sku',
-  'ticket',
-  'ref',
-  'item',
-  'part',
-  'case',
-  'serial',
-  'version',
-];
 
 function digitCount(text: string, start: number, end: number): number {
   let digits = 0;
@@ -170,7 +157,7 @@ function northAmerican(text: string, start: number, end: number): boolean {
 
 /** Of a national form: what stands before it may say that it is another number. */
 const national = (text: string, start: number): Verdict =>
-  holdsWord(text, start - 14, start, otherNumbers) ? possiblyAnother : likelyBySpelling;
+  followsOtherWord(text, start) ? possiblyAnother : likelyBySpelling;
 
 function firstOf(text: string, start: number, end: number): number {
   for (let at = start; at < end; at += 1) {
@@ -198,6 +185,34 @@ function wordLength(text: string, start: number): number {
   return at - start;
 }
 
+/** By country code, compiled when first asked for: what stands behind it, whole. */
+const plans = new Map<string, RegExp>();
+
+function isOfPlan(country: string, national: string): boolean {
+  const source = nationalNumbers[country];
+  if (source === undefined) return false;
+  let plan = plans.get(country);
+  // eslint-disable-next-line no-restricted-syntax -- patterns of our own, without nested repeats, on at most fifteen digits
+  if (plan === undefined) plans.set(country, (plan = new RegExp(`^(?:${source})$`)));
+  return plan.test(national);
+}
+
+/** Whether its country's plan has it; `skip` digits stand before the country code. A trunk 0 behind that may be written, too. */
+function isAssigned(text: string, start: number, end: number, skip: number): boolean {
+  let all = '';
+  for (let at = start, seen = 0; at < end; at += 1) {
+    if (!isDigit(text.charCodeAt(at))) continue;
+    seen += 1;
+    if (seen > skip) all += String.fromCharCode(text.charCodeAt(at));
+  }
+  for (let length = 1; length <= 3; length += 1) {
+    const [country, national] = [all.slice(0, length), all.slice(length)];
+    if (nationalNumbers[country] !== undefined)
+      return isOfPlan(country, national) || (national.startsWith('0') && isOfPlan(country, national.slice(1)));
+  }
+  return false;
+}
+
 export const phone: Detector = {
   name: 'Phone',
   pattern:
@@ -206,15 +221,22 @@ export const phone: Detector = {
     '|(?:1[ .-]?)?(?:\\([2-9][0-9]{2}\\)[ -]?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}' +
     `|(?i:${telling})[^0-9+\\n]{0,12}\\+?[0-9](?:${pause}[0-9]){7,12}`,
   maxLength: 59,
-  left: 14,
+  left: otherWordLeft,
   right: 2,
   accept(text, start, end) {
     const code = text.charCodeAt(start);
     if (code !== 0x28 && code !== 0x2b && !isDigit(code)) return told(text, start, end) && certainAsTold;
     if (!standsAlone(text, start, end)) return false;
-    if (code === 0x2b) return international(text, start, end, 0) && certainByFormat;
+    if (code === 0x2b)
+      return (
+        international(text, start, end, 0) && (isAssigned(text, start, end, 0) ? certainByFormat : likelyBySpelling)
+      );
     if (digitAt(text, start, end, 0) !== 0) return northAmerican(text, start, end) && national(text, start);
-    if (digitAt(text, start, end, 1) === 0) return international(text, start, end, 2) && national(text, start);
+    if (digitAt(text, start, end, 1) === 0)
+      return (
+        international(text, start, end, 2) &&
+        (isAssigned(text, start, end, 2) ? national(text, start) : possibleBySpelling)
+      );
     return trunk(text, start, end) && national(text, start);
   },
   from: (text, start, end) => {

@@ -28,7 +28,16 @@ export const examples: Readonly<
   },
   UsDriverLicence: {
     grows: true,
-    told: ["driver's license", 'D1234567', '12345678', 'S123 4567 8901', '99 999 999'],
+    told: [
+      "driver's license",
+      'D1234567',
+      '12345678',
+      'S123 4567 8901',
+      '99 999 999',
+      '12ABC34567',
+      '123AB4567',
+      'AB123456C',
+    ],
     never: ['D123'],
   },
   UsBankRouting: {
@@ -43,6 +52,11 @@ export const examples: Readonly<
     alone: ['AB123456C', 'AB 12 34 56 C'],
     told: ['national insurance', 'ab123456c'],
     never: ['QQ123456C', 'BG123456A', 'AO123456A', 'AB123456E'],
+  },
+  UkDriverLicence: {
+    alone: ['MORGA657054SM9IJ', 'LEE99802231J99AA'],
+    told: ['driving licence', 'morga657054sm9ij'],
+    never: ['MORGA699054SM9IJ', 'MORGA657324SM9IJ'],
   },
   CaSin: { alone: ['130-692-544'], told: ['SIN', '130692544', '130 692 544'], never: ['130-692-545', '046-454-286'] },
   AuTfn: { told: ['TFN', '123 456 782', '123456782', '648 188 480'], never: ['123 456 783'] },
@@ -119,4 +133,32 @@ export const examples: Readonly<
     never: ['HEGG560427MVZRRL05', 'HEGG561327MVZRRL04', 'HEGG560427MXXRRL04'],
   },
   TrKimlik: { told: ['T.C. kimlik no', '10000000146'], never: ['10000000147', '00000000146'] },
+  BirthDate: {
+    told: [
+      'date of birth',
+      ...['12/03/1984', '1984-03-12', '12.3.84', '03/28/1984', '19840312', '12031984', '1984-03-12T00:00:00Z'],
+      ...['March 12, 1984', '12 march 1984', '12th of March 1984', '12. Marz 1984', '12 de marzo de 1984'],
+    ],
+    never: ['31/31/1984', '1984-13-40', '1.2.3', '12/03/1784', '40 march 1984', '17840312'],
+  },
+  Vin: {
+    alone: ['1HGCM82633A004352', '1M8GDM9AXKP042788'],
+    told: ['VIN', 'WVWZZZ1JZXW000010', '1HGCM82643A004352'],
+    never: ['12345678901234567', '1HGCM82633A00435O'],
+  },
+  MedicalRecordNumber: {
+    grows: true,
+    told: ['MRN', '1234567', 'A-1234567', '12-34-56', 'MR0012345'],
+    never: ['1111111', '123'],
+  },
+  IcdCode: {
+    grows: true,
+    told: ['ICD-10', 'E11.9', 'S72.001A', 'E11', 'U07.1', 'c50.9', 'E119'],
+    never: ['E1.9', '11.9'],
+  },
+  Passport: {
+    grows: true,
+    told: ['Reisepass', 'C01X00T47', '123456789', 'AB1234567', '12AB34567', 'ABC123456', '45 08 123456', 'M123A4567'],
+    never: ['111111111', 'ABCDEFGHI', 'A1234'],
+  },
 };

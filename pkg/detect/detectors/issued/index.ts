@@ -15,7 +15,7 @@ import { plPesel } from './poland.ts';
 import { zaId } from './south-africa.ts';
 import { esDni } from './spain.ts';
 import { trKimlik } from './turkey.ts';
-import { ukNhsNumber, ukNino } from './united-kingdom.ts';
+import { ukDriverLicence, ukNhsNumber, ukNino } from './united-kingdom.ts';
 import { usItin, usPassport, usDriverLicence, usBankRouting } from './united-states.ts';
 
 /** Numbers that states and their offices issue, in the order of detectorNames. */
@@ -26,6 +26,7 @@ export const issuedNumbers: readonly Detector[] = [
   usBankRouting,
   ukNhsNumber,
   ukNino,
+  ukDriverLicence,
   caSin,
   auTfn,
   auAbn,

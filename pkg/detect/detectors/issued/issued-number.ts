@@ -5,11 +5,13 @@ import {
   likelyAsTold,
   likelyByCheckDigits,
   likelyBySpelling,
+  possiblyAnother,
   possibleByCheckDigits,
 } from '../../verdict.ts';
 import type { Verdict } from '../../verdict.ts';
 import { toldLeft } from '../../scan/telling.ts';
 import { isDigit, isWordCharacter, lower } from '../characters.ts';
+import { followsOtherWord } from '../other-word.ts';
 
 /**
  * A number that an authority issues to a person or a firm: what its specification says of its characters, and what must stand beside it
@@ -122,6 +124,10 @@ function verdictOf(isTold: boolean, isAlone: boolean, unchecked: boolean): Verdi
   return !unchecked && possibleByCheckDigits;
 }
 
+/** The same where a word before it makes it another number: that takes from what only its spelling says. */
+const unlessAnother = (verdict: Verdict | false, text: string, start: number): Verdict | false =>
+  verdict === likelyBySpelling && followsOtherWord(text, start) ? possiblyAnother : verdict;
+
 /** From here on, where no spelling says enough, a word must. */
 const wordWanted = (alone: boolean, unchecked: boolean): boolean | 'Likely' => !alone && (unchecked || 'Likely');
 
@@ -139,7 +145,7 @@ export function digitNumber(one: DigitNumber): Detector {
     accept(text, start, end, isTold, least) {
       const spelling = spelled(text, start, end);
       if (!told.has(spelling)) return false;
-      const verdict = verdictOf(isTold, alone.has(spelling), unchecked);
+      const verdict = unlessAnother(verdictOf(isTold, alone.has(spelling), unchecked), text, start);
       if (verdict === false || verdict.level < least || (!isTold && goesOn(text, start, end))) return false;
       return one.valid(characters, read(text, start, end)) && verdict;
     },
@@ -158,7 +164,7 @@ export function shapedNumber(one: ShapedNumber): Detector {
     ...around,
     telling: { words: one.telling, required: wordWanted(alone !== undefined, unchecked) },
     accept(text, start, end, isTold, least) {
-      const verdict = verdictOf(isTold, alone?.(text, start, end) === true, unchecked);
+      const verdict = unlessAnother(verdictOf(isTold, alone?.(text, start, end) === true, unchecked), text, start);
       if (verdict === false || verdict.level < least || (!isTold && goesOn(text, start, end))) return false;
       return one.valid(characters, read(text, start, end)) && verdict;
     },

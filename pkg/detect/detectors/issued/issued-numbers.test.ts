@@ -1,13 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { found } from '../brute-force.ts';
 import { examples } from './examples.ts';
+import { personalData } from '../personal/index.ts';
 import { issuedNumbers } from './index.ts';
 import type { Detector } from '../../detector.ts';
 
-const one = (name: string): Detector => issuedNumbers.find((each) => each.name === name) as Detector;
+const all = [...issuedNumbers, ...personalData];
+const one = (name: string): Detector => all.find((each) => each.name === name) as Detector;
 
 test('each has examples', () => {
-  expect(Object.keys(examples)).toEqual(issuedNumbers.map(({ name }) => name));
+  expect(Object.keys(examples)).toEqual(all.map(({ name }) => name));
 });
 
 describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, never }) => {
@@ -52,4 +54,19 @@ test('a group of digits beside it makes one of digits a part of a longer number,
   expect(found(one('AuAbn'), '12 51 824 753 556')).toEqual([]);
   expect(found(one('AuAbn'), '51 824 753 556 12')).toEqual([]);
   expect(found(one('AuAbn'), 'ABN 51 824 753 556 12')).toEqual(['51 824 753 556']);
+});
+
+test('a word directly before a number that no check digit confirms makes it another, unless a word tells of it', () => {
+  for (const before of ['order ', 'Order no. ', 'invoice number: ', 'SKU '])
+    for (const [name, number] of [
+      ['UsItin', '900-70-0000'],
+      ['UkNino', 'AB123456C'],
+      ['DkCpr', '211062-5629'],
+    ] as const) {
+      expect(found(one(name), before + number)).toEqual([]);
+      expect(found(one(name), before + number, 'Possible')).toEqual([number]);
+    }
+  expect(found(one('UsItin'), 'ITIN of the order 900-70-0000')).toEqual(['900-70-0000']);
+  expect(found(one('UsItin'), 'therefore 900-70-0000')).toEqual(['900-70-0000']);
+  expect(found(one('BrCpf'), 'order 529.982.247-25')).toEqual(['529.982.247-25']);
 });

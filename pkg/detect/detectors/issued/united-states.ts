@@ -33,7 +33,11 @@ export const usPassport = shapedNumber({
 export const usDriverLicence = shapedNumber({
   name: 'UsDriverLicence',
   unchecked: true,
-  pattern: '(?i:[A-Z]{1,3})-?[0-9]{3,14}(?:[ -][0-9]{1,6}){0,4}|[0-9]{6,14}|[0-9]{2,3}[ -][0-9]{3}[ -][0-9]{3,4}',
+  pattern:
+    '(?i:[A-Z]{1,3})-?[0-9]{3,14}(?:[ -][0-9]{1,6}){0,4}|[0-9]{6,14}|[0-9]{2,3}[ -][0-9]{3}[ -][0-9]{3,4}' +
+    // New Hampshire; Iowa and Missouri; Maine, Missouri and Vermont; Idaho; Missouri; Washington.
+    '|[0-9]{2}(?i:[A-Z]{3})[0-9]{5}|[0-9]{3}(?i:[A-Z]{1,2})[0-9]{4,6}|[0-9]{7,9}(?i:[A-Z]{1,2})' +
+    '|(?i:[A-Z]{2})[0-9]{6}(?i:[A-Z])|(?i:[A-Z])[0-9]{5,9}(?i:R)|(?i:WDL)[A-Z0-9]{9}',
   maxLength: 46,
   least: 6,
   telling: [
