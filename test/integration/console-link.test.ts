@@ -7,6 +7,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { consoleAssets } from '../../pkg/recorder/index.ts';
 import { findChromium, noChromium } from '../support/chromium.ts';
 import { startConsoleWorld } from '../support/console-world.ts';
+import { pause, until } from '../support/wait.ts';
 
 // A link of another site: what an address asks goes on record under the name of who follows it, so nothing is asked before they say so.
 
@@ -16,6 +17,8 @@ const links = {
   search: '/console/?page=search&asked=&text=framed+insider+words',
   session: `/console/?page=session&id=${id}`,
   live: '/console/?namespace=framed-insider',
+  policies: '/console/?page=policies',
+  approvals: '/console/?page=approvals',
 };
 let world: World;
 let other: Server;
@@ -65,10 +68,12 @@ async function onRecord(words: string): Promise<number> {
 /** What pages asked of sessions. */
 const asked: string[] = [];
 async function follow(name: keyof typeof links): Promise<Page> {
+  asked.length = 0;
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   page.on('request', (one) => {
-    if (one.url().includes('/v1/sessions/')) asked.push(one.url());
+    const { pathname } = new URL(one.url());
+    if (/^\/console\/(v1|policies|approvals)\b/.test(pathname)) asked.push(pathname);
   });
   await page.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
   await page.click(`#${name}`);
@@ -101,5 +106,24 @@ test('to a session names it, and reads it with a click', async () => {
   await page.click('text=Show this session');
   await page.waitForSelector('.problem');
   expect(page.url()).toBe(`${world.url}${links.session}`);
-  expect(asked).toHaveLength(1);
+  expect(asked).toEqual([`/console/v1/sessions/${id}`]);
 }, 120_000);
+
+test.each([
+  ['live', '/console/v1/search'],
+  ['policies', '/console/policies'],
+  ['approvals', '/console/approvals'],
+] as const)(
+  'to %s asks nothing, however long it stands, and shows it with a click',
+  async (name, first) => {
+    const page = await follow(name);
+    // Live asks every two seconds.
+    await pause(2_500);
+    expect(asked).toEqual([]);
+    await page.click('text=Show this page');
+    await until(() => asked.includes(first), 'the question');
+    expect(page.url()).toBe(`${world.url}${links[name]}`);
+    await page.goto('about:blank');
+  },
+  120_000,
+);
