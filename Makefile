@@ -68,6 +68,10 @@ test-s3: $(STAMP) ## The archive on a real S3 server, versitygw: built once with
 test-collector: $(STAMP) ## Shipping to a real OpenTelemetry collector: built once with Go, some minutes, or COLLECTOR=path (`make test` has it where it was built)
 	@COLLECTOR="$$(test/collector/build.sh)" && export COLLECTOR && $(JEST) --selectProjects integration -- test/integration/ship-receivers.test.ts
 
+.PHONY: test-h2spec
+test-h2spec: $(STAMP) ## h2spec against the listener, over TLS and without: built once with Go, a minute, or H2SPEC=path (`make test` has it where it was built)
+	@H2SPEC="$$(test/h2spec/build.sh)" && export H2SPEC && $(JEST) --selectProjects conformance -t h2spec -- test/conformance/http/http2-strict.test.ts
+
 .PHONY: test-clients test-servers
 test-clients: $(STAMP) ## Python's clients (openai, anthropic, langchain, litellm, tritonclient, ...) against the sidecar: installed once, some minutes (`make test` has them where they were)
 	@test/support/python.sh clients >/dev/null && $(JEST) --selectProjects integration -- test/integration/python-clients.test.ts

@@ -8,6 +8,7 @@ import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
 import { findChromium, noChromium } from './support/chromium.ts';
 import { findCollector, noCollector } from './support/collector.ts';
+import { findH2spec, noH2spec } from './support/h2spec.ts';
 import { hasPgBouncer, noPgBouncer } from './support/pgbouncer.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
 import { findPython, noModelServers, noPythonClients } from './support/python-environments.ts';
@@ -111,6 +112,7 @@ if (findChromium() === undefined) notRun.push(`not run: ${noChromium}`);
 if (findRsyslog() === undefined) notRun.push(`not run: ${noRsyslog}`);
 // It takes minutes to build, so it is for those who have done it: CI has the cache.
 if (findCollector() === undefined) notRun.push(`not run: ${noCollector}`);
+if (findH2spec() === undefined) notRun.push(`not run: ${noH2spec}`);
 if (findPython('clients') === undefined) notRun.push(`not run: ${noPythonClients}`);
 if (findPython('servers') === undefined) notRun.push(`not run: ${noModelServers}`);
 buildCluster();

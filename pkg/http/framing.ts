@@ -95,6 +95,7 @@ export function http2Fault(
   raw: readonly string[],
   endStream: boolean,
   limits: { readonly maxHeaders: number; readonly maxHeaderBytes: number },
+  encrypted: boolean,
 ): ReasonCode | undefined {
   if (raw.length > (limits.maxHeaders + 4) * 2 || listSize(raw) > limits.maxHeaderBytes) return 'header_too_large';
   const doubled = doubledField(raw);
@@ -102,7 +103,7 @@ export function http2Fault(
   const method = headers[':method'] ?? '';
   if (method === 'CONNECT' || headers[':protocol'] !== undefined) return 'malformed_http';
   if (!methods.has(method)) return 'method_not_allowed';
-  if (headers[':path']?.charCodeAt(0) !== 0x2f || headers[':scheme'] !== 'https') return 'malformed_http';
+  if (headers[':path']?.charCodeAt(0) !== 0x2f || !isScheme(headers[':scheme'], encrypted)) return 'malformed_http';
   const expect = headers.expect;
   if (expect !== undefined && expect.toLowerCase() !== '100-continue') return 'malformed_http';
   const length = headers['content-length'];
@@ -110,6 +111,10 @@ export function http2Fault(
   if (bodiless(method) && (!endStream || (length !== undefined && Number(length) > 0))) return 'ambiguous_framing';
   return authorityFault(headers[':authority'], headers.host);
 }
+
+/** Without TLS either of the two: a proxy that ends TLS in front of us may name its caller's, and nothing here goes by it. */
+const isScheme = (scheme: string | undefined, encrypted: boolean): boolean =>
+  scheme === 'https' || (scheme === 'http' && !encrypted);
 
 /** RFC 9113 section 10.5.1. Node announces its limit and does not hold peers to it. */
 function listSize(raw: readonly string[]): number {

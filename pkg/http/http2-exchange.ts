@@ -22,6 +22,7 @@ export interface Http2Arrival {
   readonly headers: Http2Headers;
   readonly endStream: boolean;
   readonly startedAt: number;
+  readonly encrypted: boolean;
   readonly peer: string;
   readonly certificate: Uint8Array | undefined;
 }
@@ -29,7 +30,7 @@ export interface Http2Arrival {
 /** An exchange over one HTTP/2 stream; without node's compatibility layer, which costs an object more for each part. */
 export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   readonly protocol = 'h2';
-  readonly encrypted = true;
+  readonly encrypted: boolean;
   readonly startedAt: number;
   readonly peer: string;
   readonly method: string;
@@ -58,6 +59,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#host = host;
     this.#stream = stream;
     this.startedAt = arrival.startedAt;
+    this.encrypted = arrival.encrypted;
     this.peer = arrival.peer;
     this.clientCertificate = arrival.certificate;
     this.method = headers[':method'] ?? '';

@@ -1,9 +1,10 @@
 import { constants as cryptoConstants } from 'node:crypto';
 import { createServer, STATUS_CODES } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { constants, createSecureServer } from 'node:http2';
+import { constants, createSecureServer, createServer as createHttp2Server } from 'node:http2';
 import type {
   Http2SecureServer,
+  Http2Server,
   IncomingHttpHeaders as Http2Headers,
   ServerHttp2Session,
   ServerHttp2Stream,
@@ -18,26 +19,29 @@ import { refusalHead } from './error-table.ts';
 import type { RefusalHead } from './error-table.ts';
 import type { Exchange } from './exchange.ts';
 import type { ExchangeHost, LiveExchange } from './exchange-host.ts';
-import { lookAtFirstByte } from './first-byte.ts';
 import { allowedMethods, http1Fault, http2Fault } from './framing.ts';
 import { endGently, Http1Connection, peerAddress, verifiedCertificate } from './http1-connection.ts';
 import type { Arrival, Current } from './http1-connection.ts';
 import { Http1Exchange } from './http1-exchange.ts';
 import { Http2Exchange } from './http2-exchange.ts';
 import { Http2Guard } from './http2-guard.ts';
+import { lookAtOpening } from './opening-bytes.ts';
+import type { Opening } from './opening-bytes.ts';
 import { BodyBudget } from './request-body.ts';
 import { Http1Upgrade } from './upgrade.ts';
 import type { UpgradeRequest } from './upgrade.ts';
 
 /**
- * The one port of the data plane: TLS with HTTP/1.1 and HTTP/2, and an answer for those who come without.
+ * The one port of the data plane: HTTP/1.1 and HTTP/2, over TLS and, where the policy allows it, without; and an answer for those who
+ * come without it elsewhere. HTTP/2 without TLS is known by its preface (RFC 9113 section 3.3); `Upgrade: h2c` is never followed.
  *
  * Guarantee: `onExchange` is called only for requests that arrived as the policy's `inbound` allows and whose head and
  * framing have one reading; all others are answered here and counted by `onRefused`. No peer can make it throw.
  * Limits: a client certificate is checked in the handshake and not again while its connection lives.
  *
  * It is one `http2.createSecureServer` that listens itself, because a server that is only handed sockets never fires its
- * header and request timeouts; its `connection` listener is wrapped to look at the first byte.
+ * header and request timeouts; its `connection` listener is wrapped to look at the first bytes. Sockets without TLS go to two
+ * servers beside it that do not listen.
  */
 
 /** Certificate and key in use, and news of others. */
@@ -49,8 +53,8 @@ export interface TlsMaterialSource {
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
-/** `plain` is HTTP/1 without TLS, whether it is served or refused. */
-export type ConnectionProtocol = 'http/1.1' | 'h2' | 'plain';
+/** `plain` and `h2c` are HTTP/1 and HTTP/2 without TLS, whether they are served or refused. */
+export type ConnectionProtocol = 'http/1.1' | 'h2' | 'plain' | 'h2c';
 
 /** All have defaults. */
 export interface ListenerLimits {
@@ -60,7 +64,7 @@ export interface ListenerLimits {
   readonly maxHeaders?: number;
   /** Default 10,000. */
   readonly maxConnections?: number;
-  /** From the first byte of a request to the end of its head; also for the TLS handshake. Default 10 s. */
+  /** From the first byte of a request to the end of its head; also for the TLS handshake and for HTTP/2's preface. Default 10 s. */
   readonly headersTimeoutMs?: number;
   /** HTTP/1.1: from the first byte of a request to the end of its body, whatever the handler does; default 5 min. See `setBodyTimeout`. */
   readonly requestTimeoutMs?: number;
@@ -104,7 +108,7 @@ export interface ListenerOptions {
   readonly onUpgrade?: (upgrade: UpgradeRequest) => void;
   /** Told of each connection or request that never becomes an exchange. */
   readonly onRefused: (code: ReasonCode, peer: string) => void;
-  /** Told of each connection that can carry requests: after its TLS handshake, or at its first plain byte. */
+  /** Told of each connection that can carry requests: after its TLS handshake, or when its first plain bytes said what it speaks. */
   readonly onConnection?: (protocol: ConnectionProtocol) => void;
   /** Once for each `onConnection`. */
   readonly onConnectionClosed?: (protocol: ConnectionProtocol) => void;
@@ -188,6 +192,9 @@ type Tagged = Socket & { [connectionOf]?: Http1Connection };
 const guardOf = Symbol('guard');
 interface SessionState {
   readonly guard: Http2Guard;
+  readonly encrypted: boolean;
+  /** It came without TLS where the policy wants it: told so, as the connection was counted. */
+  readonly refused: boolean;
   readonly use: { streams: number; idleSince: number };
   readonly peer: string;
   readonly certificate: Uint8Array | undefined;
@@ -219,8 +226,9 @@ class Port implements Listener {
   readonly #host: { -readonly [Key in keyof ExchangeHost]: ExchangeHost[Key] };
   readonly #server: Http2SecureServer;
   readonly #plain: Server;
+  readonly #plainHttp2: Http2Server;
   readonly #sockets = new Set<Socket>();
-  /** Those that have not said a byte: they have nothing to lose. */
+  /** Those that have not said what they speak: they have nothing to lose. */
   readonly #silent = new Set<Socket>();
   readonly #sessions = new Map<ServerHttp2Session, { streams: number; idleSince: number }>();
   readonly #connections = new Set<Http1Connection>();
@@ -244,6 +252,8 @@ class Port implements Listener {
     this.#minVersion = options.minVersion;
     this.#server = this.#createSecure();
     this.#plain = this.#createPlain();
+    this.#plainHttp2 = createHttp2Server(this.#http2Options());
+    this.#handleHttp2(this.#plainHttp2);
   }
 
   get port(): number {
@@ -295,16 +305,9 @@ class Port implements Listener {
     };
   }
 
-  #createSecure(): Http2SecureServer {
+  #http2Options(): object {
     const limits = this.#limits;
-    const server = createSecureServer({
-      ...this.#http1Options(),
-      ...this.#tlsOptions(),
-      allowHTTP1: true,
-      handshakeTimeout: limits.headersTimeoutMs,
-      requestCert: this.#clientCa !== undefined,
-      // A client with a bad certificate gets an answer that says so: `authorized` is what counts.
-      rejectUnauthorized: false,
+    return {
       settings: {
         enablePush: false,
         enableConnectProtocol: false,
@@ -316,6 +319,20 @@ class Port implements Listener {
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: 100,
       ...{ streamResetBurst: limits.maxResets, streamResetRate: Math.ceil(limits.maxResets / 10) },
+    };
+  }
+
+  #createSecure(): Http2SecureServer {
+    const limits = this.#limits;
+    const server = createSecureServer({
+      ...this.#http1Options(),
+      ...this.#tlsOptions(),
+      allowHTTP1: true,
+      handshakeTimeout: limits.headersTimeoutMs,
+      requestCert: this.#clientCa !== undefined,
+      // A client with a bad certificate gets an answer that says so: `authorized` is what counts.
+      rejectUnauthorized: false,
+      ...this.#http2Options(),
     });
     // Node hands over at most this many and drops the rest without a word: one more than allowed shows that there were more.
     Object.assign(server, { maxHeadersCount: limits.maxHeaders + 1 });
@@ -326,12 +343,17 @@ class Port implements Listener {
     this.#handleHttp1(server);
     // A `request` listener brings node's compatibility layer for HTTP/2, which we do without.
     server.removeAllListeners('stream');
-    server.on('stream', (stream, headers, flags, raw) =>
+    this.#handleHttp2(server);
+    return server;
+  }
+
+  #handleHttp2(server: Http2Server | Http2SecureServer): void {
+    const untyped = server as Http2Server;
+    untyped.on('stream', (stream, headers, flags, raw) =>
       this.#stream(stream as ServerHttp2Stream, headers, flags, raw as unknown as string[]),
     );
-    server.on('session', (session) => this.#session(session));
-    server.on('sessionError', () => undefined);
-    return server;
+    untyped.on('session', (session) => this.#session(session));
+    untyped.on('sessionError', () => undefined);
   }
 
   #createPlain(): Server {
@@ -411,18 +433,24 @@ class Port implements Listener {
     }
     this.#options.onAccept?.(`${peerAddress(socket)} ${socket.remotePort ?? 0}`);
     this.#silent.add(socket);
-    lookAtFirstByte(socket, this.#limits.firstByteMs, this.#options.clock, (what) => {
+    const { firstByteMs, headersTimeoutMs } = this.#limits;
+    lookAtOpening(socket, { firstByteMs, prefaceMs: headersTimeoutMs }, this.#options.clock, (what) => {
       this.#silent.delete(socket);
       if (what === 'tls') next(socket);
-      else if (what === 'timeout') this.#drop(socket, 'request_timeout');
-      else if (what === 'other') this.#drop(socket, 'malformed_http');
-      else if (this.#options.inbound() === 'Optional') this.#servePlain(socket);
-      else {
-        const connection = this.#track(socket);
-        this.#refuse(connection, 'tls_required');
-        this.#connections.delete(connection);
-      }
+      else this.#acceptPlain(socket, what);
     });
+  }
+
+  #acceptPlain(socket: Socket, what: Exclude<Opening, 'tls'>): void {
+    if (what === 'silent') return this.#drop(socket, 'request_timeout');
+    if (what === 'other') return this.#drop(socket, 'malformed_http');
+    // Also where TLS is wanted: whoever speaks HTTP/2 can read no other answer.
+    if (what === 'http2') return this.#serveHttp2(socket);
+    const served = this.#options.inbound() === 'Optional';
+    if (what === 'http1' && served) return this.#servePlain(socket);
+    const connection = this.#track(socket);
+    this.#refuse(connection, served ? 'request_timeout' : 'tls_required');
+    this.#connections.delete(connection);
   }
 
   #drop(socket: Socket, code: ReasonCode): void {
@@ -434,6 +462,13 @@ class Port implements Listener {
     this.#track(socket);
     this.#plain.emit('connection', socket);
     socket.resume();
+  }
+
+  #serveHttp2(socket: Socket): void {
+    this.#plainHttp2.emit('connection', socket);
+    // So much may have come at once that the socket stopped reading. Behind the session, which takes in the next tick what is here:
+    // before it, nobody would have it.
+    process.nextTick(() => socket.resume());
   }
 
   #secured(next: (socket: Socket) => void, socket: TLSSocket): void {
@@ -595,14 +630,33 @@ class Port implements Listener {
     this.#sessions.set(session, use);
     const limits = { resets: this.#limits.maxResets, pings: this.#limits.maxPings, settings: this.#limits.maxSettings };
     const guard = new Http2Guard(session, limits, clock, () => onRefused('malformed_http', peer));
-    (session as Guarded)[guardOf] = { guard, use, peer, certificate: verifiedCertificate(session.socket) };
-    this.#options.onConnection?.('h2');
+    const encrypted = session.encrypted === true;
+    const certificate = verifiedCertificate(session.socket);
+    const refused = this.#inboundFault(encrypted, certificate) === 'tls_required';
+    (session as Guarded)[guardOf] = { guard, encrypted, refused, use, peer, certificate };
+    const protocol = encrypted ? 'h2' : 'h2c';
+    this.#options.onConnection?.(protocol);
     session.on('close', () => {
       this.#sessions.delete(session);
-      this.#options.onConnectionClosed?.('h2');
+      this.#options.onConnectionClosed?.(protocol);
     });
-    if (this.#host.stopping) session.close();
+    if (refused) this.#refuseSession(session, peer);
+    else if (this.#host.stopping) session.close();
     else if (this.#host.closing) clock.after(leaveMs, () => this.#partWith(session));
+  }
+
+  /** Its requests are answered, those that come within the time of a head: some clients show nothing but an answer. */
+  #refuseSession(session: ServerHttp2Session, peer: string): void {
+    this.#options.onRefused('tls_required', peer);
+    const timer = this.#options.clock.after(this.#limits.headersTimeoutMs, () => session.destroy());
+    session.on('close', () => timer.cancel());
+  }
+
+  /** No more streams: TLS is wanted. To be called when the answer that says so is out. */
+  #endPlain(session: ServerHttp2Session): void {
+    if (session.closed || session.destroyed) return;
+    session.goaway(constants.NGHTTP2_INADEQUATE_SECURITY, undefined, Buffer.from('tls_required'));
+    session.close();
   }
 
   #stream(stream: ServerHttp2Stream, headers: Http2Headers, flags: number, raw: readonly string[]): void {
@@ -629,17 +683,33 @@ class Port implements Listener {
       headers,
       endStream,
       startedAt: clock.monotonic(),
+      encrypted: own.encrypted,
       peer: own.peer,
       certificate: own.certificate,
     };
-    const fault = http2Fault(headers, raw, endStream, this.#limits) ?? this.#inboundFault(true, own.certificate);
+    const fault = own.refused ? 'tls_required' : this.#faultOfStream(own, headers, raw, endStream);
     const exchange = new Http2Exchange(this.#host, arrival);
     if (fault === undefined) this.#hand(exchange);
     else {
-      this.#options.onRefused(fault, own.peer);
+      if (!own.refused) this.#options.onRefused(fault, own.peer);
+      const { session } = stream;
+      if (fault === 'tls_required' && session !== undefined)
+        stream.on('close', () => this.#endPlain(session as ServerHttp2Session));
       const { status, headers: fields } = listenerRefusal(fault);
       exchange.respond(status, fields, this.#options.refusalBody(fault));
     }
+  }
+
+  #faultOfStream(
+    own: SessionState,
+    headers: Http2Headers,
+    raw: readonly string[],
+    endStream: boolean,
+  ): ReasonCode | undefined {
+    return (
+      http2Fault(headers, raw, endStream, this.#limits, own.encrypted) ??
+      this.#inboundFault(own.encrypted, own.certificate)
+    );
   }
 
   // End
@@ -678,8 +748,9 @@ class Port implements Listener {
         };
         finish();
       });
-      // The plain server never listened: this only stops its timers.
+      // The plain servers never listened: this stops their timers, and ends their sessions when their streams have.
       this.#plain.close();
+      this.#plainHttp2.close();
       for (const connection of this.#connections) if (connection.idle) connection.socket.destroySoon();
       for (const socket of this.#silent) socket.destroy();
     });

@@ -18,7 +18,7 @@ export type Decision = (typeof decisions)[number];
 export const ruleActs = ['allowed', 'denied', 'masked', 'blocked', 'flagged', 'held', 'approved', 'limited'] as const;
 export type RuleActName = (typeof ruleActs)[number];
 
-export const wireProtocols = ['http/1.1', 'h2', 'plain'] as const;
+export const wireProtocols = ['http/1.1', 'h2', 'plain', 'h2c'] as const;
 export type WireProtocol = (typeof wireProtocols)[number];
 
 export const abortCauses = ['caller', 'upstream', 'policy', 'limit', 'shutdown'] as const;

@@ -170,6 +170,7 @@ export const beside: Readonly<Record<string, object>> = {
   'recorder.replicas': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'recorder.database.secretName': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'recorder.database.ca': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
+  'recorder.database.gibibytes': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'tokens.url': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'tokens.lifetimeMinutes': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'limitStore.user': { limitStore: { url: 'rediss://valkey:6379' } },

@@ -14,7 +14,7 @@ import { basePolicy, startWorld } from '../support/world.ts';
 // Whoever gives up, the other side hears of it: each protocol of the caller's with each form of an answer, in both directions, by what the model's
 // server saw. WebSockets' are in realtime.test.ts and upgrade.test.ts, those of what goes by unread in passthrough.test.ts.
 
-const protocols = ['http/1.1', 'h2'] as const;
+const protocols = ['http/1.1', 'h2', 'h2c'] as const;
 type Protocol = (typeof protocols)[number];
 
 /** A request under way. */
@@ -34,7 +34,10 @@ const sessions: ClientHttp2Session[] = [];
 beforeAll(async () => {
   rpc = await startGrpcModel();
   const label = '  classification:\n  - { label: card, detectors: [CreditCard], visibleTo: [], otherwise: Mask }\n';
-  world = await startWorld({ rpcUrl: rpc.url, policy: (issuer) => basePolicy(issuer, label) });
+  world = await startWorld({
+    rpcUrl: rpc.url,
+    policy: (issuer) => basePolicy(issuer, `${label}  tls: { inbound: Optional }\n`),
+  });
   caller = grpcCaller(world.port, world.ca, await world.token());
 });
 afterEach(() => {
@@ -56,8 +59,8 @@ async function ask(protocol: Protocol, path: string, body: string, whole = true)
     undefined,
   ];
   const going = (leave: () => void): Going => ({ text: () => text, status: () => answered, ended: () => ended, leave });
-  if (protocol === 'h2') {
-    const session = connect(world.url, { ca: world.ca });
+  if (protocol !== 'http/1.1') {
+    const session = connect(protocol === 'h2c' ? world.url.replace('https', 'http') : world.url, { ca: world.ca });
     session.on('error', () => undefined);
     sessions.push(session);
     const stream = session.request({ ':method': 'POST', ':path': path, ...headers });

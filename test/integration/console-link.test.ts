@@ -65,15 +65,16 @@ async function onRecord(words: string): Promise<number> {
     );
   return found.length;
 }
-/** What pages asked of sessions. */
-const asked: string[] = [];
+/** What the page that was opened last has asked: others go on. */
+let asked: string[] = [];
 async function follow(name: keyof typeof links): Promise<Page> {
-  asked.length = 0;
+  const own: string[] = [];
+  asked = own;
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   page.on('request', (one) => {
     const { pathname } = new URL(one.url());
-    if (/^\/console\/(v1|policies|approvals)\b/.test(pathname)) asked.push(pathname);
+    if (/^\/console\/(v1|policies|approvals)\b/.test(pathname)) own.push(pathname);
   });
   await page.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
   await page.click(`#${name}`);

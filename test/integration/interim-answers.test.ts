@@ -14,7 +14,9 @@ import { basePolicy, joinContent, startWorld } from '../support/world.ts';
 // each of the model's.
 
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
-type Protocol = (typeof protocols)[number];
+/** Of callers: `h2c` is HTTP/2 without TLS. */
+const callers = [...protocols, 'h2c'] as const;
+type Protocol = (typeof callers)[number];
 type Fields = Readonly<Record<string, string>>;
 
 /** A request at the model, and the answer to it. */
@@ -155,8 +157,8 @@ async function call(world: World, protocol: Protocol, body: string, late?: Field
     ...{ text: () => told.text, status: () => told.status, ended: () => told.ended, interim, leave },
     ...{ headers: () => told.headers, trailers: () => told.trailers },
   });
-  if (protocol === 'HTTP/2') {
-    const session = connect(world.url, { ca: world.ca });
+  if (protocol !== 'HTTP/1.1') {
+    const session = connect(protocol === 'h2c' ? world.url.replace('https', 'http') : world.url, { ca: world.ca });
     session.on('error', () => undefined);
     sessions.push(session);
     const stream = session.request(
@@ -206,7 +208,7 @@ describe.each(protocols)('a model that speaks %s', (spoken) => {
   beforeAll(async () => {
     model = await (spoken === 'HTTP/2' ? startHttp2() : startHttp1());
     world = await startWorld({
-      policy: (issuer) => basePolicy(issuer),
+      policy: (issuer) => basePolicy(issuer, '  tls: { inbound: Optional }\n'),
       modelUrl: model.url,
       ...(spoken === 'HTTP/2' && { upstream: createHttp2Upstream }),
     });
@@ -231,7 +233,7 @@ describe.each(protocols)('a model that speaks %s', (spoken) => {
   };
   const ended = async (): Promise<Record<string, unknown> | undefined> => (await world.record()).at(-1);
 
-  describe.each(protocols)('and a caller of %s', (protocol) => {
+  describe.each(callers)('and a caller of %s', (protocol) => {
     test('interim answers are nobody’s: the caller gets one head, whole or as a stream', async () => {
       for (const [body, say] of [
         [ask, sayWhole],

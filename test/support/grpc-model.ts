@@ -170,17 +170,24 @@ export function grpcCaller(
   {
     service = 'inference',
     certificate,
-  }: { readonly service?: keyof typeof services; readonly certificate?: { pem: string; keyPem: string } } = {},
+    plain = false,
+  }: {
+    readonly service?: keyof typeof services;
+    readonly certificate?: { pem: string; keyPem: string };
+    /** HTTP/2 without TLS. */
+    readonly plain?: boolean;
+  } = {},
 ): Caller {
   const Service = services[service];
-  const credentials =
+  const secure = (): grpc.ChannelCredentials =>
     certificate === undefined
       ? grpc.credentials.createSsl(Buffer.from(ca))
       : grpc.credentials.createSsl(Buffer.from(ca), Buffer.from(certificate.keyPem), Buffer.from(certificate.pem));
+  const credentials = plain ? grpc.credentials.createInsecure() : secure();
   const plainOptions = {
     'grpc.enable_retries': 0,
     'grpc.use_local_subchannel_pool': 1,
-    'grpc.ssl_target_name_override': 'localhost',
+    ...(plain ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
   };
   const client = new Service(`127.0.0.1:${port}`, credentials, plainOptions) as unknown as Caller['client'];
   const packed = new Service(`127.0.0.1:${port}`, credentials, {

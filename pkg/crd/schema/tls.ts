@@ -11,7 +11,7 @@ export const tls = {
       type: 'string',
       enum: ['Required', 'Mutual', 'Optional'],
       description:
-        'Required: TLS; a client certificate is asked for and used when it comes. Mutual: it must come. Optional: plain HTTP too.',
+        'Required: TLS; a client certificate is asked for and used when it comes. Mutual: it must come. Optional: HTTP/1.1 and HTTP/2 without TLS, too.',
       'x-sidegate-default': 'from the profile',
       'x-sidegate-example': 'Mutual',
     },

@@ -40,7 +40,6 @@ describe('the port without TLS', () => {
   test.each([
     ['a GET', get('/v1')],
     ['a POST with a body', postOf('/v1', 'secret')],
-    ['the h2c preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00'],
     ['one letter', 'G'],
   ])('answers %s with 426 that says TLS is mandatory', async (_name, text) => {
     const served = await start();

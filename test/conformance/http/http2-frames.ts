@@ -1,5 +1,6 @@
+import { connect as connectPlain } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
 import type { Served } from './harness.ts';
 
 // Frames by hand: a library would not send what an attacker sends (RFC 9113 section 4.1).
@@ -51,15 +52,26 @@ export interface Seen {
 }
 
 export interface RawConnection {
-  readonly socket: TLSSocket;
+  readonly socket: Socket;
   /** What came, in order. */
   readonly frames: readonly Seen[];
   readonly closed: () => boolean;
 }
 
-/** A connection that has said its preface and settings. */
-export async function rawConnection(served: Pick<Served, 'port' | 'ca'>): Promise<RawConnection> {
-  const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca, ALPNProtocols: ['h2'] });
+/** How HTTP/2 comes: by ALPN, or with prior knowledge (RFC 9113 section 3.3). */
+export const wires = ['TLS', 'h2c'] as const;
+export type Wire = (typeof wires)[number];
+
+export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+/** A connection that has said its preface and settings. @param opening in place of these. */
+export async function rawConnection(
+  served: Pick<Served, 'port' | 'ca'>,
+  wire: Wire = 'TLS',
+  opening: Buffer = Buffer.concat([preface, frame(settings, 0, 0)]),
+): Promise<RawConnection> {
+  const at = { port: served.port, host: '127.0.0.1' };
+  const socket = wire === 'h2c' ? connectPlain(at) : connectTls({ ...at, ca: served.ca, ALPNProtocols: ['h2'] });
   const frames: Seen[] = [];
   let rest = Buffer.alloc(0);
   let closed = false;
@@ -73,7 +85,7 @@ export async function rawConnection(served: Pick<Served, 'port' | 'ca'>): Promis
   });
   socket.on('error', () => (closed = true));
   socket.on('close', () => (closed = true));
-  await new Promise((resolve) => socket.once('secureConnect', resolve));
-  socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(settings, 0, 0)]));
+  await new Promise((resolve) => socket.once(wire === 'h2c' ? 'connect' : 'secureConnect', resolve));
+  socket.write(opening);
   return { socket, frames, closed: () => closed };
 }
