@@ -18,6 +18,8 @@ export const needNode = ['bypass', 'pod', 'smoke'].map((name) => `<rootDir>/test
 export default {
   // Two cores: one test process beside the sockets' peers, or timing tests starve.
   maxWorkers: 2,
+  // What a file loaded is not all given back when it is over: a worker with so many bytes of it is followed by a new one.
+  workerIdleMemoryLimit: 1_000_000_000,
   // Ends a test that hangs; what waits in a test gives up before and says for what.
   testTimeout: 90_000,
   testSequencer: '<rootDir>/test/longest-first.ts',
