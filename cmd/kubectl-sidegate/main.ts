@@ -23,6 +23,7 @@ process.exitCode = await run(process.argv.slice(2), {
   now: () => systemClock.now(),
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, signal === undefined ? {} : { signal }),
   screenRows: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
+  screenColumns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
   openCluster,
   login: loginIo(),
   folder: folderIo(),

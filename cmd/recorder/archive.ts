@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { openArchive, startArchiver } from '../../pkg/recorder/index.ts';
+import { openArchive, startArchiver, startHoldKeeper } from '../../pkg/recorder/index.ts';
 import type { Archiver, RecordStore } from '../../pkg/recorder/index.ts';
 import type { Meters } from '../../pkg/telemetry/index.ts';
 import type { ArchiveSettings } from './settings.ts';
@@ -24,9 +24,10 @@ export async function archiveLog(options: {
     'sidegate_recorder_archive_failures_total',
     'Times that the log could not be archived, and was tried again.',
   );
+  const objects = await openArchive(settings.location);
   const archiver = startArchiver({
     store,
-    objects: await openArchive(settings.location),
+    objects,
     key,
     olderKeys,
     lock: settings.lock,
@@ -53,5 +54,39 @@ export async function archiveLog(options: {
     '1: the archive has entries of this log that the store does not have, or others; nothing is archived.',
     () => Number(archiver.foreign),
   );
-  return archiver;
+  const holds = meters.counter(
+    'sidegate_recorder_archive_holds_total',
+    'Segments on which a legal hold was placed, or from which it was taken off.',
+    [{ name: 'what', values: ['placed', 'taken_off'] }],
+  );
+  const holdFailures = meters.counter(
+    'sidegate_recorder_archive_hold_failures_total',
+    'Times that holds could not be brought into the archive, and were tried again.',
+  );
+  const keeper = startHoldKeeper({
+    store,
+    objects,
+    keys: [...olderKeys, key],
+    clock,
+    logger,
+    onDone: (done) => holds.add([done]),
+    onFailure: () => holdFailures.add([]),
+  });
+  meters.reading(
+    'sidegate_recorder_archive_holds_waiting',
+    'Segments that do not carry yet what holds want of them, or still what released ones wanted.',
+    () => keeper.waiting,
+  );
+  return {
+    lag: () => archiver.lag(),
+    kick: () => archiver.kick(),
+    get foreign() {
+      return archiver.foreign;
+    },
+    async close() {
+      // It uses what the other closes.
+      await keeper.close();
+      await archiver.close();
+    },
+  };
 }

@@ -33,6 +33,8 @@ export interface CommandIo {
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
   /** Lines of the terminal that `stdout` is; undefined: it is none. */
   screenRows?(): number | undefined;
+  /** And cells of each. */
+  screenColumns?(): number | undefined;
   /** @throws Error where no kubeconfig names a cluster. Undefined flags: kubectl's own choice, or in a pod its own account. */
   openCluster(choice: {
     readonly kubeconfig?: string | undefined;

@@ -1,6 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
-import type { AuditEvent, Certainty, FindingReason, FoundKind, ReasonCode, RuleAct } from '../core/index.ts';
+import type {
+  AuditEvent,
+  Certainty,
+  FindingReason,
+  FoundKind,
+  ReasonCode,
+  RecordedText,
+  RuleAct,
+} from '../core/index.ts';
 import { reasons } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
 import { entryText } from '../record/index.ts';
@@ -27,6 +35,8 @@ interface Row {
   readonly code?: ReasonCode;
   /** What of the answer was masked is sealed, too. */
   readonly said?: string;
+  /** All of its texts are sealed, and none stands in clear. */
+  readonly whole?: true;
 }
 
 const allowed: RuleAct = { rule: 'old/all', act: 'allowed' };
@@ -35,25 +45,35 @@ const blocked: RuleAct = { rule: 'old/secrets', act: 'blocked', by: ['word'] };
 
 function eventsOf(
   id: string,
-  { issuer = 'https://idp.test', acts = [allowed], said, code, ...row }: Row,
+  { issuer = 'https://idp.test', acts = [allowed], said, code, whole, ...row }: Row,
 ): readonly AuditEvent[] {
-  const sealer = sealing.session(id);
+  const sealer = whole === true ? sealing.wholeSession(id) : sealing.session(id);
+  const seals = said !== undefined || whole === true;
+  const wholeOf = (direction: 'request' | 'response', { lane, text = '' }: RecordedText) => ({
+    lane,
+    ...sealer.sealWhole(direction, lane, text, said !== undefined && direction === 'response' ? said : text),
+  });
   return sessionEvents({ id, ...row }).map((event): AuditEvent => {
     switch (event.type) {
       case 'start':
         return {
           ...event,
           caller: event.caller === null ? null : { ...event.caller, issuer },
-          ...(said !== undefined && { sealed: sealer.head }),
+          ...(seals && { sealed: sealer.head }),
+          ...(whole === true && { request: (event.request ?? []).map((text) => wholeOf('request', text)) }),
         };
       case 'segment':
+        if (whole === true) {
+          const { text: _, ...rest } = event;
+          return { ...rest, ...wholeOf('response', event) };
+        }
         return said === undefined ? event : { ...event, ...sealer.seal('response', event.lane, said) };
       case 'end':
         return {
           ...event,
           ...(code !== undefined && { code }),
           rules: acts,
-          ...(said !== undefined && { sealed: sealer.end() }),
+          ...(seals && { sealed: sealer.end() }),
         };
       default:
         return event;
@@ -77,8 +97,8 @@ function linesOf(rows: readonly Row[]): readonly (readonly string[])[] {
 }
 
 /** As `audit export` writes it. */
-const exportOf = (rows: readonly Row[], namespace = 'ml'): string =>
-  linesOf(rows)
+const exportOf = (sessions: readonly (readonly string[])[], namespace = 'ml'): string =>
+  sessions
     .map((lines, index) => {
       const source = `spiffe://c/ns/${namespace}/sa/default/pod/1`;
       const entry = { type: 'block', at: 1, source, chain: 'c', first: 1, last: 3, prev: '', hash: '' } as const;
@@ -98,17 +118,25 @@ ${rules}`;
 
 const label = 'classification: [{ label: personal, detectors: [Email], visibleTo: [], otherwise: Mask }]';
 
-async function backtest(rules: string, rows: readonly Row[], more = '', namespace = 'ml', was = rules) {
+/** @param beside lines that are of no session. */
+async function backtest(
+  rules: string,
+  rows: readonly Row[],
+  more = '',
+  namespace = 'ml',
+  was = rules,
+  beside: readonly (readonly string[])[] = [],
+) {
   const out: string[] = [];
   const err: string[] = [];
   const asked: unknown[] = [];
   const files: Readonly<Record<string, string>> = {
     'p.yaml': policy(`  ${rules}\n`),
     'was.yaml': policy(`  ${was}\n`),
-    'log.jsonl': exportOf(rows, namespace),
+    'log.jsonl': exportOf([...linesOf(rows), ...beside], namespace),
     'key.pem': keys.privateKey,
   };
-  const lines = linesOf(rows);
+  const lines = [...linesOf(rows), ...beside];
   const client = {
     create: () => Promise.resolve({ status: { token: 't' } }),
     // Two to a page.
@@ -122,6 +150,7 @@ async function backtest(rules: string, rows: readonly Row[], more = '', namespac
         cursor: from + 2 < lines.length ? String(from + 2) : null,
         unsearched: more.includes('text=kite') ? 7 : 0,
         partly: more.includes('text=hawk') ? ['a1', 'b2'] : [],
+        sealed: { sessions: more.includes('text=owl') ? 3 : 0, more: false },
       });
     },
     close: () => undefined,
@@ -433,6 +462,79 @@ test('text that was recorded in full is decided on as it was, and shown to nobod
   expect((await reportOf(label, [row], '--unseal key.pem')).changes).toEqual(none);
 });
 
+describe('texts that are sealed', () => {
+  const row: Row = {
+    ask: 'about falcon',
+    answer: 'to [personal]',
+    said: 'to bob@corp.test',
+    acts: [masked],
+    whole: true,
+  };
+  const plain: Row = { ask: 'hello', whole: true };
+
+  test('nobody knows what rules that look at them would do', async () => {
+    for (const rules of [guard('Block'), label]) {
+      const { changes, cannotKnow, rules: named, code } = await reportOf(rules, [row]);
+      expect([changes, cannotKnow.sealed, cannotKnow.withoutText, code]).toEqual([{ ...none, unknown: 1 }, 1, 0, 1]);
+      expect(named).toEqual([{ change: 'unknown', rule: 'old/personal', sessions: 1 }]);
+    }
+    // No rule acted, and one might.
+    expect((await reportOf(guard('Block'), [plain])).changes).toEqual({ ...none, unknown: 1 });
+    const { out } = await backtest(guard('Block'), [plain]);
+    expect(out).toMatch(/1 whose texts are sealed: decided by caller, operation and model alone \(--unseal\)/);
+  });
+
+  test('what needs no text is known', async () => {
+    const { code, changes } = await reportOf('onUnknown: Deny', [plain]);
+    expect([code, changes]).toEqual([0, none]);
+    expect((await reportOf(guard('Block'), [{ ...plain, issuer: 'https://other.test' }])).changes).toEqual({
+      ...none,
+      blocked: 1,
+    });
+    // The rules that looked at them are those that would.
+    const { code: same, out } = await backtest(label, [{ ...row, acts: [byNew(masked)] }], '--was was.yaml');
+    expect([same, out]).toEqual([0, expect.stringContaining('1 sessions decided again: 1 would go as they went')]);
+    const other = await backtest(guard('Block'), [plain], '--was was.yaml -o json', 'ml', label);
+    expect([other.code, (JSON.parse(other.out) as BacktestReport).changes]).toEqual([1, { ...none, unknown: 1 }]);
+  });
+
+  test('the key opens them, and shows nobody what it was', async () => {
+    const open = await reportOf(guard('Block'), [row], '--unseal key.pem');
+    expect([open.changes, open.cannotKnow.sealed]).toEqual([{ ...none, blocked: 1 }, 0]);
+    expect(JSON.stringify(open)).not.toMatch(/bob|falcon t/);
+    expect((await reportOf(label, [{ ...row, acts: [byNew(masked)] }], '--unseal key.pem')).changes).toEqual(none);
+  });
+
+  test('a question by text says that it knows none of them, and that is a failure', async () => {
+    const told = await backtest(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=owl');
+    expect(told).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('NOT ALL: 3 sessions or more have sealed texts'),
+    });
+    expect(
+      (await backtest(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=owl --accept partial')).code,
+    ).toBe(0);
+  });
+});
+
+test('lines of processes, and of what people decided, are no sessions', async () => {
+  const process = { type: 'process', session: sessionId('p'), what: 'start' } as const;
+  const change = {
+    type: 'change',
+    session: sessionId('c'),
+    what: 'grant',
+    step: 'given',
+    name: 'ml/g',
+    caller: null,
+  } as const;
+  const lines = [process, change].map((event) => testChain(event.type).lines([event]).toString().trimEnd().split('\n'));
+  for (const more of ['-o json', '-o json --against since=7d']) {
+    const { out, code } = await backtest(label, [{}], more, 'ml', label, lines);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ looked: { sessions: 1 }, sessions: 1, cannotKnow: { open: 0 } });
+  }
+});
+
 test('counts by rule and caller, gives so many examples, and fails but for what is accepted', async () => {
   const rows = [
     { ask: 'falcon 1' },
@@ -477,7 +579,7 @@ test('what cannot be decided again is left out, and said', async () => {
   const { sessions, cannotKnow } = await reportOf(label, [{ acts: [limited], outcome: 'refused' }, {}]);
   expect([sessions, cannotKnow]).toEqual([
     1,
-    { masked: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
+    { masked: 0, sealed: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
   ]);
   const { out } = await backtest(label, [{}], '', 'other');
   expect(out).toContain('0 sessions decided again');
@@ -501,7 +603,7 @@ test('all sessions are looked at, past a thousand; where a bound keeps some out,
   for (const source of ['--against log.jsonl', '--against since=7d']) {
     const all = await reportOf(guard('Block'), rows, source);
     expect(all).toMatchObject({ code: 1, sessions: 1_006, changes: { blocked: 1 } });
-    expect(all.looked).toEqual({ sessions: 1_006, more: false, unsearched: 0, partly: [] });
+    expect(all.looked).toEqual({ sessions: 1_006, more: false, unsearched: 0, partly: [], sealed: 0 });
     const some = await reportOf(guard('Block'), few, `${source} --limit 4`);
     expect(some).toMatchObject({ code: 1, unchanged: 4, looked: { sessions: 4, more: true } });
     expect((await reportOf(guard('Block'), few, `${source} --limit 4 --accept partial`)).code).toBe(0);

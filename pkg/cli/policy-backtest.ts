@@ -42,7 +42,7 @@ export const backtestUsage = `  --against WHAT     sessions of the record: condi
                      not all sessions were looked at. May be repeated
   --limit NUMBER     sessions at most, the newest, or the first of a file; default ${usualLimit}. Where there are more, that is said, and is a failure
   --examples NUMBER  of each kind of change; default 3
-  --unseal FILE      the private key of \`audit keygen\`: decides on the text as it was, where it is recorded in full
+  --unseal FILE      the private key of \`audit keygen\`: decides on the text as it was, where it is recorded in full or sealed
 `;
 
 function numberOf(flags: Flags, name: 'limit' | 'examples', fallback: number): number {
@@ -170,9 +170,15 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   const onPartly = (sessions: readonly string[]): void => {
     run.tally.looked.partly = [...new Set([...run.tally.looked.partly, ...sessions])];
   };
+  const onSealed = (sessions: number): void => {
+    run.tally.looked.sealed = Math.max(run.tally.looked.sealed, sessions);
+  };
   return withCluster(flags, io, async ({ client }) => {
     try {
-      await judgeAll(sessionsOfRecorder(await openAudit(client, flags, io), asked, onUnsearched, onPartly), run);
+      await judgeAll(
+        sessionsOfRecorder(await openAudit(client, flags, io), asked, onUnsearched, onPartly, onSealed),
+        run,
+      );
     } catch (error) {
       if (error instanceof KubeError) throw error;
       io.stderr(`the record cannot be decided on: ${describeError(error)}\n`);

@@ -58,6 +58,7 @@ export interface SessionStart {
   readonly peer: string;
   readonly protocol: string;
   readonly method: string;
+  /** Of a route that no dialect knows the caller's words; with `audit.content: Sealed` those are a text of the request, and this is `…`. */
   readonly path: string;
   readonly dialect: string;
   readonly operation: Operation;
@@ -66,11 +67,11 @@ export interface SessionStart {
   /** Where its caller says to stand in a trace; absent: it said nothing that could be read. */
   readonly trace?: TracePoint;
   /**
-   * Texts of the request, masked, where the policy keeps them and they have at most 16 KiB together, with their names; of more, all follow
+   * Texts of the request, masked or sealed, where the policy keeps them and they have at most 16 KiB together, with their names; of more, all follow
    * as {@link SessionTexts} and segments. One line for what nearly every request has costs half of three.
    */
   readonly request?: readonly RecordedText[];
-  /** With `audit.content: Full`. */
+  /** With `audit.content: Full` and `Sealed`. */
   readonly sealed?: RecordedSeal;
 }
 
@@ -84,7 +85,7 @@ export interface TracePoint {
 
 /** What the texts of a session are sealed to. */
 export interface RecordedSeal {
-  /** Of the form of what is sealed. */
+  /** Of the form of what is sealed: 3 where all texts are. */
   readonly version: number;
   /** Name of the public key. */
   readonly key: string;
@@ -95,9 +96,14 @@ export interface RecordedSeal {
 export interface RecordedText {
   /** Which text of the request or answer: `messages[1].content`, `choices[0].delta.content`. */
   readonly lane: string;
-  /** Masked for what nobody may see. */
-  readonly text: string;
-  /** The text as it was, base64 of HPKE's ciphertext; absent where nothing of it was masked, or nothing is sealed. */
+  /** Masked for what nobody may see. Absent with `audit.content: Sealed`. */
+  readonly text?: string;
+  /** In its place: how long it is, in UTF-16 units. */
+  readonly length?: number;
+  /**
+   * Base64 of HPKE's ciphertext: the text as it was, absent where nothing of it was masked, or nothing is sealed; with `audit.content: Sealed` of every
+   * text, with what is masked of it.
+   */
   readonly sealed?: string;
   /** Number of the sealed text in its session, from 1 on. */
   readonly piece?: number;
@@ -112,7 +118,7 @@ export interface SessionTexts {
   readonly at: number;
 }
 
-/** At most 16 KiB of one lane, masked for what nobody may see; written before the bytes that it covers leave. */
+/** At most 16 KiB of one lane, masked for what nobody may see, or sealed; written before the bytes that it covers leave. */
 export interface SessionSegment extends RecordedText {
   readonly type: 'segment';
   readonly session: string;

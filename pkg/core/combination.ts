@@ -259,13 +259,13 @@ export const combination = {
   'approvals.maxGrantMs': row<Set<ApprovalSpec['maxGrantMs']>>('approvals.maxGrant', 'the smaller', smaller),
   'audit.content': row<Set<AuditSpec['content']>>(
     'audit.content',
-    'the cluster’s, since a namespace may neither switch the platform’s record off nor widen it; among policies of one level the one that keeps less: None over Masked over Full',
-    strictest(['None', 'Masked', 'Full']),
+    'the cluster’s, since a namespace may neither switch the platform’s record off nor widen it; among policies of one level the one that keeps less in clear: None over Sealed over Masked over Full',
+    strictest(['None', 'Sealed', 'Masked', 'Full']),
     true,
   ),
   'audit.sealTo': row<string>(
     'audit.sealTo',
-    `goes with \`audit.content\`: the cluster’s; among policies of one level, ${noOrder}`,
+    `goes with \`audit.content\`, as one of the policies says that want what stands: the cluster’s; among policies of one level, ${noOrder}`,
     keepFirst,
     true,
   ),

@@ -3,7 +3,7 @@ import { combination } from './combination.ts';
 import { compileSnapshot } from './compile.ts';
 import { explain } from './explain.ts';
 import type { Operation } from './operation.ts';
-import type { Policy, PolicySpec, RouteSpec, ServiceSpec } from './policy.ts';
+import type { Policy, PolicySpec, RecordedContent, RouteSpec, ServiceSpec } from './policy.ts';
 import { profiles } from './profiles.ts';
 import type { Snapshot } from './snapshot.ts';
 import {
@@ -203,8 +203,8 @@ describe('values with an order', () => {
   });
 
   test('audit.content: the cluster’s stands; of one level the one that keeps less', () => {
-    const audit = (content: 'None' | 'Masked' | 'Full') => ({ audit: { content, onFailure: undefined } });
-    const values = ['None', 'Masked', 'Full'] as const;
+    const audit = (content: RecordedContent) => ({ audit: { content, onFailure: undefined } });
+    const values = ['None', 'Sealed', 'Masked', 'Full'] as const;
     values.forEach((a, i) =>
       values.forEach((b, j) => {
         expect(compile(policy('p', audit(a)), clusterPolicy('base', audit(b))).audit.content).toBe(b);
@@ -226,6 +226,25 @@ describe('values with an order', () => {
     expect(compile(own, policy('q', full('other'), { createdAt: 2 })).audit.sealTo).toBe('own');
     for (const less of [policy('q', masked), clusterPolicy('base', masked)])
       expect(compile(own, less).audit).toEqual({ content: 'Masked', onFailure: 'Deny' });
+  });
+
+  test('audit.sealTo: of one level, of those that say the content which stands', () => {
+    const sealed = (content: 'Full' | 'Sealed', sealTo: string) => ({
+      audit: { content, sealTo, onFailure: undefined } as const,
+    });
+    const older = policy('p', sealed('Full', 'full'), { createdAt: 1 });
+    const younger = policy('q', sealed('Sealed', 'sealed'), { createdAt: 2 });
+    expect(compile(older, younger).audit).toEqual({ content: 'Sealed', sealTo: 'sealed', onFailure: 'Deny' });
+    expect(compile(older, younger, policy('r', sealed('Sealed', 'other'), { createdAt: 3 })).audit.sealTo).toBe(
+      'sealed',
+    );
+    const base = clusterPolicy('base', sealed('Full', 'platform'));
+    expect(compile(younger, base).audit).toEqual({ content: 'Full', sealTo: 'platform', onFailure: 'Deny' });
+    expect(compile(older, clusterPolicy('base', sealed('Sealed', 'platform'))).audit).toEqual({
+      content: 'Sealed',
+      sealTo: 'platform',
+      onFailure: 'Deny',
+    });
   });
 });
 

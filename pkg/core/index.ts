@@ -63,6 +63,7 @@ export { kubernetesName } from './identity.ts';
 export type { Identity, PresentedCredentials, ProviderId } from './identity.ts';
 export { operations } from './operation.ts';
 export type { Operation } from './operation.ts';
+export { isSealedTo } from './policy.ts';
 export type {
   AccessRule,
   Action,
@@ -86,6 +87,7 @@ export type {
   ProviderSpec,
   FileTerms,
   RateLimits,
+  RecordedContent,
   Replacement,
   RequestLimits,
   ResponseLimit,

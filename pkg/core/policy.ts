@@ -329,9 +329,18 @@ export interface ResponseLimit {
   readonly cadenceMs: number | undefined;
 }
 
+/**
+ * How much text of sessions the record has. None: none. Sealed: all of it, sealed, and nothing of it in clear. Masked: in clear, without what nobody may
+ * see. Full: that, and beside it, sealed, what was masked.
+ */
+export type RecordedContent = 'None' | 'Sealed' | 'Masked' | 'Full';
+
+/** Of these a policy names the key that texts are sealed to. */
+export const isSealedTo = (content: RecordedContent | undefined): boolean => content === 'Full' || content === 'Sealed';
+
 export interface AuditSpec {
-  readonly content: 'None' | 'Masked' | 'Full' | undefined;
-  /** Of Full, and only there: base64 of an X25519 public key's SubjectPublicKeyInfo. */
+  readonly content: RecordedContent | undefined;
+  /** Of Full and Sealed, and only there: base64 of an X25519 public key's SubjectPublicKeyInfo. */
   readonly sealTo?: string | undefined;
   readonly onFailure: 'Deny' | 'Allow' | undefined;
 }

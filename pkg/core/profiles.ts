@@ -1,11 +1,11 @@
-import type { Profile } from './policy.ts';
+import type { Profile, RecordedContent } from './policy.ts';
 
 /** Values that fill what no policy says, after combination. */
 export interface ProfileDefaults {
   readonly 'tls.inbound': 'Required' | 'Mutual' | 'Optional';
   readonly 'tls.minVersion': 'TLSv1.2' | 'TLSv1.3';
   readonly onUnknown: 'Deny' | 'Buffer';
-  readonly 'audit.content': 'None' | 'Masked' | 'Full';
+  readonly 'audit.content': RecordedContent;
   readonly 'audit.onFailure': 'Deny' | 'Allow';
   readonly 'requestLimits.maxBodyBytes': number;
   readonly 'requestLimits.bodyTimeoutMs': number;

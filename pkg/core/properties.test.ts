@@ -12,6 +12,7 @@ import type {
   PolicySpec,
   ProviderSpec,
   RateLimits,
+  RecordedContent,
   Replacement,
   ResponseLimit,
   SubjectSpec,
@@ -136,7 +137,7 @@ const spec: fc.Arbitrary<PolicySpec> = fc
     requestLimits: optional(fc.record({ maxBodyBytes: limit, bodyTimeoutMs: limit, upstreamIdleMs: limit })),
     audit: optional(
       fc.record({
-        content: optional(fc.constantFrom<'None' | 'Masked' | 'Full'>('None', 'Masked', 'Full')),
+        content: optional(fc.constantFrom<RecordedContent>('None', 'Sealed', 'Masked', 'Full')),
         onFailure: optional(fc.constantFrom<'Deny' | 'Allow'>('Deny', 'Allow')),
       }),
     ),

@@ -14,6 +14,7 @@ import type {
   TlsSpec,
   UpstreamSpec,
 } from './policy.ts';
+import { isSealedTo } from './policy.ts';
 import { defaultProfile, profiles } from './profiles.ts';
 import type { ProfileDefaults } from './profiles.ts';
 import type { ProviderScope } from './providers.ts';
@@ -243,12 +244,14 @@ function combineApprovals(
   };
 }
 
-/** Whoever says Full names a key, so that the key is of the same level as what won. */
+/** Whoever says Full or Sealed names a key: that of who wants what won counts, so that it is of the same level. */
 function combineAudit(combiner: Combiner, entries: readonly PolicyEntry[], gap: Gap): Snapshot['audit'] {
   const of = <T>(row: CombinationRow<T>, read: (spec: PolicySpec) => T | undefined): T | undefined =>
     combiner.merge(row, candidates(entries, read))?.value;
   const content = of(combination['audit.content'], (spec) => spec.audit?.content) ?? gap('audit.content');
-  const sealTo = content === 'Full' ? of(combination['audit.sealTo'], (spec) => spec.audit?.sealTo) : undefined;
+  const sealTo = isSealedTo(content)
+    ? of(combination['audit.sealTo'], ({ audit }) => (audit?.content === content ? audit.sealTo : undefined))
+    : undefined;
   const onFailure = of(combination['audit.onFailure'], (spec) => spec.audit?.onFailure) ?? gap('audit.onFailure');
   return { content, ...(sealTo !== undefined && { sealTo }), onFailure };
 }

@@ -12,6 +12,7 @@ import type {
   OidcSpec,
   Profile,
   RateLimits,
+  RecordedContent,
   Replacement,
   RouteSpec,
   ServiceAccountSpec,
@@ -112,8 +113,8 @@ export interface Snapshot {
   readonly scanRules: readonly ScanRule[];
   readonly onUnknown: 'Deny' | 'Buffer';
   readonly audit: {
-    readonly content: 'None' | 'Masked' | 'Full';
-    /** With Full: the key to seal to. */
+    readonly content: RecordedContent;
+    /** With Full and Sealed: the key to seal to. */
     readonly sealTo?: string;
     readonly onFailure: 'Deny' | 'Allow';
   };

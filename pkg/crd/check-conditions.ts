@@ -76,8 +76,10 @@ function conditionFaults(condition: Condition, value: Fields): readonly Document
     case 'Needs': {
       const { field, beside, is } = condition;
       const other = own(value, beside);
-      if (own(value, field) === undefined || (is === undefined ? isGiven(other) : other === is)) return [];
-      const needed = is === undefined ? `needs ${beside} beside it` : `needs ${beside}: ${is} beside it`;
+      const met = is === undefined ? isGiven(other) : [is].flat().some((one) => one === other);
+      if (own(value, field) === undefined || met) return [];
+      const needed =
+        is === undefined ? `needs ${beside} beside it` : `needs ${beside}: ${[is].flat().join(' or ')} beside it`;
       return [{ path: [field], message: condition.message ?? needed }];
     }
     case 'Wants': {

@@ -39,7 +39,7 @@ function completed(node: SchemaNode, fields: Fields): Fields {
   const excluded = conditions.flatMap((one) => (one.kind === 'NotBeside' && one.field in all ? one.others : []));
   for (const condition of conditions) {
     if (condition.kind === 'Needs' && condition.is !== undefined && condition.field in all)
-      all[condition.beside] ??= condition.is;
+      all[condition.beside] ??= [condition.is].flat()[0];
   }
   const names = conditions.flatMap((condition) => wanted(condition, all, excluded));
   for (const name of [...(node.required ?? []), ...names]) all[name] ??= exampleOf(node.properties?.[name]);

@@ -8,12 +8,12 @@ export type Condition =
   | { readonly kind: 'AtMostOne'; readonly of: readonly string[] }
   /** One of the fields is there; an empty list does not count. */
   | { readonly kind: 'AtLeastOne'; readonly of: readonly string[] }
-  /** The field may be there only where `beside` has the value `is`; without `is`, where it is there and no empty list. */
+  /** The field may be there only where `beside` has the value `is`, or one of these; without `is`, where it is there and no empty list. */
   | {
       readonly kind: 'Needs';
       readonly field: string;
       readonly beside: string;
-      readonly is?: string;
+      readonly is?: string | readonly string[];
       /** Instead of "needs BESIDE: IS". */
       readonly message?: string;
     }

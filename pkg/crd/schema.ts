@@ -232,14 +232,15 @@ export const inferencePolicySchema = {
       'x-sidegate-example': '{ content: Masked, onFailure: Deny }',
       'x-sidegate-conditions': [
         { kind: 'Wants', field: 'sealTo', where: 'content', is: 'Full' },
-        { kind: 'Needs', field: 'sealTo', beside: 'content', is: 'Full' },
+        { kind: 'Wants', field: 'sealTo', where: 'content', is: 'Sealed' },
+        { kind: 'Needs', field: 'sealTo', beside: 'content', is: ['Full', 'Sealed'] },
       ],
       properties: {
         content: {
           type: 'string',
-          enum: ['None', 'Masked', 'Full'],
+          enum: ['None', 'Sealed', 'Masked', 'Full'],
           description:
-            'How much text: none; masked for what nobody may see; masked, and beside it what was masked, sealed to the key of `sealTo`.',
+            'How much text. None: none. Sealed: all of it, sealed to the key of `sealTo`, and no text in clear. Masked: in clear, masked for what nobody may see. Full: masked, and beside it what was masked, sealed.',
           'x-sidegate-default': 'from the profile',
           'x-sidegate-example': 'None',
         },
@@ -248,7 +249,7 @@ export const inferencePolicySchema = {
           pattern: '^MCowBQYDK2VuAyEA[A-Za-z0-9+/]{43}=$',
           maxLength: 60,
           description:
-            'With `content: Full`: the X25519 public key to which texts are sealed in the pod, as `sidegate audit keygen` prints it. Its private half belongs on investigators’ machines, never in the cluster.',
+            'With `content: Full` and `Sealed`: the X25519 public key to which texts are sealed in the pod, as `sidegate audit keygen` prints it. Its private half belongs on investigators’ machines, never in the cluster.',
           'x-sidegate-default': 'none',
           'x-sidegate-example': 'MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=',
           'x-sidegate-form':

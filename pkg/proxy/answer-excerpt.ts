@@ -1,4 +1,4 @@
-import { findingsOf, longestExcerpt } from './excerpt.ts';
+import { findingsOf, longestExcerpt, sealedExcerpt } from './excerpt.ts';
 
 /**
  * What approvers read of an answer that waits, gathered while it is recorded: what the rules found that hold it, with what is around, then its
@@ -12,10 +12,20 @@ export class AnswerExcerpt {
   readonly #windows: Window[] = [];
   readonly #counts = new Map<string, number>();
   #more = 0;
+  readonly #sealed: boolean;
+
+  /** @param sealed nothing of a text is kept, for nobody reads it without the key: how long each is, alone */
+  constructor(sealed = false) {
+    this.#sealed = sealed;
+  }
 
   /** The next text of a lane, as it is recorded. */
   record(lane: string, text: string): void {
     if (text === '') return;
+    if (this.#sealed) {
+      this.#lane(lane).length += text.length;
+      return;
+    }
     if (this.#head.length < longestExcerpt) this.#head = (this.#head + text).slice(0, longestExcerpt);
     this.#tail = (this.#tail + text).slice(-longestTail);
     this.#length += text.length;
@@ -31,6 +41,7 @@ export class AnswerExcerpt {
 
   /** @param at in the lane's recorded text, where that is, or will be; of a lane that is not recorded: undefined */
   found(rule: string, lane: string, at: number | undefined): void {
+    if (this.#sealed) return;
     const count = this.#counts.get(rule) ?? 0;
     this.#counts.set(rule, count + 1);
     if (count >= mostOfRule || (count > 0 && this.#windows.length >= mostWindows)) {
@@ -46,6 +57,7 @@ export class AnswerExcerpt {
   }
 
   text(): string {
+    if (this.#sealed) return sealedExcerpt([...this.#lanes].map(([id, { length }]) => ({ id, length })));
     if (this.#length <= longestExcerpt) return this.#head;
     const places = this.#windows.map(({ rule, lane, from, at, text }) => {
       const cut = from > 0 ? '…' : '';

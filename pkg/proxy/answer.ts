@@ -505,7 +505,7 @@ export class Answer implements LiveRequest {
     session.segment(lane, text, raw);
     if (review === undefined) return;
     const kept = session.spell({ id: lane, text, raw: text });
-    (this.#excerpt ??= new AnswerExcerpt()).record(kept.id, kept.text);
+    (this.#excerpt ??= new AnswerExcerpt(session.sealsAll)).record(kept.id, kept.text);
   }
 
   /** Waits with the rest of the answer until it is whole. */
@@ -777,7 +777,7 @@ export class Answer implements LiveRequest {
   #findAt(lane: string, hits: readonly Hit[], at: (start: number) => number | undefined): void {
     const { review, runtime, session } = this.#options;
     if (review === undefined) return;
-    const excerpt = (this.#excerpt ??= new AnswerExcerpt());
+    const excerpt = (this.#excerpt ??= new AnswerExcerpt(session.sealsAll));
     for (const { rule, start } of hits)
       if (this.plan.approve[rule] === 1)
         excerpt.found(runtime.scanner.rules[rule]?.id ?? '', session.spellName(lane), at(start));

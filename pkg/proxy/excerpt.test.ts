@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { AnswerExcerpt } from './answer-excerpt.ts';
-import { FoundPlaces, excerptOf, longestExcerpt } from './excerpt.ts';
+import { FoundPlaces, excerptOf, longestExcerpt, sealedExcerpt } from './excerpt.ts';
 
 const garden = 'Our garden club meets on Sunday. '.repeat(400);
 const inText = (text: string, what = 'falcon', id = 'messages[0].content', rule = 'p/r') => {
@@ -93,5 +93,27 @@ describe('an excerpt of an answer', () => {
     excerpt.record('a', garden);
     excerpt.record('b', ' three');
     expect(excerpt.text()).toMatch(/^found in b: two three\nof /);
+  });
+});
+
+describe('where no text stands in clear', () => {
+  test('approvers read where texts are and how long, of any number of them', () => {
+    expect(sealedExcerpt([{ id: 'messages[0].content', length: 27 }])).toMatch(
+      /^The texts are sealed .*\nmessages\[0\]\.content: 27 characters$/,
+    );
+    const many = sealedExcerpt(Array.from({ length: 5_000 }, (_, at) => ({ id: 'x'.repeat(200) + at, length: at })));
+    expect(many.length).toBeLessThanOrEqual(longestExcerpt);
+    expect(many).toMatch(/\n…$/);
+  });
+
+  test('of an answer alike, whatever was found in it and wherever', () => {
+    const excerpt = new AnswerExcerpt(true);
+    excerpt.record('a', 'send fal');
+    excerpt.found('p/r', 'a', 5);
+    excerpt.record('a', `con ${garden}`);
+    excerpt.found('p/r', 'a', undefined);
+    excerpt.record('b', 'more');
+    expect(excerpt.text()).not.toMatch(/fal|con |garden|more/);
+    expect(excerpt.text()).toContain(`\na: ${'send falcon '.length + garden.length} characters\nb: 4 characters`);
   });
 });

@@ -12,6 +12,28 @@ export interface NamedText {
   readonly text: string;
 }
 
+/**
+ * What approvers read instead where no text stands in clear but for who has the key: where there are texts, and how long they are.
+ *
+ * @param lanes as the record names them
+ */
+export function sealedExcerpt(lanes: Iterable<{ readonly id: string; readonly length: number }>): string {
+  const lines: string[] = [
+    'The texts are sealed (audit.content: Sealed): who has the key reads them in the record of this session.',
+  ];
+  let length = lines[0]?.length ?? 0;
+  for (const { id, length: of } of lanes) {
+    const line = `${id.slice(0, longestId)}: ${of} characters`;
+    length += line.length + 1;
+    if (length > longestExcerpt - 2) {
+      lines.push('…');
+      break;
+    }
+    lines.push(line);
+  }
+  return lines.join('\n');
+}
+
 /** Where a rule that holds found something. */
 export interface FoundPlace extends NamedText {
   readonly rule: string;

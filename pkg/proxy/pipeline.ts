@@ -41,7 +41,7 @@ import type { RecordedFile } from './file-record.ts';
 import type { LiveGrants } from './grants.ts';
 import type { Questions } from './questions.ts';
 import type { LiveRevocations } from './revocations.ts';
-import { excerptOf } from './excerpt.ts';
+import { excerptOf, sealedExcerpt } from './excerpt.ts';
 import type { FoundPlaces, NamedText } from './excerpt.ts';
 import { holdExchange } from './held-exchange.ts';
 import type { HeldExchange } from './held-exchange.ts';
@@ -86,6 +86,7 @@ import {
   judgeWire,
   limitEdits,
   modelHeaders,
+  notePath,
   proveCaller,
   refuseFiles,
   refuseMedia,
@@ -215,6 +216,7 @@ class GovernedRequest {
       exchange,
       trace: readTraceparent(exchange.headers['traceparent']),
       onFailedOpen: () => metrics.failedOpen(),
+      onSealed: (texts) => metrics.textsSealed(texts),
     });
     metrics.requestBegan();
     exchange.onClose((how) => this.#closed(how));
@@ -333,10 +335,12 @@ class GovernedRequest {
     if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
     // Paths of routes that a dialect knows are its own words; others are the caller's.
-    session.path =
-      this.#route.operation === 'Other' || this.#route.model !== undefined
-        ? this.#nameForRecord(this.#path)
-        : this.#path;
+    const runtime = this.#need(this.#runtime);
+    if (this.#route.operation === 'Other') notePath(runtime, session, this.#path);
+    else {
+      session.pathText = undefined;
+      session.path = this.#route.model === undefined ? this.#path : this.#nameForRecord(this.#path);
+    }
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
     this.#socket?.check();
@@ -804,14 +808,16 @@ class GovernedRequest {
     if (this.#approvals.length === 0) return;
     await this.record(); // while it waits, and also where nobody lets it through
     const runtime = this.#need(this.#runtime);
-    const excerpt = excerptOf(
-      [
-        ...this.#lanes,
-        ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
-        ...this.#heldTexts,
-      ],
-      this.#places,
-    );
+    const excerpt = this.#session.sealsAll
+      ? sealedExcerpt(this.#lanes.map(({ id, text }) => ({ id, length: text.length })))
+      : excerptOf(
+          [
+            ...this.#lanes,
+            ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
+            ...this.#heldTexts,
+          ],
+          this.#places,
+        );
     this.#heldTexts = [];
     this.#places = { kept: [], more: 0 };
     const { body, stream, same } = this.#finished(); // what was read of it would wait with it

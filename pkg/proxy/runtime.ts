@@ -12,7 +12,7 @@ import type {
   ScanRule,
   Snapshot,
 } from '../core/index.ts';
-import { compileSnapshot, credentialFault } from '../core/index.ts';
+import { compileSnapshot, credentialFault, isSealedTo } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { describedRoutes, describedServices } from '../dialect/index.ts';
@@ -24,7 +24,7 @@ import type { ProxyAddress } from '../http/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { secretsOf, useFault } from './model-credential.ts';
-import { forRecord, nameForRecord } from './readings.ts';
+import { beginning, forRecord, nameForRecord } from './readings.ts';
 import type { KeptText } from './session.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
@@ -40,7 +40,7 @@ export interface Runtime {
   readonly credential: string | undefined;
   /** Index of the rule that keeps the model's own credential from leaving, or -1. */
   readonly credentialRule: number;
-  /** Where texts are recorded in full. */
+  /** Where texts are recorded in full, or sealed. */
   readonly sealing: SealingKey | undefined;
   /** Services of gRPC that the policies describe. */
   readonly services: DescribedServices;
@@ -55,6 +55,8 @@ export interface Runtime {
    * recorded, and `…` says that there is more.
    */
   nameForRecord(text: string): string;
+  /** A path of which each character is the caller's, as a text of its request. */
+  pathForRecord(path: string): KeptText;
   /** The query of a request's target, as a text of it that is recorded. */
   queryForRecord(query: string): readonly KeptText[];
   /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
@@ -120,6 +122,8 @@ const mostViews = 32;
 
 /** Text of a request in the record that holds the query of its target. */
 const queryLane = 'url.query';
+/** And of its path, where that is a text. */
+const pathLane = 'url.path';
 
 /** Stands in `[…]` where the model's own credential would have left. */
 export const credentialRuleId = 'sidegate/credential';
@@ -309,7 +313,7 @@ export function compileViews(
   const scanner = compileScanner(rules, { hashKey });
   const always = none(size);
   if (guarded) always[own] = 1;
-  const sealing = snapshot.audit.content === 'Full' ? sealingKey(snapshot.audit.sealTo ?? '') : undefined;
+  const sealing = isSealedTo(snapshot.audit.content) ? sealingKey(snapshot.audit.sealTo ?? '') : undefined;
   const sealed =
     sealing === undefined ? undefined : scanner.view({ replace: always, stop: none(size), note: none(size) });
 
@@ -381,6 +385,10 @@ export function compileViews(
     responseViews,
     forRecord: (text) => kept(forRecord, text),
     nameForRecord: (text) => kept(nameForRecord, text),
+    pathForRecord(path) {
+      const text = kept(nameForRecord, path);
+      return { id: pathLane, text, raw: sealed?.mask(beginning(path), 'prose', 'complete').text ?? text };
+    },
     queryForRecord(query) {
       if (query === '') return [];
       const text = kept(forRecord, query);

@@ -1,9 +1,11 @@
+import { METHODS } from 'node:http';
 import type { Clock } from '../base/index.ts';
 import type {
   AuditEvent,
   Identity,
   Operation,
   ReasonCode,
+  RecordedContent,
   RecordedText,
   Refusal,
   RuleAct,
@@ -12,7 +14,7 @@ import type {
   TracePoint,
 } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { SealedText, SealingKey, SessionSealer } from '../seal/index.ts';
+import type { SealingKey, SessionSealer } from '../seal/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { countAct } from './rule-acts.ts';
 import type { FoundBy } from './rule-acts.ts';
@@ -56,6 +58,8 @@ export interface SessionOptions {
   readonly trace?: TracePoint | undefined;
   /** Counted when a record could not be written and the policy allowed to go on. */
   readonly onFailedOpen: (what: string) => void;
+  /** Told at its end how many of its texts were sealed; default: nobody is. */
+  readonly onSealed?: ((texts: number) => void) | undefined;
 }
 
 /** A text for the record. */
@@ -74,6 +78,7 @@ export class Session {
   readonly #record: RecordWriter;
   readonly #trace: TracePoint | undefined;
   readonly #onFailedOpen: (what: string) => void;
+  readonly #onSealed: ((texts: number) => void) | undefined;
   readonly #acts: CountedAct[] = [];
   readonly #observed: CountedAct[] = [];
   readonly failedOpen: string[] = [];
@@ -95,8 +100,10 @@ export class Session {
   operation: Operation = 'Other';
   model: string | undefined = undefined;
   stream = false;
-  content: 'None' | 'Masked' | 'Full' = 'Masked';
-  /** With Full: no policy that says so is put into force without. */
+  content: RecordedContent = 'Masked';
+  /** A path that is the caller's words, where no text stands in clear: a text of the request. */
+  pathText: KeptText | undefined = undefined;
+  /** With Full and Sealed: no policy that says so is put into force without. */
   sealing: SealingKey | undefined = undefined;
   #sealer: SessionSealer | undefined;
   onAuditFailure: 'Deny' | 'Allow' = 'Deny';
@@ -114,6 +121,7 @@ export class Session {
     this.#record = options.record;
     this.#trace = options.trace;
     this.#onFailedOpen = options.onFailedOpen;
+    this.#onSealed = options.onSealed;
   }
 
   /** Milliseconds since the head of the request was complete. */
@@ -156,7 +164,7 @@ export class Session {
   /** Queues the start and the request's text, once; {@link commit} and {@link commitSome} hand them over. */
   prepare(lanes: readonly KeptText[]): void {
     if (this.#started) return; // held, and recorded while it waited
-    const kept = this.content === 'None' ? [] : lanes;
+    const kept = this.#keepsNone ? [] : lanes;
     if (kept.reduce((sum, lane) => sum + unitsOf(lane), 0) <= segmentUnits) {
       this.#queueStart(kept);
       return;
@@ -173,7 +181,7 @@ export class Session {
 
   /** The same; {@link commit} writes it, with what else is queued. */
   queue(lanes: readonly KeptText[]): void {
-    if (this.content !== 'None') this.#queueAll(lanes);
+    if (!this.#keepsNone) this.#queueAll(lanes);
   }
 
   #queueAll(kept: readonly KeptText[]): void {
@@ -217,9 +225,22 @@ export class Session {
     return this.#steps.name(id);
   }
 
-  /** What stands beside a text in the record: what it was, where anything of it was masked. */
-  #sealed(direction: 'request' | 'response', lane: string, raw: string): Partial<SealedText> {
-    return this.#sealer?.seal(direction, lane, raw) ?? {};
+  /** No text of it stands in clear wherever its record is. */
+  get sealsAll(): boolean {
+    return this.#sealsAll ?? this.content === 'Sealed';
+  }
+  /** Since it was started. */
+  #sealsAll: boolean | undefined;
+
+  /** No text is kept: none is wanted, or it could not be sealed. */
+  get #keepsNone(): boolean {
+    return this.content === 'None' || (this.sealsAll && this.sealing === undefined);
+  }
+
+  /** A text as it stands in the record: in clear, with what it was beside it, sealed, where anything of it was masked; or sealed, and not in clear. */
+  #recordedText(direction: 'request' | 'response', { id: lane, text, raw }: KeptText): RecordedText {
+    if (this.sealsAll) return { lane, ...this.#sealer?.sealWhole(direction, lane, text, raw) };
+    return { lane, text, ...(raw !== text && this.#sealer?.seal(direction, lane, raw)) };
   }
 
   /**
@@ -297,6 +318,8 @@ export class Session {
     const since = (at: number | undefined): number | null =>
       at === undefined ? null : round(at - this.exchange.startedAt);
     const events = this.#takePending();
+    const sealed = this.#sealer?.end();
+    if (sealed !== undefined) this.#onSealed?.(sealed.pieces);
     events.push({
       type: 'end',
       session: this.id,
@@ -312,7 +335,7 @@ export class Session {
       lines: this.#lines + events.length + 1,
       ...(this.#unwritten > 0 && { unwritten: this.#unwritten }),
       tokens: this.tokens ?? null,
-      ...(this.#sealer !== undefined && { sealed: this.#sealer.end() }),
+      ...(sealed !== undefined && { sealed }),
       timing: {
         toUpstream: since(this.toUpstreamAt),
         firstByte: since(this.firstByteAt),
@@ -331,9 +354,11 @@ export class Session {
   #queueStart(texts: readonly KeptText[] = []): void {
     if (this.#started) return;
     this.#started = true;
+    this.#sealsAll = this.sealsAll;
     const caller = this.caller;
-    this.#sealer = this.sealing?.session(this.id);
-    const request = this.#recorded(texts);
+    this.#sealer = this.sealsAll ? this.sealing?.wholeSession(this.id) : this.sealing?.session(this.id);
+    const path = this.pathText === undefined || this.#keepsNone ? [] : [this.pathText];
+    const request = this.#recorded([...path, ...texts]);
     this.#pending.push({
       type: 'start',
       session: this.id,
@@ -344,7 +369,7 @@ export class Session {
           : { provider: caller.provider, issuer: caller.issuer, subject: caller.subject, groups: caller.groups },
       peer: this.exchange.peer,
       protocol: this.exchange.protocol,
-      method: this.exchange.method,
+      method: this.sealsAll ? knownMethod(this.exchange.method) : this.exchange.method,
       path: this.path,
       dialect: this.dialect,
       operation: this.operation,
@@ -357,11 +382,7 @@ export class Session {
   }
 
   #recorded(texts: readonly KeptText[]): RecordedText[] {
-    return texts.map(({ id: lane, text, raw }) => ({
-      lane,
-      text,
-      ...(raw !== text && this.#sealed('request', lane, raw)),
-    }));
+    return texts.map((text) => this.#recordedText('request', text));
   }
 
   #queueTexts(texts: readonly KeptText[]): void {
@@ -369,13 +390,13 @@ export class Session {
   }
 
   #queueSegments(direction: 'request' | 'response', lane: string, text: string, raw: string): void {
-    if (this.content === 'None') return;
+    if (this.#keepsNone) return;
     const at = round(this.age);
     const length = this.#sealer === undefined ? text.length : Math.max(text.length, raw.length);
     for (let from = 0; from < length; from += segmentUnits) {
-      const part = text.slice(from, from + segmentUnits);
-      const sealed = raw === text ? {} : this.#sealed(direction, lane, raw.slice(from, from + segmentUnits));
-      this.#pending.push({ type: 'segment', session: this.id, direction, lane, text: part, ...sealed, at });
+      const part = (of: string): string => of.slice(from, from + segmentUnits);
+      const recorded = this.#recordedText(direction, { id: lane, text: part(text), raw: part(raw) });
+      this.#pending.push({ type: 'segment', session: this.id, direction, ...recorded, at });
     }
   }
 }
@@ -389,5 +410,8 @@ function sealedIn(event: AuditEvent): number {
   const texts = event.type === 'start' || event.type === 'texts' ? (event.request ?? []) : [];
   return texts.filter((text) => text.sealed !== undefined).length;
 }
+
+/** Any token can be a method (RFC 9110, section 9.1): one that no server knows is the caller's word. */
+const knownMethod = (method: string): string => (METHODS.includes(method) ? method : '…');
 
 const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;

@@ -25,6 +25,19 @@ export type Allowed = Extract<AccessDecision, { kind: 'allow' }>;
 type Ruled = Pick<Runtime, 'snapshot'>;
 type Noted = Pick<Session, 'act' | 'observe' | 'failOpen'>;
 
+/** Stands in the record for a path that is one of its sealed texts. */
+const pathElsewhere = '…';
+
+/** Notes a path that no dialect knows: the caller's words. */
+export function notePath(
+  runtime: Pick<Runtime, 'nameForRecord' | 'pathForRecord'>,
+  session: Pick<Session, 'sealsAll' | 'path' | 'pathText'>,
+  path: string,
+): void {
+  session.pathText = session.sealsAll ? runtime.pathForRecord(path) : undefined;
+  session.path = session.sealsAll ? pathElsewhere : runtime.nameForRecord(path);
+}
+
 /** Who is calling; undefined: nobody was proven, and nothing bad was presented. @throws RefusedError */
 export async function proveCaller(
   runtime: Runtime,

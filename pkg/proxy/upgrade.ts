@@ -18,7 +18,7 @@ import { refusalResponse } from './refusal.ts';
 import { Session } from './session.ts';
 import { SocketExchange } from './socket-exchange.ts';
 import { readTraceparent } from './trace-context.ts';
-import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, judgeWire, modelHeaders, notePath, proveCaller } from './stages.ts';
 import { framesMustBeRead } from './uninspected.ts';
 
 /**
@@ -53,6 +53,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     },
     trace: readTraceparent(upgrade.headers['traceparent']),
     onFailedOpen: () => metrics.failedOpen(),
+    onSealed: (texts) => metrics.textsSealed(texts),
   });
   let handedOver = false;
   let begun = false;
@@ -116,7 +117,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
     if (!isInside(entrance)) judgeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
-    session.path = runtime.nameForRecord(path); // the caller's words
+    notePath(runtime, session, path);
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
     session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
     checkHandshake(runtime.snapshot, session, upgrade.headers);

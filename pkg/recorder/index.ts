@@ -72,6 +72,7 @@ export {
   searchArchive,
   sessionInArchive,
   startArchiver,
+  startHoldKeeper,
   verifyArchive,
 } from './archive/index.ts';
 export type {

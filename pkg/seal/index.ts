@@ -3,10 +3,12 @@ export { makeSealKeys, publicKeyForm, publicText, readPrivateKey, sealKeyName } 
 export type { SealKeyPair } from './keys.ts';
 export { openSession, sealingKey } from './sealed-session.ts';
 export type {
+  OpenedWhole,
   PieceRange,
   SealEnd,
   SealHead,
   SealedText,
+  SealedWhole,
   SealingKey,
   SessionOpener,
   SessionSealer,

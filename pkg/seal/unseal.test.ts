@@ -145,8 +145,8 @@ test.each<[string, (lines: readonly string[]) => readonly string[], RegExp]>([
   ],
   [
     'a version that is to come',
-    (lines) => change(lines, 0, (line) => line.replace('"version":2', '"version":3')),
-    /version 3/,
+    (lines) => change(lines, 0, (line) => line.replace('"version":2', '"version":4')),
+    /version 4/,
   ],
   [
     'the last text taken out, and the count changed',

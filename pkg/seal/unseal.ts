@@ -6,7 +6,10 @@ import type { Direction, PieceRange, SealEnd, SealHead, SessionOpener } from './
 
 /** Lines of one session with their texts as they were said. */
 export interface Unsealed {
-  /** As JSON, each text that was sealed in place of its masked one; they are no longer what was hashed. */
+  /**
+   * As JSON, each text that was sealed in place of its masked one; they are no longer what was hashed. Of sessions of which all texts are sealed, what
+   * others may see of a text stands beside it as `masked`, where that differs.
+   */
   readonly lines: readonly string[];
   /** False: the session's policy did not seal, so there is nothing but masked text. */
   readonly sealed: boolean;
@@ -41,11 +44,20 @@ function sealEnd(sealed: JsonNode | undefined): SealEnd {
 
 /** An object's members with its sealed text opened. */
 function opened(members: Members, direction: Direction, opener: SessionOpener | undefined): Members {
-  const { sealed, piece, ...rest } = members;
-  if (typeof sealed !== 'string') return members;
+  const { sealed, piece, length, ...rest } = members;
+  if (typeof sealed !== 'string') {
+    // In clear among texts of which none is: its sidecar did not write it so.
+    if (opener?.isWhole === true) throw new Error('it is not sealed, as all texts of its session are');
+    return members;
+  }
   if (opener === undefined) throw new Error('it comes before the start of its session');
   const text = { sealed, ...(typeof piece === 'number' && { piece }) };
-  return { ...rest, text: opener.open(direction, String(rest['lane']), text) };
+  const lane = String(rest['lane']);
+  if (!opener.isWhole) return { ...rest, text: opener.open(direction, lane, text) };
+  return {
+    ...rest,
+    ...opener.openWhole(direction, lane, { ...text, length: typeof length === 'number' ? length : -1 }),
+  };
 }
 
 function withRequest(members: Members, opener: SessionOpener | undefined): Members {

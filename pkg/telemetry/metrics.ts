@@ -104,6 +104,8 @@ export interface Metrics {
   upstreamError(kind: string): void;
   auditWritten(events: number): void;
   auditFailed(): void;
+  /** Texts of a session that has ended, sealed to a policy's key. */
+  textsSealed(texts: number): void;
   /** Somebody approved alone, of a process without a controller. */
   glassBroken(): void;
   /** A check was skipped because its failure mode allows it. */
@@ -229,6 +231,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'counter',
     'sidegate_audit_failures_total',
     'Times that the record could not be written.',
+  );
+  const sealedTexts = single(
+    'counter',
+    'sidegate_audit_sealed_texts_total',
+    'Texts of sessions that have ended, sealed to a key whose private half is elsewhere.',
   );
   const openFailures = single(
     'counter',
@@ -371,6 +378,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     upstreamError: (kind) => upstreamErrors.one(kind).add(),
     auditWritten: (events) => auditEvents.add(events),
     auditFailed: () => auditFailures.add(),
+    textsSealed: (texts) => sealedTexts.add(texts),
     glassBroken: () => glassBroken.add(),
     failedOpen: () => openFailures.add(),
     limitStoreFailed: () => limitStoreFailures.add(),

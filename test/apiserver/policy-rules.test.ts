@@ -379,7 +379,12 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
       ] as const,
   ),
   ['spec.audit.sealTo', 'with content: Full lacks the field "sealTo"', ['audit: { content: Full }']],
-  ['spec.audit.sealTo', 'needs content: Full beside it', [`audit: { content: Masked, sealTo: ${publicKey} }`]],
+  ['spec.audit.sealTo', 'with content: Sealed lacks the field "sealTo"', ['audit: { content: Sealed }']],
+  [
+    'spec.audit.sealTo',
+    'needs content: Full or Sealed beside it',
+    [`audit: { content: Masked, sealTo: ${publicKey} }`, `audit: { content: None, sealTo: ${publicKey} }`],
+  ],
 ];
 
 /** What holds for one kind alone. */

@@ -601,7 +601,11 @@ describe('the recorder', () => {
       '--clusterrole=sidegate-record-investigator',
     ];
     expect((await server.kubectl([...investigator, '--serviceaccount=ml:auditor'])).status).toBe(0);
-    expect(await sidegate(`${hold} --service-account ml/auditor`)).toEqual({ code: 0, out: 'hold 1\n', err: '' });
+    expect(await sidegate(`${hold} --service-account ml/auditor`)).toEqual({
+      code: 0,
+      out: expect.stringMatching(/^hold 1\nit holds [0-9]+ sessions, in [0-9]+ blocks of lines\n$/),
+      err: '',
+    });
     expect((await sidegate('audit holds')).out).toMatch(/^1 .*system:serviceaccount:ml:auditor.*"user":"ana".*case-7/);
     const release = 'audit release 1 --reason closed --service-account ml/auditor';
     expect((await sidegate(release)).out).toBe('hold 1 is released\n');

@@ -35,6 +35,7 @@ const ids = {
   attack: sessionId('attack'),
   sealed: sessionId('sealed'),
   none: sessionId('none'),
+  whole: sessionId('whole'),
 };
 const long = `${'A long text of a caller. '.repeat(40_000)}the end`;
 
@@ -97,6 +98,25 @@ const sealed = events(ids.sealed, (event) =>
       }
     : event,
 );
+/** As a session that is sealed as a whole: of its texts there are lengths. */
+const hidden = (length: number, piece: number) => ({ length, piece, sealed: 'AAAA' });
+const whole = sessionEvents({ id: ids.whole, user: 'dora' }).flatMap((event): readonly AuditEvent[] => {
+  if (event.type === 'start')
+    return [
+      {
+        ...event,
+        sealed: { version: 3, key: '0123456789abcdef', enc: 'AAAA' },
+        request: [{ lane: 'messages[0].content', ...hidden(1_234, 1) }],
+      },
+    ];
+  if (event.type === 'segment') {
+    const { text: _, ...bare } = event;
+    return [40, 340, 640].map((at, n) => ({ ...bare, at, ...hidden(100, 2 + n) }));
+  }
+  return event.type === 'end'
+    ? [{ ...event, lines: 5, rules: [act('confidential', 'flagged', ['Email'])], sealed: { pieces: 4, seal: 'AAAA' } }]
+    : [event];
+});
 const none = events(ids.none, (event) =>
   event.type === 'segment' ? [] : event.type === 'start' ? { ...event, request: [] } : event,
 );
@@ -192,7 +212,7 @@ beforeAll(async () => {
       event.type === 'start' ? { ...event, generation: 'support-llm@7+cluster/floor@2' } : event,
     ),
   );
-  const lists = [...others, none, sealed, refused, attacked, masked];
+  const lists = [...others, whole, none, sealed, refused, attacked, masked];
   await world.store.append(lists.map((list, n) => blockOfEvents(chain, list, Date.now() - 3_600_000 + n * 20_000)));
   await world.store.index();
   const { privateKey: key } = generateKeyPairSync('ed25519');
@@ -293,6 +313,9 @@ test('search: the form and the command’s expression show each other, the addre
   // One has more words than the index takes, and may hold these as well.
   expect(await text('.partly summary')).toBe(
     'Partly searched: 1 session with more words than the index takes may hold these, too.',
+  );
+  expect(await text('.note.sealed')).toContain(
+    '1 session with sealed texts may hold these words, too: nothing here knows.',
   );
   await page.click('.partly summary');
   expect(await page.getAttribute('.partly a', 'href')).toBe(`/console/?page=session&id=${ids.attack}`);
@@ -412,6 +435,16 @@ test('content that is sealed, and none, are said to be', async () => {
   await open(ids.sealed);
   await page.waitForSelector(`text=kubectl sidegate audit show ${ids.sealed} --unseal investigator.pem`);
   await look('sealed');
+  await open(ids.whole);
+  await page.waitForSelector(`text=kubectl sidegate audit show ${ids.whole} --unseal investigator.pem`);
+  expect(await text('.note p')).toContain('of its texts there are lengths and what rules did here');
+  expect(await page.locator('.sealed-text').allInnerTexts()).toEqual([
+    '1,234 characters, sealed',
+    '300 characters, sealed',
+  ]);
+  expect(await page.locator('.course button:text-is("Replay")').count()).toBe(0);
+  expect(await text('.acts')).toContain('by Email');
+  await look('sealed-whole');
   await open(ids.none);
   await page.waitForSelector('text=No text is on record: its policy keeps none');
   await nothingWrong();

@@ -35,6 +35,11 @@ const policy = `
     subjects: [{ group: metered }]
     operations: [Completions]
     limits: { tokensPerMinute: 100 }
+  - name: short
+    effect: Allow
+    subjects: [{ group: short }]
+    operations: [Completions]
+    limits: { maxOutputTokens: 100 }
   guards:
   - { name: no-secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }
   - { name: hide-mail, direction: Request, match: { detectors: [Email] }, action: Mask }
@@ -158,6 +163,12 @@ describe('a unary call', () => {
     model.infer = (_call, answer) => answer(null, saying('so '.repeat(300)));
     expect(await asks('emil', 'hello')).toEqual([OK, '']);
     expect(await asks('emil', 'hello')).toEqual([RESOURCE_EXHAUSTED, 'token_limited']);
+  });
+
+  test('a rule that limits output, which none of them can be told, does not let it by', async () => {
+    const result = await infer('hello', {}, { token: await world.token({ sub: 'gil', groups: ['short'] }) });
+    expect([result.code, reasonOf(result)]).toEqual([INVALID_ARGUMENT, 'max_tokens_exceeded']);
+    expect(model.seen).toEqual([]);
   });
 
   test('a long answer is one message, whatever it ends with', async () => {

@@ -132,7 +132,13 @@ const questions: Readonly<
   'POST /v1/export': { body: { user: 'ana', since: 1 } },
   'GET /v1/sessions/{session}': { path: `/v1/sessions/${sessionId(1)}` },
   'GET /v1/sessions/{session}/proof': { path: `/v1/sessions/${sessionId(1)}/proof` },
-  'POST /v1/holds': { token: 'hold', body: { user: 'ana', reason: 'case 7' } },
+  'POST /v1/holds': {
+    token: 'hold',
+    body: {
+      ...{ user: 'ana', model: 'llama-3', group: 'ml', policy: 'ml/support', rule: 'support/allow', label: 'allow' },
+      reason: 'case 7',
+    },
+  },
   'GET /v1/holds': {},
   'POST /v1/holds/{hold}/release': { path: '/v1/holds/1/release', token: 'hold', body: { reason: 'closed' } },
   'POST /v1/ship/{receiver}/again': {
@@ -394,6 +400,38 @@ describe('one session', () => {
   });
 });
 
+test('holds say how much goes with them when they are placed, and how far they are in the archive', async () => {
+  const place = async (terms: Fields): Promise<Fields> =>
+    read((await ask('POST', '/v1/holds', { token: 'hold', body: { ...terms, reason: 'r' } })).text);
+  const { id, held } = await place({ user: 'bob', model: 'llama-3' });
+  const { sessions: count, blocks, whole } = held as Fields;
+  expect([Number(count) >= sessions / 2, Number(blocks) >= sessions / 50, whole]).toEqual([true, true, true]);
+  const none = await place({ label: 'none' });
+  expect(none['held']).toEqual({ sessions: 0, blocks: 0, whole: true });
+  const listed = async () => read((await ask('GET', '/v1/holds')).text);
+  expect((await listed())['toFree']).toBeUndefined();
+  await store.moveArchived({ entries: 0, heads: 0 }, { entries: 5, heads: 0 });
+  const due = await store.archiveHolds.due(5);
+  await store.archiveHolds.looked(due ?? { from: 0, holds: [] }, 3, { segment: 0, holds: [Number(id)] });
+  const answer = await ask('GET', '/v1/holds');
+  const ajv = new Ajv2020({ strict: false });
+  ajv.addSchema({ $id: 'doc', ...document });
+  const pointer = '/paths/~1v1~1holds/get/responses/200/content/application~1json/schema';
+  expect(ajv.compile({ $ref: `doc#${pointer}` })(read(answer.text))).toBe(true);
+  const of = (hold: JsonValue | undefined, from: Fields): Fields | undefined =>
+    (from['holds'] as readonly Fields[]).find((one) => one['id'] === hold);
+  expect(of(id, read(answer.text))).toMatchObject({ archive: { segments: 0, waiting: 1, unread: 2 } });
+  for (const hold of [id, none['id']])
+    expect(
+      await ask('POST', `/v1/holds/${Number(hold)}/release`, { token: 'hold', body: { reason: 'r' } }),
+    ).toMatchObject({
+      status: 200,
+    });
+  expect(await listed()).toMatchObject({ toFree: 1 });
+  await store.archiveHolds.absent(0);
+  await store.moveArchived({ entries: 5, heads: 0 }, { entries: 0, heads: 0 });
+});
+
 describe('rights', () => {
   test.each<[string, string, string, JsonValue | undefined, number]>([
     ['ml', 'POST', '/v1/search', { namespace: 'ml' }, 200],
@@ -407,6 +445,10 @@ describe('rights', () => {
     ['all', 'POST', '/v1/holds/1/release', { reason: 'r' }, 403],
     ['hold', 'POST', '/v1/holds', { user: 'ana' }, 400],
     ['hold', 'POST', '/v1/holds', { user: 'ana', text: 'x', reason: 'r' }, 400],
+    ['all', 'POST', '/v1/holds', { policy: 'ml/support', label: 'pii', reason: 'r' }, 403],
+    ['ml', 'POST', '/v1/holds', { namespace: 'ml', reason: 'r' }, 403],
+    ['hold', 'POST', '/v1/holds', { policy: 'support', reason: 'r' }, 400],
+    ['hold', 'POST', '/v1/holds', { label: ['pii'], reason: 'r' }, 400],
     ['hold', 'POST', '/v1/holds/99/release', { reason: 'r' }, 404],
     ['all', 'GET', '/v1/sessions/1', undefined, 400],
     ['all', 'GET', `/v1/sessions/${'f'.repeat(32)}`, undefined, 404],

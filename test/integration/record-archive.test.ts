@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,14 @@ import type { JsonValue } from '../../pkg/base/index.ts';
 import type { CommandIo } from '../../pkg/cli/index.ts';
 import type { KubeClient } from '../../pkg/kube/index.ts';
 import { signHead } from '../../pkg/record/index.ts';
-import { keepHeads, openArchive, openSqliteStore, parseLocation, startArchiver } from '../../pkg/recorder/index.ts';
+import {
+  keepHeads,
+  openArchive,
+  openSqliteStore,
+  parseLocation,
+  startArchiver,
+  startHoldKeeper,
+} from '../../pkg/recorder/index.ts';
 import type { RecordStore, SessionQuery } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
@@ -402,6 +409,46 @@ describe('audit restore', () => {
 });
 
 // Last, and what is behind it: it stays in the archive.
+test('a hold puts S3’s legal hold on the segments that have what it names, and takes it off with the release', async () => {
+  const client = new S3Client({ endpoint: server.endpoint, forcePathStyle: true });
+  const at = { at: now, who: 'eve', reason: 'case 7' };
+  const id = await store.placeHold({ ...at, terms: { user: 'bob' } });
+  const objects = await openArchive(parseLocation('s3://records/ml', { endpoint: server.endpoint, pathStyle: true }));
+  let failures = 0;
+  const keeper = startHoldKeeper({
+    ...{ store, objects, keys: [publicKey], clock: systemClock, logger: silentLogger, ageMs: 0 },
+    onFailure: () => failures++,
+  });
+  const done = (): Promise<void> =>
+    until(async () => {
+      keeper.kick();
+      const { entries } = await store.archived();
+      const { holds, toFree } = await store.archiveHolds.counts();
+      return toFree === 0 && holds.every(({ waiting, lookedTo }) => waiting === 0 && lookedTo >= entries);
+    });
+  const held = async (): Promise<readonly string[]> => {
+    const names: string[] = [];
+    for await (const name of objects.list(''))
+      if (
+        (await client.send(new HeadObjectCommand({ Bucket: 'records', Key: `ml/${name}` })))
+          .ObjectLockLegalHoldStatus === 'ON'
+      )
+        names.push(name);
+    return names;
+  };
+  await done();
+  const carry = await held();
+  expect(carry.length).toBeGreaterThan(0);
+  expect(carry.every((name) => name.includes('/segments/'))).toBe(true);
+  expect((await store.archiveHolds.counts()).holds).toMatchObject([{ id, segments: carry.length, waiting: 0 }]);
+  await store.releaseHold({ ...at, id });
+  await done();
+  expect([await held(), failures]).toEqual([[], 0]);
+  await keeper.close();
+  objects.close();
+  client.destroy();
+});
+
 test('a head that the key has not signed is named, and not kept', async () => {
   const objects = await openArchive(parseLocation(url, { endpoint: server.endpoint, pathStyle: true }));
   const [log = ''] = await objects.folders('');

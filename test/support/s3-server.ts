@@ -12,6 +12,8 @@ export interface S3Object {
   /** Epoch milliseconds. */
   readonly until: number | undefined;
   readonly checksum: string | undefined;
+  /** It has a legal hold. */
+  readonly held?: boolean;
 }
 
 /** Written over the first version of a name, or a delete marker. */
@@ -42,7 +44,13 @@ export type S3Fault =
   | 'half'
   | 'other_bytes'
   /** Keeps no checksums. */
-  | 'no_checksum';
+  | 'no_checksum'
+  /** Takes a legal hold, and does nothing of it. */
+  | 'no_hold'
+  /** Has no right to place a legal hold. */
+  | 'hold_denied'
+  /** Takes a legal hold and cuts the connection before it says so. */
+  | 'cut_after_hold';
 
 const bucket = 'records';
 const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
@@ -155,6 +163,35 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     response.writeHead(200).end();
   };
 
+  /** A legal hold is of a version, beside its retention and without an end; the SDK has to send a checksum of the body with it. */
+  const hold = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    key: string,
+    id: string | null,
+    body: string,
+  ): void => {
+    const version = id === null ? versionsOf(key).at(-1) : versionsOf(key).find((one) => one.id === id);
+    if (version === undefined || version.object === 'marker') return refuse(response, 404, 'NoSuchKey');
+    const sums = ['content-md5', 'x-amz-checksum-crc32', 'x-amz-checksum-sha256', 'x-amz-checksum-crc64nvme'];
+    if (!sums.some((name) => request.headers[name] !== undefined)) return refuse(response, 400, 'InvalidRequest');
+    const status = /<LegalHold[^>]*>\s*<Status>(ON|OFF)<\/Status>\s*<\/LegalHold>/.exec(body)?.[1];
+    if (status === undefined) return refuse(response, 400, 'MalformedXML');
+    if (state.fault === 'hold_denied') return refuse(response, 403, 'AccessDenied');
+    const { object } = version;
+    const held = { ...object, held: status === 'ON' };
+    if (state.fault !== 'no_hold') {
+      if (version.id === 'v0') objects.set(key, held);
+      else
+        covers.set(
+          key,
+          (covers.get(key) ?? []).map((one) => (one === object ? held : one)),
+        );
+    }
+    if (state.fault === 'cut_after_hold') return void response.socket?.destroy();
+    response.writeHead(200).end();
+  };
+
   /** All versions, of each name the newest first, in pages that end anywhere. */
   const list = (response: ServerResponse, search: URLSearchParams): void => {
     const prefix = search.get('prefix') ?? '';
@@ -194,6 +231,8 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     const id = url.searchParams.get('versionId');
     if (request.method === 'PUT' && url.searchParams.has('retention'))
       return retain(response, key, id, body.toString());
+    if (request.method === 'PUT' && url.searchParams.has('legal-hold'))
+      return hold(request, response, key, id, body.toString());
     if (request.method === 'PUT') return put(request, response, key, body);
     if (request.method === 'GET' && key === '') return list(response, url.searchParams);
     if (request.method === 'DELETE' && id === null) {
@@ -203,8 +242,13 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     const named = versionsOf(key).find((one) => one.id === id)?.object;
     const object = id === null ? current(key) : named === 'marker' ? undefined : named;
     if (object === undefined) return refuse(response, 404, 'NoSuchKey');
-    // Whoever deletes a version by its id, the lock keeps it.
-    if (request.method === 'DELETE') return refuse(response, 403, 'AccessDenied');
+    // Whoever deletes a version by its id: its lock, until that ends, and its legal hold keep it.
+    if (request.method === 'DELETE' && (object.held === true || (object.until ?? 0) > Date.now() || id !== 'v0'))
+      return refuse(response, 403, 'AccessDenied');
+    if (request.method === 'DELETE') {
+      objects.delete(key);
+      return void response.writeHead(204).end();
+    }
     response.writeHead(200, {
       'content-length': object.body.length,
       ...(object.checksum === undefined ? {} : { 'x-amz-checksum-sha256': object.checksum }),
@@ -212,6 +256,7 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
       ...(object.until === undefined
         ? {}
         : { 'x-amz-object-lock-retain-until-date': new Date(object.until).toISOString() }),
+      ...(object.held === undefined ? {} : { 'x-amz-object-lock-legal-hold': object.held ? 'ON' : 'OFF' }),
     });
     response.end(request.method === 'HEAD' ? undefined : object.body);
   };

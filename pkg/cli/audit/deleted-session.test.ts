@@ -18,6 +18,7 @@ import { sessionRoutes } from '../../recorder/api/session-routes.ts';
 import { blockOfEvents } from '../../recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../recorder/testing/chains.ts';
 import type { Cluster } from '../command.ts';
+import { deleteOld } from '../../recorder/store/testing/delete-old.ts';
 
 // A session of which retention has deleted the first blocks: proven as far as it goes, and not to be taken for one of which lines are kept back.
 
@@ -54,7 +55,7 @@ beforeAll(async () => {
   const own = sessionEvents({ id: recent });
   await store.append([blockOfEvents(chain, own.slice(0, -1), testTime + 100 * dayMs)]);
   await store.append([blockOfEvents(chain, own.slice(-1), testTime + 100 * dayMs)]);
-  expect(await store.deleteOld({ before: testTime + dayMs, of: { allBut: [] } }, testTime + 101 * dayMs, 100)).toBe(4);
+  expect(await deleteOld(store, { before: testTime + dayMs, of: { allBut: [] } }, testTime + 101 * dayMs, 100)).toBe(4);
   const heads = keepHeads({ store, key: privateKey, clock, logger: silentLogger });
   await heads.sign();
   heads.close();

@@ -13,6 +13,9 @@ mode would have done, and which checks were skipped.
 
 ${sessionSourceUsage}`;
 
+/** Of the form of sealed sessions of which no text stands in clear. */
+const wholeVersion = 3;
+
 const plain = (text: string | undefined): string => printable(text ?? '');
 const listOf = (root: JsonNode | undefined, key: string): readonly JsonNode[] => root?.get(key)?.items ?? [];
 
@@ -39,6 +42,8 @@ export function explanationOf(lines: readonly string[]): readonly string[] {
   }
   // What people decided stands by itself.
   if (of('change') !== undefined && start === undefined && end === undefined) return text;
+  if (start?.get('sealed')?.get('version')?.number === wholeVersion)
+    text.push('its texts are sealed: audit show --unseal opens them');
   if (end === undefined) return [...text, 'it has not ended, or its end has not come'];
   const rules = actedRules(end).map((act, at) => `${at + 1}. ${plain(ruleText(act))}`);
   text.push(...(rules.length === 0 ? ['no rule acted'] : rules));

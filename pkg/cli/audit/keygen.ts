@@ -5,7 +5,7 @@ import type { Command, CommandIo, ExitCode } from '../command.ts';
 
 const usage = `sidegate audit keygen --out FILE
 
-Makes the key pair of \`audit.content: Full\`: texts are sealed in each pod to the public key, and read where the private one is. Writes the private key to
+Makes the key pair of \`audit.content: Full\` and \`Sealed\`: texts are sealed in each pod to the public key, and read where the private one is. Writes the private key to
 FILE, for its owner alone, and prints the public one as policies take it. Keep the private key off the cluster, and a copy of it: without it nobody reads what
 is sealed.
 

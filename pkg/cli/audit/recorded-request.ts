@@ -1,6 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode, JsonValue } from '../../base/index.ts';
 import { looksReplaced } from '../backtest/recorded-session.ts';
+import { sealedLength } from './sealed-length.ts';
 
 /** A request as far as the record has it. */
 export interface RecordedRequest {
@@ -137,6 +138,9 @@ export function recordedRequest(lines: readonly string[], opened: boolean): Reco
   );
   const answered = roots.filter((root) => typeOf(root) === 'segment' && !isRequest(root));
   if (asked.length === 0) throw new Error('no text of the request is in the record (audit.content: None)');
+
+  if (asked.some((item) => sealedLength(item) !== undefined))
+    throw new Error('the texts of the session are sealed (audit.content: Sealed): --unseal opens them');
 
   const spelled = spelling([...asked, ...answered], opened);
   const notes = ['numbers, switches and other settings of the request are not in the record'];

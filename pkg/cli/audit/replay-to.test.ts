@@ -120,6 +120,29 @@ test('what was masked is said, and sent where it can be unsealed', async () => {
   ]);
 });
 
+test('a request of which all is sealed is sent with the key, and not without', async () => {
+  const [start, segment, end] = sessionEvents({ id });
+  if (start?.type !== 'start' || segment?.type !== 'segment' || end?.type !== 'end') throw new Error('no session');
+  const sealer = sealingKey(keys.publicKey).wholeSession(id);
+  const lane = 'messages[0].content';
+  const { text: _, ...bare } = segment;
+  const lines = linesOf([
+    {
+      ...start,
+      sealed: sealer.head,
+      request: [{ lane, ...sealer.sealWhole('request', lane, 'I am [email]', 'I am ana') }],
+    },
+    { ...bare, ...sealer.sealWhole('response', segment.lane, 'hi', 'hi') },
+    { ...end, sealed: sealer.end() },
+  ]);
+  answer = 'hi';
+  const shut = await replay(lines);
+  expect([shut.code, shut.err, asked]).toEqual([1, expect.stringContaining('sealed (audit.content: Sealed)'), []]);
+  const { code, out } = await replay(lines, '--unseal key.pem');
+  expect([code, JSON.stringify(asked)]).toEqual([0, expect.stringContaining('"content":"I am ana"')]);
+  expect(out).toContain('the same answer');
+});
+
 test.each([
   ['http://10.0.0.5/', false],
   ['http://localhost.evil.test/', false],

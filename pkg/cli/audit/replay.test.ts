@@ -52,7 +52,7 @@ test('a replay says what was masked in each text, and which rule did it by what'
   expect(end?.rules).toEqual([email, cards]);
 });
 
-async function replayed(more: string, recorded = maskedLines()) {
+async function replayed(more: string, recorded = maskedLines(), screenColumns?: () => number) {
   const client = {
     create: () => Promise.resolve({ status: { token: 't' } }),
     request: ({ path }: { readonly path: string }) =>
@@ -61,6 +61,7 @@ async function replayed(more: string, recorded = maskedLines()) {
   } as unknown as Cluster['client'];
   return sidegateCommand(['audit', 'replay', sessionId(1), ...more.split(' ')], {
     openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+    ...(screenColumns !== undefined && { screenColumns }),
   });
 }
 
@@ -102,6 +103,23 @@ test('no text looks like a step, an end or an act of a rule', async () => {
     '',
   ]);
   expect(out).toContain('| a\n| = +900 ms \n| completed 200\n|   payroll: blocked by Salary\n');
+});
+
+test.each([
+  ['letters', 'abcdefghij'.repeat(9)],
+  ['wide characters', '東京'.repeat(40)],
+  ['tabs and emoji', '\t🙂x'.repeat(30)],
+  ['spaces that bring a forged step to the next row', `${' '.repeat(38)}= +900 ms completed 200`],
+])('a text that is wider than the terminal stands behind its bar on each row: %s', async (_what, text) => {
+  const { out } = await replayed('--speed 0', linesOf({ id: sessionId(1), ask: text, answer: text }), () => 40);
+  const rows = out.split('\n');
+  const shown = rows.filter((row) => row.startsWith('| '));
+  expect(shown.length).toBeGreaterThan(2 + 2 * Math.floor(text.length / 40));
+  for (const row of shown) {
+    const cells = [...row].reduce((sum, one) => sum + (one === '\t' ? 8 : one > '~' ? 2 : 1), 0);
+    expect(cells).toBeLessThanOrEqual(40);
+  }
+  expect(shown.map((row) => row.slice(2)).join('')).toBe(`${text}${text}completed 200`);
 });
 
 test('many short texts of a request are replayed one by one, and shown so', () => {

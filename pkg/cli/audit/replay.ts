@@ -5,17 +5,18 @@ import { jsonText, printable, printableRows } from '../terminal-text.ts';
 import { actedRules, marksIn, ruleText } from './marks.ts';
 import type { ActedRule, Mark } from './marks.ts';
 import { isPrivateTo, modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
+import { sealedLength } from './sealed-length.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit replay ID [flags]
 
 One session as it ran, both directions, each text when it was seen: as it was recorded, with what was masked as its label, and which rule masked it by
-what; with --unseal as it was.
+what; with --unseal as it was. Of sealed texts (audit.content: Sealed) without it their lengths.
 
   --speed NUMBER         times as fast as it was; default 1. 0: at once
   -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step; masked: where in it something was replaced (from, to), and rules
-                         that may have done it; of the end: rules, all that acted
+                         that may have done it; sealed: how long a text is that is; of the end: rules, all that acted
 ${replayToUsage}${unsealUsage}${sessionSourceUsage}`;
 
 /** Something that was seen of a session. */
@@ -25,6 +26,8 @@ export interface ReplayStep {
   readonly direction: 'request' | 'response' | 'end';
   readonly lane: string;
   readonly text: string;
+  /** The text is sealed, and so long. Absent: it is not, or it was opened. */
+  readonly sealed?: number;
   /** What was replaced in the text; absent: nothing that can be seen. */
   readonly masked?: readonly Mark[];
   /** Of the end: what acted. */
@@ -43,6 +46,10 @@ export function stepsOf(lines: readonly string[]): readonly ReplayStep[] {
 
 function plainSteps(lines: readonly string[]): readonly ReplayStep[] {
   const text = (root: JsonNode | undefined, key: string): string => root?.get(key)?.text ?? '';
+  const said = (item: JsonNode): Pick<ReplayStep, 'lane' | 'text' | 'sealed'> => {
+    const sealed = sealedLength(item);
+    return { lane: text(item, 'lane'), text: text(item, 'text'), ...(sealed !== undefined && { sealed }) };
+  };
   return lines.flatMap((line): ReplayStep[] => {
     const root = parseJson(line, { loneSurrogates: true });
     switch (root.get('type')?.string) {
@@ -51,12 +58,11 @@ function plainSteps(lines: readonly string[]): readonly ReplayStep[] {
         return (root.get('request')?.items ?? []).map((item) => ({
           at: root.get('at')?.number ?? 0,
           direction: 'request',
-          lane: text(item, 'lane'),
-          text: text(item, 'text'),
+          ...said(item),
         }));
       case 'segment': {
         const direction = root.get('direction')?.string === 'request' ? 'request' : 'response';
-        return [{ at: root.get('at')?.number ?? 0, direction, lane: text(root, 'lane'), text: text(root, 'text') }];
+        return [{ at: root.get('at')?.number ?? 0, direction, ...said(root) }];
       }
       case 'end': {
         const code = root.get('code')?.string;
@@ -71,14 +77,49 @@ function plainSteps(lines: readonly string[]): readonly ReplayStep[] {
 
 const mark = { request: '>', response: '<', end: '=' } as const;
 
+const bar = '| ';
+/** Cells of a terminal that a character takes, or more: a row that ends early shows what it has to. */
+const cellsOf = (character: string): number => (character === '\t' ? 8 : character > '\u007e' ? 2 : 1);
+
+/** Texts that flow into each other, each row of the screen behind a bar, also where a text is wider than that. @param columns undefined: it is no terminal */
+function barred(columns: number | undefined): { begin(): string; add(text: string): string } {
+  const room = columns === undefined ? Infinity : Math.max(8, columns - bar.length);
+  let used = 0;
+  return {
+    begin() {
+      used = 0;
+      return bar;
+    },
+    add(text) {
+      let out = '';
+      for (const character of printableRows(text)) {
+        const cells = cellsOf(character);
+        if (character === '\n' || used + cells > room) {
+          out += `\n${bar}`;
+          used = 0;
+        }
+        if (character === '\n') continue;
+        out += character;
+        used += cells;
+      }
+      return out;
+    },
+  };
+}
+
 /**
  * Texts of one lane flow into each other, each of their rows behind a bar, so that none looks like a step of the replay or a rule's act; behind them stands what was
- * masked in them, and why.
+ * masked in them, and why. Of texts that are sealed it is said how long they are.
  */
-function screen(io: Pick<CommandIo, 'stdout'>): (step: ReplayStep) => void {
+function screen(io: Pick<CommandIo, 'stdout' | 'screenColumns'>): (step: ReplayStep) => void {
   let lane: string | undefined;
+  /** Of the lane's texts that are sealed. */
+  let sealed: number | undefined;
   const notes = new Set<string>();
+  const rows = barred(io.screenColumns?.());
   const endLane = (): void => {
+    if (sealed !== undefined) io.stdout(`(sealed: ${sealed} characters)`);
+    sealed = undefined;
     if (lane !== undefined) io.stdout('\n');
     for (const note of notes) io.stdout(`  ${note}\n`);
     notes.clear();
@@ -89,9 +130,10 @@ function screen(io: Pick<CommandIo, 'stdout'>): (step: ReplayStep) => void {
       endLane();
       io.stdout(`${mark[step.direction]} +${Math.round(step.at)} ms ${printable(step.lane)}\n`);
     }
-    const rows = printableRows(step.text).replaceAll('\n', '\n| ');
-    io.stdout(here === lane ? rows : `| ${rows}`);
+    if (here !== lane) io.stdout(rows.begin());
+    io.stdout(rows.add(step.text));
     lane = here;
+    if (step.sealed !== undefined) sealed = (sealed ?? 0) + step.sealed;
     for (const { from, to, rules } of step.masked ?? []) notes.add(noteOf(step.text.slice(from, to), rules));
     if (step.direction !== 'end') return;
     for (const rule of step.rules ?? []) notes.add(printable(ruleText(rule)));

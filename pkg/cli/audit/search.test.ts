@@ -44,6 +44,21 @@ test('sessions that a search by text may not find are named', async () => {
   expect(err).toContain('2 sessions have more words than the index takes, and may hold these all the same: a1 b2');
 });
 
+test.each([
+  [{ sessions: 3, more: false }, '3 sessions have sealed texts, and may hold these words all the same'],
+  [{ sessions: 1_000, more: true }, '1000 or more sessions have sealed texts'],
+])('of how many sessions nobody knows the words is said', async (sealed, words) => {
+  const client = {
+    create: () => Promise.resolve({ status: { token: 't' } }),
+    request: () => Promise.resolve({ sessions: [], cursor: null, unsearched: 0, partly: [], sealed }),
+    close: () => undefined,
+  } as unknown as Cluster['client'];
+  const { code, err } = await sidegateCommand(['audit', 'search', '--text', 'falcon'], {
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+  });
+  expect([code, err]).toEqual([0, expect.stringContaining(words)]);
+});
+
 test('all that a session can be found by has a flag', async () => {
   const asked: unknown[] = [];
   const client = {

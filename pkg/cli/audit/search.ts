@@ -25,7 +25,8 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --failed-open NAME     check that was skipped, as its failure mode allows: analyzer, …
   --act NAME             allowed, denied, masked, blocked, flagged, held, approved, limited
   --detector NAME        that found something          --session ID          request id of a receipt
-  --text WORDS           words that were asked or answered, all of them
+  --text WORDS           words that were asked or answered, all of them; of sealed texts (audit.content: Sealed) none is known, and how many sessions
+                         have such is said
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
   --min-duration MS      --max-duration MS
   --min-bytes NUMBER     --max-bytes NUMBER
@@ -149,6 +150,8 @@ interface Told {
   unsearched(blocks: number): void;
   /** Of sessions that have more words than its index takes. */
   partly(sessions: readonly string[]): void;
+  /** Of sessions whose texts are sealed, so that it knows no word of them. */
+  sealed(sessions: number, more: boolean): void;
 }
 
 /** Sessions that one question to a recorder may ask for. */
@@ -179,6 +182,9 @@ async function ask(
     if (Number(answer['unsearched'] ?? 0) > 0) tell.unsearched(Number(answer['unsearched']));
     const partly = Array.isArray(answer['partly']) ? answer['partly'].map(cell) : [];
     if (partly.length > 0) tell.partly(partly);
+    const sealed = objectOf(answer['sealed']);
+    if (Number(sealed['sessions'] ?? 0) > 0 || sealed['more'] === true)
+      tell.sealed(Number(sealed['sessions'] ?? 0), sealed['more'] === true);
   } while (cursor !== null && (all || count < wanted));
   return cursor !== null;
 }
@@ -194,6 +200,12 @@ function printTable(found: readonly Session[], io: CommandIo): void {
   if (found.length === 0) io.stdout('no session\n');
   else io.stdout(`${table([columns, ...found.map(rowOf)])}\n`);
 }
+
+/** What a search by words does not know, whatever it finds. */
+const saysSealed = (sessions: number, more: boolean, io: CommandIo): void =>
+  io.stderr(
+    `${sessions}${more ? ' or more' : ''} sessions have sealed texts, and may hold these words all the same: look for them by fields, and read them with --unseal\n`,
+  );
 
 const saysMore = (io: CommandIo): void =>
   io.stderr('these are the newest: there may be more sessions, which --all or a larger --limit gives\n');
@@ -213,11 +225,16 @@ async function searchInArchive(
     const found: Session[] = [];
     const take = output === 'table' ? (one: Session): void => void found.push(one) : printer(output, io);
     let more = false;
-    let [count, faults] = [0, 0];
-    const sessions = searchArchive(log, query, (name, { message }) => {
-      faults++;
-      io.stderr(`${name}: ${message}: it is left out\n`);
-    });
+    let [count, faults, sealed] = [0, 0, 0];
+    const sessions = searchArchive(
+      log,
+      query,
+      (name, { message }) => {
+        faults++;
+        io.stderr(`${name}: ${message}: it is left out\n`);
+      },
+      () => void sealed++,
+    );
     for await (const session of sessions) {
       more = count === wanted && !flags.on('all');
       if (more) break;
@@ -225,6 +242,8 @@ async function searchInArchive(
       take(session as unknown as Session);
     }
     if (output === 'table') printTable(found, io);
+    // Of what was read until there were enough.
+    if (sealed > 0) saysSealed(sealed, more, io);
     if (more) saysMore(io);
     return faults === 0 ? 0 : 1;
   });
@@ -293,6 +312,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
         io.stderr(
           `${sessions.length} sessions have more words than the index takes, and may hold these all the same: ${printable(sessions.join(' '))}\n`,
         ),
+      sealed: (sessions, more) => saysSealed(sessions, more, io),
     });
     if (output === 'table') printTable(found, io);
     if (more) saysMore(io);

@@ -3,12 +3,13 @@ import type { JsonNode } from '../../base/index.ts';
 import type { Command } from '../command.ts';
 import { printRaw } from '../output.ts';
 import { printable, printableJson, printableRows } from '../terminal-text.ts';
+import { sealedLength } from './sealed-length.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit show ID [flags]
 
-One session as it went: who, what was asked and answered (masked as it was recorded), which rules acted. ID is the request id of a receipt or of a search.
+One session as it went: who, what was asked and answered (masked as it was recorded; of sealed texts their lengths), which rules acted. ID is the request id of a receipt or of a search.
 
   -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte but for what --unseal opens (on a terminal,
                          what would move its cursor stands as \\uXXXX)
@@ -50,9 +51,17 @@ export function changeText(root: JsonNode): string {
   return `${words.join(' ')}${[...rules, ...decisions].join('')}`;
 }
 
+/** A text as it stands in the record; of one that was sealed whole and is opened, also what others may see of it. */
+function textOf(item: JsonNode): string {
+  const length = sealedLength(item);
+  if (length !== undefined) return `(sealed: ${length} characters)`;
+  const masked = item.get('masked')?.string;
+  return `${indent(item.get('text')?.text ?? '')}${masked === undefined ? '' : `\n  masked   ${indent(masked)}`}`;
+}
+
 const askedOf = (root: JsonNode): readonly string[] =>
   (root.get('request')?.items ?? []).map(
-    (item) => `  asked    ${plain(item.get('lane')?.text ?? '')}: ${indent(item.get('text')?.text ?? '')}`,
+    (item) => `  asked    ${plain(item.get('lane')?.text ?? '')}: ${textOf(item)}`,
   );
 
 /** A line of the record for people. */
@@ -67,7 +76,7 @@ export function lineText(root: JsonNode): string {
     case 'texts':
       return askedOf(root).join('\n');
     case 'segment':
-      return `  ${root.get('direction')?.text === 'request' ? 'asked  ' : 'answered'} +${at('at')} ms ${at('lane')}: ${indent(root.get('text')?.text ?? '')}`;
+      return `  ${root.get('direction')?.text === 'request' ? 'asked  ' : 'answered'} +${at('at')} ms ${at('lane')}: ${textOf(root)}`;
     case 'end': {
       const rules = (root.get('rules')?.items ?? []).map((act) => {
         const by = (act.get('by')?.items ?? []).map((one) => one.text).join(', ');

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { noLogin } from '../../../test/support/no-login.ts';
 import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
-import { sealingKey } from '../../seal/index.ts';
+import { makeSealKeys, sealingKey } from '../../seal/index.ts';
 import type { Cluster } from '../command.ts';
 import { run } from '../run.ts';
 import { noFolder } from '../../../test/support/no-folder.ts';
@@ -57,6 +57,44 @@ function sealed(publicKey: string, lost?: number): readonly string[] {
   ];
   return testChain().lines(events).toString().trimEnd().split('\n');
 }
+
+test('sessions of which all is sealed show their structure without the key, and both forms of a text with it', async () => {
+  const { privateKey, publicKey } = makeSealKeys();
+  files.set('whole.pem', privateKey);
+  const [start, segment, end] = sessionEvents({ id });
+  if (start?.type !== 'start' || segment?.type !== 'segment' || end?.type !== 'end') throw new Error('no session');
+  const sealer = sealingKey(publicKey).wholeSession(id);
+  const lane = 'messages[0].content';
+  const { text: _, ...bare } = segment;
+  const events = [
+    { ...start, sealed: sealer.head, request: [{ lane, ...sealer.sealWhole('request', lane, 'who?', 'who?') }] },
+    { ...bare, ...sealer.sealWhole('response', segment.lane, '[confidential] is', 'ana@corp.test is') },
+    { ...bare, at: 7, ...sealer.sealWhole('response', segment.lane, ' it', ' it') },
+    { ...end, lines: 4, sealed: sealer.end() },
+  ];
+  const lines = testChain().lines(events).toString().trimEnd().split('\n');
+  const shut = await audit(`show ${id}`, lines);
+  expect(shut).toMatchObject({ code: 0, err: '' });
+  expect(shut.out).toMatch(/ {2}asked {4}messages\[0\]\.content: \(sealed: 4 characters\)\n/);
+  expect(shut.out).toMatch(/ {2}answered \+5 ms choices\[0\]\.message\.content: \(sealed: 17 characters\)\n/);
+  const played = await audit(`replay ${id} --speed 0`, lines);
+  expect(played.out).toContain('< +5 ms choices[0].message.content\n| (sealed: 20 characters)\n= +12 ms');
+  const json = await audit(`replay ${id} --speed 0 -o jsonl`, lines);
+  expect(json.out).toContain(`"text":"","sealed":17}`);
+  const explained = await audit(`explain ${id}`, lines);
+  expect(explained).toMatchObject({ code: 0, out: expect.stringContaining('support/allow: allowed') });
+  expect(explained.out).toContain('its texts are sealed: audit show --unseal opens them');
+  expect([shut.out, played.out, json.out, explained.out].join()).not.toMatch(/who\?|ana@|confidential/);
+
+  const open = await audit(`show ${id} --unseal whole.pem`, lines);
+  expect(open).toMatchObject({ code: 0, err: '' });
+  expect(open.out).toContain(': who?\n');
+  expect(open.out).toContain(': ana@corp.test is\n  masked   [confidential] is\n');
+  const replayed = await audit(`replay ${id} --speed 0 --unseal whole.pem`, lines);
+  expect(replayed.out).toContain('| ana@corp.test is it\n');
+  const less = await audit(`show ${id} --unseal whole.pem`, lines.toSpliced(2, 1));
+  expect(less).toMatchObject({ code: 1, err: expect.stringContaining('sealed texts are missing: 3') });
+});
 
 test('keygen makes a key that opens what is sealed to its public half, and overwrites none', async () => {
   const made = await audit('keygen --out key.pem');

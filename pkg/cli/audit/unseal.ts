@@ -5,8 +5,8 @@ import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
 
 export const unsealFlag = { unseal: { kind: 'text' } } as const;
-export const unsealUsage = `  --unseal FILE          the private key of \`audit keygen\`: shows what was masked, where the policy recorded it (audit.content: Full). It is used on
-                         this machine alone
+export const unsealUsage = `  --unseal FILE          the private key of \`audit keygen\`: shows what was masked, or all texts, where the policy has them sealed (audit.content: Full,
+                         Sealed). It is used on this machine alone
 `;
 
 export interface OpenedLines {
@@ -34,7 +34,8 @@ export function openedLines(lines: readonly string[], id: string, flags: Flags, 
   if (file === undefined) return { lines, code: 0 };
   try {
     const unsealed = unsealLines(lines, id, readPrivateKey(io.readFile(file)));
-    if (!unsealed.sealed) io.stderr('nothing of this session is sealed: its policy recorded masked text alone\n');
+    if (!unsealed.sealed)
+      io.stderr('nothing of this session is sealed: its policy recorded masked text alone, or none\n');
     else if (!unsealed.ended) io.stderr('its end is not there: texts may be missing\n');
     return { lines: unsealed.lines, code: tellMissing(unsealed, io) };
   } catch (error) {

@@ -7,7 +7,7 @@ import type { Judge, Judgement } from '../../proxy/index.ts';
 import { findingsOf, missingFrom } from './findings.ts';
 import type { Finding } from './findings.ts';
 import type { RecordedSession } from './recorded-session.ts';
-import { hidden, stands } from './standing.ts';
+import { hidden, looksAlike, stands } from './standing.ts';
 
 /** What policies came to for a session, from the mildest on. */
 export const fates = ['allowed', 'masked', 'held', 'blocked'] as const;
@@ -17,7 +17,7 @@ export type Fate = (typeof fates)[number];
  * How a session would go otherwise; one may in several ways. `masked`, `unmasked`: a rule would mask something of it, or would not any more;
  * `allowed`: it was refused or held and would go on; `otherwise`: it would be refused or held as it was, by other rules; `unknown`: it would
  * be treated more mildly as far as its recorded text says, and not all of that is there, or a rule that is gone masked its request or its answer, and
- * only one of them would be masked.
+ * only one of them would be masked; or its texts are sealed, and rules that look at them may act on it.
  */
 export const changes = ['blocked', 'held', 'masked', 'allowed', 'unmasked', 'otherwise', 'unknown'] as const;
 export type Change = (typeof changes)[number];
@@ -99,7 +99,18 @@ export class Backtest {
   async compare(session: RecordedSession): Promise<Comparison> {
     const was = verdictOf(session);
     const would = await this.#would(session);
+    if (session.sealed && would.fate !== 'blocked' && !this.#looksAlike(session))
+      return { session, was, would, changes: [{ change: 'unknown', rules: namesOf([...was.rules, ...was.masks]) }] };
     return { session, was, would, changes: this.#changes(session, was, would) };
+  }
+
+  /** Whether rules that look at texts would do with each what they did: there are none, or they are those that were in force. */
+  #looksAlike(session: RecordedSession): boolean {
+    const caller = this.#callerOf(session);
+    if (caller === 'stranger') return true;
+    if (this.#was !== undefined) return looksAlike(this.snapshot, this.#was, caller);
+    const acted = session.acts.some(({ act }) => looking.has(act));
+    return !acted && !this.snapshot.scanRules.some(({ enforce }) => enforce);
   }
 
   #changes(session: RecordedSession, was: Verdict, would: Verdict): readonly Changed[] {
@@ -224,6 +235,9 @@ const actOf: Readonly<Record<Fate, string>> = {
   held: 'held',
   blocked: 'blocked',
 };
+
+/** Acts of rules that have looked at a text. */
+const looking: ReadonlySet<string> = new Set(['masked', 'held', 'blocked', 'flagged']);
 
 const isRule = (name: string): boolean => name === 'default' || name.includes('/');
 

@@ -2,6 +2,7 @@ import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import { foundRows } from '../found-text.ts';
 import type { FoundRow } from '../found-text.ts';
+import { sealedLength } from '../audit/sealed-length.ts';
 import { operations } from '../../core/index.ts';
 import type { Operation } from '../../core/index.ts';
 
@@ -33,6 +34,8 @@ export interface RecordedSession {
   readonly masked: boolean;
   /** Where. Both: a rule did, and nobody can see where. */
   readonly maskedIn: { readonly request: boolean; readonly answer: boolean };
+  /** Texts of it are sealed and were not opened: nothing is known of them. */
+  readonly sealed: boolean;
 }
 
 export interface RecordedAct {
@@ -55,12 +58,14 @@ const textAt = (root: JsonNode | undefined, key: string): string => root?.get(ke
 class Texts {
   readonly #lanes = new Map<string, string>();
   masked = false;
+  sealed = false;
 
   /** @param opened what was masked is in it */
   add(item: JsonNode, opened: boolean): void {
     const lane = textAt(item, 'lane');
     const text = textAt(item, 'text');
-    if (item.get('sealed') !== undefined || (!opened && looksReplaced(text))) this.masked = true;
+    if (sealedLength(item) !== undefined) this.sealed = true;
+    else if (item.get('sealed') !== undefined || (!opened && looksReplaced(text))) this.masked = true;
     this.#lanes.set(lane, (this.#lanes.get(lane) ?? '') + text);
   }
 
@@ -147,6 +152,7 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
     acts,
     outcome: textAt(end, 'outcome'),
     code: end.get('code')?.string,
+    sealed: request.sealed || answer.sealed,
     ...masking(request, answer, !opened && acts.some((act) => act.act === 'masked')),
   };
 }

@@ -38,15 +38,20 @@ export interface Looked {
   readonly unsearched: number;
   /** Sessions that have more words than the index takes: a question by text did not find those by the others. */
   readonly partly: readonly string[];
+  /** Sessions, at least, that have sealed texts: a question by text did not find those by their words. */
+  readonly sealed: number;
 }
 
 /** Whether something that was asked for was not looked at. */
-export const isPartial = ({ more, unsearched, partly }: Looked): boolean => more || unsearched > 0 || partly.length > 0;
+export const isPartial = ({ more, unsearched, partly, sealed }: Looked): boolean =>
+  more || unsearched > 0 || partly.length > 0 || sealed > 0;
 
 /** Sessions of which the record does not say enough. */
 export interface CannotKnow {
   /** Decided on text of which something was, or may have been, masked: rules could have found more in them. */
   readonly masked: number;
+  /** Of which texts are sealed, and were not opened: what rules would find in them nobody knows who has not the key. */
+  readonly sealed: number;
   /** Without any text: refused before it was read, recorded without content, or there was none. */
   readonly withoutText: number;
   /** Refused by a limit, which depends on when and how many: not decided again. */
@@ -77,8 +82,9 @@ export class Tally {
     more: false,
     unsearched: 0,
     partly: [],
+    sealed: 0,
   };
-  readonly cannotKnow = { masked: 0, withoutText: 0, limited: 0, otherReason: 0, open: 0, elsewhere: 0 };
+  readonly cannotKnow = { masked: 0, sealed: 0, withoutText: 0, limited: 0, otherReason: 0, open: 0, elsewhere: 0 };
 
   /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
   constructor(perChange: number, withText: boolean) {
@@ -89,7 +95,8 @@ export class Tally {
   add(comparison: Comparison): void {
     const { session } = comparison;
     this.#sessions += 1;
-    if (session.request.length + session.answer.length === 0) this.cannotKnow.withoutText += 1;
+    if (session.sealed) this.cannotKnow.sealed += 1;
+    else if (session.request.length + session.answer.length === 0) this.cannotKnow.withoutText += 1;
     else if (session.masked) this.cannotKnow.masked += 1;
     if (comparison.changes.length === 0) this.#unchanged += 1;
     for (const one of comparison.changes) this.#addChange(comparison, one);
@@ -161,7 +168,7 @@ const meaning: Readonly<Record<Change, string>> = {
   unmasked: 'newly let through unmasked',
   otherwise: 'refused or held as before, by other rules',
   unknown:
-    'perhaps milder: what a rule of then found is not in the record, and it may have been changed (--was has the policies of then)',
+    'perhaps milder: what a rule of then found is not in the record, and it may have been changed (--was has the policies of then); or otherwise in whatever way: its texts are sealed (--unseal)',
 };
 
 /** Nothing of a record may move the reader's cursor. */
@@ -176,6 +183,10 @@ export function reportText(report: BacktestReport): string {
   if (looked.partly.length > 0)
     lines.push(
       `NOT ALL: ${looked.partly.length} sessions have more words than the index takes, and may hold these all the same: ${plain(looked.partly.slice(0, 10).join(' '))}`,
+    );
+  if (looked.sealed > 0)
+    lines.push(
+      `NOT ALL: ${looked.sealed} sessions or more have sealed texts, and may hold these words all the same; ask by fields`,
     );
   for (const change of changes) {
     if (report.changes[change] === 0) continue;
@@ -193,6 +204,7 @@ export function reportText(report: BacktestReport): string {
   }
   const unknown = [
     [cannotKnow.masked, 'with masked text: rules could find more in what was masked (Full content: --unseal)'],
+    [cannotKnow.sealed, 'whose texts are sealed: decided by caller, operation and model alone (--unseal)'],
     [cannotKnow.withoutText, 'without text: decided by caller, operation and model alone'],
     [cannotKnow.limited, 'refused by a limit: not decided again, as limits depend on when and how many'],
     [

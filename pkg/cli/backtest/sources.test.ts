@@ -42,7 +42,7 @@ test('of a recorder: what it finds, but for processes', async () => {
   ];
   const audit: Pick<AuditClient, 'post'> = { post: async () => ({ sessions, cursor: null }) };
   const nothing = (): void => undefined;
-  expect(await idOf(sessionsOfRecorder(audit as AuditClient, {}, nothing, nothing))).toEqual([
+  expect(await idOf(sessionsOfRecorder(audit as AuditClient, {}, nothing, nothing, nothing))).toEqual([
     sessionId(1),
     sessionId(2),
   ]);

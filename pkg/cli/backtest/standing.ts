@@ -35,6 +35,15 @@ const meaningOf = ({ id, on, action, inRequests, match, terms, fields }: ScanRul
   fields,
 });
 
+/** Whether under two sets of policies the same rules look at a caller's texts, for the same, and do the same. */
+export function looksAlike(next: Snapshot, was: Snapshot, caller: Identity | undefined): boolean {
+  const of = (snapshot: Snapshot): readonly object[] =>
+    snapshot.scanRules
+      .filter(({ enforce }) => enforce)
+      .map((rule) => ({ ...meaningOf(rule), ...reachOf(rule, snapshot, caller) }));
+  return isDeepStrictEqual(of(next), of(was));
+}
+
 /** Whether the rule takes all that the detector found, as certain as the record says that it was, and allows nothing of it. */
 function takes({ terms }: ScanRule, by: string, found: RecordedAct['found']): boolean {
   const { from, allow } = terms?.[by as DetectorName] ?? defaultTerms;

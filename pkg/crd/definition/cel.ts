@@ -54,8 +54,14 @@ function conditionRules(condition: Condition, node: SchemaNode): readonly Valida
     case 'Needs': {
       const { field, beside, is } = condition;
       if (!known(field)) return [];
-      const met = is === undefined ? given(beside, node) : `(${has(beside)} && self.${beside} == ${text(is)})`;
-      const needed = is === undefined ? `needs ${beside} beside it` : `needs ${beside}: ${is} beside it`;
+      const values = is === undefined ? [] : [is].flat();
+      const isOne =
+        values.length === 1
+          ? `self.${beside} == ${text(values[0] ?? '')}`
+          : `self.${beside} in [${values.map(text).join(', ')}]`;
+      const met = is === undefined ? given(beside, node) : `(${has(beside)} && ${isOne})`;
+      const needed =
+        is === undefined ? `needs ${beside} beside it` : `needs ${beside}: ${values.join(' or ')} beside it`;
       return [
         {
           rule: `!${has(field)} || ${met}`,

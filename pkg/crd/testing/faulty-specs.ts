@@ -26,6 +26,16 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'spec.selector.matchLabels.v: must be text, but is 1: put it in quotes',
   ],
   [
+    'a URL for a host to fetch from',
+    'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], files: { types: [], hosts: ["https://a.example"] } }]',
+    'is not a host name in lower case, such as images.example.com or *.example.com',
+  ],
+  [
+    'a wildcard within a host to fetch from',
+    'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], files: { types: [], hosts: ["a.*.example"] } }]',
+    'is not a host name in lower case, such as images.example.com or *.example.com',
+  ],
+  [
     'a missing field',
     'access:\n- { name: a, effect: Allow }',
     'p.yaml:6: spec.access[0]: lacks the field "subjects": Who: any of them.',
@@ -171,9 +181,14 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'spec.audit: with content: Full lacks the field "sealTo"',
   ],
   [
-    'a key beside a record that is not in full',
+    'a sealed record without a key',
+    'audit: { content: Sealed }',
+    'spec.audit: with content: Sealed lacks the field "sealTo"',
+  ],
+  [
+    'a key beside a record of which nothing is sealed',
     'audit: { content: Masked, sealTo: MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU= }',
-    'needs content: Full',
+    'needs content: Full or Sealed',
   ],
   [
     'a private key where the public one belongs',

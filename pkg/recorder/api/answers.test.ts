@@ -21,6 +21,7 @@ const store = {
   },
   blockLines: () => Promise.resolve(undefined),
   holds: () => Promise.resolve([]),
+  archived: () => Promise.resolve({ entries: 0, heads: 0 }),
   entries: () => Promise.resolve([{ index: 2, text: '{}' }]),
   log: () => Promise.resolve({ size: 1, root: Buffer.alloc(32), at: 1 }),
 } as unknown as RecordStore;

@@ -9,7 +9,7 @@ const mostHolds = 2 ** 31 - 1;
 
 /** Legal hold: what goes with it is kept whatever its age. Placing and releasing is a right of its own. */
 export function holdRoutes(
-  store: Pick<RecordStore, 'placeHold' | 'releaseHold' | 'holds'>,
+  store: Pick<RecordStore, 'placeHold' | 'releaseHold' | 'holds' | 'countHeld' | 'archiveHolds' | 'archived'>,
   clock: Clock,
 ): readonly Route[] {
   /** The body without its reason. */
@@ -25,7 +25,17 @@ export function holdRoutes(
       async answer({ allow, note }) {
         await allow(undefined);
         await note('holds', 'all');
-        return { holds: (await store.holds()) as unknown as JsonValue };
+        const holds = await store.holds();
+        const { entries } = await store.archived();
+        if (entries === 0) return { holds: holds as unknown as JsonValue };
+        const { holds: counts, toFree } = await store.archiveHolds.counts();
+        const all = holds.map((hold) => {
+          const count = counts.find(({ id }) => id === hold.id);
+          if (count === undefined) return hold;
+          const { segments, waiting, lookedTo } = count;
+          return { ...hold, archive: { segments, waiting, unread: Math.max(0, entries - lookedTo) } };
+        });
+        return { holds: all as unknown as JsonValue, toFree };
       },
     },
     {
@@ -33,7 +43,10 @@ export function holdRoutes(
       path: '/v1/holds',
       async answer(question) {
         await question.allowChanges('place or release holds');
-        return { id: await store.placeHold({ ...by(question), ...read(question.body) }) };
+        const id = await store.placeHold({ ...by(question), ...read(question.body) });
+        // It stands, also where nobody can say of how much.
+        const held = await store.countHeld(id).catch(() => undefined);
+        return { id, ...(held === undefined ? {} : { held: { ...held } }) };
       },
     },
     {

@@ -28,6 +28,18 @@ const terms: Readonly<Record<string, Schema>> = {
   since: time,
   until: time,
 };
+const label: Schema = { type: 'string', description: 'A label or guard of this name acted, whatever its policy.' };
+const termsOfHolds: Readonly<Record<string, Schema>> = {
+  ...terms,
+  model: text,
+  group: text,
+  policy: {
+    type: 'string',
+    description: '`NAMESPACE/POLICY`, or `cluster/POLICY` of the platform: a rule of it acted, or would have.',
+  },
+  rule: { type: 'string', description: 'It acted, or would have.' },
+  label: { ...label, description: 'A label or guard of this name acted, or would have, whatever its policy.' },
+};
 const question: Readonly<Record<string, Schema>> = {
   ...terms,
   source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
@@ -49,7 +61,7 @@ const question: Readonly<Record<string, Schema>> = {
     description: `\`rule:NAME\`, \`act:masked\`, \`by:Email\`, \`observed:NAME\`, \`open:…\`: all of them. Acts are ${askedActs.join(', ')}.`,
   },
   text: { type: 'string', description: 'Words that all occur in what was asked and answered.' },
-  label: { type: 'string', description: 'A label or guard of this name acted, whatever its policy.' },
+  label,
   minDurationMs: whole,
   maxDurationMs: whole,
   minBytes: whole,
@@ -100,7 +112,22 @@ const schemas: Readonly<Record<string, Schema>> = {
     // It goes on, or its end has not come.
     ['end', 'saidAt', 'searchedTags'],
   ),
-  Hold: object({ id: whole, at: time, who: text, reason: text, terms: object(terms, Object.keys(terms)) }),
+  Hold: object(
+    {
+      id: whole,
+      at: time,
+      who: text,
+      reason: text,
+      terms: object(termsOfHolds, Object.keys(termsOfHolds)),
+      archive: object({
+        segments: { ...whole, description: 'Of the archive, that carry it.' },
+        waiting: { ...whole, description: 'Segments that are still to carry it.' },
+        unread: { ...whole, description: 'Archived entries of the log that are still to be looked at for it.' },
+      }),
+    },
+    // There is no archive.
+    ['archive'],
+  ),
   Problem: object({ code: text, message: text }),
 };
 
@@ -138,6 +165,12 @@ const partly: Schema = {
     'Of the first page of a search by text: sessions, the newest 100, that meet the other conditions and have more words than the index takes: it may not find them.',
 };
 
+const sealed: Schema = {
+  ...object({ sessions: whole, more: { type: 'boolean' } }),
+  description:
+    'Of the first page of a search by text: how many sessions, 1,000 at most, that meet the other conditions have sealed texts (audit.content: Sealed): whether they hold the words nobody knows who has not the key.',
+};
+
 const operations: Readonly<Record<string, Operation>> = {
   'POST /v1/search': {
     summary: 'Sessions, newest first; by text or rule alone: newest to arrive first.',
@@ -150,6 +183,7 @@ const operations: Readonly<Record<string, Operation>> = {
       },
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
       partly,
+      sealed,
     }),
   },
   'POST /v1/sessions': {
@@ -160,17 +194,19 @@ const operations: Readonly<Record<string, Operation>> = {
       cursor: textOrNull,
       unsearched: whole,
       partly,
+      sealed,
     }),
   },
   'POST /v1/export': {
     summary:
-      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: or does not have all words of some sessions: a line with their number and with these, `unsearched` and `partly`.',
+      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: or does not have all words of some sessions, or none of some that are sealed: a line with their number, with these, and with how many are sealed: `unsearched`, `partly` and `sealed`.',
     body: ref('Question'),
-    answer: object({ session: ref('Session'), lines, unsearched: whole, partly }, [
+    answer: object({ session: ref('Session'), lines, unsearched: whole, partly, sealed }, [
       'session',
       'lines',
       'unsearched',
       'partly',
+      'sealed',
     ]),
     lines: true,
   },
@@ -209,11 +245,34 @@ const operations: Readonly<Record<string, Operation>> = {
       },
     }),
   },
-  'GET /v1/holds': { summary: 'What is kept whatever its age.', answer: object({ holds: list(ref('Hold')) }) },
+  'GET /v1/holds': {
+    summary: 'What is kept whatever its age.',
+    answer: object(
+      {
+        holds: list(ref('Hold')),
+        toFree: { ...whole, description: 'Segments of the archive that still carry a hold which was released.' },
+      },
+      ['toFree'],
+    ),
+  },
   'POST /v1/holds': {
-    summary: 'Places a hold on sessions with which all that is given goes.',
-    body: object({ ...terms, reason: { type: 'string', minLength: 1, maxLength: 500 } }, Object.keys(terms)),
-    answer: object({ id: whole }),
+    summary:
+      'Places a hold on sessions with which all that is given goes; of what is not known of one yet it goes with any.',
+    body: object(
+      { ...termsOfHolds, reason: { type: 'string', minLength: 1, maxLength: 500 } },
+      Object.keys(termsOfHolds),
+    ),
+    answer: object(
+      {
+        id: whole,
+        held: object({
+          sessions: whole,
+          blocks: whole,
+          whole: { type: 'boolean', description: 'False: at least so many, of the newest.' },
+        }),
+      },
+      ['held'],
+    ),
   },
   'POST /v1/holds/{hold}/release': {
     summary: 'Ends a hold.',

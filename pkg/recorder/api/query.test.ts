@@ -60,3 +60,24 @@ test('what a hold is about is kept whole', () => {
   const user = `CN=${'y'.repeat(16_000)}`;
   expect(readTerms({ user })).toEqual({ user });
 });
+
+test('a hold may name what sessions are, and what acted in them', () => {
+  const terms = { model: 'llama', group: 'ml', label: 'pii', policy: 'ml/support.v2', rule: 'support/no pii' };
+  expect(readTerms(terms)).toEqual(terms);
+  expect(readTerms({ policy: 'cluster/base' })).toEqual({ policy: 'cluster/base' });
+});
+
+test.each<[string, { readonly [key: string]: JsonValue }, string]>([
+  ['a policy without its namespace', { policy: 'support' }, 'NAMESPACE/POLICY'],
+  ['a policy with more than that', { policy: 'ml/support/rule' }, 'NAMESPACE/POLICY'],
+  ['a policy of characters that none has', { policy: "ml/a' OR 1=1" }, 'NAMESPACE/POLICY'],
+  ['a policy that is no text', { policy: 7 }, 'NAMESPACE/POLICY'],
+  ['an empty rule', { rule: '' }, '1 to 1000 characters'],
+  ['a rule that is too long', { rule: 'x'.repeat(1_001) }, '1 to 1000 characters'],
+  ['a rule that is no text', { rule: ['x'] }, '1 to 1000 characters'],
+  ['what no hold is about', { text: 'x' }, 'there is no "text"'],
+])('a hold of %s is refused', (_, terms, words) => {
+  expect(() => readTerms(terms)).toThrow(
+    expect.objectContaining({ code: 'query', message: expect.stringContaining(words) }),
+  );
+});

@@ -26,7 +26,7 @@ const texts = [
 ] as const;
 const numbers = ['since', 'until', 'status', 'minDurationMs', 'maxDurationMs', 'minBytes', 'maxBytes'] as const;
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
-const ofHolds = new Set(['namespace', 'pod', 'user', 'session', 'since', 'until']);
+const ofHolds = new Set('namespace pod user session model group label policy rule since until'.split(' '));
 const longest = 1_000;
 
 /** As an outcome: none yet. */
@@ -107,9 +107,17 @@ function read(value: JsonValue | undefined): SessionQuery {
 /** What a hold is about, read as strictly, whole. @throws StoreError query */
 export function readTerms(fields: Fields): HoldTerms {
   refuseOthers(fields, ofHolds);
-  const { limit: _, ...terms } = read(fields);
-  return terms;
+  const { policy, rule, ...others } = fields;
+  const { limit: _, ...terms } = read(others);
+  if (policy !== undefined && !(typeof policy === 'string' && policyForm.test(policy)))
+    throw no('policy is NAMESPACE/POLICY, or cluster/POLICY of the platform');
+  if (rule !== undefined && (typeof rule !== 'string' || rule === '' || rule.length > longest))
+    throw no(`rule is a text of 1 to ${longest} characters`);
+  return { ...terms, ...(policy === undefined ? {} : { policy }), ...(rule === undefined ? {} : { rule }) };
 }
+
+/** Names of Kubernetes. */
+const policyForm = /^[a-z0-9][a-z0-9-]{0,62}\/[a-z0-9][a-z0-9.-]{0,252}$/;
 
 function refuseOthers(fields: Fields, allowed: ReadonlySet<string>): void {
   const stranger = Object.keys(fields).find((key) => !allowed.has(key));

@@ -1,7 +1,7 @@
 import { inclusionProof, showSession } from '../../record/index.ts';
 import type { SessionProof } from '../../record/index.ts';
 import { sequenceOf } from '../store/index.ts';
-import type { RecordStore, SessionPage, SessionQuery, SessionSummary } from '../store/index.ts';
+import type { RecordStore, SealedCount, SessionPage, SessionQuery, SessionSummary } from '../store/index.ts';
 import type { FoundSessions } from './find-sessions.ts';
 
 // Answers that hold the lines of sessions, as JSON in parts: a session may be longer than fits into memory.
@@ -59,6 +59,9 @@ export async function* linesPage(store: Lines, found: FoundSessions): AsyncItera
   yield `],"next":${JSON.stringify(next ?? null)}}\n`;
 }
 
+/** Said of a search that meets no session whose texts are sealed. */
+export const noneSealed: SealedCount = { sessions: 0, more: false };
+
 /** What of a page of sessions fits into one answer: its first session, whole, and those that fit beside it. */
 export async function* sessionsPage(store: Lines, page: SessionPage): AsyncIterable<string> {
   const { sessions, cursors } = page;
@@ -92,12 +95,13 @@ export async function* sessionsPage(store: Lines, page: SessionPage): AsyncItera
     }
     yield `,${text}`;
   }
-  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${page.unsearched ?? 0},"partly":${JSON.stringify(page.partly ?? [])}}\n`;
+  const { unsearched = 0, partly = [], sealed = noneSealed } = page;
+  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${unsearched},"partly":${JSON.stringify(partly)},"sealed":${JSON.stringify(sealed)}}\n`;
 }
 
 /**
  * Every session that is found, with its lines, as JSON lines. Of a question by text that the index could not answer whole, a last line says so:
- * `{"unsearched":BLOCKS,"partly":[SESSION]}`.
+ * `{"unsearched":BLOCKS,"partly":[SESSION],"sealed":{"sessions":NUMBER,"more":false}}`.
  */
 export async function* exported(
   store: Lines & Pick<RecordStore, 'search'>,
@@ -106,6 +110,7 @@ export async function* exported(
   let { cursor } = query;
   let unsearched = 0;
   let partly: readonly string[] = [];
+  let sealed = noneSealed;
   do {
     const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
     for (const session of page.sessions) {
@@ -114,9 +119,11 @@ export async function* exported(
     }
     unsearched = Math.max(unsearched, page.unsearched ?? 0);
     if (page.partly !== undefined) ({ partly } = page);
+    if (page.sealed !== undefined) ({ sealed } = page);
     ({ cursor } = page);
   } while (cursor !== undefined);
-  if (unsearched > 0 || partly.length > 0) yield `${JSON.stringify({ unsearched, partly })}\n`;
+  if (unsearched > 0 || partly.length > 0 || sealed.sessions > 0 || sealed.more)
+    yield `${JSON.stringify({ unsearched, partly, sealed })}\n`;
 }
 
 /**

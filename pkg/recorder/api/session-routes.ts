@@ -4,7 +4,7 @@ import { findSessions, sessionParameters } from './find-sessions.ts';
 import { readQuery } from './query.ts';
 import { Refusal, Streamed } from './question.ts';
 import type { Question, Route } from './question.ts';
-import { exported, linesPage, proofParts, sessionsPage } from './session-answers.ts';
+import { exported, linesPage, noneSealed, proofParts, sessionsPage } from './session-answers.ts';
 
 /** Blocks with lines of the sessions that are proven together: a stream has some in each second. More than a proof holds. */
 const mostBlocks = 100_000;
@@ -38,8 +38,20 @@ export function sessionRoutes(
         const query = readQuery(body);
         await allow(query.namespace);
         await note('search', JSON.stringify(body));
-        const { sessions, cursor, unsearched = 0, partly = [] } = await inTurn(question).search(query);
-        return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched, partly: [...partly] };
+        const {
+          sessions,
+          cursor,
+          unsearched = 0,
+          partly = [],
+          sealed = noneSealed,
+        } = await inTurn(question).search(query);
+        return {
+          sessions: sessions as unknown as JsonValue,
+          cursor: cursor ?? null,
+          unsearched,
+          partly: [...partly],
+          sealed: { ...sealed },
+        };
       },
     },
     {

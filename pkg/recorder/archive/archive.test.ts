@@ -29,6 +29,7 @@ import { sealSegment } from './segment.ts';
 import type { SegmentHeader } from './segment.ts';
 import { sessionInArchive } from './session.ts';
 import { verifyArchive } from './verify.ts';
+import { deleteOld } from '../store/testing/delete-old.ts';
 
 // A store of one machine, an archive on a server that checks signatures and locks, and a store that is made again from it.
 
@@ -626,7 +627,7 @@ describe('the archive', () => {
         expect([...server.objects.keys()].sort()).toEqual([...before.keys()].sort());
         expect((await copy.archived()).entries).toBe(2);
         const rule = { before: clock.now() + 1, of: { allBut: [] }, archivedOnly: true };
-        expect(await copy.deleteOld(rule, clock.now() + 2, 50)).toBe(2);
+        expect(await deleteOld(copy, rule, clock.now() + 2, 50)).toBe(2);
         await copy.close();
         await restore();
       },

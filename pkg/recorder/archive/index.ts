@@ -3,6 +3,8 @@ export { startArchiver } from './archiver.ts';
 export type { Archiver, ArchiverOptions } from './archiver.ts';
 export { conflictsInArchive } from './conflicts.ts';
 export type { ArchivedConflict } from './conflicts.ts';
+export { startHoldKeeper } from './hold-keeper.ts';
+export type { HoldKeeper, HoldKeeperOptions } from './hold-keeper.ts';
 export { parseLocation } from './location.ts';
 export type { ArchiveLocation } from './location.ts';
 export type { ObjectLock, ObjectStore } from './object-store.ts';

@@ -19,6 +19,13 @@ export interface ObjectStore {
    * @throws ObjectStoreError not_kept: the store says that it is not so locked all the same
    */
   keep(key: string, lock: ObjectLock): Promise<void>;
+  /**
+   * Puts a legal hold on an object, or takes it off: nobody deletes it while that is there, whatever its lock says.
+   *
+   * @returns `absent`: there is none of that name
+   * @throws ObjectStoreError not_kept: the store says that it is not so all the same
+   */
+  hold(key: string, on: boolean): Promise<'done' | 'absent'>;
   /** @param version One of {@link versions}; default: the first. @returns undefined: there is none. @throws ObjectStoreError */
   get(key: string, version?: string): Promise<Uint8Array | undefined>;
   /** Undefined: there is none. @throws ObjectStoreError */

@@ -8,6 +8,7 @@ import {
   HeadObjectCommand,
   ListObjectVersionsCommand,
   PutObjectCommand,
+  PutObjectLegalHoldCommand,
   PutObjectRetentionCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -217,6 +218,27 @@ export function openS3(
           'not_kept',
           'an object that is there already is not locked, or not so long: lock it, or delete it',
         );
+    },
+    async hold(key, on) {
+      const version = (await found(key))?.ids[0];
+      recent.delete(prefix + key);
+      if (version === undefined) return 'absent';
+      const Status = on ? 'ON' : 'OFF';
+      // Without it there is none.
+      const is = async (): Promise<boolean> =>
+        ((await headOf(key, version)).ObjectLockLegalHoldStatus ?? 'OFF') === Status;
+      if (await is()) return 'done';
+      await client
+        .send(new PutObjectLegalHoldCommand({ Bucket, Key: prefix + key, VersionId: version, LegalHold: { Status } }))
+        .catch((error: unknown) => {
+          throw problem(error);
+        });
+      if (!(await is()))
+        throw new ObjectStoreError(
+          'not_kept',
+          'the archive does not say that an object carries a legal hold, or none: s3:GetObjectLegalHold is needed, and object lock',
+        );
+      return 'done';
     },
     async get(key, version) {
       const id = version ?? (await found(key))?.ids[0];

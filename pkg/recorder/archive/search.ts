@@ -46,12 +46,14 @@ type Sessions = Map<string, Known>;
  *
  * @param query Without cursor; `limit` is for whoever takes.
  * @param onFault Told of a segment that is not what it was, and is left out.
+ * @param onSealed Of a search by text: told of each session that meets the other conditions, and that has sealed texts, of which nobody knows the words.
  * @throws StoreError query; ObjectStoreError
  */
 export async function* searchArchive(
   log: ArchivedLog,
   query: SessionQuery,
   onFault: (name: string, error: SegmentError) => void,
+  onSealed: () => void = () => undefined,
 ): AsyncIterable<SessionSummary> {
   const wanted = query.text === undefined ? [] : foldedWordsOf(query.text);
   const last = query.until === undefined ? '9999' : dayOf(query.until + lateMs);
@@ -68,9 +70,14 @@ export async function* searchArchive(
       return new Map();
     }
   };
+  const isSealed = ({ texts }: Known): boolean => wanted.length > 0 && texts.isSealed;
+  const hasWords = ({ words }: Known): boolean => wanted.every((word) => words.has(word));
+  const fits = ({ summary, end }: Known): boolean => matches(query, { ...summary, end });
+  /** Of each session once. */
   const found = (known: Known): readonly SessionSummary[] => {
-    const session = { ...known.summary, end: known.end };
-    return wanted.every((word) => known.words.has(word)) && matches(query, session) ? [session] : [];
+    if (!fits(known)) return [];
+    if (isSealed(known)) onSealed();
+    return hasWords(known) ? [{ ...known.summary, end: known.end }] : [];
   };
   const names = await namesOf(log, from);
   for (const name of [...names].reverse()) {
@@ -79,7 +86,7 @@ export async function* searchArchive(
     yield* begun.flatMap(found).sort(newestFirst);
   }
   // Their start is in segments that were not read, or nowhere. One of a session that is asked for by its id is looked for in all of them.
-  for (const [key, known] of later) if (found(known).length === 0) later.delete(key);
+  for (const [key, known] of later) if (!fits(known) || !(hasWords(known) || isSealed(known))) later.delete(key);
   if (later.size > 0 && query.since !== undefined) {
     const back = query.session === undefined ? dayOf(Math.max(0, query.since - aheadMs - longestSessionMs)) : undefined;
     for (const name of (await namesOf(log, back)).reverse()) {

@@ -45,6 +45,18 @@ test('of the first 32 conflicts each has its line kept, once', async () => {
   }
 });
 
+test('equal lines of two chains are two conflicts', async () => {
+  for (const chain of ['a', 'b', 'a', 'b'])
+    await book.take({
+      source,
+      chain: chain.repeat(32),
+      sequence: 1,
+      what: 'not_linked',
+      line: Buffer.from('the same'),
+    });
+  expect(kept.map(({ entry }) => entry.chain)).toEqual(['a'.repeat(32), 'b'.repeat(32)]);
+});
+
 describe('those behind them', () => {
   beforeEach(() => conflicts(1, 32));
 

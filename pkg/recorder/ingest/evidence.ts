@@ -17,7 +17,7 @@ export interface Conflict {
 
 /**
  * Keeps what does not go with its chain beside the record, so much of each sidecar that none fills the store: of the first conflicts of a sidecar
- * the line as it came, each line once; of those behind them the last line of some minutes, and how many there were.
+ * the line as it came, each line of a chain once; of those behind them the last line of some minutes, and how many there were.
  */
 export interface EvidenceBook {
   /** Resolves when it is on the disk, or counts in an entry that follows. Rejects with what the store threw: it is kept when it comes again. */
@@ -38,7 +38,7 @@ const tellMs = 10 * 60_000;
 const mostSources = 10_000;
 
 interface Known {
-  /** SHA-256 of what is kept. */
+  /** Chain and SHA-256 of what is kept. */
   readonly kept: Set<string>;
   /** Those that no entry counts yet, and the last of them. */
   waiting: { readonly last: Conflict; readonly count: number } | undefined;
@@ -105,11 +105,11 @@ export function createEvidenceBook(options: {
     async take(conflict) {
       const known = knownOf(conflict.source);
       const evidence = Buffer.from(conflict.line.subarray(0, mostBytes.one));
-      const digest = hash('sha256', evidence, 'hex');
-      if (known.kept.has(digest)) return;
+      const which = `${conflict.chain} ${hash('sha256', evidence, 'hex')}`;
+      if (known.kept.has(which)) return;
       if (known.kept.size < mostKept) {
         await add(conflict, evidence, 0);
-        known.kept.add(digest);
+        known.kept.add(which);
         return;
       }
       // A copy: the line is a piece of a frame.

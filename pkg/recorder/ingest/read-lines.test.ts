@@ -57,6 +57,17 @@ describe('a batch of lines', () => {
     expect(block.ends.map(({ code }) => code)).toEqual(['gap', 'clock_step']);
   });
 
+  test.each(['a1', 'A'.repeat(32), `${'0'.repeat(32)}0`, ''])(
+    'that names a session otherwise than all do is none of a sidecar: %j',
+    (session) => {
+      const bytes = testChain().lines([{ type: 'process', session, what: 'start' }]);
+      expect(conflictOf(() => readLines(bytes, start, 'sidecar'))).toBe('changed 1');
+      expect(conflictOf(() => readLines(bytes, start, 'controller'))).toBe('changed 1');
+      // What a store of before has is read as it is.
+      expect(conflictOf(() => readLines(bytes, start))).toBe('none');
+    },
+  );
+
   test('counts a million at most of what one line says was lost', () => {
     const gap = (amount: number) => ({ type: 'process', what: 'gap', amount }) as const;
     const liar = testChain().lines([...[1, 2, 3].map(() => gap(Number.MAX_SAFE_INTEGER)), gap(1)]);

@@ -109,8 +109,12 @@ export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 's
     if (from === 'sidecar' && isControllers(root)) throw conflict('foreign_change');
     const spoken = timeOf(time);
     if (order.isBack(root, spoken) && from !== undefined) throw conflict('back_dated');
-    const session = root.get('session')?.string;
-    if (session !== undefined && sessionId.test(session)) {
+    const named = root.get('session');
+    const session = named?.string;
+    const isId = session !== undefined && sessionId.test(session);
+    // Nobody could ask for it: no writer names one otherwise.
+    if (named !== undefined && !isId && from !== undefined) throw conflict('changed');
+    if (isId) {
       sessions.add(session);
       facts.note(root, { session, sequence, at: spoken });
     }

@@ -24,6 +24,7 @@ import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains
 import { keepHeads } from './heads.ts';
 import type { HeadKeeper } from './heads.ts';
 import { writeRetention } from './retention.ts';
+import { deleteOld } from '../store/testing/delete-old.ts';
 
 // Somebody who can write the store, and has not the key of the log.
 
@@ -131,7 +132,7 @@ describe('a head', () => {
   test('is signed over what the recorder deleted, which is proven, also by one that starts again', async () => {
     await retention(90);
     await add(1, testTime);
-    expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10)).toBe(1);
+    expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10)).toBe(1);
     await close();
     await open();
     expect(await size()).toBe(3);
@@ -143,7 +144,7 @@ describe('a head', () => {
     await retention(90);
     await add(1, testTime);
     await store.placeHold({ at: testTime, who: 'ana', reason: 'case 7', terms: { user: 'bob' } });
-    await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10);
+    await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10);
     const archived = await store.archivable(0, { entries: 100, bytes: 1_000_000 });
     await close();
     rmSync(join(folder, 'record.db'));
@@ -319,7 +320,7 @@ describe('a head', () => {
       await retention(90);
       await add(1, testTime);
       await heads.sign();
-      expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10)).toBe(1);
+      expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10)).toBe(1);
     };
 
     test('is signed over what the old one sealed and had no head for, and all of it is proven', async () => {

@@ -24,6 +24,8 @@ export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable
     ),
     chain: db.prepare('SELECT namespace, pod FROM chain WHERE source = ? AND name = ?'),
     mark: db.prepare('SELECT entries, heads FROM archive'),
+    holdsBack: db.prepare('UPDATE hold SET archived = ?1 WHERE archived > ?1'),
+    holdsAgain: db.prepare('UPDATE archive_hold SET done = 0 WHERE segment >= ?'),
     move: db.prepare('UPDATE archive SET entries = ?, heads = ? WHERE entries = ? AND heads = ?'),
   };
   const podOf = (row: Row): Block['pod'] => ({
@@ -67,6 +69,12 @@ export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable
       const row = sql.mark.get();
       return { entries: Number(row?.['entries']), heads: Number(row?.['heads']) };
     },
-    move: (from, to) => sql.move.run(to.entries, to.heads, from.entries, from.heads).changes === 1,
+    move(from, to) {
+      const moved = sql.move.run(to.entries, to.heads, from.entries, from.heads).changes === 1;
+      // What is written anew carries no hold.
+      if (moved && to.entries < from.entries)
+        for (const statement of [sql.holdsBack, sql.holdsAgain]) statement.run(to.entries);
+      return moved;
+    },
   };
 }

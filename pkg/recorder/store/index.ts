@@ -1,5 +1,7 @@
 export { cutTag } from './retention-rules.ts';
-export { clockSkewMs } from './session-time.ts';
+export { createHoldMatcher } from './hold-match.ts';
+export type { HeldFacts } from './hold-match.ts';
+export { clockSkewMs, seenTime } from './session-time.ts';
 export { openSqliteStore } from './sqlite.ts';
 export type { SqliteStoreOptions } from './sqlite.ts';
 export { openPostgresStore } from './open-postgres.ts';
@@ -12,18 +14,25 @@ export type { StoreErrorCode } from './store-error.ts';
 export type {
   Addition,
   ArchivedEntry,
+  ArchivedHold,
+  ArchiveHolds,
   ArchiveMark,
   Block,
+  BlockPlace,
   ChainPosition,
   DeletionRule,
+  DeletionStep,
   DepartedChain,
   EndFacts,
+  HeldCount,
   Hold,
+  HoldsDue,
   HoldTerms,
   LogState,
   RecordStore,
   RestoredEntry,
   SessionChain,
+  SealedCount,
   SessionPage,
   SessionQuery,
   SessionSummary,

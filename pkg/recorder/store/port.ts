@@ -73,8 +73,11 @@ export interface RecordStore {
   heads(size: number, atMost: number): Promise<readonly StoredHead[]>;
   /** The newest signed head; undefined: there is none. */
   lastHead(): Promise<StoredHead | undefined>;
-  /** Deletes lines that are older than the rule says and that nobody holds, at most so many blocks, and leaves an entry for each. */
-  deleteOld(rule: DeletionRule, now: number, atMost: number): Promise<number>;
+  /**
+   * Deletes lines that are older than the rule says and that nobody holds, at most so many blocks, and leaves an entry for each: a bounded step,
+   * which looks at {@link blocksLooked} blocks and some {@link sessionsLooked} sessions.
+   */
+  deleteOld(rule: DeletionRule, now: number, atMost: number): Promise<DeletionStep>;
   /**
    * Takes out what still tells of deleted sessions: their words, and names that nothing else has. A bounded step of work that goes over the whole
    * store; false: nothing is left to do.
@@ -84,8 +87,17 @@ export interface RecordStore {
   retentionReached(): Promise<number>;
   /** Keeps it, where it is later than what is kept. */
   keepRetentionReached(at: number): Promise<void>;
-  /** Keeps what goes with the terms whatever its age; an entry of the log says so. @returns its number */
+  /**
+   * Keeps what goes with the terms whatever its age; an entry of the log says so.
+   *
+   * @returns its number
+   * @throws StoreError query: there are {@link mostHolds} already
+   */
   placeHold(hold: Omit<Hold, 'id'>): Promise<number>;
+  /** How much goes with a hold, by what is stored: as much of it as can be looked at within {@link countMs}. Nothing, where there is no such hold. */
+  countHeld(hold: number): Promise<HeldCount>;
+  /** Changes with every hold that is placed or released, by whichever recorder. */
+  holdsVersion(): Promise<string>;
   /** False: there is no such hold. */
   releaseHold(release: Pick<Hold, 'id' | 'at' | 'who' | 'reason'>): Promise<boolean>;
   holds(): Promise<readonly Hold[]>;
@@ -101,6 +113,7 @@ export interface RecordStore {
   archived(): Promise<ArchiveMark>;
   /** @returns false: it does not stand at `from`: another recorder has moved it */
   moveArchived(from: ArchiveMark, to: ArchiveMark): Promise<boolean>;
+  readonly archiveHolds: ArchiveHolds;
   /** Adds entries of an archive as they stand, and does what they say was done: one transaction. @throws StoreError moved: somebody else has written */
   restore(entries: readonly RestoredEntry[]): Promise<void>;
   /** What each namespace holds of it, in bytes (held-bytes.ts): lines that were not deleted, and evidence. */
@@ -108,6 +121,55 @@ export interface RecordStore {
   space(): Promise<StoreSpace>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
+}
+
+/**
+ * What holds want of the archive, and how far that is done. A segment is named by its first entry. What a hold that was released has left there stays known until it is taken off. A store that
+ * is made again from an archive knows holds that stand, and nothing of what is to be taken off.
+ */
+export interface ArchiveHolds {
+  /** The holds for which the least of the archive's first `upTo` entries was looked at, and from where on; undefined: all of it was for each. */
+  due(upTo: number): Promise<HoldsDue | undefined>;
+  /**
+   * Which of some holds go with a session of the blocks from entry `first` on and before `end`.
+   *
+   * @returns and whether the lines of some blocks there are deleted, of which nothing is known
+   */
+  between(
+    first: number,
+    end: number,
+    holds: readonly Hold[],
+  ): Promise<{ readonly held: readonly number[]; readonly gone: boolean }>;
+  /** Notes which of them want a segment, and that they have seen the archive before `to`: one transaction. */
+  looked(
+    due: HoldsDue,
+    to: number,
+    wanted: { readonly segment: number; readonly holds: readonly number[] },
+  ): Promise<void>;
+  /** Segments that do not carry what holds want of them, or not for certain, and whether any hold that stands wants them; at most so many. */
+  todo(atMost: number): Promise<readonly { readonly segment: number; readonly wanted: boolean }[]>;
+  /** Notes that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again. */
+  settle(segment: number, held: boolean): Promise<boolean>;
+  /** There is no such segment any more. */
+  absent(segment: number): Promise<void>;
+  /** Nothing is for certain. */
+  again(): Promise<void>;
+  /** Of each hold that stands; and how many segments are to be freed of holds that do not. */
+  counts(): Promise<{ readonly holds: readonly ArchivedHold[]; readonly toFree: number }>;
+}
+
+export interface HoldsDue {
+  readonly from: number;
+  readonly holds: readonly Hold[];
+}
+
+export interface ArchivedHold {
+  readonly id: number;
+  /** Segments that carry it, and that are still to. */
+  readonly segments: number;
+  readonly waiting: number;
+  /** The first entry that was not looked at. */
+  readonly lookedTo: number;
 }
 
 /** A store that several recorders share. */
@@ -343,6 +405,15 @@ export interface SessionPage {
    * takes, so that it may not find them. Undefined: none is known.
    */
   readonly partly?: readonly string[];
+  /** The same of sessions whose texts are sealed: whether they hold the words nobody knows who has not the key. Undefined: there is none. */
+  readonly sealed?: SealedCount;
+}
+
+export interface SealedCount {
+  /** 1,000 at most. */
+  readonly sessions: number;
+  /** There are, or may be, more. */
+  readonly more: boolean;
 }
 
 export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
@@ -366,20 +437,62 @@ export interface DeletionRule {
   readonly by?: 'received' | 'entry';
   /** Of this namespace alone, or of all but these. */
   readonly of: { readonly namespace: string } | { readonly allBut: readonly string[] };
-  /** Only what was received from then on: what is older was looked at. Default: all. */
-  readonly from?: number;
+  /** Only what came behind this block: what is before it was looked at. Default: all. */
+  readonly after?: BlockPlace;
   /** Nothing that holds a line of a session in which a rule acted, or would have, whose name begins with one of these. */
   readonly exceptRules?: readonly string[];
   /** Only what is archived; default: whatever is old. */
   readonly archivedOnly?: boolean;
 }
 
-/** All that are given must hold of a session; a block with one such session is kept whole. */
+/** Where a block is among those that are stored, in the order in which they came. */
+export interface BlockPlace {
+  /** Epoch milliseconds, by the log's time. */
+  readonly received: number;
+  readonly entry: number;
+}
+
+export interface DeletionStep {
+  readonly deleted: number;
+  /** The last block that was looked at. Undefined: none was. */
+  readonly reached: BlockPlace | undefined;
+  /** The rule is about more than was looked at. */
+  readonly more: boolean;
+}
+
+/** Blocks, and sessions in them, that a step of deletion looks at: it is on the thread that commits, or beside it. */
+export const blocksLooked = 200;
+export const sessionsLooked = 2_000;
+
+/** Holds that stand at once: each session that is old is compared with them. */
+export const mostHolds = 1_000;
+
+/** How long a store counts what a hold keeps. */
+export const countMs = 1_000;
+
+export interface HeldCount {
+  readonly sessions: number;
+  readonly blocks: number;
+  /** Not: there are at least so many, of those that were looked at. */
+  readonly whole: boolean;
+}
+
+/**
+ * All that are given must hold of a session; a block with one such session is kept whole. What is not known of a session, since it has not ended or its
+ * start is not here, may be anything: it is kept.
+ */
 export interface HoldTerms {
   readonly namespace?: string;
   readonly pod?: string;
   readonly user?: string;
   readonly session?: string;
+  readonly model?: string;
+  readonly group?: string;
+  /** `NAMESPACE/POLICY`, or `cluster/POLICY` of the platform's: one of its rules acted, or would have, were it not in Observe mode. */
+  readonly policy?: string;
+  /** A rule, as the record names it, and a label or guard of this name, of whatever policy: likewise. */
+  readonly rule?: string;
+  readonly label?: string;
   /** Epoch milliseconds of the session's start: from, and before. */
   readonly since?: number;
   readonly until?: number;

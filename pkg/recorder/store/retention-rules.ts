@@ -14,7 +14,7 @@ export interface RetentionDays {
   readonly policies: Readonly<Record<string, number>>;
 }
 
-export type AgeRule = Omit<DeletionRule, 'before' | 'from' | 'archivedOnly'> & {
+export type AgeRule = Omit<DeletionRule, 'before' | 'after' | 'archivedOnly'> & {
   /** Older than these. */
   readonly days: number;
 };
@@ -30,15 +30,20 @@ export const tagsOfRules = (rules: readonly string[]): readonly string[] =>
   rules.length === 0 ? [] : [...rules.flatMap((rule) => [cut(`rule:${rule}`), cut(`observed:${rule}`)]), cutTag];
 
 const platform = 'cluster';
+
+/** How the names of a policy's rules begin, and whose it is; undefined: the platform's. @param policy `NAMESPACE/POLICY`, or `cluster/POLICY` */
+export function policyOf(policy: string): { readonly owner: string | undefined; readonly rules: string } {
+  const [owner = '', name = ''] = policy.split('/');
+  return owner === platform ? { owner: undefined, rules: `${policy}/` } : { owner, rules: `${name}/` };
+}
+
 const longer = (days: number, than: number): boolean => than !== 0 && (days === 0 || days > than);
 
 /** What is deleted at which age. */
 export function retentionRules({ all, namespaces, policies }: RetentionDays): readonly AgeRule[] {
   const wanted = Object.entries(policies).map(([policy, days]) => {
-    const [namespace = '', name = ''] = policy.split('/');
-    return namespace === platform
-      ? { namespace: undefined, rules: `${policy}/`, days }
-      : { namespace, rules: `${name}/`, days };
+    const { owner, rules } = policyOf(policy);
+    return { namespace: owner, rules, days };
   });
   const own = [...new Set([...Object.keys(namespaces), ...wanted.flatMap(({ namespace }) => namespace ?? [])])];
   const bases = [

@@ -157,6 +157,15 @@ const steps: readonly string[] = [
       ) WHERE instr(source, '/ns/') > 0)
   ) GROUP BY namespace;
   `,
+  `
+  -- Segments of the archive, by their first entries, that a hold wants kept, or wanted; done 1: the archive has said that it is so. How far it was looked at for a hold.
+  CREATE TABLE archive_hold (
+    segment INTEGER NOT NULL, hold INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (segment, hold)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX archive_hold_hold ON archive_hold (hold, done);
+  CREATE INDEX archive_hold_todo ON archive_hold (segment) WHERE done = 0;
+  ALTER TABLE hold ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -8,6 +8,7 @@ import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains
 import { openSqliteStore } from './index.ts';
 import type { RecordStore } from './index.ts';
 import { clockSkewMs, seenTime } from './session-time.ts';
+import { deleteOld } from './testing/delete-old.ts';
 
 const dayMs = 86_400_000;
 let folder: string;
@@ -75,6 +76,6 @@ test.each([
   // Within what is believed, and a lie.
   await put(3, testTime - 5 * dayMs);
   await store.placeHold({ at: testTime, who: 'i', reason: 'case', terms: { user: 'eve', ...terms } });
-  const deleted = await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 10 * dayMs, 50);
+  const deleted = await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 10 * dayMs, 50);
   expect(3 - deleted).toBe(kept);
 });

@@ -14,6 +14,7 @@ import type { TestSession } from '../testing/chains.ts';
 import type { Seal } from '../../record/index.ts';
 import { clockSuite } from '../../../test/support/retention-clock-suite.ts';
 import { blockOf, blockOfEvents, source, storeSuite } from './testing/store-suite.ts';
+import { deleteOld } from './testing/delete-old.ts';
 
 const place = () => {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-store-'));
@@ -125,6 +126,8 @@ test.each([2, 4])(
     DELETE FROM counter WHERE name = 'labelled';
     DROP INDEX entry_clock;
     DROP INDEX session_open;
+    DROP TABLE archive_hold;
+    ALTER TABLE hold DROP COLUMN archived;
     PRAGMA user_version = 10;
   `);
     db.close();
@@ -145,7 +148,7 @@ test.each([2, 4])(
     expect(await find({ label: 'ii' })).toEqual([]);
     expect(await find({ text: '京都 falcon' })).toEqual([sessionId(1)]);
     // When the last of them is gone, the index of tags has all.
-    expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
+    expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
     expect(await find({ label: 'pii' })).toEqual([sessionId(2)]);
     await store.close();
     await remove();
@@ -168,8 +171,8 @@ test('deletion by age goes on however many names of rules were recorded', async 
   const store = open();
   const rule = { before: testTime + 10, of: { allBut: [] } };
   const policies = Array.from({ length: 17_000 }, (_, at) => `none-${at}/`);
-  expect(await store.deleteOld({ ...rule, exceptRules: [...policies, 'support/no-'] }, testTime + 20, 10)).toBe(1);
-  expect(await store.deleteOld(rule, testTime + 20, 10)).toBe(1);
+  expect(await deleteOld(store, { ...rule, exceptRules: [...policies, 'support/no-'] }, testTime + 20, 10)).toBe(1);
+  expect(await deleteOld(store, rule, testTime + 20, 10)).toBe(1);
   await store.close();
   await remove();
 });
@@ -197,7 +200,7 @@ describe('the room of what is deleted', () => {
     const before = (usedBytes(path) - empty) / blocks;
     const again = open();
     const rule = { before: testTime + 1, of: { allBut: [] } };
-    expect(await again.deleteOld(rule, testTime + 2, blocks)).toBe(blocks);
+    expect(await deleteOld(again, rule, testTime + 2, blocks)).toBe(blocks);
     await again.close();
     const after = (usedBytes(path) - empty) / blocks;
     const db = new DatabaseSync(path);
@@ -227,6 +230,8 @@ describe('the room of what is deleted', () => {
       DROP INDEX tag_session;
       DROP INDEX entry_clock;
       DROP INDEX session_open;
+      DROP TABLE archive_hold;
+      ALTER TABLE hold DROP COLUMN archived;
       ALTER TABLE chain DROP COLUMN newest;
       ALTER TABLE chain DROP COLUMN bytes;
       DROP TABLE evidence_held;
@@ -258,7 +263,7 @@ describe('the room of what is deleted', () => {
       ['llama-0', expect.any(Number)],
     ]);
     expect((await store.held()).get('ml')).toBeGreaterThan(0);
-    expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 2, 9)).toBe(2);
+    expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 2, 9)).toBe(2);
     expect(await store.stats()).toMatchObject({ blocks: 0, sessions: 0 });
     expect((await store.held()).get('ml')).toBe(0);
     await store.close();
@@ -386,7 +391,7 @@ describe('what was deleted', () => {
     const texts = (n: number): string[] => [tail(word(n)), caller(n), group(n)];
     const deleted = Array.from({ length: gone }, (_, n) => texts(n)).flat();
     expect(told(path, deleted)).toEqual(deleted);
-    expect(await store.deleteOld({ before: testTime + gone, of: { allBut: [] } }, testTime + many, many)).toBe(gone);
+    expect(await deleteOld(store, { before: testTime + gone, of: { allBut: [] } }, testTime + many, many)).toBe(gone);
     while (await store.index());
     for (let n = many, more = true; more; n++) {
       // What is indexed meanwhile does not end it early.
@@ -419,7 +424,7 @@ describe('what was deleted', () => {
     await add(1, 'ana');
     await add(2, 'bob');
     expect(await find('ana')).toEqual([[sessionId(1), 'ana']]);
-    expect(await store.deleteOld({ before: testTime + 2, of: { allBut: [] } }, testTime + 3, 9)).toBe(1);
+    expect(await deleteOld(store, { before: testTime + 2, of: { allBut: [] } }, testTime + 3, 9)).toBe(1);
     // Comes again while it is swept: it is not removed.
     await store.sweep();
     await add(3, 'bob');
@@ -442,7 +447,7 @@ describe('what was deleted', () => {
     const store = open();
     const chain = testChain();
     await store.append([blockOf(chain, [{ id: sessionId(1), user: 'ana' }], testTime)]);
-    expect(await store.deleteOld({ before: testTime + 2, of: { allBut: [] } }, testTime + 3, 9)).toBe(1);
+    expect(await deleteOld(store, { before: testTime + 2, of: { allBut: [] } }, testTime + 3, 9)).toBe(1);
     expect(await store.sweep()).toBe(true);
     await store.append([blockOf(chain, [{ id: sessionId(2), user: 'ana' }], testTime + 4)]);
     while (await store.sweep());

@@ -2,12 +2,14 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../base/index.ts';
 import type { Seal } from '../../record/index.ts';
 import { createAppender } from './append.ts';
+import { createArchiveHolds } from './archive-holds.ts';
 import { createArchiveTable } from './archive-table.ts';
 import { decompress } from './compress.ts';
 import { guarded } from './guarded.ts';
 import { createNameSweep } from './name-sweep.ts';
 import { createNames } from './names.ts';
 import { createPodTable } from './pod-table.ts';
+import { countMs } from './port.ts';
 import type { Addition, RecordStore, StoredHead } from './port.ts';
 import { createRetention } from './retention.ts';
 import { migrate } from './schema.ts';
@@ -154,6 +156,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       }
     });
 
+  const archiveHolds = createArchiveHolds(db, reader, () => retention.holds(), transaction);
   const nameSweep = createNameSweep(db, names, (from) => reader.ask('usedNames', from), transaction);
   /** Begins the log of the file anew, which has what was deleted in it, unless somebody reads by it now: then the next time. */
   const beginLogAnew = (): void => {
@@ -320,9 +323,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       const { tight } = room;
       for (let most = tight ? Math.ceil(atMost / 8) : atMost; ; most = Math.floor(most / 2))
         try {
-          const deleted = transaction(() => retention.deleteOld(rule, now, most));
-          if (deleted > 0 && tight) makeRoom();
-          return deleted;
+          const step = transaction(() => retention.deleteOld(rule, now, most));
+          if (step.deleted > 0 && tight) makeRoom();
+          return step;
         } catch (error) {
           if (!room.full || most <= 1) throw error;
           makeRoom();
@@ -349,6 +352,14 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     async holds() {
       return guarded(() => retention.holds());
     },
+    async countHeld(id) {
+      const hold = guarded(() => retention.holds().find((one) => one.id === id));
+      return hold === undefined ? { sessions: 0, blocks: 0, whole: true } : reader.ask('countHeld', hold, countMs);
+    },
+    async holdsVersion() {
+      return guarded(() => retention.version());
+    },
+    archiveHolds,
     async archivable(from, atMost) {
       return guarded(() => archive.entries(from, atMost));
     },

@@ -25,3 +25,6 @@ export class StoreError extends CodedError<StoreErrorCode> {
 /** An entry that comes back from an archive would stand elsewhere than it stood, and others speak of it by its place. */
 export const anotherWrote = (): StoreError =>
   new StoreError('moved', 'somebody else has written into the store: stop the recorders that use it');
+
+export const tooManyHolds = (): StoreError =>
+  new StoreError('query', 'there are as many holds as there may be: release some that are over');

@@ -5,6 +5,7 @@ import { keepUp } from './upkeep.ts';
 
 const stats = { entries: 0, blocks: 1, events: 2, sessions: 3, lineBytes: 4, diskBytes: 5, unindexed: 0 };
 const dayMs = 86_400_000;
+const nothing = { deleted: 0, reached: undefined, more: false };
 const noMarks = {
   allOf: async () => [],
   append: async () => undefined,
@@ -17,7 +18,8 @@ function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 
   const log = { latest: 0 };
   const sweeps: number[] = [];
   const asked: number[] = [];
-  const froms: number[] = [];
+  const froms: (number | undefined)[] = [];
+  const holds = { version: '' };
   let left = unindexed;
   let kept = old;
   const upkeep = keepUp({
@@ -26,13 +28,15 @@ function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 
         if (left > 0) left--;
         return left > 0;
       },
-      async deleteOld({ before, from = 0 }, _now, atMost) {
+      async deleteOld({ before, after }, _now, atMost) {
         asked.push(before);
-        froms.push(from);
+        froms.push(after?.entry);
         const deleted = Math.min(kept, atMost);
         kept -= deleted;
-        return deleted;
+        const entry = (after?.entry ?? -1) + 1;
+        return { deleted, reached: { received: before, entry }, more: deleted > 0 };
       },
+      holdsVersion: async () => holds.version,
       async sweep() {
         sweeps.push(clock.monotonic());
         clock.stall(60_000);
@@ -51,7 +55,7 @@ function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 
     retention: { all: retentionDays, namespaces: {}, policies: {} },
     logEndsAt: times.logEndsAt,
   });
-  return { clock, warnings, log, asked, froms, sweeps, upkeep, left: () => left, kept: () => kept };
+  return { clock, warnings, log, asked, froms, holds, sweeps, upkeep, left: () => left, kept: () => kept };
 }
 
 describe('the upkeep of a store', () => {
@@ -101,7 +105,8 @@ describe('the upkeep of a store', () => {
       keepUp({
         store: {
           index: async () => false,
-          deleteOld: async () => 0,
+          deleteOld: async () => nothing,
+          holdsVersion: async () => '',
           sweep: async () => false,
           stats: async () => stats,
           ...noMarks,
@@ -143,13 +148,21 @@ describe('the upkeep of a store', () => {
     await upkeep.close();
   });
 
-  test('looks at what it kept again each hour, and meanwhile at what has become old since', async () => {
-    const { clock, froms, upkeep } = make(30);
-    await clock.advanceAsync(60_000 * 62);
-    const [first, second, ...rest] = froms;
-    expect([first, rest.filter((from) => from === 0)]).toEqual([0, [0]]);
-    expect(second).toBeLessThanOrEqual(clock.now() - 30 * dayMs);
-    expect(rest[0]).toBeGreaterThan(second ?? 0);
+  test('looks at what is kept again once a day, and after holds have changed; otherwise at what has become old since', async () => {
+    const { clock, froms, holds, upkeep } = make(30);
+    const minutes = async (n: number): Promise<number> => {
+      const before = froms.length;
+      await clock.advanceAsync(n * 60_000);
+      return froms.slice(before).filter((from) => from === undefined).length;
+    };
+    expect(await minutes(2)).toBe(1);
+    expect(await minutes(23 * 60)).toBe(0);
+    expect(froms.at(-1)).toBeGreaterThan(froms.at(-2) ?? Infinity);
+    expect(await minutes(60)).toBe(1);
+    expect(await minutes(60)).toBe(0);
+    holds.version = 'another';
+    expect(await minutes(2)).toBe(1);
+    expect(await minutes(60)).toBe(0);
     await upkeep.close();
   });
 
@@ -163,8 +176,9 @@ describe('the upkeep of a store', () => {
         async deleteOld({ of }) {
           asked.push(of);
           if ('allBut' in of) throw new Error('too many names');
-          return 0;
+          return nothing;
         },
+        holdsVersion: async () => '',
         sweep: async () => false,
         stats: async () => stats,
         ...noMarks,

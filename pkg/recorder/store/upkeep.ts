@@ -1,11 +1,11 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { createLogMarks } from './log-marks.ts';
-import type { DeletionRule, RecordStore, StoreStats } from './port.ts';
+import type { BlockPlace, DeletionRule, RecordStore, StoreStats } from './port.ts';
 import { createRetentionClock } from './retention-clock.ts';
 import type { RetentionTime } from './retention-clock.ts';
 import { retentionRules } from './retention-rules.ts';
-import type { RetentionDays } from './retention-rules.ts';
+import type { AgeRule, RetentionDays } from './retention-rules.ts';
 
 /** What a store needs done beside the traffic, in small steps: the index of words, deletion by age, and that nothing is left of what was deleted. */
 export interface Upkeep {
@@ -17,12 +17,23 @@ export interface Upkeep {
 const indexMs = 200;
 const retainMs = 60_000;
 const statsMs = 10_000;
-const wholeMs = 3_600_000;
+/** After which what was kept past its age is looked at again, though no hold was placed or released: sessions have ended of which nothing was known. */
+const wholeMs = 86_400_000;
 /** Between two sweeps, and that many times as long as the last one took: it goes over the whole store. */
 const sweepMs = 3_600_000;
 const sweepShare = 100;
 /** By how much retention is behind the wall clock before that is said. */
 const toldMs = 3_600_000;
+/** How far a rule has come. */
+interface AgeProgress {
+  readonly what: AgeRule;
+  /** The last block that was looked at by its age, and by its place in the log. */
+  received: BlockPlace | undefined;
+  entry: BlockPlace | undefined;
+  /** The entry before which it has looked by place. */
+  marked: number | undefined;
+}
+
 /** Blocks that are deleted in one transaction. */
 const blocksAStep = 50;
 const dayMs = 86_400_000;
@@ -30,7 +41,16 @@ const dayMs = 86_400_000;
 export function keepUp(options: {
   readonly store: Pick<
     RecordStore,
-    'index' | 'deleteOld' | 'sweep' | 'stats' | 'retentionReached' | 'keepRetentionReached' | 'allOf' | 'append' | 'log'
+    | 'index'
+    | 'deleteOld'
+    | 'holdsVersion'
+    | 'sweep'
+    | 'stats'
+    | 'retentionReached'
+    | 'keepRetentionReached'
+    | 'allOf'
+    | 'append'
+    | 'log'
   >;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -44,7 +64,12 @@ export function keepUp(options: {
   readonly onDeleted?: (blocks: number) => void;
 }): Upkeep {
   const { store, clock, logger, archivedOnly = false } = options;
-  const rules = retentionRules(options.retention).map((rule) => ({ ...rule, from: 0, fromEntry: 0 }));
+  const rules: AgeProgress[] = retentionRules(options.retention).map((what) => ({
+    what,
+    received: undefined,
+    entry: undefined,
+    marked: undefined,
+  }));
   const marks = createLogMarks(store);
   let stats: StoreStats | undefined;
   let work: Promise<void> = Promise.resolve();
@@ -74,11 +99,29 @@ export function keepUp(options: {
   let logAhead = false;
   let due = false;
   let nextWhole = 0;
-  const deleteAll = async (rule: DeletionRule, now: number): Promise<void> => {
-    for (let deleted = 1; deleted > 0 && !closed; await pause()) {
-      deleted = await store.deleteOld(rule, now, blocksAStep);
-      if (deleted > 0) options.onDeleted?.(deleted);
+  let holds: string | undefined;
+  let indexed = clock.monotonic();
+  /** What comes meanwhile is found as soon as ever. */
+  const indexMeanwhile = async (): Promise<void> => {
+    if (clock.monotonic() - indexed < indexMs) return;
+    indexed = clock.monotonic();
+    await store.index();
+  };
+  /** @returns up to which block it looked, for the next time */
+  const deleteAll = async (
+    rule: DeletionRule,
+    from: BlockPlace | undefined,
+    now: number,
+  ): Promise<BlockPlace | undefined> => {
+    let after = from;
+    for (let more = true; more && !closed; await pause()) {
+      const step = await store.deleteOld({ ...rule, ...(after === undefined ? {} : { after }) }, now, blocksAStep);
+      if (step.deleted > 0) options.onDeleted?.(step.deleted);
+      after = step.reached;
+      ({ more } = step);
+      await indexMeanwhile();
     }
+    return after;
   };
   const retain = async (): Promise<void> => {
     due = false;
@@ -100,28 +143,31 @@ export function keepUp(options: {
         { seconds: Math.round(ahead / 1_000) },
       );
     logAhead = ahead > toldMs;
-    // What is kept past its age, by a hold or a policy or until it is archived, is looked at again each hour.
-    const all = now >= nextWhole;
-    if (all) nextWhole = now + wholeMs;
     const failures: unknown[] = [];
     // A store that is full takes it later, and must lose what is old before.
     await store.keepRetentionReached(now).catch((error: unknown) => void failures.push(error));
     if (rules.length > 0)
       await marks.keep(now, ahead > toldMs && agrees).catch((error: unknown) => void failures.push(error));
+    // What a hold keeps past its age is looked at again where that may have changed. What a policy keeps its own rule is about, and what is not
+    // archived was not passed by.
+    const standing = await store.holdsVersion();
+    const all = now >= nextWhole || standing !== holds;
+    if (all) nextWhole = now + wholeMs;
+    holds = standing;
     for (const rule of rules) {
-      const { days, from, fromEntry, ...what } = rule;
+      const { days, ...what } = rule.what;
+      if (all) Object.assign(rule, { received: undefined, entry: undefined, marked: undefined });
       const before = now - days * dayMs;
       const marked = marks.olderThan(before);
       try {
-        await deleteAll({ ...what, before, from: all ? 0 : from, archivedOnly }, now);
-        rule.from = before;
-        if (marked === undefined || (!all && marked === fromEntry)) continue;
-        await deleteAll({ ...what, by: 'entry', before: marked, from: all ? 0 : fromEntry, archivedOnly }, now);
-        rule.fromEntry = marked;
+        rule.received = await deleteAll({ ...what, before, archivedOnly }, rule.received, now);
+        if (marked === undefined || marked === rule.marked) continue;
+        rule.entry = await deleteAll({ ...what, by: 'entry', before: marked, archivedOnly }, rule.entry, now);
+        rule.marked = marked;
       } catch (error) {
         // The others are of other lines.
         failures.push(error);
-        if (all) Object.assign(rule, { from: 0, fromEntry: 0 });
+        if (all) Object.assign(rule, { received: undefined, entry: undefined, marked: undefined });
       }
     }
     if (failures.length > 0) throw failures[0];

@@ -36,11 +36,15 @@ export interface TestSession {
   readonly outcome?: 'completed' | 'refused';
   readonly rule?: string;
   readonly by?: readonly string[];
+  /** Its texts are, to a key that nobody has. */
+  readonly sealed?: boolean;
 }
 
 export function sessionEvents(session: TestSession): readonly AuditEvent[] {
   const { id, user = 'ana', groups = ['ml'], model = 'llama-3', ask = 'hello there', answer = 'hi' } = session;
   const refused = session.outcome === 'refused';
+  const textOf = (text: string) =>
+    session.sealed === true ? { length: text.length, piece: 1, sealed: 'c2VhbGVk' } : { text };
   return [
     {
       type: 'start',
@@ -55,7 +59,7 @@ export function sessionEvents(session: TestSession): readonly AuditEvent[] {
       operation: 'Chat',
       model,
       stream: false,
-      request: [{ lane: 'messages[0].content', text: ask }],
+      request: [{ lane: 'messages[0].content', ...textOf(ask) }],
     },
     ...(refused
       ? []
@@ -65,7 +69,7 @@ export function sessionEvents(session: TestSession): readonly AuditEvent[] {
             session: id,
             direction: 'response',
             lane: 'choices[0].message.content',
-            text: answer,
+            ...textOf(answer),
             at: 5,
           } as const,
         ]),

@@ -11,7 +11,21 @@ export class ApiError extends Error {
   }
 }
 
-const session = { csrf: '' };
+const session = { csrf: '', linked: false };
+/** What says who one is, and that one goes: nothing of a record. */
+const free = new Set(['/session', '/logout']);
+/**
+ * Told of each address: whether another site's link led to it. Of such a one nothing is asked, since each question is put on record in its reader's
+ * name; they say first that they want it.
+ * @param {URLSearchParams} parameters
+ */
+export function openedBy(parameters) {
+  session.linked = parameters.has('linked');
+  return session.linked;
+}
+/** @param {URLSearchParams} parameters @returns {Record<string, string>} Of the same address, once its reader wants it. */
+export const wanted = (parameters) => Object.fromEntries([...parameters].filter(([name]) => name !== 'linked'));
+
 /** @param {string} csrf */
 export const useCsrf = (csrf) => void (session.csrf = csrf);
 
@@ -20,6 +34,7 @@ export const useCsrf = (csrf) => void (session.csrf = csrf);
  * @returns {Promise<Response>} @throws {ApiError}
  */
 async function ask(path, init) {
+  if (session.linked && !free.has(path)) throw new ApiError(0, 'a link of another site led here');
   const request = /** @type {RequestInit} */ ({
     ...init,
     cache: 'no-store',

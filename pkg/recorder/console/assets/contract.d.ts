@@ -55,6 +55,8 @@ export interface SearchPage {
   readonly unsearched: number;
   /** Ids of sessions that a search by text may not find. */
   readonly partly: readonly string[];
+  /** How many sessions have sealed texts, of which a search by text knows no word. */
+  readonly sealed: { readonly sessions: number; readonly more: boolean };
 }
 
 export interface SessionLines {

@@ -1,4 +1,4 @@
-import { ApiError, get, loginUrl, post, problem, useCsrf } from './api.js';
+import { ApiError, get, loginUrl, openedBy, post, problem, useCsrf, wanted } from './api.js';
 import { approvals } from './approvals.js';
 import { byId, el, pageUrl } from './dom.js';
 import { keysAreOn, listenToKeys, switchKeys } from './keys.js';
@@ -40,12 +40,11 @@ function show() {
     return;
   }
   // Another site's link led here: it asks nothing in the name of who followed it.
-  if (parameters.has('linked') && !askFirst.has(name)) {
-    const own = Object.fromEntries([...parameters].filter(([one]) => one !== 'linked'));
+  if (openedBy(parameters) && !askFirst.has(name)) {
     main.append(
       el('h1', { tabindex: -1 }, name.slice(0, 1).toUpperCase() + name.slice(1)),
       el('p', {}, 'A link of another site led here. Nothing was asked yet: what one asks is on record.'),
-      el('a', { class: 'button primary', href: pageUrl(own) }, 'Show this page'),
+      el('a', { class: 'button primary', href: pageUrl(wanted(parameters)) }, 'Show this page'),
     );
     return;
   }

@@ -8,6 +8,7 @@
  * @property {string} lane
  * @property {{ at: number, text: string }[]} pieces Milliseconds since the session began, and what was written then.
  * @property {boolean} sealed Beside the masked text stands the whole one, sealed.
+ * @property {number | undefined} length Of texts that are sealed and stand nowhere in clear: their characters.
  *
  * @typedef {{ kind: 'approval' | 'change' | 'other', at: number | undefined, line: Line }} EventStep
  * @typedef {TextStep | EventStep} Step
@@ -88,18 +89,25 @@ export function readSession(lines) {
   let length = 0;
   /** @param {TextStep['kind']} kind @param {unknown} item @param {number} at */
   const write = (kind, item, at) => {
-    const { lane, text, sealed } = objectOf(item);
+    const { lane, text, sealed, length: ofSealed } = objectOf(item);
+    // Nothing of it is here.
+    const hidden = sealed !== undefined && text === undefined ? (numberOf(ofSealed) ?? 0) : undefined;
     const piece = { at, text: textOf(text) };
     const last = steps.at(-1);
     length += piece.text.length;
-    const goesOn = last?.kind === kind && 'pieces' in last && last.lane === lane;
+    const goesOn =
+      last?.kind === kind &&
+      'pieces' in last &&
+      last.lane === lane &&
+      (last.length === undefined) === (hidden === undefined);
     if (goesOn && last.pieces.length < most.pieces && length <= most.characters) {
       last.pieces.push(piece);
       last.sealed ||= sealed !== undefined;
+      if (last.length !== undefined) last.length += hidden ?? 0;
       return;
     }
     length = piece.text.length;
-    steps.push({ kind, lane: textOf(lane), pieces: [piece], sealed: sealed !== undefined });
+    steps.push({ kind, lane: textOf(lane), pieces: [piece], sealed: sealed !== undefined, length: hidden });
   };
   /** @type {Pick<RecordedSession, 'start' | 'end'>} */
   const found = { start: undefined, end: undefined };

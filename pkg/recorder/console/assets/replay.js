@@ -9,10 +9,12 @@ import { marksIn, textNodes } from './text.js';
  * Plays the answer as it left: each segment at its time, as fast as it was or four times so.
  *
  * @param {RecordedSession} session @param {readonly RuleAct[]} acts @param {AbortSignal} signal
- * @returns {{ button: HTMLElement, player: HTMLElement, toggle: () => boolean } | undefined} Undefined: there is no answer.
+ * @returns {{ button: HTMLElement, player: HTMLElement, toggle: () => boolean } | undefined} Undefined: there is no answer, or none that can be read here.
  */
 export function replay({ steps }, acts, signal) {
-  const answered = steps.flatMap((step) => ('pieces' in step && step.kind === 'answered' ? [step] : []));
+  const answered = steps.flatMap((step) =>
+    'pieces' in step && step.kind === 'answered' && step.length === undefined ? [step] : [],
+  );
   const pieces = answered.flatMap((step) => step.pieces.map((piece) => ({ ...piece, step })));
   const last = pieces.at(-1);
   if (last === undefined) return undefined;

@@ -162,6 +162,14 @@ function partlyNote(ids) {
   );
 }
 
+/** Of sessions whose texts are sealed the index has no word. @param {SearchPage['sealed']} sealed */
+const sealedNote = ({ sessions, more }) =>
+  el(
+    'p',
+    { class: 'note sealed' },
+    `${plural(sessions, 'session')}${more ? ' or more' : ''} with sealed texts may hold these words, too: nothing here knows. Look for them by fields, and unseal them on your machine.`,
+  );
+
 /** @param {Page} page */
 export async function search({ main, parameters, info, signal, announce, title }) {
   title('Search');
@@ -212,7 +220,7 @@ export async function search({ main, parameters, info, signal, announce, title }
     results.setAttribute('aria-busy', 'false');
   };
   /** @param {SearchPage} found */
-  const resultParts = ({ sessions, cursor: next, unsearched, partly = [] }) => {
+  const resultParts = ({ sessions, cursor: next, unsearched, partly = [], sealed = { sessions: 0, more: false } }) => {
     const expression = expressionOf(values);
     const own = { page: 'search', asked: '', ...Object.fromEntries(values) };
     const { element: table, body } = sessionTable('Sessions found');
@@ -243,6 +251,7 @@ export async function search({ main, parameters, info, signal, announce, title }
           ]
         : []),
       ...(partly.length > 0 ? [partlyNote(partly)] : []),
+      ...(sealed.sessions > 0 || sealed.more ? [sealedNote(sealed)] : []),
       ...(sessions.length > 0 ? [table] : []),
       el(
         'nav',

@@ -1,4 +1,4 @@
-import { ApiError, get, problem } from './api.js';
+import { ApiError, get, problem, wanted } from './api.js';
 import { add, command, el, facts, pageUrl } from './dom.js';
 import { ago, bytes, clockTime, duration, number, plural, utc } from './format.js';
 import { badges } from './list.js';
@@ -77,7 +77,9 @@ function contentNote({ start, end, steps }, id) {
       el(
         'p',
         {},
-        'Sealed: beside masked texts stand the whole ones, which nothing here can open. Unseal on your machine:',
+        steps.some((step) => 'pieces' in step && step.length !== undefined)
+          ? 'Sealed: of its texts there are lengths and what rules did here; nothing here can open them. Unseal on your machine:'
+          : 'Sealed: beside masked texts stand the whole ones, which nothing here can open. Unseal on your machine:',
       ),
       command(`kubectl sidegate audit show ${id} --unseal investigator.pem`),
     );
@@ -321,11 +323,10 @@ export async function session({ main, parameters, signal, title, keys, announce 
   };
   if (!parameters.has('linked')) return load();
   // Another site's link led here: it reads nothing in the name of who followed it.
-  const own = Object.fromEntries([...parameters].filter(([name]) => name !== 'linked'));
   main.replaceChildren(
     el('h1', { tabindex: -1 }, 'Session'),
     el('p', {}, 'A link of another site led here. Nothing was read yet: who reads a session is on record.'),
     el('p', { class: 'mono' }, id),
-    el('a', { class: 'button primary', href: pageUrl(own) }, 'Show this session'),
+    el('a', { class: 'button primary', href: pageUrl(wanted(parameters)) }, 'Show this session'),
   );
 }

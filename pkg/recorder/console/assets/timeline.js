@@ -1,5 +1,5 @@
 import { add, el } from './dom.js';
-import { duration, number, utc } from './format.js';
+import { duration, number, plural, utc } from './format.js';
 import { actsOf, listOf, numberOf, objectOf, textOf, wholeText } from './record.js';
 import { foldAt, marksIn, textNodes } from './text.js';
 
@@ -50,7 +50,7 @@ export function recordText(text, acts, ticks = []) {
 
 /** @param {TextStep} step @param {readonly RuleAct[]} acts */
 function textStep(step, acts) {
-  const { kind, lane, pieces, sealed } = step;
+  const { kind, lane, pieces, sealed, length } = step;
   const last = pieces.at(-1)?.at ?? 0;
   return [
     el(
@@ -64,12 +64,17 @@ function textStep(step, acts) {
           'span',
           {
             class: 'badge sealed',
-            title: 'the whole text stands beside the masked one, sealed to a key that is not here',
+            title:
+              length === undefined
+                ? 'the whole text stands beside the masked one, sealed to a key that is not here'
+                : 'the text is sealed to a key that is not here',
           },
           'sealed',
         ),
     ),
-    ...recordText(wholeText(step), acts, ticksOf(step)),
+    ...(length === undefined
+      ? recordText(wholeText(step), acts, ticksOf(step))
+      : [el('p', { class: 'dim sealed-text' }, `${plural(length, 'character')}, sealed`)]),
   ];
 }
 

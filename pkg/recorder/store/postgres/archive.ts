@@ -101,6 +101,11 @@ export async function moveArchived(run: Run, from: ArchiveMark, to: ArchiveMark)
     from.entries,
     from.heads,
   ]);
+  // What is written anew carries no hold.
+  if (rows.length === 1 && to.entries < from.entries) {
+    await run('UPDATE archive_hold SET done = false WHERE segment >= $1', [to.entries]);
+    await run('UPDATE hold SET archived = $1 WHERE archived > $1', [to.entries]);
+  }
   return rows.length === 1;
 }
 

@@ -8,6 +8,7 @@ import { sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { blockOf } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
 import { openPostgresStore } from './postgres.ts';
+import { deleteOld } from '../testing/delete-old.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -42,7 +43,7 @@ test.each(['transaction', 'session'] as const)(
       // What keeps its plan on a connection elsewhere.
       for (let n = 0; n < 3; n++) expect(await store.entries(0, 100)).toHaveLength(12);
       expect(await store.stats()).toMatchObject({ entries: 12, sessions: 12 });
-      expect(await store.deleteOld({ before: testTime - 1, of: { allBut: [] } }, testTime, 10)).toBe(0);
+      expect(await deleteOld(store, { before: testTime - 1, of: { allBut: [] } }, testTime, 10)).toBe(0);
     }
     const database = openDatabase({ dsn: pooler.dsn, schema, stallMs: 4_000 });
     const told = Object.fromEntries(

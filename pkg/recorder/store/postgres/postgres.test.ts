@@ -25,6 +25,7 @@ import { forgetWords, mergeSegments } from './segments.ts';
 import { migrate } from './schema.ts';
 import { createWordIndex } from './word-index.ts';
 import { unpackWords, wordOf } from './word-page.ts';
+import { deleteOld } from '../testing/delete-old.ts';
 
 let server: PostgresServer;
 let authority: Authority;
@@ -109,7 +110,7 @@ describe('two recorders', () => {
     const find = async (store: RecordStore, user: string) =>
       (await store.search({ limit: 9, user })).sessions.map(({ session }) => session);
     for (const user of users) for (const store of stores) expect(await find(store, user)).not.toEqual([]);
-    expect(await one.deleteOld({ before: testTime + 5, of: { allBut: [] } }, testTime + 9, 9)).toBe(5);
+    expect(await deleteOld(one, { before: testTime + 5, of: { allBut: [] } }, testTime + 9, 9)).toBe(5);
     expect(await one.sweep()).toBe(true);
     await add(5, 'bob');
     while (await one.sweep());
@@ -131,7 +132,7 @@ describe('two recorders', () => {
     const chain = testChain();
     for (const [n, user] of ['ana', 'bob'].entries())
       await one.append([blockOf(chain, [{ id: sessionId(n), user }], testTime + n)]);
-    expect(await one.deleteOld({ before: testTime + 5, of: { allBut: [] } }, testTime + 9, 9)).toBe(2);
+    expect(await deleteOld(one, { before: testTime + 5, of: { allBut: [] } }, testTime + 9, 9)).toBe(2);
     expect(await one.sweep()).toBe(true);
     expect(await other.sweep()).toBe(true);
     // Noted for the sweep of the other.
@@ -343,7 +344,7 @@ describe('words', () => {
     const rule = { before: testTime + 1, of: { allBut: [] } };
     const before = await rows('segment', 'sum(pairs)');
     // Sessions of the first block, but for that which went on.
-    expect(await store.deleteOld(rule, testTime + 3e9, 10)).toBe(10);
+    expect(await deleteOld(store, rule, testTime + 3e9, 10)).toBe(10);
     const left = await rows('session');
     expect(await found('only17')).toEqual([]);
     await indexAll();
@@ -376,7 +377,7 @@ describe('words', () => {
     expect(words.filter(({ session }) => !alive.has(session))).toEqual([]);
     expect(alive.size).toBe(left);
     expect(await found(`only${count - 1}`)).toEqual([sessionId(count - 1)]);
-    while ((await store.deleteOld(rule, testTime + 3e9, 100)) > 0);
+    while ((await deleteOld(store, rule, testTime + 3e9, 100)) > 0);
     await indexAll();
     expect(await rows('session')).toBe(0);
     expect([await rows('posting'), await rows('segment'), await rows('forgotten')]).toEqual([0, 0, 0]);
@@ -396,7 +397,7 @@ describe('words', () => {
     const firsts = async () =>
       (await server.query(`SELECT first FROM ${where.schema}.posting`)).map((row) => row['first']);
     expect(await firsts()).toContain('aaaardvark');
-    while ((await store.deleteOld({ before: at + 2, of: { allBut: [] } }, at + 9, 100)) > 0);
+    while ((await deleteOld(store, { before: at + 2, of: { allBut: [] } }, at + 9, 100)) > 0);
     await server.query(`UPDATE ${where.schema}.forgotten SET at = at - interval '1 hour'`);
     await indexAll();
     expect(await firsts()).not.toContain('aaaardvark');
@@ -489,7 +490,8 @@ describe('the database', () => {
     await before.close();
     await server.query(`
       SET search_path = ${schema};
-      DROP TABLE evidence_held;
+      DROP TABLE evidence_held, archive_hold;
+      ALTER TABLE hold DROP COLUMN archived;
       ALTER TABLE chain DROP COLUMN bytes;
       DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
       DROP SEQUENCE name_sweep;
@@ -537,8 +539,9 @@ describe('the database', () => {
     while (await before.index());
     await before.close();
     await server.query(
-      `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.evidence_held;
-       ALTER TABLE ${schema}.chain DROP COLUMN bytes; UPDATE ${schema}.store SET version = 14`,
+      `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold;
+        ALTER TABLE ${schema}.hold DROP COLUMN archived;
+        ALTER TABLE ${schema}.chain DROP COLUMN bytes; UPDATE ${schema}.store SET version = 14`,
     );
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
@@ -587,7 +590,8 @@ describe('the database', () => {
     await server.query(
       `UPDATE ${schema}.store SET version = 11; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
       DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
-      DROP TABLE ${schema}.evidence_held; ALTER TABLE ${schema}.chain DROP COLUMN bytes;
+      DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold; ALTER TABLE ${schema}.chain DROP COLUMN bytes;
+      ALTER TABLE ${schema}.hold DROP COLUMN archived;
       ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );
     const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
@@ -737,7 +741,7 @@ describe('the database', () => {
     expect(await tables()).toEqual([0, 1, 2].map((n) => `block_${day + n}`));
     // Somebody else's, and of no day: empty, and not ours to drop.
     await server.query(`CREATE TABLE ${schema}.block_mine PARTITION OF ${schema}.block FOR VALUES FROM (0) TO (1)`);
-    expect(await store.deleteOld({ before: (day + 2) * 86_400_000, of: { allBut: [] } }, testTime + 3e9, 10)).toBe(2);
+    expect(await deleteOld(store, { before: (day + 2) * 86_400_000, of: { allBut: [] } }, testTime + 3e9, 10)).toBe(2);
     expect(await tables()).toEqual([`block_${day + 2}`, 'block_mine']);
     expect(await store.blockLines(0)).toBeUndefined();
     expect(await store.blockLines(2)).toBeDefined();
@@ -752,7 +756,7 @@ describe('the database', () => {
     await store.append([blockOf(testChain(), [{ id: sessionId(1) }])]);
     await server.query(`SET search_path = ${schema}; CREATE VIEW user_of_day AS SELECT id FROM block_${day}`);
     const rule = { before: (day + 2) * 86_400_000, of: { allBut: [] } };
-    expect(await store.deleteOld(rule, testTime + 3e9, 10)).toBe(1);
+    expect(await deleteOld(store, rule, testTime + 3e9, 10)).toBe(1);
     expect(await store.stats()).toMatchObject({ blocks: 0 });
     const left = await server.query(
       `SELECT tablename FROM pg_tables WHERE schemaname = '${schema}' AND tablename LIKE 'block_%' ORDER BY 1`,

@@ -1,21 +1,34 @@
 import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
+import { createHoldMatcher } from '../hold-match.ts';
+import { countMs } from '../port.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
 import { sumOf } from '../held-bytes.ts';
 import { mostNamed, notAllWords } from '../search/not-all-words.ts';
+import { mostCounted, sealedCount, sealedWords } from '../search/sealed-words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
+import { createArchiveHolds } from './archive-holds.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
 import { departed, learn, presentSources, returned, settle } from './chains.ts';
 import { openDatabase } from './connection.ts';
 import type { DatabaseOptions, Row } from './connection.ts';
+import { countHeld } from './hold-facts.ts';
 import { createLog } from './log.ts';
 import { createNameSweep } from './name-sweep.ts';
 import { createNames } from './names.ts';
 import { createNodeReader } from './nodes.ts';
 import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
 import { blockLines, lineHash, openSessions, sessionBlocks, sessionLines } from './reading.ts';
-import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './retention.ts';
+import {
+  createHoldReader,
+  deleteOld,
+  holdsVersion,
+  oldBlocks,
+  placeHold,
+  readHolds,
+  releaseHold,
+} from './retention.ts';
 import { migrate, needStore } from './schema.ts';
 import { createSearch } from './search.ts';
 import { createShipTable } from './shipping.ts';
@@ -75,6 +88,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const append = createAppender(written, days);
   const search = createSearch(read, names);
   const words = createWordIndex(database);
+  const holdsNow = createHoldReader(read);
   const nameSweep = createNameSweep(database, log);
   const sourceNumber = async (source: string): Promise<number | undefined> =>
     (await names.find(write, [source]))(source);
@@ -127,14 +141,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     index: async () => (await words.step(clock.now(), false)) === 'more',
     async search(query) {
       const unsearched = query.text === undefined ? 0 : await catchUp();
-      const partly =
-        query.text === undefined || query.cursor !== undefined
-          ? []
-          : (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions;
+      const isFirst = query.text !== undefined && query.cursor === undefined;
+      const partly = isFirst ? (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions : [];
+      const sealed = isFirst ? sealedCount(await search({ ...query, text: sealedWords, limit: mostCounted })) : {};
       return {
         ...(await search(query)),
         ...(unsearched === 0 ? {} : { unsearched }),
         ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+        ...sealed,
       };
     },
     async *sessionLines(id, { source, chain }, after = 0) {
@@ -200,9 +214,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return row === undefined ? undefined : headOf(row);
     },
     async deleteOld(rule, now, atMost) {
-      const old = await oldBlocks(read, names, rule, atMost);
-      const deleted = old.length === 0 ? 0 : await log.turn((turn) => deleteOld(turn, old, now));
-      if (deleted > 0 && old.length < atMost && rule.by !== 'entry')
+      const { blocks, holds, ...looked } = await oldBlocks(read, names, rule, atMost, await holdsNow());
+      if (blocks.length === 0) return { ...looked, deleted: 0 };
+      const done = await log.turn((turn) => deleteOld(turn, { blocks, holds, ...looked }, now));
+      const step = { ...done, reached: done.reached ?? rule.after };
+      if (step.deleted > 0 && !step.more && rule.by !== 'entry')
         await database
           .transaction((run) => dropEmpty(run, 'block', dayMs, rule.before))
           .catch((error: unknown) => {
@@ -210,7 +226,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
             // database that is away says so at the next statement.
             if (!(error instanceof StoreError && error.code === 'unavailable')) throw error;
           });
-      return deleted;
+      return step;
     },
     sweep: () => nameSweep.step(),
     async retentionReached() {
@@ -222,6 +238,12 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     placeHold: (hold) => log.turn((turn) => placeHold(turn, written, hold)),
     releaseHold: (release) => log.turn((turn) => releaseHold(turn, release)),
     holds: () => readHolds(read),
+    async countHeld(id) {
+      const hold = (await readHolds(read)).find((one) => one.id === id);
+      return countHeld(read, names, createHoldMatcher(hold === undefined ? [] : [hold]), countMs);
+    },
+    holdsVersion: () => holdsVersion(read),
+    archiveHolds: createArchiveHolds(database, names),
     archivable: (from, atMost) => archivable(read, names, from, atMost),
     archived: () => archived(write),
     moveArchived: (from, to) => moveArchived(write, from, to),

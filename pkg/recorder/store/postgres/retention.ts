@@ -1,68 +1,124 @@
 import { jsonValue, parseJson } from '../../../base/index.ts';
 import type { DeletedEntry, HoldEntry } from '../../../record/index.ts';
-import type { DeletionRule, Hold, HoldTerms } from '../port.ts';
+import { chooseBlocks, createKeptBlocks } from '../held-blocks.ts';
+import type { ChosenBlocks, OldBlock } from '../held-blocks.ts';
+import { createHoldMatcher, versionOf } from '../hold-match.ts';
+import type { HeldFacts, HoldMatcher } from '../hold-match.ts';
+import { blocksLooked, mostHolds, sessionsLooked } from '../port.ts';
+import type { DeletionRule, DeletionStep, Hold, HoldTerms } from '../port.ts';
 import { cut } from '../../bounds.ts';
 import { heldBytes } from '../held-bytes.ts';
-import { tagsOfRules } from '../retention-rules.ts';
+import { tooManyHolds } from '../store-error.ts';
 import type { Row, Run } from './connection.ts';
+import { factColumns, factsReader } from './hold-facts.ts';
 import type { Turn } from './log.ts';
 import { clean } from './names.ts';
 import type { Names } from './names.ts';
 import { noteForgotten } from './segments.ts';
 
-/** That a session of a block `b` goes with a hold. */
-const held = `EXISTS (
-  SELECT 1 FROM part p JOIN session s ON s.id = p.session JOIN hold h ON
-    (h.namespace IS NULL OR h.namespace = s.namespace) AND (h.pod IS NULL OR h.pod = s.pod)
-    AND (h.subject IS NULL OR h.subject = s.subject) AND (h.request IS NULL OR h.request = s.request)
-    AND (h.since IS NULL OR s.at >= h.since OR b.received >= h.since) AND (h.until IS NULL OR s.at < h.until OR b.received < h.until OR s.said < h.until)
-  WHERE p.block = b.id)`;
+/** What a step of deletion may delete: nobody held it when it was looked at. */
+export interface OldBlocks extends ChosenBlocks {
+  /** By which holds it was looked at. */
+  readonly holds: string;
+}
 
-/** Blocks that a rule is about, the oldest: which of them nobody holds is asked again in the turn that deletes them. */
+/** Chooses what a step of a rule deletes, outside of the turn that does it. */
 export async function oldBlocks(
   run: Run,
   names: Names,
-  { before, from = 0, by, of, exceptRules = [], archivedOnly = false }: DeletionRule,
+  rule: DeletionRule,
   atMost: number,
-): Promise<readonly Row[]> {
-  const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
-  const find = await names.find(run, chosen);
-  const numbers = chosen.map(find).filter((number) => number !== undefined);
-  const column = by === 'entry' ? 'id' : 'received';
-  const prefixes = tagsOfRules(exceptRules);
-  const tags =
-    prefixes.length === 0
-      ? []
-      : await run(
-          'SELECT id FROM name n WHERE EXISTS (SELECT 1 FROM unnest($1::text[]) AS p (x) WHERE starts_with(n.text, p.x))',
-          [prefixes],
-        );
-  return run(
-    `SELECT b.id, b.received, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
-     WHERE b.${column} < $1 AND b.${column} >= $4 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
-       ${archivedOnly ? 'AND b.id < (SELECT entries FROM archive)' : ''}
-       AND NOT EXISTS (SELECT 1 FROM part p JOIN session s ON s.id = p.session WHERE p.block = b.id AND s.tags && $5::integer[])
-     ORDER BY b.received, b.id LIMIT $3`,
-    [before, numbers, atMost, from, tags.map((row) => Number(row['id']))],
+  holds: HoldMatcher,
+): Promise<OldBlocks> {
+  const { before, after, by } = rule;
+  const from = [after?.received ?? 0, after?.entry ?? -1];
+  // Entries ascend as times do; partitions are found by time alone.
+  const rows = await run(
+    `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored, c.namespace FROM block b JOIN chain c ON c.id = b.chain
+     WHERE b.received >= $1 AND (b.received, b.id) > ($1, $2) ${by === 'entry' ? '' : 'AND b.received < $3'}
+     ORDER BY b.received, b.id LIMIT ${blocksLooked}`,
+    by === 'entry' ? from : [...from, before],
   );
+  const text = await names.texts(
+    run,
+    rows.map((row) => Number(row['namespace'])),
+  );
+  const blocks = rows.map((row) => ({
+    entry: Number(row['id']),
+    received: Number(row['received']),
+    chain: Number(row['chain']),
+    size: Number(row['size']),
+    stored: Number(row['stored']),
+    count: Number(row['count']),
+    namespace: text(Number(row['namespace'])),
+  }));
+  const [mark] = rule.archivedOnly === true ? await run('SELECT entries FROM archive') : [];
+  const kept = createKeptBlocks(holds, rule);
+  const read = kept.none ? undefined : await readFacts(run, names, blocks);
+  return {
+    ...chooseBlocks(
+      {
+        blocks: read === undefined ? blocks : blocks.slice(0, read.blocks),
+        more: blocks.length === blocksLooked || (read !== undefined && read.blocks < blocks.length),
+      },
+      rule,
+      { archived: Number(mark?.['entries'] ?? 0), atMost },
+      { kept, sessions: ({ entry }) => read?.facts.get(entry) ?? [] },
+    ),
+    holds: holds.version,
+  };
+}
+
+/** What of the sessions of the first blocks holds go by: of as many as a step looks at, and of one at least. */
+async function readFacts(
+  run: Run,
+  names: Names,
+  blocks: readonly OldBlock[],
+): Promise<{ readonly blocks: number; readonly facts: ReadonlyMap<number, readonly HeldFacts[]> }> {
+  const costs = await run(
+    `SELECT p.block, sum(1 + coalesce(cardinality(s.tags), 0) / 32.0)::float8 AS cost FROM part p JOIN session s ON s.id = p.session
+     WHERE p.block = ANY ($1) GROUP BY p.block`,
+    [blocks.map(({ entry }) => entry)],
+  );
+  const costOf = new Map(costs.map((row) => [Number(row['block']), Number(row['cost'])]));
+  let looked = 0;
+  let end = 0;
+  for (; end < blocks.length && (end === 0 || looked < sessionsLooked); end++)
+    looked += costOf.get(blocks[end]?.entry ?? -1) ?? 0;
+  const chosen = blocks.slice(0, end);
+  const received = new Map(chosen.map((block) => [block.entry, block.received]));
+  const rows = await run(
+    `SELECT p.block, ${factColumns} FROM part p JOIN session s ON s.id = p.session WHERE p.block = ANY ($1)`,
+    [chosen.map(({ entry }) => entry)],
+  );
+  const factsOf = await factsReader(run, names, rows);
+  const facts = new Map<number, HeldFacts[]>();
+  for (const row of rows) {
+    const block = Number(row['block']);
+    const list = facts.get(block) ?? [];
+    facts.set(block, list);
+    list.push(factsOf(row, received.get(block) ?? 0));
+  }
+  return { blocks: end, facts };
 }
 
 /**
  * Deletes blocks with what hangs on them.
  *
- * @param found As {@link oldBlocks} found them, outside of the turn: another recorder may have deleted them, somebody may hold them now
- * @returns how many
+ * @param old As {@link oldBlocks} chose them, outside of the turn: another recorder may have deleted some, and where a hold was placed or released
+ *   since then nothing is deleted
  */
-export async function deleteOld(turn: Turn, found: readonly Row[], now: number): Promise<number> {
+export async function deleteOld(turn: Turn, { blocks, holds, ...step }: OldBlocks, now: number): Promise<DeletionStep> {
+  if ((await holdsVersion(turn.run)) !== holds) return { deleted: 0, reached: undefined, more: true };
   const rows = await turn.run(
     `SELECT b.id, b.chain, b.received, b.size, b.count, length(b.data) AS stored FROM block b
      JOIN unnest($1::bigint[], $2::bigint[]) AS d (id, received) ON b.id = d.id AND b.received = d.received
-     WHERE NOT ${held} ORDER BY b.received, b.id`,
-    [found.map((row) => Number(row['id'])), found.map((row) => Number(row['received']))],
+     ORDER BY b.received, b.id`,
+    [blocks.map(({ entry }) => entry), blocks.map(({ received }) => received)],
   );
   await deleteBlocks(turn, rows);
   for (const row of rows) turn.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });
-  return rows.length;
+  return { ...step, deleted: rows.length };
 }
 
 /** @param rows Columns id, chain, received, size, count and stored (bytes of data) of blocks. */
@@ -108,6 +164,8 @@ const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text)))
 
 export async function placeHold(turn: Turn, names: Names, hold: Omit<Hold, 'id'>): Promise<number> {
   const { at, who, reason, terms } = hold;
+  const [holds] = await turn.run('SELECT count(*)::integer AS n FROM hold');
+  if (Number(holds?.['n']) >= mostHolds) throw tooManyHolds();
   const [next] = await turn.run(`SELECT nextval(pg_get_serial_sequence('hold', 'id')) AS id`);
   const id = Number(next?.['id']);
   await addHold(turn, names, { id, ...hold });
@@ -175,6 +233,8 @@ export async function releaseHold(
 ): Promise<boolean> {
   const [row] = await turn.run('DELETE FROM hold WHERE id = $1 RETURNING terms', [id]);
   if (row === undefined) return false;
+  // What it has left in the archive is to be taken off.
+  await turn.run('UPDATE archive_hold SET done = false WHERE hold = $1', [id]);
   const terms = { ...termsOf(row['terms']) };
   turn.addEntry({ type: 'hold', at, who, what: 'released', hold: id, terms, reason });
   return true;
@@ -189,4 +249,18 @@ export async function readHolds(run: Run): Promise<readonly Hold[]> {
     reason: String(row['reason']),
     terms: termsOf(row['terms']),
   }));
+}
+
+export async function holdsVersion(run: Run): Promise<string> {
+  const [row] = await run('SELECT count(*)::integer AS n, coalesce(max(id), 0) AS last FROM hold');
+  return versionOf(Number(row?.['n']), Number(row?.['last']));
+}
+
+/** The holds that stand, read anew where some were placed or released. */
+export function createHoldReader(run: Run): () => Promise<HoldMatcher> {
+  let last: HoldMatcher | undefined;
+  return async () => {
+    if (last?.version !== (await holdsVersion(run))) last = createHoldMatcher(await readHolds(run));
+    return last;
+  };
 }

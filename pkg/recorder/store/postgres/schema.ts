@@ -214,6 +214,15 @@ const steps: readonly string[] = [
     SELECT substring(e.text::json ->> 'source' FROM '/ns/([^/]*)') AS namespace, length(v.data) AS bytes FROM evidence v JOIN entry e ON e.id = v.entry
   ) n WHERE namespace IS NOT NULL GROUP BY namespace;
   `,
+  `
+  -- Segments of the archive, by their first entries, that a hold wants kept, or wanted; done: the archive has said that it is so. How far it was looked at for a hold.
+  CREATE TABLE archive_hold (
+    segment bigint NOT NULL, hold integer NOT NULL, done boolean NOT NULL DEFAULT false, PRIMARY KEY (segment, hold)
+  );
+  CREATE INDEX archive_hold_hold ON archive_hold (hold, done);
+  CREATE INDEX archive_hold_todo ON archive_hold (segment) WHERE NOT done;
+  ALTER TABLE hold ADD COLUMN archived bigint NOT NULL DEFAULT 0;
+  `,
 ];
 
 /** Of a store that has been through all steps. */

@@ -1,3 +1,4 @@
+import { sealedWords } from './sealed-words.ts';
 import { holdsTexts, readSessionLine, sessionPieces } from './session-lines.ts';
 import type { SessionLine } from './session-lines.ts';
 
@@ -31,6 +32,12 @@ export class JoinedTexts {
   /** From the one that was heard of least lately on. */
   readonly #lanes = new Map<string, Lane>();
   #held = 0;
+  #isSealed = false;
+
+  /** Some of its texts are sealed: they have {@link sealedWords} for a word. */
+  get isSealed(): boolean {
+    return this.#isSealed;
+  }
 
   /** Characters that are kept of lanes that may go on. */
   get held(): number {
@@ -43,7 +50,9 @@ export class JoinedTexts {
    */
   add(line: SessionLine, fromBeginning = true): string {
     const out: string[] = [];
-    for (const { lane, text } of sessionPieces(line)) {
+    for (const { lane, text, isSealed } of sessionPieces(line)) {
+      if (isSealed && !this.#isSealed) out.push(sealedWords);
+      this.#isSealed ||= isSealed;
       if (text === '') continue;
       const known = this.#lanes.get(lane);
       if (known !== undefined) this.#remove(lane, known);
@@ -85,6 +94,7 @@ export class JoinedTexts {
    */
   followedBy(later: JoinedTexts): string {
     const out: string[] = [];
+    this.#isSealed ||= later.#isSealed;
     for (const [id, after] of later.#lanes) {
       const before = this.#lanes.get(id);
       if (before === undefined) {

@@ -3,14 +3,17 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { decompress } from '../compress.ts';
 import { guarded } from '../guarded.ts';
+import { createHoldMatcher } from '../hold-match.ts';
+import { createHeldCounter, createHeldBetween } from '../hold-facts.ts';
 import { createNameReader } from '../name-sweep.ts';
 import type { UsedNames } from '../name-sweep.ts';
 import { createNames } from '../names.ts';
-import type { SessionChain, SessionPage, SessionQuery } from '../port.ts';
+import type { HeldCount, Hold, SessionChain, SessionPage, SessionQuery } from '../port.ts';
 import { createSearch } from './query.ts';
 import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
 import { mostNamed, notAllWords } from './not-all-words.ts';
+import { mostCounted, sealedCount, sealedWords } from './sealed-words.ts';
 import type { WordIndex } from './word-index.ts';
 
 /** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */
@@ -32,6 +35,14 @@ export interface Reader {
   sweepWords(): boolean;
   /** Names that sessions from one on have. */
   usedNames(from: number): UsedNames;
+  /** How much goes with a hold, as far as the time goes. */
+  countHeld(hold: Pick<Hold, 'id' | 'terms'>, forMs: number): HeldCount;
+  /** What `between` of the holds in the archive says. */
+  heldBetween(
+    first: number,
+    end: number,
+    holds: readonly Pick<Hold, 'id' | 'terms'>[],
+  ): { readonly held: readonly number[]; readonly gone: boolean };
   close(): void;
 }
 
@@ -94,6 +105,8 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
   const names = createNames(db);
   const find = createSearch(db, names);
   const usedNames = createNameReader(db);
+  const countHeld = createHeldCounter(db, names);
+  const heldBetween = createHeldBetween(db, names);
   const sql = {
     sweeps: db.prepare(`SELECT value FROM record.counter WHERE name = 'sweeps'`),
     block: db.prepare('SELECT data, size FROM record.block WHERE id = ?'),
@@ -106,17 +119,18 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
 
   let sweeps = -1;
   /** A question of one state of the store: a name that is removed meanwhile, and comes again by another number, is not looked for by the old one. */
-  const findNow = (query: SessionQuery): SessionPage => {
+  const ofOneState = <Answer>(read: () => Answer): Answer => {
     db.exec('BEGIN');
     try {
       const swept = Number(sql.sweeps.get()?.['value'] ?? 0);
       if (swept !== sweeps) names.forget();
       sweeps = swept;
-      return find(query);
+      return read();
     } finally {
       if (db.isTransaction) db.exec('COMMIT');
     }
   };
+  const findNow = (query: SessionQuery): SessionPage => ofOneState(() => find(query));
 
   return {
     search(query, now) {
@@ -126,12 +140,14 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         while (words.step(now) && performance.now() < until);
         words.flush();
         const unsearched = words.behind();
-        const partly =
-          query.cursor === undefined ? findNow({ ...query, text: notAllWords, limit: mostNamed }).sessions : [];
+        const isFirst = query.cursor === undefined;
+        const partly = isFirst ? findNow({ ...query, text: notAllWords, limit: mostNamed }).sessions : [];
+        const sealed = isFirst ? sealedCount(findNow({ ...query, text: sealedWords, limit: mostCounted })) : {};
         return {
           ...findNow(query),
           ...(unsearched === 0 ? {} : { unsearched }),
           ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+          ...sealed,
         };
       });
     },
@@ -162,6 +178,8 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
     behind: () => guarded(() => words.behind()),
     sweepWords: () => guarded(() => words.sweep()),
     usedNames: (from) => guarded(() => usedNames(from)),
+    countHeld: (hold, forMs) => guarded(() => ofOneState(() => countHeld(createHoldMatcher([hold]), forMs))),
+    heldBetween: (first, end, holds) => guarded(() => ofOneState(() => heldBetween(first, end, holds))),
     close() {
       if (db.isOpen) db.close();
     },

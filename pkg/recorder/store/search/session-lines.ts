@@ -55,13 +55,23 @@ export function readSessionLine(line: string): SessionLine | undefined {
   return { type: root.get('type')?.string, session: id, parse: () => root };
 }
 
-/** What a session has to be found by, of a line: pieces of texts, each with the direction and the lane that it goes on. */
-export function sessionPieces(line: SessionLine): readonly { readonly lane: string; readonly text: string }[] {
+/** A piece of a text, with the direction and the lane that it goes on. */
+export interface SessionPiece {
+  readonly lane: string;
+  /** Empty where nothing of it stands in clear. */
+  readonly text: string;
+  /** It is sealed, and stands nowhere in clear. */
+  readonly isSealed: boolean;
+}
+
+/** What a session has to be found by, of a line. */
+export function sessionPieces(line: SessionLine): readonly SessionPiece[] {
   if (!holdsTexts(line)) return [];
   const root = line.parse();
-  const piece = (direction: string | undefined, item: JsonNode) => ({
+  const piece = (direction: string | undefined, item: JsonNode): SessionPiece => ({
     lane: `${direction === 'response' ? '<' : '>'}${item.get('lane')?.string ?? ''}`,
     text: item.get('text')?.string ?? '',
+    isSealed: item.get('sealed') !== undefined && item.get('text') === undefined,
   });
   if (line.type === 'segment') return [piece(root.get('direction')?.string, root)];
   return (root.get('request')?.items ?? []).map((item) => piece('request', item));

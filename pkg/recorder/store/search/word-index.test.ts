@@ -11,6 +11,7 @@ import { openSqliteStore } from '../sqlite.ts';
 import { blockOf, blockOfEvents } from '../testing/store-suite.ts';
 import { notAllWords } from './not-all-words.ts';
 import { createWordIndex } from './word-index.ts';
+import { deleteOld } from '../testing/delete-old.ts';
 
 /** FTS5 writes what a word does not share with the one before it: the digits behind the first are its own. */
 const wordOf = (session: number, n: number): string => hash('sha256', `${session} ${n}`).slice(0, 24);
@@ -33,7 +34,7 @@ test('a sweep comes to its end while sessions are indexed, page by page, and lea
     if (n % 80 === 79) words.step(testTime);
   }
   // One of many: FTS5 leaves its words where they are.
-  expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 1, 9)).toBe(1);
+  expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 1, 9)).toBe(1);
   while (words.step(testTime));
   const left = (session: number): number => {
     db.exec('PRAGMA main.wal_checkpoint(TRUNCATE)');

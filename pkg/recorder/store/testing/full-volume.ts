@@ -6,6 +6,7 @@ import { systemClock } from '../../../base/index.ts';
 import { readLines } from '../../ingest/read-lines.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { openSqliteStore } from '../sqlite.ts';
+import { deleteOld } from './delete-old.ts';
 
 const [folder = ''] = process.argv.slice(2);
 const filler = join(folder, 'filler');
@@ -62,7 +63,7 @@ const volume = async () => {
 const remove = async (before: number): Promise<number> => {
   let all = 0;
   for (let some = 1; some > 0; all += some)
-    some = await store.deleteOld({ before: testTime + before, of: { allBut: [] } }, testTime + kept, 50);
+    some = await deleteOld(store, { before: testTime + before, of: { allBut: [] } }, testTime + kept, 50);
   return all;
 };
 

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import type { AuditEvent } from '../../../core/index.ts';
 import {
   entryLeaf,
+  entryText,
   inclusionProof,
   namedStart,
   provesInclusion,
@@ -14,16 +15,27 @@ import { readLines } from '../../ingest/read-lines.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { TestChain, TestSession } from '../../testing/chains.ts';
 import { cursorBefore } from '../search/cursor.ts';
-import type { Addition, LogState, RecordStore, SessionQuery, StoredHead } from '../port.ts';
+import { blocksLooked, mostHolds, sessionsLooked } from '../port.ts';
+import type {
+  Addition,
+  BlockPlace,
+  DeletionStep,
+  HoldTerms,
+  LogState,
+  RecordStore,
+  SessionQuery,
+  StoredHead,
+} from '../port.ts';
+import { blockOf, blockOfEvents, pod, source } from './blocks.ts';
+import { deleteOld } from './delete-old.ts';
+
+export { blockOf, blockOfEvents, source };
 
 /** A place where a store can be opened again and again, as after a crash. */
 export interface StorePlace {
   open(): RecordStore | Promise<RecordStore>;
   remove(): Promise<void>;
 }
-
-export const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
-const pod = { namespace: 'ml', name: 'llama-0' };
 
 /** Of each: a text, a word of it, and a text that has its letters apart and not the word. */
 export const wordsWithMarks = [
@@ -37,21 +49,6 @@ export const wordsWithMarks = [
   ['a letter that no single character has', 'the x\u0302y axis', 'x\u0302y', 'x y'],
   ['Spanish', 'el ñandú', 'nandu', 'nan du'],
 ] as const;
-
-/** Lines as an addition. */
-export function blockOfEvents(chain: TestChain, events: readonly AuditEvent[], at = testTime, from = source): Addition {
-  const before = chain.point();
-  const lines = chain.lines(events, at);
-  const { block, first, last, prev, hash: own } = readLines(lines, before);
-  return {
-    entry: { type: 'block', at, source: from, chain: chain.name, first, last, prev, hash: own },
-    block: { ...block, pod },
-  };
-}
-
-/** The lines of some sessions as an addition. */
-export const blockOf = (chain: TestChain, sessions: readonly TestSession[], at = testTime, from = source): Addition =>
-  blockOfEvents(chain, sessions.flatMap(sessionEvents), at, from);
 
 /** What every store has to do. */
 export function storeSuite(name: string, place: () => StorePlace): void {
@@ -121,7 +118,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         ]),
       );
       const all = { before: testTime + 86_400_000, of: { namespace: 'ml' } };
-      expect(await store.deleteOld(all, testTime + 86_400_000, 50)).toBe(2);
+      expect(await deleteOld(store, all, testTime + 86_400_000, 50)).toBe(2);
       expect((await store.held()).get('ml')).toBe(0);
       expect((await store.held()).get('finance')).toBe(finance + 10_000);
     });
@@ -130,7 +127,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await put('ml', 'one', 10);
       await put('finance', 'two', 10);
       const before = await store.held();
-      await store.deleteOld({ before: testTime + 1, of: { namespace: 'finance' } }, testTime, 50);
+      await deleteOld(store, { before: testTime + 1, of: { namespace: 'finance' } }, testTime, 50);
       const kept = await store.archivable(0, { entries: 100, bytes: 1e9 });
       await store.close();
       await where.remove();
@@ -519,6 +516,45 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect((await byText({ text: 'w7' })).sessions.map(({ session }) => session)).toEqual([sessionId(1)]);
     });
 
+    test('are counted where a search by text cannot know them: their texts are sealed', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [
+          { id: sessionId(1), ask: 'a falcon', answer: 'a falcon', user: 'eve', sealed: true },
+          { id: sessionId(2), ask: 'a falcon' },
+          { id: sessionId(3), ask: 'a falcon', outcome: 'refused', sealed: true },
+        ]),
+      ]);
+      const byText = (more: object) => store.search({ text: 'falcon', limit: 10, ...more });
+      const page = await byText({});
+      expect([page.sessions.map(({ session }) => session), page.sealed]).toEqual([
+        [sessionId(2)],
+        { sessions: 2, more: false },
+      ]);
+      expect((await byText({ user: 'eve' })).sealed).toEqual({ sessions: 1, more: false });
+      expect((await byText({ user: 'nobody' })).sealed).toBeUndefined();
+      // Words of anybody, and those of nobody.
+      expect((await byText({ text: 'never said' })).sealed).toEqual({ sessions: 2, more: false });
+      expect((await byText({ session: sessionId(2) })).sealed).toBeUndefined();
+      // A further page has said it, and by fields all are found.
+      expect((await byText({ cursor: page.cursors[0] })).sealed).toBeUndefined();
+      const byField = await store.search({ user: 'eve', limit: 10 });
+      expect([byField.sessions.map(({ session }) => session), byField.sealed]).toEqual([[sessionId(1)], undefined]);
+      // How they are told apart is no text of theirs.
+      for (const text of ['sealed', 'c2VhbGVk']) expect((await byText({ text })).sessions).toEqual([]);
+      await store.append([
+        blockOf(
+          chain,
+          Array.from({ length: 1_001 }, (_, n) => ({
+            id: sessionId(100 + n),
+            outcome: 'refused' as const,
+            sealed: true,
+          })),
+        ),
+      ]);
+      expect((await byText({})).sealed).toEqual({ sessions: 1_000, more: true });
+    });
+
     test('are found by words of what was asked and answered, also before they are indexed', async () => {
       const chain = testChain();
       await store.append([
@@ -897,7 +933,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.append([blockOf(testChain('a'), [{ id: sessionId(1), user }], testTime)]);
       await store.append([blockOf(testChain('b'), [{ id: sessionId(2), user: 'ana' }], testTime)]);
       await store.placeHold({ who: 'eve', at: testTime, reason: 'case 7', terms: { user } });
-      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
+      expect(await deleteOld(store, all(testTime + 10), testTime + 20, 10)).toBe(1);
       expect(await find({})).toEqual([sessionId(1)]);
       expect((await store.holds())[0]?.terms).toEqual({ user });
     });
@@ -915,7 +951,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
           blockOf(testChain(`${n}`), [{ id: sessionId(n), rule: `${of}/${'r'.repeat(rule)}` }], testTime);
         await store.append([by(1, name), by(2, other)]);
         const spared = { ...all(testTime + 10), exceptRules: [`${name}/`] };
-        expect(await store.deleteOld(spared, testTime + 20, 10)).toBe(1);
+        expect(await deleteOld(store, spared, testTime + 20, 10)).toBe(1);
         expect(await find({})).toEqual([sessionId(1)]);
       },
     );
@@ -927,18 +963,18 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       const who = { at: testTime, who: 'eve', reason: 'case 7' };
       const hold = await store.placeHold({ ...who, terms: { user: 'ana', until: testTime + 2 } });
       const other = await store.placeHold({ ...who, terms: { namespace: 'elsewhere' } });
-      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(2);
+      expect(await deleteOld(store, all(testTime + 10), testTime + 20, 10)).toBe(2);
       expect(await find({})).toEqual([sessionId(0)]);
       expect(await store.holds()).toMatchObject([
         { id: hold, terms: { user: 'ana', until: testTime + 2 }, who: 'eve', reason: 'case 7' },
         { id: other, terms: { namespace: 'elsewhere' } },
       ]);
       await reopen();
-      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(0);
+      expect(await deleteOld(store, all(testTime + 10), testTime + 20, 10)).toBe(0);
       const release = { ...who, id: hold, reason: 'closed' };
       expect(await store.releaseHold(release)).toBe(true);
       expect(await store.releaseHold(release)).toBe(false);
-      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
+      expect(await deleteOld(store, all(testTime + 10), testTime + 20, 10)).toBe(1);
       const entries = (await store.entries(0, 100)).map(({ text }) => text).filter((text) => text.includes('"hold"'));
       expect(entries).toHaveLength(3);
       expect(entries[0]).toContain(`"what":"placed","hold":${hold},"terms":{"user":"ana"`);
@@ -956,14 +992,271 @@ export function storeSuite(name: string, place: () => StorePlace): void {
     ])('asks a hold of %s', async (_, terms, holds) => {
       await store.append([blockOf(testChain(), [{ id: sessionId(1) }])]);
       await store.placeHold({ at: testTime, who: 'eve', reason: 'r', terms });
-      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(holds ? 0 : 1);
+      expect(await deleteOld(store, all(testTime + 10), testTime + 20, 10)).toBe(holds ? 0 : 1);
+    });
+
+    /** Lines of sessions, piece by piece, so that each stands in blocks of its own. */
+    const pieces = (chain: TestChain, session: TestSession, from = source) => {
+      const [start, ...rest] = sessionEvents(session);
+      const add = (events: readonly AuditEvent[]): Promise<void> =>
+        store.append([blockOfEvents(chain, events, testTime, from)]);
+      return {
+        begin: () => add(start === undefined ? [] : [start]),
+        goOn: () => add(rest.slice(0, -1)),
+        end: () => add(rest.slice(-1)),
+      };
+    };
+    // The log's time goes on with each deletion.
+    const old = (): Promise<number> => deleteOld(store, all(testTime + 1_000), testTime + 20, 100);
+    const hold = (terms: HoldTerms): Promise<number> =>
+      store.placeHold({ at: testTime, who: 'eve', reason: 'r', terms });
+    const release = (id: number): Promise<boolean> => store.releaseHold({ id, at: testTime, who: 'eve', reason: 'r' });
+
+    const rule = 'support/no-secrets';
+    test.each<[string, HoldTerms, boolean]>([
+      ['policy', { policy: 'ml/support' }, true],
+      ['policy of another name that begins alike', { policy: 'ml/supp' }, false],
+      ['policy of another namespace', { policy: 'other/support' }, false],
+      ['policy of the platform', { policy: 'cluster/support' }, false],
+      ['rule', { rule }, true],
+      ['rule that begins alike', { rule: 'support/no' }, false],
+      ['label', { label: 'no-secrets' }, true],
+      ['label that ends alike', { label: 'secrets' }, false],
+      ['model', { model: 'llama-3' }, true],
+      ['model that begins alike', { model: 'llama' }, false],
+      ['group', { group: 'ml' }, true],
+      ['group that begins alike', { group: 'm' }, false],
+      [
+        'several conditions that all hold',
+        { namespace: 'ml', model: 'llama-3', group: 'ml', label: 'no-secrets' },
+        true,
+      ],
+      ['several conditions of which one does not', { model: 'llama-3', group: 'ml', label: 'other' }, false],
+    ])('asks a hold of a %s, before, during and after the session', async (_, terms, holds) => {
+      for (const when of ['before', 'during', 'after'] as const) {
+        const chain = testChain(when);
+        const session = pieces(chain, { id: sessionId(when), rule, groups: ['staff', 'ml'] });
+        const ids: number[] = [];
+        if (when === 'before') ids.push(await hold(terms));
+        await session.begin();
+        if (when === 'during') ids.push(await hold(terms));
+        await session.goOn();
+        await session.end();
+        if (when === 'after') ids.push(await hold(terms));
+        expect(await old()).toBe(holds ? 0 : 3);
+        for (const id of ids) await release(id);
+        expect(await old()).toBe(holds ? 3 : 0);
+      }
+    });
+
+    test('asks a hold of a policy of the platform', async () => {
+      const of = (n: number, name: string): Addition =>
+        blockOf(testChain(`${n}`), [{ id: sessionId(n), rule: name }], testTime);
+      await store.append([of(1, 'cluster/base/no'), of(2, 'cluster/base-2/no'), of(3, 'base/no')]);
+      await hold({ policy: 'cluster/base' });
+      expect(await old()).toBe(2);
+      expect(await find({})).toEqual([sessionId(1)]);
+    });
+
+    test('keeps by a hold what would have acted, were its policy not in Observe mode', async () => {
+      const chain = testChain();
+      for (const [n, observed] of ['support/no-secrets', 'other/no'].entries()) {
+        const events = sessionEvents({ id: sessionId(n) }).map((event) =>
+          event.type === 'end' ? { ...event, observed: [{ rule: observed, act: 'blocked' } as const] } : event,
+        );
+        await store.append([blockOfEvents(chain, events)]);
+      }
+      const ids = [await hold({ policy: 'ml/support', label: 'no-secrets' }), await hold({ rule })];
+      expect(await old()).toBe(1);
+      expect(await find({})).toEqual([sessionId(0)]);
+      for (const id of ids) await release(id);
+      expect(await old()).toBe(1);
+    });
+
+    test.each<HoldTerms>([{ policy: 'ml/support' }, { rule }, { label: 'no-secrets' }])(
+      'keeps what has not ended while a hold could concern it: %j',
+      async (terms) => {
+        const chain = testChain();
+        const other = pieces(chain, { id: sessionId(1), rule: 'other/no' });
+        const open = pieces(testChain('b'), { id: sessionId(2), rule });
+        await hold(terms);
+        await other.begin();
+        await open.begin();
+        expect(await old()).toBe(0);
+        await reopen();
+        await other.goOn();
+        await open.goOn();
+        expect(await old()).toBe(0);
+        // Now it is known that no hold is about it.
+        await other.end();
+        expect(await old()).toBe(3);
+        await open.end();
+        expect(await old()).toBe(0);
+        expect(await find({})).toEqual([sessionId(2)]);
+      },
+    );
+
+    test('deletes what has not ended where a hold names what it is known not to have', async () => {
+      await pieces(testChain(), { id: sessionId(1) }).begin();
+      await hold({ label: 'no-secrets', namespace: 'other' });
+      await hold({ rule, user: 'bob' });
+      await hold({ policy: 'other/support' });
+      expect(await old()).toBe(1);
+    });
+
+    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }])(
+      'keeps what has lost its start while a hold could concern it: %j',
+      async (terms) => {
+        const session = pieces(testChain(), { id: sessionId(1), user: 'bob', model: 'other', groups: [] });
+        await session.begin();
+        const before = await hold({ user: 'bob' });
+        await session.goOn();
+        expect(await old()).toBe(0);
+        await release(before);
+        // Of another chain, of which a hole took the start.
+        const chain = testChain('b');
+        const [start, ...rest] = sessionEvents({ id: sessionId(2) });
+        chain.lines(start === undefined ? [] : [start]);
+        const { sequence, hash: last } = chain.point();
+        await store.append([
+          {
+            entry: {
+              ...{ type: 'hole', at: testTime, source: 's2', chain: chain.name },
+              ...{ from: 1, to: sequence, hash: last, why: 'missing' },
+            },
+            pod: { namespace: 'ml', name: 'llama-1' },
+          },
+          blockOfEvents(chain, rest, testTime, 's2'),
+        ]);
+        const id = await hold(terms);
+        expect(await old()).toBe(2);
+        expect(await find({})).toEqual([sessionId(2)]);
+        await release(id);
+        expect(await old()).toBe(1);
+      },
+    );
+
+    test('keeps by a hold on a rule what had more of them than are told apart', async () => {
+      const events = sessionEvents({ id: sessionId(1) }).map((event) =>
+        event.type === 'end'
+          ? { ...event, rules: Array.from({ length: 1_100 }, (_, n) => ({ rule: `p/${n}`, act: 'flagged' as const })) }
+          : event,
+      );
+      await store.append([blockOfEvents(testChain(), events)]);
+      await hold({ rule: 'p/1099' });
+      expect(await old()).toBe(0);
+    });
+
+    test('keeps what a hold wants, and by the days of its policy what is left', async () => {
+      const of = (n: number, name: string): Addition =>
+        blockOf(testChain(`${n}`), [{ id: sessionId(n), rule: name }], testTime + n);
+      await store.append([of(1, 'long/no'), of(2, 'long/yes'), of(3, 'short/no')]);
+      const short = { ...all(testTime + 10), exceptRules: ['long/'] };
+      const id = await hold({ label: 'no' });
+      expect(await deleteOld(store, short, testTime + 20, 10)).toBe(0);
+      expect(await old()).toBe(1);
+      expect(new Set(await find({}))).toEqual(new Set([1, 3].map(sessionId)));
+      await release(id);
+      expect(await deleteOld(store, short, testTime + 20, 10)).toBe(1);
+      expect(await find({})).toEqual([sessionId(1)]);
+    });
+
+    test('counts what a hold keeps: sessions, and the blocks they stand in', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [{ id: sessionId(1) }, { id: sessionId(2), user: 'bob' }]),
+        blockOf(chain, [{ id: sessionId(3) }, { id: sessionId(4) }]),
+        blockOf(chain, [{ id: sessionId(5), user: 'bob' }]),
+      ]);
+      const id = await hold({ user: 'ana' });
+      expect(await store.countHeld(id)).toEqual({ sessions: 3, blocks: 2, whole: true });
+      expect(await store.countHeld(await hold({}))).toEqual({ sessions: 5, blocks: 3, whole: true });
+      expect(await store.countHeld(id + 99)).toEqual({ sessions: 0, blocks: 0, whole: true });
+    });
+
+    test('says that holds have changed, whatever was placed and released', async () => {
+      let last = await store.holdsVersion();
+      const changed = async (): Promise<boolean> => {
+        const before = last;
+        last = await store.holdsVersion();
+        return last !== before;
+      };
+      expect(await changed()).toBe(false);
+      const first = await hold({});
+      expect(await changed()).toBe(true);
+      const second = await hold({});
+      expect(await changed()).toBe(true);
+      await release(second);
+      expect(await changed()).toBe(true);
+      await release(first);
+      await hold({});
+      expect(await changed()).toBe(true);
+    });
+
+    test('takes so many holds and no more, each with characters of any kind', async () => {
+      const at = { at: testTime, who: 'eve', reason: 'r' };
+      const user = `'";--\n\0\u{1f600}%\\`;
+      // As an archive brings them back: one transaction.
+      await store.restore(
+        Array.from({ length: mostHolds }, (_, n) => {
+          const terms = { user: `${user}${n}`, label: user, group: user };
+          const entry = { type: 'hold', ...at, what: 'placed', hold: n + 1, terms } as const;
+          return { index: n, text: entryText(entry), entry };
+        }),
+      );
+      await expect(hold({})).rejects.toThrow('as many holds as there may be');
+      expect(await store.holds()).toHaveLength(mostHolds);
+      await store.append([
+        blockOf(testChain(), [{ id: sessionId(1), user: `${user}7`, groups: [user], rule: `p/${user}` }]),
+        blockOf(testChain('b'), [{ id: sessionId(2), user: `${user}x`, groups: [user], rule: `p/${user}` }]),
+      ]);
+      expect(await old()).toBe(1);
+      expect(await store.countHeld(8)).toEqual({ sessions: 1, blocks: 1, whole: true });
+      expect(await release(8)).toBe(true);
+      expect(await old()).toBe(1);
+      await hold({});
+    });
+
+    test('goes in steps, each of which looks at so many blocks and sessions', async () => {
+      const chain = testChain();
+      const blocks = blocksLooked + 50;
+      await store.append(Array.from({ length: blocks }, (_, n) => blockOf(chain, [{ id: sessionId(n) }])));
+      const many = Array.from({ length: sessionsLooked / 4 }, (_, n) => ({ id: sessionId(`many ${n}`) }));
+      for (let n = 0; n < 8; n++)
+        await store.append([
+          blockOf(
+            chain,
+            many.map(({ id }) => ({ id: sessionId(`${id} ${n}`) })),
+          ),
+        ]);
+      await hold({ label: 'none' });
+      const id = await hold({ user: 'ana' });
+      const walk = async (from?: BlockPlace): Promise<readonly DeletionStep[]> => {
+        const steps: DeletionStep[] = [];
+        for (let after = from, more = true; more;) {
+          const step = await store.deleteOld({ ...all(testTime + 10), ...(after && { after }) }, testTime + 20, 1_000);
+          steps.push(step);
+          ({ reached: after, more } = step);
+        }
+        return steps;
+      };
+      const last = { received: testTime, entry: blocks + 7 };
+      const kept = await walk();
+      expect(kept[0]).toEqual({ deleted: 0, reached: { received: testTime, entry: blocksLooked - 1 }, more: true });
+      expect(kept.at(-1)).toEqual({ deleted: 0, reached: last, more: false });
+      // A store may read all sessions of some blocks at once, or stop at the first that a hold keeps.
+      expect(kept.length).toBeLessThanOrEqual(3);
+      await release(id);
+      // What was looked at is not looked at again.
+      expect(await walk(last)).toEqual([{ deleted: 0, reached: last, more: false }]);
+      expect((await walk()).map(({ deleted }) => deleted)).toEqual([blocksLooked, 54, 4]);
     });
 
     test('is by namespace, where one has its own time', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
       const of = (rule: { namespace: string } | { allBut: string[] }) =>
-        store.deleteOld({ before: testTime + 10, of: rule }, testTime + 20, 10);
+        deleteOld(store, { before: testTime + 10, of: rule }, testTime + 20, 10);
       expect(await of({ namespace: 'other' })).toBe(0);
       expect(await of({ allBut: ['other', 'ml'] })).toBe(0);
       expect(await of({ namespace: 'ml' })).toBe(1);
@@ -978,12 +1271,14 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ];
       for (const [at, sessions] of blocks.entries()) await store.append([blockOf(chain, sessions, testTime + at)]);
       const rule = { ...all(testTime + 10), exceptRules: ['support/no-', 'none/'] };
-      expect(await store.deleteOld({ ...rule, from: testTime + 2 }, testTime + 20, 10)).toBe(1);
+      expect(await deleteOld(store, { ...rule, after: { received: testTime + 1, entry: 1 } }, testTime + 20, 10)).toBe(
+        1,
+      );
       expect(new Set(await find({}))).toEqual(new Set([1, 2, 3].map(sessionId)));
-      expect(await store.deleteOld(rule, testTime + 20, 10)).toBe(1);
-      expect(await store.deleteOld(rule, testTime + 20, 10)).toBe(0);
+      expect(await deleteOld(store, rule, testTime + 20, 10)).toBe(1);
+      expect(await deleteOld(store, rule, testTime + 20, 10)).toBe(0);
       expect(new Set(await find({}))).toEqual(new Set([1, 2].map(sessionId)));
-      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
+      expect(await deleteOld(store, all(testTime + 10), testTime + 20, 10)).toBe(1);
     });
 
     test('has the days that lines are kept in the log, and finds the last of them', async () => {
@@ -1009,10 +1304,12 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ]);
       expect([await store.allOf('clock', 4, 9), await store.allOf('authorities', 0, 9)]).toEqual([[], []]);
       const rule = { by: 'entry', of: { allBut: [] } } as const;
-      expect(await store.deleteOld({ ...rule, before: 2, from: 1 }, testTime + 20, 10)).toBe(1);
+      expect(
+        await deleteOld(store, { ...rule, before: 2, after: { received: ahead, entry: 0 } }, testTime + 20, 10),
+      ).toBe(1);
       expect(new Set(await find({}))).toEqual(new Set([1, 3].map(sessionId)));
       await store.placeHold({ at: testTime, who: 'eve', reason: 'r', terms: { session: sessionId(3) } });
-      expect(await store.deleteOld({ ...rule, before: 3 }, testTime + 20, 10)).toBe(1);
+      expect(await deleteOld(store, { ...rule, before: 3 }, testTime + 20, 10)).toBe(1);
       expect(await find({})).toEqual([sessionId(3)]);
       const deletions = (await store.entries(4, 9))
         .map(({ text }) => text)
@@ -1038,8 +1335,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }], testTime)]);
       await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }], testTime + 1_000)]);
       while (await store.index());
-      expect(await store.deleteOld(all(testTime + 1), testTime + 2_000, 10)).toBe(1);
-      expect(await store.deleteOld(all(testTime + 1), testTime + 2_000, 10)).toBe(0);
+      expect(await deleteOld(store, all(testTime + 1), testTime + 2_000, 10)).toBe(1);
+      expect(await deleteOld(store, all(testTime + 1), testTime + 2_000, 10)).toBe(0);
       expect(await find({})).toEqual([sessionId(2)]);
       expect(await find({ text: 'falcon' })).toEqual([sessionId(2)]);
       expect(await linesOf(sessionId(1))).toEqual([]);
@@ -1084,7 +1381,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.placeHold({ terms: { user: 'bob' }, reason: 'case 7', who, at });
       await store.placeHold({ terms: { namespace }, reason: 'case 8', who, at });
       await store.releaseHold({ id: 2, at, who, reason: 'closed' });
-      expect(await store.deleteOld({ before: testTime + 1, of: { namespace } }, testTime + 2_000, 10)).toBe(1);
+      expect(await deleteOld(store, { before: testTime + 1, of: { namespace } }, testTime + 2_000, 10)).toBe(1);
       await store.settle({ source, chain: late.name, stored: late.point() }, [
         {
           entry: {
@@ -1150,9 +1447,9 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       const rule = (n: number) => ({ before: testTime + n, of: { allBut: [] } });
       // The archive never gets lines of the second: they were deleted before.
       const first = await store.archivable(0, { ...all, entries: 1 });
-      expect(await store.deleteOld(rule(2), testTime + 1_000, 10)).toBe(2);
+      expect(await deleteOld(store, rule(2), testTime + 1_000, 10)).toBe(2);
       const second = await store.archivable(1, { ...all, entries: 2 });
-      expect(await store.deleteOld(rule(3), testTime + 1_000, 10)).toBe(1);
+      expect(await deleteOld(store, rule(3), testTime + 1_000, 10)).toBe(1);
       const { size } = await store.log();
       const third = await store.archivable(3, all);
       await add(2, 500);
@@ -1244,10 +1541,100 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1) }]), blockOf(chain, [{ id: sessionId(2) }])]);
       const rule = { before: testTime + 1, of: { allBut: [] }, archivedOnly: true };
-      expect(await store.deleteOld(rule, testTime, 10)).toBe(0);
+      expect(await deleteOld(store, rule, testTime, 10)).toBe(0);
       await store.moveArchived({ entries: 0, heads: 0 }, { entries: 1, heads: 0 });
-      expect(await store.deleteOld(rule, testTime, 10)).toBe(1);
+      expect(await deleteOld(store, rule, testTime, 10)).toBe(1);
       expect(await find({})).toEqual([sessionId(2)]);
+    });
+  });
+
+  describe(`${name}: holds in the archive`, () => {
+    const who = { at: testTime, who: 'eve', reason: 'r' };
+    const place = (terms: HoldTerms): Promise<number> => store.placeHold({ ...who, terms });
+
+    test('are due from the first entry on, those together that have seen as much', async () => {
+      expect(await store.archiveHolds.due(9)).toBeUndefined();
+      const [first, second] = [await place({ user: 'ana' }), await place({ user: 'bob' })];
+      expect(await store.archiveHolds.due(0)).toBeUndefined();
+      const due = await store.archiveHolds.due(9);
+      expect(due).toMatchObject({ from: 0, holds: [{ id: first }, { id: second }] });
+      if (due === undefined) throw new Error('due');
+      await store.archiveHolds.looked({ ...due, holds: due.holds.slice(0, 1) }, 4, { segment: 10, holds: [first] });
+      expect(await store.archiveHolds.settle(10, true)).toBe(true);
+      expect(await store.archiveHolds.due(9)).toMatchObject({ from: 0, holds: [{ id: second }] });
+      // Who is late moves nothing back.
+      await store.archiveHolds.looked(due, 2, { segment: 10, holds: [] });
+      expect(await store.archiveHolds.due(9)).toMatchObject({ from: 2, holds: [{ id: second }] });
+      await reopen();
+      expect((await store.archiveHolds.counts()).holds).toEqual([
+        { id: first, segments: 1, waiting: 0, lookedTo: 4 },
+        { id: second, segments: 0, waiting: 0, lookedTo: 2 },
+      ]);
+      // What is archived anew carries none.
+      await store.moveArchived({ entries: 0, heads: 0 }, { entries: 9, heads: 0 });
+      await store.moveArchived({ entries: 9, heads: 0 }, { entries: 3, heads: 0 });
+      expect((await store.archiveHolds.counts()).holds).toMatchObject([{ waiting: 1, lookedTo: 3 }, { lookedTo: 2 }]);
+    });
+
+    test('are by what is known of sessions, and say of which lines nothing is', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [{ id: sessionId(1), rule: 'a/no' }]),
+        blockOf(chain, [{ id: sessionId(2), user: 'bob' }], testTime + 1),
+        blockOf(chain, [{ id: sessionId(3), user: 'bob' }], testTime + 2),
+      ]);
+      const ids = [await place({ user: 'bob' }), await place({ label: 'no' }), await place({ namespace: 'other' })];
+      const holds = await store.holds();
+      const { between } = store.archiveHolds;
+      expect(await between(0, 3, holds)).toEqual({ held: [ids[1], ids[0]], gone: false });
+      expect(await between(1, 3, holds)).toEqual({ held: [ids[0]], gone: false });
+      expect(await between(3, 99, holds)).toEqual({ held: [], gone: false });
+      await store.releaseHold({ ...who, id: ids[1] ?? 0 });
+      expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
+      expect(await between(0, 3, await store.holds())).toEqual({ held: [ids[0]], gone: true });
+      expect(await between(1, 3, await store.holds())).toEqual({ held: [ids[0]], gone: false });
+    });
+
+    test('are to be done until the archive has said that it is so; what is placed or released meanwhile is done again', async () => {
+      const { archiveHolds: table } = store;
+      const [first, second] = [await place({}), await place({})];
+      const due = await table.due(9);
+      if (due === undefined) throw new Error('due');
+      await table.looked(due, 9, { segment: 10, holds: [first, second] });
+      await table.looked(due, 9, { segment: 20, holds: [second] });
+      expect(await table.todo(9)).toEqual([
+        { segment: 10, wanted: true },
+        { segment: 20, wanted: true },
+      ]);
+      expect(await table.todo(1)).toEqual([{ segment: 10, wanted: true }]);
+      expect([await table.settle(10, true), await table.settle(20, true)]).toEqual([true, true]);
+      expect(await table.todo(9)).toEqual([]);
+      await reopen();
+      const { archiveHolds: again } = store;
+      await store.releaseHold({ ...who, id: second });
+      expect(await again.todo(9)).toEqual([
+        { segment: 10, wanted: true },
+        { segment: 20, wanted: false },
+      ]);
+      expect((await again.counts()).toFree).toBe(1);
+      // It was taken off, and is wanted by now.
+      const third = await place({});
+      await again.looked({ from: 0, holds: [] }, 9, { segment: 20, holds: [third] });
+      expect(await again.settle(20, false)).toBe(false);
+      expect(await again.todo(9)).toEqual([
+        { segment: 10, wanted: true },
+        { segment: 20, wanted: true },
+      ]);
+      for (const segment of [10, 20]) expect(await again.settle(segment, true)).toBe(true);
+      expect(await again.todo(9)).toEqual([]);
+      await again.again();
+      expect(await again.todo(9)).toHaveLength(2);
+      // It was put there, and nobody wants it any more.
+      for (const id of [first, third]) await store.releaseHold({ ...who, id });
+      expect(await again.settle(10, true)).toBe(false);
+      expect(await again.settle(10, false)).toBe(true);
+      await again.absent(20);
+      expect([await again.todo(9), await again.counts()]).toEqual([[], { holds: [], toFree: 0 }]);
     });
   });
 }

@@ -1,0 +1,344 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startS3 } from '../../../test/support/s3-server.ts';
+import type { S3Fault, TestS3 } from '../../../test/support/s3-server.ts';
+import { until } from '../../../test/support/wait.ts';
+import { silentLogger, systemClock } from '../../base/index.ts';
+import { keepHeads } from '../log/heads.ts';
+import { openSqliteStore } from '../store/index.ts';
+import type { HoldTerms, RecordStore } from '../store/index.ts';
+import { deleteOld } from '../store/testing/delete-old.ts';
+import { blockOf, blockOfEvents } from '../store/testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
+import type { TestSession } from '../testing/chains.ts';
+import { startArchiver } from './archiver.ts';
+import type { Archiver } from './archiver.ts';
+import { startHoldKeeper } from './hold-keeper.ts';
+import type { HoldKeeper, HoldKeeperOptions } from './hold-keeper.ts';
+import { parseLocation } from './location.ts';
+import { readKey } from './names.ts';
+import type { ObjectStore } from './object-store.ts';
+import { openArchivedLog } from './read-archive.ts';
+import { restoreArchive } from './restore.ts';
+import { openS3 } from './s3.ts';
+
+// Holds of a store in its archive, on a server that checks signatures and keeps locks and holds of versions.
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+let server: TestS3;
+let folder: string;
+let store: RecordStore;
+let archiver: Archiver | undefined;
+let keeper: HoldKeeper | undefined;
+let chain = testChain();
+let number = 0;
+let failures = 0;
+const open: ObjectStore[] = [];
+
+beforeAll(async () => {
+  server = await startS3({ page: 3 });
+  process.env['AWS_ACCESS_KEY_ID'] = server.credentials.id;
+  process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secret;
+});
+afterAll(async () => {
+  await server.close();
+  delete process.env['AWS_ACCESS_KEY_ID'];
+  delete process.env['AWS_SECRET_ACCESS_KEY'];
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-holds-'));
+  store = openStore('record.db');
+  chain = testChain();
+  failures = 0;
+});
+afterEach(async () => {
+  await keeper?.close();
+  await archiver?.close();
+  [keeper, archiver] = [undefined, undefined];
+  for (const one of open.splice(0)) one.close();
+  await store.close();
+  rmSync(folder, { recursive: true });
+  server.objects.clear();
+  server.covers.clear();
+  server.asked.length = 0;
+  server.fault = undefined;
+});
+
+const openStore = (name: string): RecordStore => openSqliteStore({ path: join(folder, name), clock: systemClock });
+const objects = (url = 's3://records/log'): ObjectStore => {
+  const one = openS3(parseLocation(url, { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }));
+  open.push(one);
+  return one;
+};
+const sign = async (to = store): Promise<void> => {
+  const heads = keepHeads({ store: to, key: privateKey, clock: systemClock, logger: silentLogger });
+  await heads.sign();
+  heads.close();
+};
+/** A segment of its own for each session. */
+async function write(...sessions: readonly Omit<TestSession, 'id'>[]): Promise<void> {
+  for (const session of sessions) {
+    await store.append([blockOf(chain, [{ id: sessionId(number++), ...session }], systemClock.now())]);
+    await archive();
+  }
+}
+async function archive(url?: string): Promise<void> {
+  await sign();
+  archiver ??= startArchiver({
+    ...{ store, objects: objects(url), key: privateKey, clock: systemClock, logger: silentLogger },
+    lock: { mode: 'GOVERNANCE', days: 30 },
+  });
+  archiver.kick();
+  const { size } = await store.log();
+  await until(async () => (await store.archived()).entries === size);
+}
+const keep = (more: Partial<HoldKeeperOptions> = {}): HoldKeeper =>
+  (keeper = startHoldKeeper({
+    ...{ store, objects: objects(), keys: [publicKey], clock: systemClock, logger: silentLogger, ageMs: 0 },
+    onFailure: () => failures++,
+    random: () => -0.45,
+    ...more,
+  }));
+const place = (terms: HoldTerms): Promise<number> =>
+  store.placeHold({ at: systemClock.now(), who: 'eve', reason: 'case 7', terms });
+const release = (id: number): Promise<boolean> =>
+  store.releaseHold({ id, at: systemClock.now(), who: 'eve', reason: 'closed' });
+/** First entries of the segments that carry a hold. */
+const held = (): readonly number[] =>
+  [...server.objects]
+    .filter(([name, { held: is }]) => is === true && name.includes('/segments/'))
+    .map(([name]) => readKey(name)?.number ?? -1)
+    .sort((one, other) => one - other);
+/** Until everything archived was looked at, and nothing is to be done. */
+const done = (from = store): Promise<void> =>
+  until(async () => {
+    keeper?.kick();
+    const { entries } = await from.archived();
+    const { holds, toFree } = await from.archiveHolds.counts();
+    return toFree === 0 && holds.every(({ waiting, lookedTo }) => waiting === 0 && lookedTo >= entries);
+  });
+const counts = async (id: number) => (await store.archiveHolds.counts()).holds.find((one) => one.id === id);
+
+describe('a hold in the archive', () => {
+  test('is on the segments that have what it names, those before it and those that come, and is taken off with the last that wants it', async () => {
+    await write({}, { user: 'bob' }, {});
+    const ana = await place({ user: 'ana' });
+    keep();
+    await done();
+    expect(held()).toEqual([0, 2]);
+    // Entry 3 is that of the hold.
+    await write({ user: 'bob' }, {});
+    const both = await place({ group: 'ml', user: 'ana', since: 0 });
+    await archive();
+    await done();
+    expect(held()).toEqual([0, 2, 5]);
+    expect(await counts(ana)).toMatchObject({ segments: 3, waiting: 0 });
+    await release(ana);
+    await done();
+    expect(held()).toEqual([0, 2, 5]);
+    await release(both);
+    await done();
+    expect(held()).toEqual([]);
+    expect(await store.archiveHolds.counts()).toEqual({ holds: [], toFree: 0 });
+    expect(failures).toBe(0);
+  });
+
+  test.each<[string, HoldTerms, readonly number[]]>([
+    ['rule', { rule: 'support/no' }, [0]],
+    ['label', { label: 'no' }, [0]],
+    ['policy', { policy: 'ml/support' }, [0, 2]],
+    ['model', { model: 'other' }, [1]],
+    ['group', { group: 'staff' }, [2]],
+  ])(
+    'by %s is found by what the store knows, and where its lines are deleted by those in the archive',
+    async (_, terms, first) => {
+      await write({ rule: 'support/no' }, { rule: 'a/b', model: 'other' }, { groups: ['staff'] });
+      const id = await place(terms);
+      keep();
+      await done();
+      expect(held()).toEqual(first);
+      await release(id);
+      await done();
+      expect(held()).toEqual([]);
+      expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(3);
+      await place(terms);
+      await done();
+      expect(held()).toEqual(first);
+      expect(failures).toBe(0);
+    },
+  );
+
+  test('by a rule is on what has no end, where only the archive has it', async () => {
+    const [start, ...rest] = sessionEvents({ id: sessionId('open'), rule: 'support/no' });
+    if (start === undefined) throw new Error('start');
+    await store.append([blockOfEvents(chain, [start], systemClock.now())]);
+    await archive();
+    await store.append([blockOfEvents(chain, rest, systemClock.now())]);
+    await archive();
+    await write({ rule: 'a/b' });
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(3);
+    await place({ rule: 'support/no' });
+    await place({ rule: 'none', user: 'bob' });
+    keep();
+    await done();
+    // The start is in one segment, the end in another.
+    expect(held()).toEqual([0, 1]);
+  });
+
+  test('waits until sessions have ended, as long as a segment is young', async () => {
+    await write({ rule: 'support/no' });
+    await place({});
+    keep({ ageMs: 3_600_000 });
+    await until(() => keeper?.waiting === 0);
+    expect(await store.archiveHolds.due(1)).toMatchObject({ from: 0 });
+    expect(held()).toEqual([]);
+    await keeper?.close();
+    keep();
+    await done();
+    expect(held()).toEqual([0]);
+  });
+
+  test.each<S3Fault>(['hold_denied', 'no_hold', 'cut_after_hold', 'busy'])(
+    'is tried again where the server does this: %s, is counted and seen meanwhile, and goes on with another process',
+    async (fault) => {
+      await write({}, {});
+      const id = await place({ user: 'ana' });
+      const told: string[] = [];
+      server.fault = fault;
+      keep({ logger: { ...silentLogger, error: (words) => void told.push(words) } });
+      await until(() => failures > 1);
+      expect(told[0]).toBe('holds were not brought into the archive: tried again');
+      // Of an archive that says nothing it is not known what is to be done.
+      const { waiting, lookedTo } = (await counts(id)) ?? { waiting: 0, lookedTo: 0 };
+      expect(fault === 'busy' ? lookedTo === 0 : waiting > 0 && keeper?.waiting !== 0).toBe(true);
+      // Killed between what it noted and what it did.
+      await keeper?.close();
+      await archiver?.close();
+      archiver = undefined;
+      await store.close();
+      store = openStore('record.db');
+      server.fault = undefined;
+      keep();
+      await done();
+      expect([held(), keeper?.waiting]).toEqual([[0, 1], 0]);
+      expect(await counts(id)).toMatchObject({ segments: 2, waiting: 0 });
+      // And so with what is taken off.
+      server.fault = fault;
+      await release(id);
+      const before = failures;
+      await until(() => failures > before);
+      expect((await store.archiveHolds.counts()).toFree).toBeGreaterThan(0);
+      await keeper?.close();
+      server.fault = undefined;
+      keep();
+      await done();
+      expect(held()).toEqual([]);
+    },
+  );
+
+  test('is put back within a day where somebody else has taken it off', async () => {
+    await write({});
+    await place({});
+    keep();
+    await done();
+    const [name = ''] = [...server.objects.keys()].filter((one) => one.includes('/segments/'));
+    const object = server.objects.get(name);
+    if (object === undefined) throw new Error('segment');
+    server.objects.set(name, { ...object, held: false });
+    await store.archiveHolds.again();
+    await done();
+    expect(held()).toEqual([0]);
+  });
+
+  test('goes on where the first segments are no longer there, and over those that no key has signed', async () => {
+    await write({}, { user: 'bob' }, {});
+    for (const [name, object] of server.objects) {
+      const key = name.includes('/segments/') ? readKey(name)?.number : undefined;
+      if (key === 0) server.objects.delete(name);
+      if (key === 1) server.objects.set(name, { ...object, body: Buffer.from('nothing') });
+    }
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(3);
+    const id = await place({ user: 'ana' });
+    keep();
+    await done();
+    // What cannot be read may be what it names.
+    expect(held()).toEqual([1, 2]);
+    // A segment that goes while it is held, which S3 lets nobody do.
+    for (const name of [...server.objects.keys()]) if (readKey(name)?.number === 1) server.objects.delete(name);
+    await release(id);
+    await done();
+    expect(held()).toEqual([]);
+    expect(failures).toBe(0);
+  });
+
+  test('keeps its segment from who may delete, when its lock has ended', async () => {
+    await write({}, { user: 'bob' });
+    await place({ user: 'ana' });
+    keep();
+    await done();
+    const names = [...server.objects.keys()].filter((one) => one.includes('/segments/')).sort();
+    for (const name of names) {
+      const object = server.objects.get(name);
+      if (object !== undefined) server.objects.set(name, { ...object, until: Date.now() - 1 });
+    }
+    const { DeleteObjectCommand, S3Client } = await import('@aws-sdk/client-s3');
+    const client = new S3Client({ endpoint: server.endpoint, region: 'eu-central-1', forcePathStyle: true });
+    const remove = (Key = '') => client.send(new DeleteObjectCommand({ Bucket: 'records', Key, VersionId: 'v0' }));
+    await expect(remove(names[0])).rejects.toMatchObject({ name: 'AccessDenied' });
+    await remove(names[1]);
+    expect(server.objects.has(names[0] ?? '')).toBe(true);
+    client.destroy();
+  });
+
+  test('is placed anew where the log is archived anew elsewhere', async () => {
+    await write({}, { user: 'bob' });
+    await place({ user: 'ana' });
+    keep();
+    await done();
+    await keeper?.close();
+    await archiver?.close();
+    archiver = undefined;
+    server.objects.clear();
+    await archive('s3://records/elsewhere');
+    keep({ objects: objects('s3://records/elsewhere') });
+    await done();
+    expect(held()).toEqual([0]);
+  });
+
+  test('stands in a store that is made again from the archive, by age as in the archive; what was deleted stays deleted', async () => {
+    await write({}, { user: 'bob' });
+    await place({ user: 'ana' });
+    await archive();
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(1);
+    await archive();
+    await archiver?.close();
+    archiver = undefined;
+    const again = openStore('again.db');
+    const source = objects();
+    const log = await openArchivedLog(source, undefined, publicKey);
+    const { fault } = await restoreArchive({ log, store: again, publicKey });
+    expect(fault).toBeUndefined();
+    await store.close();
+    store = again;
+    expect((await store.search({ limit: 9 })).sessions.map(({ subject }) => subject)).toEqual(['ana']);
+    expect(
+      await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] }, archivedOnly: true }, Date.now(), 9),
+    ).toBe(0);
+    keep();
+    await done();
+    expect(held()).toEqual([0]);
+    // The archive goes on where it was, and so does deletion by age.
+    await write({ user: 'carl' });
+    await done();
+    const objectsNow = [...server.objects.keys()].length;
+    const rule = { before: Date.now() + 1, of: { allBut: [] }, archivedOnly: true };
+    expect(await deleteOld(store, rule, Date.now(), 9)).toBe(1);
+    await release(1);
+    expect(await deleteOld(store, rule, Date.now(), 9)).toBe(1);
+    await done();
+    expect([held(), [...server.objects.keys()].length]).toEqual([[], objectsNow]);
+  });
+});

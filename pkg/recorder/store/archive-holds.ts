@@ -1,0 +1,94 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { guarded } from './guarded.ts';
+import type { ArchiveHolds, Hold } from './port.ts';
+import type { ReaderClient } from './search/reader-client.ts';
+
+/** What holds want of the archive, in the embedded store. */
+export function createArchiveHolds(
+  db: DatabaseSync,
+  reader: Pick<ReaderClient, 'ask'>,
+  holds: () => readonly Hold[],
+  transaction: <Result>(run: () => Result) => Result,
+): ArchiveHolds {
+  const standing = 'EXISTS (SELECT 1 FROM hold h WHERE h.id = a.hold)';
+  const sql = {
+    least: db.prepare('SELECT min(archived) AS least FROM hold'),
+    at: db.prepare('SELECT id FROM hold WHERE archived = ?'),
+    add: db.prepare('INSERT OR IGNORE INTO archive_hold (segment, hold) VALUES (?, ?)'),
+    move: db.prepare('UPDATE hold SET archived = ? WHERE archived = ? AND id IN (SELECT value FROM json_each(?))'),
+    todo: db.prepare(
+      `SELECT t.segment, EXISTS (SELECT 1 FROM archive_hold a WHERE a.segment = t.segment AND ${standing}) AS wanted
+       FROM (SELECT DISTINCT segment FROM archive_hold WHERE done = 0 ORDER BY segment LIMIT ?) t`,
+    ),
+    wanted: db.prepare(`SELECT 1 FROM archive_hold a WHERE a.segment = ? AND ${standing} LIMIT 1`),
+    undo: db.prepare('UPDATE archive_hold SET done = 0 WHERE segment = ?'),
+    done: db.prepare('UPDATE archive_hold SET done = 1 WHERE segment = ?'),
+    forget: db.prepare(`DELETE FROM archive_hold AS a WHERE a.segment = ? AND NOT ${standing}`),
+    absent: db.prepare('DELETE FROM archive_hold WHERE segment = ?'),
+    again: db.prepare('UPDATE archive_hold SET done = 0'),
+    counts: db.prepare(
+      `SELECT h.id, h.archived, (SELECT count(*) FROM archive_hold a WHERE a.hold = h.id AND a.done = 1) AS segments,
+         (SELECT count(*) FROM archive_hold a WHERE a.hold = h.id AND a.done = 0) AS waiting FROM hold h ORDER BY h.id`,
+    ),
+    toFree: db.prepare(
+      `SELECT count(DISTINCT segment) AS n FROM archive_hold t WHERE done = 0
+       AND NOT EXISTS (SELECT 1 FROM archive_hold a WHERE a.segment = t.segment AND ${standing})`,
+    ),
+  };
+  return {
+    async due(upTo) {
+      return guarded(() => {
+        const least = sql.least.get()?.['least'];
+        if (typeof least !== 'number' || least >= upTo) return undefined;
+        const ids = new Set(sql.at.all(least).map((row) => Number(row['id'])));
+        return { from: least, holds: holds().filter(({ id }) => ids.has(id)) };
+      });
+    },
+    between: (first, end, given) =>
+      reader.ask(
+        'heldBetween',
+        first,
+        end,
+        given.map(({ id, terms }) => ({ id, terms })),
+      ),
+    async looked({ from, holds: due }, to, { segment, holds: wanted }) {
+      transaction(() => {
+        for (const hold of wanted) sql.add.run(segment, hold);
+        sql.move.run(to, from, JSON.stringify(due.map(({ id }) => id)));
+      });
+    },
+    async todo(atMost) {
+      return guarded(() =>
+        sql.todo.all(atMost).map((row) => ({ segment: Number(row['segment']), wanted: Number(row['wanted']) === 1 })),
+      );
+    },
+    async settle(segment, held) {
+      return transaction(() => {
+        if ((sql.wanted.get(segment) !== undefined) !== held) {
+          sql.undo.run(segment);
+          return false;
+        }
+        sql.forget.run(segment);
+        sql.done.run(segment);
+        return true;
+      });
+    },
+    async absent(segment) {
+      transaction(() => void sql.absent.run(segment));
+    },
+    async again() {
+      transaction(() => void sql.again.run());
+    },
+    async counts() {
+      return guarded(() => ({
+        holds: sql.counts.all().map((row) => ({
+          id: Number(row['id']),
+          segments: Number(row['segments']),
+          waiting: Number(row['waiting']),
+          lookedTo: Number(row['archived']),
+        })),
+        toFree: Number(sql.toFree.get()?.['n']),
+      }));
+    },
+  };
+}

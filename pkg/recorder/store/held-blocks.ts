@@ -1,0 +1,89 @@
+import { cut } from '../bounds.ts';
+import type { HeldFacts, HoldMatcher } from './hold-match.ts';
+import { sessionsLooked } from './port.ts';
+import type { BlockPlace, DeletionRule, DeletionStep } from './port.ts';
+import { tagsOfRules } from './retention-rules.ts';
+
+/** A block that may be old, as both stores read it. */
+export interface OldBlock extends BlockPlace {
+  readonly namespace: string;
+  /** Number of its chain. */
+  readonly chain: number;
+  /** Bytes of its lines, and as they are stored. */
+  readonly size: number;
+  readonly stored: number;
+  readonly count: number;
+}
+
+/** What a step of deletion has chosen. */
+export interface ChosenBlocks extends Omit<DeletionStep, 'deleted'> {
+  readonly blocks: readonly OldBlock[];
+}
+
+/** Tags that count as one session of a step: a sidecar that lies writes very many. */
+const tagsAsOne = 32;
+
+/** Whether a block is kept whatever its age: by a hold, or since a rule acted in it whose policy wants it longer. */
+export interface KeptBlocks {
+  /** Nothing is asked of sessions: no hold stands, and no policy wants more. */
+  readonly none: boolean;
+  /** @param sessions Read as far as it takes. */
+  keeps(sessions: Iterable<HeldFacts>): boolean;
+  /** Sessions that were looked at, by what they cost. */
+  readonly looked: number;
+}
+
+export function createKeptBlocks(holds: HoldMatcher, { exceptRules = [] }: DeletionRule): KeptBlocks {
+  const spared = tagsOfRules(exceptRules);
+  // As many as there are policies with days of their own: a tag is looked up by each of the lengths that these have.
+  const lengths = [...new Set(spared.map((one) => one.length))];
+  const beginnings = new Set(spared);
+  const isSpared = (tag: string): boolean => lengths.some((length) => beginnings.has(tag.slice(0, length)));
+  let looked = 0;
+  return {
+    none: holds.none && spared.length === 0,
+    keeps(sessions) {
+      for (const facts of sessions) {
+        looked += 1 + (facts.tags?.length ?? 0) / tagsAsOne;
+        if (holds.some(facts) || (facts.tags?.some(isSpared) ?? false)) return true;
+      }
+      return false;
+    },
+    get looked() {
+      return looked;
+    },
+  };
+}
+
+/** Whether a rule is about the lines of a namespace, as a chain says it. */
+export function isOf({ of }: DeletionRule): (namespace: string) => boolean {
+  if ('namespace' in of) return (namespace) => namespace === cut(of.namespace);
+  const others = new Set(of.allBut.map((one) => cut(one)));
+  return (namespace) => !others.has(namespace);
+}
+
+/**
+ * Chooses what a step deletes, of blocks in the order in which they came.
+ *
+ * @param found.more There are more behind them.
+ * @param archived The first entry that is not archived.
+ */
+export function chooseBlocks(
+  found: { readonly blocks: readonly OldBlock[]; readonly more: boolean },
+  rule: DeletionRule,
+  { archived, atMost }: { readonly archived: number; readonly atMost: number },
+  { kept, sessions }: { readonly kept: KeptBlocks; readonly sessions: (block: OldBlock) => Iterable<HeldFacts> },
+): ChosenBlocks {
+  const isOld = ({ received, entry }: OldBlock): boolean =>
+    (rule.by === 'entry' ? entry : received) < rule.before && (rule.archivedOnly !== true || entry < archived);
+  const isRules = isOf(rule);
+  const blocks: OldBlock[] = [];
+  let reached = rule.after;
+  for (const block of found.blocks) {
+    if (!isOld(block)) return { blocks, reached, more: false };
+    if (blocks.length >= atMost || kept.looked >= sessionsLooked) return { blocks, reached, more: true };
+    if (isRules(block.namespace) && (kept.none || !kept.keeps(sessions(block)))) blocks.push(block);
+    reached = { received: block.received, entry: block.entry };
+  }
+  return { blocks, reached, more: found.more };
+}
