@@ -136,6 +136,24 @@ test.each<[string, [string, object], string]>([
   ['a model of moderation', responses({ moderation: { model: 'o' } }), 'moderation.model'],
   ['a model below a new field', messages('a', { helper: { settings: { draftModel: 'o' } } }), 'model'],
   ['an adapter below a new field', chat('a', { extension: { lora_request: { id: 1 } } }), 'lora'],
+  ['an adapter by its path', chat('a', { adapters: 'finance/adapter' }), 'adapters'],
+  ['an adapter of mlx-omni-server', messages('a', { adapter_path: 'finance/adapter' }), 'adapter_path'],
+  ['an adapter of LoRAX', responses({ adapter_id: 'x', adapter_source: 'hub' }), 'adapter_id'],
+  ['one of any other name', chat('a', { peft_path: 'x' }), 'peft'],
+  ['adapters below a new field', chat('a', { extension: { activeAdapters: ['x'] } }), 'adapters'],
+  // A request's own name, by which a server tells those that are at work apart.
+  ["SGLang's name of a request", chat('a', { rid: 'of-another' }), 'rid'],
+  ["vLLM's name of a request", chat('a', { request_id: 'of-another' }), 'request_id'],
+  ['one of /generate', ['/generate', { text: 'a', rid: ['of-another'] }], 'rid'],
+  ['one below a new field', messages('a', { extension: { request_id: 'of-another' } }), 'request_id'],
+  // Pages that the server fetches and nobody here sees.
+  [
+    'a tool that fetches pages',
+    messages('a', { tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }] }),
+    'tools[0].type',
+  ],
+  ["Gemini's", gemini({ tools: [{ urlContext: {} }] }), 'tools[0].urlContext'],
+  ['the same by its other name', gemini({ tools: [{ url_context: {} }] }), 'tools[0].url_context'],
   // What the server keeps.
   [
     'a container of another',
@@ -412,12 +430,6 @@ test.each<[string, [string, object]]>([
           max_uses: 2,
           user_location: { type: 'approximate', city: 'x' },
         },
-        {
-          type: 'web_fetch_20260318',
-          name: 'web_fetch',
-          citations: { enabled: true },
-          url_sources: { user_input: { type: 'all' } },
-        },
         { type: 'bash_20250124', name: 'bash' },
         { type: 'tool_search_tool_regex', name: 't' },
       ],
@@ -486,7 +498,6 @@ test.each<[string, [string, object]]>([
     gemini({
       tools: [
         { googleSearch: {} },
-        { urlContext: {} },
         { codeExecution: {} },
         { functionDeclarations: [{ name: 'f', parameters: { properties: { url: {} } } }] },
       ],

@@ -21,6 +21,8 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
     [
       'models model_list fallbacks context_window_fallbacks content_policy_fallbacks context_window_fallback_dict lora_path lora',
       'api_base base_url api_key custom_llm_provider deployment_id specific_deployment litellm_credential_name',
+      // mlx_lm.server's, mlx-omni-server's, LoRAX's and TGI's.
+      'adapter adapters adapter_id adapter_ids adapter_name adapter_path adapter_source adapter_parameters merged_adapters',
       'router_settings_override user_config fastest_response prompt_id region_name organization tags model_info',
       // Azure: a store that is asked with the caller's words. OpenRouter: whose servers answer, and what stands in front of the prompt.
       'data_sources provider preset plugins',
@@ -43,6 +45,8 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
       .split(' '),
     refused,
   ),
+  // vLLM, SGLang: requests that are at work are told apart by these. Two of one name mix, or end the engine for everybody.
+  ...named(['request_id', 'rid'], refused),
   // A template of the caller's makes any prompt of any text; processors name code that the server runs.
   ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
   chat_template_kwargs: object({ chat_template: refused, tokenize: refused }),
@@ -54,19 +58,20 @@ export const metadataWith = (known: Readonly<Record<string, Shape>> = {}): Shape
 
 /**
  * Words by which the body's fields that no dialect knows are refused too: servers and gateways have some for each cloud that they speak to
- * (LiteLLM: `aws_bedrock_runtime_endpoint`, `headers`, `vertex_credentials`; text-generation-webui: `instruction_template_str`).
+ * (LiteLLM: `aws_bedrock_runtime_endpoint`, `headers`, `vertex_credentials`; text-generation-webui: `instruction_template_str`), or choose an adapter,
+ * which is another model than the one that access was decided for.
  */
 const telling =
-  /template|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
+  /template|^(?:lora|peft)(?:_|$)|(?:^|_)adapters?(?:_|$)|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
 
 /**
  * Names that refer to something which is not in the request: what the server keeps (for whom, nobody here knows), another model, a server that it
  * asks, an input of the model's that nobody can read.
  */
 const referring = [
-  /(?:^|_)models?$|^model_(?:name|id|path|version)$|^lora(?:_|$)/,
+  /(?:^|_)models?$|^model_(?:name|id|path|version)$/,
   /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_ids?$/,
-  /^previous_[a-z]+_ids?$|(?:^|_)response_ids?$|^continuation_token$|^container$|^data_?store$|(?:^|_)uuids?$/,
+  /^previous_[a-z]+_ids?$|(?:^|_)response_ids?$|^continuation_token$|^(?:rid|request_ids?)$|^container$|^data_?store$|(?:^|_)uuids?$/,
   /^(?:authentication|authorization)$|^data_sources?$|^mcp_servers?$/,
   /(?:^|_)embeds$/,
 ];

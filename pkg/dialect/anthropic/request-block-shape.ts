@@ -8,8 +8,9 @@ import type { Blocks } from './block-shape.ts';
 
 export const tool: Shape = typed(
   [
+    // Without `web_fetch`: the server would fetch whatever address stands in the prompt, whatever hosts a policy names, and no guard reads the page.
     'custom',
-    /^(?:advisor|bash|code_execution|computer|computer_toolset|browser_toolset|memory|text_editor|web_search|web_fetch)(?:_\d{8})?$/,
+    /^(?:advisor|bash|code_execution|computer|computer_toolset|browser_toolset|memory|text_editor|web_search)(?:_\d{8})?$/,
     /^tool_search_tool_(?:bm25|regex)(?:_\d{8})?$/,
   ],
   object({
@@ -25,8 +26,6 @@ export const tool: Shape = typed(
     ...named(['max_uses', 'max_characters', 'max_content_tokens', 'display_width_px', 'display_height_px'], number),
     display_number: number,
     user_location: unlisted,
-    // Which of the addresses that were said may be fetched.
-    url_sources: unlisted,
     // An adviser is another model.
     model: refused,
   }),

@@ -20,18 +20,11 @@ const tool = object(
   bothNames({
     functionDeclarations: some(declaration),
     ...named(
-      [
-        'googleSearch',
-        'googleSearchRetrieval',
-        'googleMaps',
-        'enterpriseWebSearch',
-        'urlContext',
-        'codeExecution',
-        'computerUse',
-      ],
+      ['googleSearch', 'googleSearchRetrieval', 'googleMaps', 'enterpriseWebSearch', 'codeExecution', 'computerUse'],
       unlisted,
     ),
-    ...named(['retrieval', 'fileSearch', 'mcpServers', 'exaAiSearch'], refused),
+    // Of `urlContext`: any address that stands in the prompt, whatever hosts a policy names.
+    ...named(['urlContext', 'retrieval', 'fileSearch', 'mcpServers', 'exaAiSearch'], refused),
   }),
   { rest: refused },
 );

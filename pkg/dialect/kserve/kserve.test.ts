@@ -128,7 +128,7 @@ describe('a request', () => {
   test.each([
     [predict, {}, 'instances'],
     [predict, [], 'body'],
-    [predict, { instances: [], parameters: { lora_name: 'a' } }, 'parameters.lora_name'],
+    [predict, { instances: [], parameters: { lora_name: 'a' } }, 'parameters.lora'],
     [infer, {}, 'inputs'],
     [infer, { inputs: [7] }, 'inputs'],
     [infer, { inputs: [], model_name: 'other' }, 'model_name'],

@@ -31,6 +31,8 @@ export function refuseTelling(reader: ShapeReader, node: JsonNode, place: ShapeP
 
 /** Parameters in a text: of vLLM's backend. */
 export const parametersTensor = 'sampling_parameters';
+/** Of a tensor, in small letters: what is asked is which adapter. */
+const choosesAdapter = /^peft|(?:^|_)adapters?(?:_|$)/;
 /** Letters of such a text. */
 const longestParameters = 65_536;
 
@@ -46,6 +48,7 @@ export function refuseChoice(
 ): void {
   const name = tensor.toLowerCase();
   if (name.startsWith('lora')) reader.refuse(place, 'lora');
+  if (choosesAdapter.test(name)) reader.refuse(place, 'adapter');
   if (name !== parametersTensor) return;
   if (texts === undefined || !texts.every(areHarmless)) reader.refuse(place, parametersTensor);
 }

@@ -228,8 +228,6 @@ export const common: Readonly<Record<string, Shape>> = {
   prompt_cache_key: lone,
   prompt_cache_retention: lone,
   service_tier: lone,
-  request_id: lone,
-  rid: either(lone, list(lone)),
   cache_salt: lone,
   encoding_format: lone,
   metadata: metadataWith(),

@@ -134,7 +134,6 @@ export const sglangRequest = object({
   prompt_embeds: { read: promptTensor, items: { read: promptTensor } },
   ...named(['image_data', 'video_data', 'audio_data'], media),
   sampling_params: samplingParams,
-  rid: either(lone, list(lone)),
   ...named(['return_logprob', 'logprob_start_len', 'top_logprobs_num'], {
     boolean: true,
     number: true,
