@@ -164,6 +164,8 @@ const bytes: readonly (readonly [
     (data) => ({ prompt: { prompt_string: 'a <__media__>', multimodal_data: [data] } }),
     false,
   ],
+  ['llama.cpp of LLaVA', '/completion', (data) => ({ prompt: 'a [img-1]', image_data: [{ data, id: 1 }] }), false],
+  ['its embeddings', '/embedding', (data) => ({ content: 'a', image_data: [{ data, id: 1 }] }), false],
   ['SGLang', '/generate', (data) => ({ text: 'a', image_data: [data] }), false],
 ];
 
