@@ -654,6 +654,8 @@ class GovernedRequest {
     const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0, {
       isRpc: this.#isRpc,
       isSocket: this.#socket !== undefined,
+      unread:
+        this.#goesOn && this.#route.socket !== undefined && this.#route.described !== undefined && view === undefined,
     });
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;
