@@ -27,7 +27,7 @@ const detectors: Readonly<
     finds:
       'US social security numbers as assigned since 2011: `123-45-6789`, `123 45 6789`; in any spelling where a word that tells (`ssn`, `social security`) stands before.',
     not: 'Nine bare digits without such a word; a number that is part of a longer one (`1-123-45-6789`); areas 000, 666 and 9xx (ITINs).',
-    sure: 'Certain grouped and told; Likely grouped, or told in one piece; Possible directly behind a word such as `order no.`',
+    sure: 'Certain grouped and told; Likely grouped, or told in one piece.',
   },
   Email: {
     finds:
@@ -39,7 +39,7 @@ const detectors: Readonly<
     finds:
       'International numbers (`+` or `00` and an assigned country code); national ones with a trunk 0, and North American ones, grouped as numbers are; 8 to 13 digits at most 12 characters behind a word such as `tel` or `phone`.',
     not: 'Bare digits without such a word; seven-digit local numbers; extensions (the number before one is found).',
-    sure: 'Certain with `+` and of its country’s numbering plan, or directly told; Likely with `+` and of no plan, with `00` and of one, or in a national form; Possible with `00` and of no plan, or in a national form behind a word such as `order` or `isbn`.',
+    sure: 'Certain with `+` and of its country’s numbering plan, or directly told; Likely with `+` and of no plan, with `00`, or in a national form; Possible without `+` behind a word such as `order` or `isbn`.',
   },
   IpAddress: {
     finds: 'IPv4 in four decimal parts; IPv6 in the text forms of RFC 4291.',

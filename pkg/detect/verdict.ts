@@ -20,7 +20,6 @@ export const certainByPrefix = verdict('Certain', 'Prefix');
 export const likelyAsTold = verdict('Likely', 'TellingWord');
 export const certainAsTold = verdict('Certain', 'TellingWord');
 export const likelyBySpelling = verdict('Likely', 'Spelling');
-export const possibleBySpelling = verdict('Possible', 'Spelling');
 export const possibleByCheckDigits = verdict('Possible', 'CheckDigits');
 export const likelyByCheckDigits = verdict('Likely', 'CheckDigits');
 export const certainByCheckDigits = verdict('Certain', 'CheckDigits');

@@ -136,6 +136,8 @@ export interface RequestView {
   readonly endless?: true;
   /** The caller set `stop`: a natural finish may be a cut. */
   readonly stops: boolean;
+  /** The field by which a message of a WebSocket chooses where among those before it its texts stand: where a guard reads requests, it is refused. */
+  readonly placedBy?: string;
   /** The caller asked for usage on the stream. */
   readonly usageAsked: boolean;
   /** Some prompt is given as token ids or embeddings, or an unknown field holds 8 or more integers in a row. */

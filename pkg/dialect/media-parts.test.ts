@@ -164,6 +164,8 @@ const bytes: readonly (readonly [
     (data) => ({ prompt: { prompt_string: 'a <__media__>', multimodal_data: [data] } }),
     false,
   ],
+  ['llama.cpp of LLaVA', '/completion', (data) => ({ prompt: 'a [img-1]', image_data: [{ data, id: 1 }] }), false],
+  ['its embeddings', '/embedding', (data) => ({ content: 'a', image_data: [{ data, id: 1 }] }), false],
   ['SGLang', '/generate', (data) => ({ text: 'a', image_data: [data] }), false],
 ];
 
@@ -173,6 +175,29 @@ test.each(bytes)('%s has a picture by its bytes', (_name, path, body, says) => {
   if (!says) return expect(types(path, body(mp4, ''))).toEqual(['video/mp4']);
   for (const data of [pdf, svg, utf16Svg])
     expect(view(path, body(data, 'png')).media).toMatchObject([{ disguised: true }]);
+});
+
+describe.each([
+  ['/v1/messages', { model: 'm' }],
+  ['/model/m/invoke', { anthropic_version: 'bedrock-2023-05-31' }],
+])('a picture of Anthropic on %s of which the source does not say that it is bytes is refused', (path, more) => {
+  const bytes = { media_type: 'image/png', data: png };
+  const within = (block: object): object => ({ type: 'tool_result', tool_use_id: 't', content: [block] });
+  test.each([
+    ['no type', { type: 'image', source: bytes }],
+    ['null', { type: 'image', source: { type: null, ...bytes } }],
+    ['a text', { type: 'image', source: { type: 'text', ...bytes } }],
+    ['blocks', { type: 'image', source: { type: 'content', ...bytes } }],
+    ['no type, in what a tool gave', within({ type: 'image', source: bytes })],
+    ['a text, in what a tool gave', within({ type: 'image', source: { type: 'text', ...bytes } })],
+    ['a text, and its block no type', { source: { type: 'text', ...bytes } }],
+    ['no type, of a document', { type: 'document', source: bytes }],
+  ])('%s', (_what, block) => {
+    const read = (): unknown => view(path, { messages: [{ role: 'user', content: [block] }], ...more, max_tokens: 9 });
+    expect(read).toThrow(
+      expect.objectContaining({ code: 'invalid_request', detail: expect.stringMatching(/\.source\.type$/) }),
+    );
+  });
 });
 
 test('the size of each is told, of all of them', () => {

@@ -227,7 +227,7 @@ test.each<[string, [string, object], string]>([
   ],
   [
     'a file by its id alone',
-    messages([{ type: 'image', source: { file_id: 'f' } }]),
+    messages([{ type: 'document', source: { file_id: 'f' } }]),
     'messages[0].content[0].source.file_id',
   ],
   ['a file for a container', messages([{ type: 'container_upload', file_id: 'f' }]), 'messages[0].content[0].type'],
@@ -243,7 +243,7 @@ test.each<[string, [string, object], string]>([
       '/model/m/invoke',
       {
         ...{ anthropic_version: 'bedrock-2023-05-31', max_tokens: 9 },
-        messages: user([{ type: 'image', source: { file_id: 'f' } }]),
+        messages: user([{ type: 'document', source: { file_id: 'f' } }]),
       },
     ],
     'messages[0].content[0].source.file_id',

@@ -334,12 +334,15 @@ class GovernedRequest {
     // What a policy describes is read anew under another one.
     if (this.#route !== before) this.#view = undefined;
     if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
-    // Paths of routes that a dialect knows are its own words; others are the caller's.
+    // Paths of routes that a dialect knows are its own words. Others are the caller's, as are those below what administers a server, and of a
+    // model's route its name and version, which are masked, and sealed where all is.
     const runtime = this.#need(this.#runtime);
-    if (this.#route.operation === 'Other') notePath(runtime, session, this.#path);
+    const { operation, model } = this.#route;
+    const isFree = operation === 'Other' || (operation === 'Admin' && !this.#isRpc);
+    if (isFree || (session.sealsAll && model !== undefined)) notePath(runtime, session, this.#path);
     else {
       session.pathText = undefined;
-      session.path = this.#route.model === undefined ? this.#path : this.#nameForRecord(this.#path);
+      session.path = model === undefined ? this.#path : this.#nameForRecord(this.#path);
     }
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
@@ -651,6 +654,8 @@ class GovernedRequest {
     const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0, {
       isRpc: this.#isRpc,
       isSocket: this.#socket !== undefined,
+      unread:
+        this.#goesOn && this.#route.socket !== undefined && this.#route.described !== undefined && view === undefined,
     });
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;

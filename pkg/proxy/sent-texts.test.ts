@@ -167,6 +167,18 @@ describe('what is said over several messages', () => {
     expect(record.join('|')).not.toContain('example.com');
   });
 
+  test('is kept of so many places that all together cost little, however short its pieces', () => {
+    const route = recogniseSocket('/ws');
+    const sent = new SentTexts();
+    const reach = 800;
+    for (let place = 0; place < 400; place++) {
+      const pieces = JSON.stringify({ [`key ${place}`]: Array.from({ length: reach }, () => 'ab') });
+      sent.add(route.dialect.request(route, parseJson(pieces)), new Map(), reach);
+    }
+    expect(sent.units).toBeLessThan(128 * 1_024 + 2 * 4 * reach);
+    expect(sent.units).toBeGreaterThan(30 * reach);
+  });
+
   test('is found in as many places as are kept, and beyond them in the order in which it comes', async () => {
     const places = Array.from({ length: 3_000 }, (_, at) => ({ [`key ${at}`]: 'good day' }));
     expect(await say([...places, { text: 'project fal' }, { text: 'con' }])).toMatchObject({ passed: 3_001 });

@@ -10,9 +10,11 @@ export interface Continuation {
 }
 
 /** Places of which the end is kept, each by itself. */
-const mostPlaces = 1_024;
+const mostPlaces = 128;
 /** UTF-16 units that are kept, of all of them together. */
-const mostUnits = 256 * 1_024;
+const mostUnits = 128 * 1_024;
+/** Of one place, in units of the reach: less than two in pieces, and these joined. */
+const keptOfPlace = 4;
 
 /** All texts in the order in which they come. */
 const texts = 'texts';
@@ -25,10 +27,15 @@ const all = 'all';
  * id). All elements of a list are one place.
  *
  * Guarantee: of each at least the last `reach` units are kept, those that are masked as the model has them; together no more than {@link mostUnits} and
- * one message's ends. Places beyond {@link mostPlaces}, or beyond what has room, are read in the order of all texts only.
+ * what two places keep. Places beyond {@link mostPlaces}, or beyond what has room, are read in the order of all texts only.
  */
 export class SentTexts {
   readonly #tails = new Map<string, Tail>();
+
+  /** UTF-16 units that are kept. */
+  get units(): number {
+    return [...this.#tails.values()].reduce((sum, tail) => sum + tail.units, 0);
+  }
 
   /** What the texts of this message may go on with. */
   continued(view: RequestView): readonly Continuation[] {
@@ -48,7 +55,7 @@ export class SentTexts {
 
   /** A message goes to the model. @param masked what stands in place of texts that are changed */
   add(view: RequestView, masked: ReadonlyMap<JsonNode, string>, reach: number): void {
-    const room = Math.min(mostPlaces, Math.floor(mostUnits / reach));
+    const room = Math.min(mostPlaces, Math.floor(mostUnits / (keptOfPlace * reach)));
     for (const [name, nodes] of sequencesOf(view)) {
       let tail = this.#tails.get(name);
       if (tail === undefined) {
@@ -85,6 +92,10 @@ class Tail {
   /** None is empty. */
   #pieces: string[] = [];
   #joined = '';
+
+  get units(): number {
+    return 2 * this.#joined.length;
+  }
 
   /** The texts, with this between them; at most twice `reach` of them. */
   joined(glue: string): string {

@@ -107,9 +107,15 @@ export function refuseTooLarge({ snapshot }: Ruled, bytes: number): void {
   if (bytes > snapshot.requestLimits.maxBodyBytes) throw new RefusedError('body_too_large');
 }
 
-/** What cannot be read cannot be guarded. @throws RefusedError token_input_uninspectable */
+/**
+ * What cannot be read cannot be guarded; nor can texts that the model has in another order than they come in.
+ *
+ * @throws RefusedError token_input_uninspectable, invalid_request
+ */
 export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: RequestView | undefined): void {
-  if (!plan.inspects || view?.tokenInput !== true) return;
+  if (!plan.inspects || view === undefined) return;
+  if (view.placedBy !== undefined) throw new RefusedError('invalid_request', { detail: view.placedBy });
+  if (!view.tokenInput) return;
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
 
@@ -157,7 +163,7 @@ export function refuseMedia(
 
 /**
  * @param bodyBytes length of the body, decoded. @param how a call of gRPC: its output has no limit, and is charged when it ends; of a WebSocket a
- * handshake generates nothing, and each message counts.
+ * handshake generates nothing, and each message counts; one that nobody can read, of a route that a policy describes, has no limit either.
  */
 export function demandOf(
   operation: Operation,
@@ -173,7 +179,7 @@ export function demandOf(
     maxOutputTokens: view?.maxOutputTokens,
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
-    endless: view?.endless === true && (operation === 'Chat' || operation === 'Completions'),
+    endless: (view?.endless === true || how.unread === true) && (operation === 'Chat' || operation === 'Completions'),
     // What only observing let pass unread is taken for what its route says.
     generates: view?.generates ?? unread.generates,
     countsInput: view?.countsInput ?? unread.countsInput,
@@ -183,6 +189,7 @@ export function demandOf(
 interface HowItComes {
   readonly isRpc?: boolean;
   readonly isSocket?: boolean;
+  readonly unread?: boolean;
 }
 
 /** Of what was not read. */

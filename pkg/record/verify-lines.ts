@@ -1,3 +1,4 @@
+import type { JsonNode } from '../base/index.ts';
 import { countedLoss, gapOf, isUnknownGap } from './gap.ts';
 import type { LogFinding, LogVerdict, RecordGap, UnendedChain, UnsignedChain } from './log-verdict.ts';
 import { listOf } from './shown-block.ts';
@@ -7,6 +8,9 @@ import type { TimeOrder } from './time-order.ts';
 import { verifyBlock } from './verify-block.ts';
 import type { BlockPoint } from './verify-block.ts';
 import type { SignerCheck } from './verify-signers.ts';
+
+const isSignature = (root: JsonNode): boolean => root.get('type')?.text === 'signature';
+const isStop = (root: JsonNode): boolean => root.get('type')?.text === 'process' && root.get('what')?.text === 'stop';
 
 /** A block as its entry says it was. */
 export interface Block extends BlockPoint {
@@ -149,9 +153,8 @@ export function createLineCheck(
           gapsOf.set(source, named + 1);
           gaps.push({ source, chain, line: sequence, events, ...(isUnknownGap(root) && { unknown: true }) });
         }
-        const type = root.get('type')?.text;
-        if (type !== 'signature') {
-          of.stops = type === 'process' && root.get('what')?.text === 'stop';
+        if (!isSignature(root)) {
+          of.stops = isStop(root);
           continue;
         }
         // One that is not good is told itself.

@@ -257,6 +257,29 @@ describe('a WebSocket', () => {
     });
   });
 
+  test('ends with a message that nobody can read where a rule limits what the model writes', async () => {
+    const talkers =
+      '  - { name: talkers, effect: Allow, subjects: [{ group: talkers }], operations: [Chat],' +
+      ' files: { types: [application/octet-stream] }';
+    const asks = async (limits: string) => {
+      await sockets.setPolicy(policy(sockets.issuer.url).replace('  guards:', `${talkers}${limits} }\n  guards:`));
+      const caller = callSocket(sockets, '/ws/talk', await sockets.token({ groups: ['talkers'] }));
+      await caller.ready;
+      caller.socket.send(Buffer.from([0, 0xfe, 7]));
+      return caller;
+    };
+    model.forget();
+    model.onMessage = (_text, socket) => socket.send(JSON.stringify({ say: 'heard' }));
+    const free = await asks('');
+    await until(() => free.heard.length === 1, 'the answer');
+    free.socket.close();
+    const limited = await asks(', limits: { maxOutputTokens: 5 }');
+    await until(() => limited.end !== undefined, 'the end');
+    expect(limited.end?.reason).toBe('max_tokens_exceeded');
+    expect(model.messages).toHaveLength(1);
+    await sockets.setPolicy(policy(sockets.issuer.url));
+  });
+
   test('of which no policy says anything stays Other', async () => {
     const caller = callSocket(sockets, '/ws/other', await sockets.token());
     await caller.ready;

@@ -212,6 +212,15 @@ describe('a message of the caller', () => {
       1008,
     ],
     [
+      'a place among those before it',
+      {
+        ...{ type: 'conversation.item.create', previous_item_id: 'root' },
+        item: { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'a' }] },
+      },
+      'invalid_request',
+      1008,
+    ],
+    [
       'sound that is too long',
       { type: 'input_audio_buffer.append', audio: 'AAAA'.repeat(1_400) },
       'file_not_allowed',

@@ -275,7 +275,7 @@ async function steal(content: 'Masked' | 'Sealed'): Promise<Stolen> {
 const inIndex: readonly Said[] = ['prompt', 'streamed', 'argument', 'refused', 'held'];
 
 /** Sessions that {@link talk} begins. */
-const asked = 7;
+const asked = 13;
 async function talk({ post, call, model }: World, desk: ApprovalDesk): Promise<void> {
   const route = '/v1/chat/completions';
   const chat = (text: string, more: object = {}): object => ({
@@ -317,6 +317,13 @@ async function talk({ post, call, model }: World, desk: ApprovalDesk): Promise<v
   desk.decide('Approve', 1);
   await answer;
   await call('GET', `/${said.path}/x?q=${said.path}`);
+  // What administers a server, and versions of a model: below the words of a dialect are the caller's.
+  await call('POST', `/api/blobs/${said.path}`, {});
+  await call('POST', `/v1/lora/${said.path}`, {});
+  await call('GET', `/slots/${said.path}`);
+  await call('POST', `/v1beta/models/x:${said.path}`, {});
+  await call('GET', `/v2/models/llama-3-8b/versions/${said.path}`);
+  await call('POST', `/v2/models/llama-3-8b/versions/${said.path}/infer`, {});
 }
 
 const searched = async (store: RecordStore) => {

@@ -45,8 +45,13 @@ export function explanationOf(lines: readonly string[]): readonly string[] {
   if (start?.get('sealed')?.get('version')?.number === wholeVersion)
     text.push('its texts are sealed: audit show --unseal opens them');
   if (end === undefined) return [...text, 'it has not ended, or its end has not come'];
+  return [...text, ...endText(end)];
+}
+
+/** What acted, and what came of it. */
+function endText(end: JsonNode): string[] {
   const rules = actedRules(end).map((act, at) => `${at + 1}. ${plain(ruleText(act))}`);
-  text.push(...(rules.length === 0 ? ['no rule acted'] : rules));
+  const text = rules.length === 0 ? ['no rule acted'] : rules;
   for (const act of actedRules(end, 'observed')) text.push(`would have (Observe): ${plain(ruleText(act))}`);
   for (const open of listOf(end, 'failedOpen')) text.push(`skipped, as its failure mode allows: ${plain(open.text)}`);
   const code = end.get('code')?.string;

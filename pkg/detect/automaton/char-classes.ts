@@ -27,32 +27,31 @@ export function buildClasses(sets: readonly Ranges[]): CharClasses {
   const starts = Int32Array.from([...cuts].sort((a, b) => a - b));
   const classes = new Int32Array(starts.length);
   let count = 1;
-  // Each set splits the classes that it cuts through.
+  // Each set splits the classes that it cuts through. Only what lies in it is looked at: patterns of many letters have many small sets.
+  const total = [starts.length];
+  const inside: number[] = [];
   for (const ranges of sets) {
-    const inside = new Uint8Array(starts.length);
-    let any = false;
+    inside.length = 0;
     for (let at = 0; at < ranges.length; at += 2) {
       for (let i = indexOf(starts, ranges[at] as number); i < starts.length; i++) {
         if ((starts[i] as number) > (ranges[at + 1] as number)) break;
-        inside[i] = 1;
-        any = true;
+        if (i > (inside.at(-1) ?? -1)) inside.push(i);
       }
     }
-    if (!any) continue;
-    const total = new Int32Array(count);
-    const hit = new Int32Array(count);
-    classes.forEach((one, i) => {
-      total[one] = (total[one] as number) + 1;
-      if (inside[i] === 1) hit[one] = (hit[one] as number) + 1;
-    });
+    const hit = new Map<number, number>();
+    for (const i of inside) hit.set(classes[i] as number, (hit.get(classes[i] as number) ?? 0) + 1);
     const split = new Map<number, number>();
-    for (let i = 0; i < classes.length; i++) {
+    for (const i of inside) {
       const one = classes[i] as number;
-      if (inside[i] === 0 || hit[one] === total[one]) continue;
+      if (hit.get(one) === total[one]) continue;
       let to = split.get(one);
-      if (to === undefined) split.set(one, (to = count++));
+      if (to === undefined) {
+        split.set(one, (to = count++));
+        total[to] = hit.get(one) as number;
+      }
       classes[i] = to;
     }
+    for (const [from, to] of split) total[from] = (total[from] as number) - (total[to] as number);
   }
   const bmp = new Uint16Array(0x10000);
   for (let i = 0; i < starts.length; i++) {

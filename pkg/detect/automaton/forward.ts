@@ -6,6 +6,9 @@ import { StateCache, unknown } from './state-cache.ts';
  * Runs over text once and says where some pattern may have ended (`accepted`) and whether anything is still possible.
  * Assertions are taken as passed: it over-estimates both, never under. One table lookup a character whatever the number of
  * patterns.
+ *
+ * Of units that begin at words' edges alone, none begins within a word. That is what keeps the table small: what may begin at each letter
+ * stands, in the middle of a word, wherever it may have begun, so that nearly every beginning of a word is a state of its own.
  */
 
 /** A place to stand between calls. It survives the emptying of the state table. */
@@ -13,11 +16,22 @@ export interface Standing {
   id: number;
   generation: number;
   set: Int32Array;
+  /** Behind a character of a word. */
+  inWord: boolean;
+}
+
+/** What is noted of a state. */
+interface Note {
+  /** Units that may have ended there. */
+  readonly units: readonly number[];
+  readonly inWord: boolean;
 }
 
 export type OnAccept = (end: number, units: readonly number[]) => void;
 
 const nothing: readonly number[] = [];
+const outside: Note = { units: nothing, inWord: false };
+const within: Note = { units: nothing, inWord: true };
 const none = new Int32Array(0);
 
 export interface ForwardOptions {
@@ -33,10 +47,13 @@ export class ForwardAutomaton {
   readonly #program: Program;
   readonly #anywhere: boolean;
   readonly #tails: boolean;
-  readonly #cache: StateCache<readonly number[]>;
+  readonly #cache: StateCache<Note>;
   /** Character instructions at which a match may start. */
   readonly #initial: Int32Array;
+  /** The same of units that begin anywhere: within a word, these alone. */
+  readonly #initialWithin: Int32Array;
   readonly #initialByClass: (Int32Array | undefined)[] = [];
+  readonly #withinByClass: (Int32Array | undefined)[] = [];
   #beginId = 0;
   #beginGeneration = -1;
   readonly #stack: number[] = [];
@@ -46,23 +63,32 @@ export class ForwardAutomaton {
     this.#anywhere = options.anywhere;
     this.#tails = options.tails;
     this.#cache = new StateCache(program.classes.count, options.maxStates);
+    this.#initial = this.#startsOf(units);
+    const anywhere = units.filter((unit) => program.atWord[unit] === 0);
+    this.#initialWithin = anywhere.length === units.length ? this.#initial : this.#startsOf(anywhere);
+  }
+
+  #startsOf(units: readonly number[]): Int32Array {
     const found: number[] = [];
-    program.marks.clear();
-    for (const unit of units) this.#close(program.starts[unit] as number, found, undefined);
-    this.#initial = Int32Array.from(found);
+    this.#program.marks.clear();
+    for (const unit of units) this.#close(this.#program.starts[unit] as number, found, undefined);
+    return Int32Array.from(found);
   }
 
   /** Before any text. */
   begin(): Standing {
     this.#beginState();
     const set = this.#anywhere ? none : this.#initial;
-    return { id: this.#beginId, generation: this.#cache.generation, set };
+    return { id: this.#beginId, generation: this.#cache.generation, set, inWord: false };
   }
 
-  /** Where another automaton over the same program stands, without its new starts where this one has none. */
-  carry(from: Standing): Standing {
-    const set = from.set;
-    return { id: this.#cache.intern(set, '', nothing), generation: this.#cache.generation, set };
+  /** Where others over the same program stand, each over units of its own, without their new starts where this one has none. */
+  carry(from: readonly Standing[]): Standing {
+    const set = Int32Array.from(from.flatMap((one) => [...one.set])).sort();
+    const standing: Standing = { id: 0, generation: this.#cache.generation, set, inWord: false };
+    standing.id = this.#stateOf(standing);
+    standing.generation = this.#cache.generation;
+    return standing;
   }
 
   /** Whether some match has begun and may go on or waits for context. */
@@ -72,11 +98,10 @@ export class ForwardAutomaton {
 
   /** Moves over `[from, to)`; whole code points. */
   run(at: Standing, text: string, from: number, to: number, accepted: OnAccept): void {
-    const cache = this.#cache;
     const classes = this.#program.classes;
     const ascii = classes.ascii;
-    let state = at.generation === cache.generation ? at.id : cache.intern(at.set, '', nothing);
-    let table = cache.table;
+    let state = this.enter(at);
+    let table = this.table;
     for (let i = from; i < to; i++) {
       let code = text.charCodeAt(i);
       let one: number;
@@ -90,20 +115,44 @@ export class ForwardAutomaton {
       }
       let next = table[state + one] as number;
       if (next < 0) {
-        if (next === unknown) {
-          next = this.#build(state, one);
-          table = cache.table;
-        }
-        if (next < 0) {
-          next = ~next;
-          accepted(i + 1, cache.get(next).note);
-        }
+        next = this.look(state, one, next, i + 1, accepted);
+        table = this.table;
       }
       state = next;
     }
+    this.leave(at, state);
+  }
+
+  // For who steps several at once (forward-parts.ts): each step is `table[state + class]`, and `look` where that is negative.
+
+  /** Another one after each `look`. */
+  get table(): Int32Array {
+    return this.#cache.table;
+  }
+
+  /** The state of a place. */
+  enter(at: Standing): number {
+    return at.generation === this.#cache.generation ? at.id : this.#stateOf(at);
+  }
+
+  leave(at: Standing, state: number): void {
+    const { set, note } = this.#cache.get(state);
     at.id = state;
-    at.generation = cache.generation;
-    at.set = cache.get(state).set;
+    at.generation = this.#cache.generation;
+    at.set = set;
+    at.inWord = note.inWord;
+  }
+
+  /** The next state where the table does not say it, or something may have ended. */
+  look(state: number, one: number, entry: number, end: number, accepted: OnAccept): number {
+    const next = entry === unknown ? this.#build(state, one) : entry;
+    if (next >= 0) return next;
+    accepted(end, this.#cache.get(~next).note.units);
+    return ~next;
+  }
+
+  #stateOf({ set, inWord }: Standing): number {
+    return this.#cache.intern(set, inWord ? 'w' : '', inWord ? within : outside);
   }
 
   /**
@@ -175,7 +224,7 @@ export class ForwardAutomaton {
         }
         if (next < 0) {
           next = ~next;
-          accepted(i, cache.get(next).note);
+          accepted(i, cache.get(next).note.units);
         }
       }
       state = next;
@@ -186,7 +235,7 @@ export class ForwardAutomaton {
   #beginState(): number {
     if (this.#beginGeneration !== this.#cache.generation) {
       const set = this.#anywhere ? none : this.#initial;
-      this.#beginId = this.#cache.intern(set, '', nothing);
+      this.#beginId = this.#cache.intern(set, '', outside);
       this.#beginGeneration = this.#cache.generation;
     }
     return this.#beginId;
@@ -206,7 +255,7 @@ export class ForwardAutomaton {
     const program = this.#program;
     const { member, arg, out } = program;
     const count = program.classes.count;
-    const set = this.#cache.get(state).set;
+    const { set, note: from } = this.#cache.get(state);
     const next: number[] = [];
     const units: number[] = [];
     program.marks.clear();
@@ -214,24 +263,27 @@ export class ForwardAutomaton {
       if (member[(arg[pc] as number) * count + one] === 1) this.#close(out[pc] as number, next, units);
     }
     if (this.#anywhere) {
-      for (const pc of this.#startsAt(one)) this.#close(out[pc] as number, next, units);
+      for (const pc of this.#startsAt(one, from.inWord)) this.#close(out[pc] as number, next, units);
     }
     const generation = this.#cache.generation;
     const to = Int32Array.from(next).sort();
-    const note = units.length === 0 ? nothing : units.sort((a, b) => a - b);
-    const id = this.#cache.intern(to, note.join(), note);
-    const entry = note.length > 0 ? ~id : id;
+    const inWord = this.#anywhere && program.ofWord[one] === 1 && this.#initialWithin !== this.#initial;
+    const note = units.length > 0 ? { units: units.sort((a, b) => a - b), inWord } : inWord ? within : outside;
+    const id = this.#cache.intern(to, `${inWord ? 'w' : ''}${units.join()}`, note);
+    const entry = units.length > 0 ? ~id : id;
     // An emptied table no longer has the row that we came from.
     if (generation === this.#cache.generation) this.#cache.table[state + one] = entry;
     return entry;
   }
 
-  #startsAt(one: number): Int32Array {
-    let starts = this.#initialByClass[one];
+  #startsAt(one: number, inWord: boolean): Int32Array {
+    const byClass = inWord ? this.#withinByClass : this.#initialByClass;
+    let starts = byClass[one];
     if (starts === undefined) {
       const { member, arg, classes } = this.#program;
-      starts = this.#initial.filter((pc) => member[(arg[pc] as number) * classes.count + one] === 1);
-      this.#initialByClass[one] = starts;
+      const initial = inWord ? this.#initialWithin : this.#initial;
+      starts = initial.filter((pc) => member[(arg[pc] as number) * classes.count + one] === 1);
+      byClass[one] = starts;
     }
     return starts;
   }

@@ -15,6 +15,10 @@ export interface Program {
   /** Unit that an instruction belongs to. */
   readonly unit: Int32Array;
   readonly starts: Int32Array;
+  /** By unit: 1 where it begins only at a word's edge. */
+  readonly atWord: Uint8Array;
+  /** By class: 1 where its characters are of a word. Nothing where no unit begins at a word's edge: classes may hold both kinds then. */
+  readonly ofWord: Uint8Array;
   readonly classes: CharClasses;
   /** member[charset * classes.count + class]. */
   readonly member: Uint8Array;
@@ -55,8 +59,12 @@ export interface ProgramPart {
   readonly pattern: Pattern;
   /** R: characters of right context, waited for after the match. */
   readonly right: number;
+  /** It begins only where no letter (A-Z), digit or `_` stands before it. */
+  readonly atWord?: boolean;
 }
 
+/** A letter (A-Z), a digit or `_`: of a word, as RE2 has it. */
+const wordCharacters: Ranges = [0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a];
 const anyCharacter: Ranges = [0, 0x10ffff];
 
 export function buildProgram(parts: readonly ProgramPart[]): Program {
@@ -67,6 +75,7 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
   const arg = new Int32Array(size);
   const unit = new Int32Array(size);
   const starts = new Int32Array(parts.length);
+  const atWord = Uint8Array.from(parts, (part) => (part.atWord === true ? 1 : 0));
   const sets: Ranges[] = [];
   const setIds = new Map<string, number>();
   const known = new Map<Ranges, number>();
@@ -110,11 +119,16 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
     }
     base = tail + right;
   });
+  const hasEdges = atWord.includes(1);
+  const word = hasEdges ? setOf(wordCharacters) : 0;
   const classes = buildClasses(sets);
   const member = new Uint8Array(sets.length * classes.count);
   sets.forEach((ranges, set) => {
     for (const one of classesIn(ranges, classes)) member[set * classes.count + one] = 1;
   });
+  const ofWord = Uint8Array.from({ length: classes.count }, (_, one) =>
+    hasEdges ? (member[word * classes.count + one] as number) : 0,
+  );
   const edges = (consuming: boolean, each: (into: number, from: number) => void): void => {
     for (let pc = 1; pc < size; pc++) {
       const kind = ops[pc];
@@ -130,6 +144,8 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
     arg,
     unit,
     starts,
+    atWord,
+    ofWord,
     classes,
     member,
     charInto: compress((each) => edges(true, each), size),

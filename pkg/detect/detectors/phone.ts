@@ -1,7 +1,7 @@
 import type { Detector } from '../detector.ts';
-import { certainAsTold, certainByFormat, likelyBySpelling, possibleBySpelling, possiblyAnother } from '../verdict.ts';
+import { certainAsTold, certainByFormat, likelyBySpelling, possiblyAnother } from '../verdict.ts';
 import type { Verdict } from '../verdict.ts';
-import { isDigit, isWordCharacter, lower } from './characters.ts';
+import { holdsWord, isDigit, isWordCharacter, lower } from './characters.ts';
 import { followsOtherWord, otherWordLeft } from './other-word.ts';
 import { nationalNumbers } from './phone-plans.ts';
 
@@ -12,7 +12,7 @@ import { nationalNumbers } from './phone-plans.ts';
 //                  3-3-4 with area and exchange from 2 to 9; never directly after a word such as `order` or `isbn`
 //                  (there it is possible)
 //   told           8 to 13 digits in any grouping at most 12 characters after a word such as `tel` or `phone`
-// Certain where it is told or one of its country's plan, else likely; with 00 likely by the plan, and else possible.
+// Certain where it is told or, with +, one of its country's plan, else likely.
 // Dates, prices, versions, IP addresses, card numbers and identifiers fail the grouping or touch a character that no number touches.
 // Coverage: of `tel: 0301234567` the number, where the engine reads `from`; else the word, too.
 // Limit: bare digits without such a word; seven-digit local numbers; extensions stay visible.
@@ -155,9 +155,15 @@ function northAmerican(text: string, start: number, end: number): boolean {
   return digitCount(text, start, end) === 10 + country;
 }
 
-/** Of a national form: what stands before it may say that it is another number. */
+/** Of the words that tell of another number, those after which a grouped one is no telephone number. Their reach in characters holds a word between. */
+const otherWords = 'order invoice isbn issn sku ticket ref item part case serial version'.split(' ');
+const otherReach = 14;
+
+/** Of a form without `+`: what stands before it may say that it is another number. */
 const national = (text: string, start: number): Verdict =>
-  followsOtherWord(text, start) ? possiblyAnother : likelyBySpelling;
+  holdsWord(text, start - otherReach, start, otherWords) && followsOtherWord(text, start)
+    ? possiblyAnother
+    : likelyBySpelling;
 
 function firstOf(text: string, start: number, end: number): number {
   for (let at = start; at < end; at += 1) {
@@ -197,18 +203,24 @@ function isOfPlan(country: string, national: string): boolean {
   return plan.test(national);
 }
 
-/** Whether its country's plan has it; `skip` digits stand before the country code. A trunk 0 behind that may be written, too. */
-function isAssigned(text: string, start: number, end: number, skip: number): boolean {
-  let all = '';
-  for (let at = start, seen = 0; at < end; at += 1) {
-    if (!isDigit(text.charCodeAt(at))) continue;
-    seen += 1;
-    if (seen > skip) all += String.fromCharCode(text.charCodeAt(at));
-  }
+/** Whether its country's plan has it. A trunk 0 behind the country code may be written, too. */
+function isAssigned(digits: string): boolean {
   for (let length = 1; length <= 3; length += 1) {
-    const [country, national] = [all.slice(0, length), all.slice(length)];
+    const [country, national] = [digits.slice(0, length), digits.slice(length)];
     if (nationalNumbers[country] !== undefined)
       return isOfPlan(country, national) || (national.startsWith('0') && isOfPlan(country, national.slice(1)));
+  }
+  return false;
+}
+
+/** Whether its country's plan has it, whole or up to the end of one of its groups: what stands behind may be another number (`12 h`). */
+function beginsAssigned(text: string, start: number, end: number): boolean {
+  let digits = '';
+  for (let at = start; at < end; at += 1) {
+    if (!isDigit(text.charCodeAt(at))) continue;
+    digits += String.fromCharCode(text.charCodeAt(at));
+    const endsGroup = at + 1 === end || !isDigit(text.charCodeAt(at + 1));
+    if (endsGroup && isAssigned(digits)) return true;
   }
   return false;
 }
@@ -229,14 +241,10 @@ export const phone: Detector = {
     if (!standsAlone(text, start, end)) return false;
     if (code === 0x2b)
       return (
-        international(text, start, end, 0) && (isAssigned(text, start, end, 0) ? certainByFormat : likelyBySpelling)
+        international(text, start, end, 0) && (beginsAssigned(text, start, end) ? certainByFormat : likelyBySpelling)
       );
     if (digitAt(text, start, end, 0) !== 0) return northAmerican(text, start, end) && national(text, start);
-    if (digitAt(text, start, end, 1) === 0)
-      return (
-        international(text, start, end, 2) &&
-        (isAssigned(text, start, end, 2) ? national(text, start) : possibleBySpelling)
-      );
+    if (digitAt(text, start, end, 1) === 0) return international(text, start, end, 2) && national(text, start);
     return trunk(text, start, end) && national(text, start);
   },
   from: (text, start, end) => {

@@ -1,14 +1,14 @@
 import type { Detector } from '../detector.ts';
-import { certainAsTold, likelyAsTold, likelyBySpelling, possiblyAnother } from '../verdict.ts';
+import { certainAsTold, likelyAsTold, likelyBySpelling } from '../verdict.ts';
 import { isDigit, isLetter, isWordCharacter } from './characters.ts';
 import { whole } from './issued/check-digits.ts';
 import { digitNumber } from './issued/issued-number.ts';
-import { followsOtherWord, otherWordLeft } from './other-word.ts';
 
 // A United States social security number: area (not 000, 666, 9xx), group (not 00), serial (not 0000), as the Social Security
 // Administration has assigned them since 2011. Written `123-45-6789` or `123 45 6789`; in any spelling, also as nine bare
 // digits, where a telling word stands at most 16 characters before it. There is no check digit, so bare nine digits without
 // such a word (or one that scan/telling.ts finds near it) are not looked for (with it they are likely, as is a grouped number without; certain is a grouped one that is told), and a number beside its own separator and another digit (`1-123-45-6789`) is not one.
+// Words such as `order no.` or `case` before a grouped one take nothing from it: they stand before such numbers in files on persons, too.
 // Coverage: of `SSN: 123456789` the digits, where the engine reads `from`; else the word, too.
 
 const telling = 'ssn|social[ -]security|social[ -]sec|tax[ -]?id|taxpayer';
@@ -49,15 +49,11 @@ export const usSsn: Detector = {
   pattern:
     '[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}' + `|(?i:${telling})[^0-9\\n]{0,16}[0-9]{3}[ -]?[0-9]{2}[ -]?[0-9]{4}`,
   maxLength: 42,
-  left: otherWordLeft,
+  left: 2,
   right: 2,
   accept(text, start, end) {
     if (isDigit(text.charCodeAt(start)))
-      return (
-        standsAlone(text, start, end) &&
-        assigned(text, start, end) &&
-        (followsOtherWord(text, start) ? possiblyAnother : likelyBySpelling)
-      );
+      return standsAlone(text, start, end) && assigned(text, start, end) && likelyBySpelling;
     if (isLetter(text.charCodeAt(start - 1)) || isDigit(text.charCodeAt(end))) return false;
     const from = digitsFrom(text, start, end);
     return assigned(text, from, end) && (end - from > 9 ? certainAsTold : likelyAsTold);

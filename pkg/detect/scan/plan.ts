@@ -2,6 +2,7 @@ import { Recent } from '../../base/index.ts';
 import type { ScanRule } from '../../core/index.ts';
 import { AnchoredMatcher } from '../automaton/anchored.ts';
 import { ForwardAutomaton } from '../automaton/forward.ts';
+import { ForwardParts } from '../automaton/forward-parts.ts';
 import { MatchStarts } from '../automaton/match-starts.ts';
 import { buildProgram } from '../automaton/program.ts';
 import type { Program } from '../automaton/program.ts';
@@ -21,7 +22,7 @@ import { WordJoints } from './word-joints.ts';
 export class Automata {
   readonly #compiled: Compiled;
   readonly #active: readonly number[];
-  #forward: ForwardAutomaton | undefined = undefined;
+  #forward: ForwardParts | undefined = undefined;
   #reverse: ReverseAutomaton | undefined = undefined;
   #anchored: ForwardAutomaton | undefined = undefined;
   #onwards: ForwardAutomaton | undefined = undefined;
@@ -32,11 +33,13 @@ export class Automata {
     this.#active = active;
   }
 
-  get forward(): ForwardAutomaton {
-    return (this.#forward ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
-      anywhere: true,
-      tails: false,
-    }));
+  get forward(): ForwardParts {
+    return (this.#forward ??= new ForwardParts(
+      [...Map.groupBy(this.#active, (form) => beginningOf(this.#compiled.forms[form] as Form)).values()].map(
+        (forms) => new ForwardAutomaton(this.#compiled.program, forms, { anywhere: true, tails: false }),
+      ),
+      this.#compiled.program.classes,
+    ));
   }
 
   get reverse(): ReverseAutomaton {
@@ -76,6 +79,50 @@ export class Automata {
   }
 }
 
+/** Letters that an instruction takes which any word may begin with, in either case: hexadecimal digits are the fewest such. */
+const fewestOfAny = 12;
+
+/** How a form begins: what lives of forms that begin alike goes together (automaton/forward-parts.ts). */
+function beginningOf({ pattern, atWord }: Form): 'at a word' | 'in any word' | 'as it says' {
+  if (atWord) return 'at a word';
+  const seen = new Set<number>();
+  const open = [pattern.start];
+  let first = 0;
+  let ofAny = 0;
+  let ofNone = 0;
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    if (seen.has(at)) continue;
+    seen.add(at);
+    const one = pattern.instructions[at];
+    if (one?.op === 'char') {
+      first++;
+      const letters = lettersIn(one.ranges);
+      if (letters >= fewestOfAny) ofAny++;
+      else if (letters === 0) ofNone++;
+    } else if (one !== undefined && 'out' in one) {
+      open.push(one.out);
+      if (one.op === 'alt') open.push(one.other);
+    }
+  }
+  // Of hundreds of prefixes a few may be such.
+  if (ofAny > 0 && 4 * ofAny >= first) return 'in any word';
+  // Within words nothing lives of them, either.
+  return ofNone === first ? 'at a word' : 'as it says';
+}
+
+/** How many of A-Z and a-z are in them. */
+function lettersIn(ranges: readonly number[]): number {
+  let letters = 0;
+  for (let at = 0; at < ranges.length; at += 2) {
+    for (const first of [0x41, 0x61])
+      letters += Math.max(
+        0,
+        Math.min(ranges[at + 1] as number, first + 25) - Math.max(ranges[at] as number, first) + 1,
+      );
+  }
+  return letters;
+}
+
 /** Selections whose automata are kept for the next plan that asks: there may be as many as callers have rights. */
 const mostSelections = 32;
 
@@ -109,7 +156,7 @@ export class Compiled {
     const forms: Form[] = [];
     for (const { form } of units) forms[form.index] = form;
     this.forms = forms;
-    this.program = buildProgram(forms.map(({ pattern }) => ({ pattern, right: 0 })));
+    this.program = buildProgram(forms.map(({ pattern, atWord }) => ({ pattern, right: 0, atWord })));
     // As the text that they stand in.
     this.telling = new TellingWords(units.map((unit) => unit.telling?.words.map((word) => foldText(word, fold))));
     this.joints = new WordJoints(

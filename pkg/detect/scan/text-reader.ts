@@ -1,6 +1,6 @@
 import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
 import type { Ends } from '../automaton/anchored.ts';
-import type { ForwardAutomaton, Standing } from '../automaton/forward.ts';
+import type { ForwardParts, Standings } from '../automaton/forward-parts.ts';
 import { isWordCharacter } from '../detectors/characters.ts';
 import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
@@ -18,8 +18,8 @@ import { longestStyledValue } from './replacement.ts';
 /** What stands before a text and is none of it: the key of a value of JSON. As a reader sees it. */
 export interface Before {
   readonly text: string;
-  /** Where the automaton stands behind it; filled when first needed. */
-  standing?: Standing;
+  /** Where the automata stand behind it; filled when first needed. */
+  standing?: Standings;
 }
 
 /**
@@ -38,7 +38,7 @@ export class TextReader {
   readonly #automata: Automata;
   /** Where findings go, in no order. */
   readonly #found: Finding[];
-  readonly #at: Standing;
+  readonly #at: Standings;
 
   /** The form's text from #base on. */
   #window = '';
@@ -91,10 +91,8 @@ export class TextReader {
   begin(source: number, before?: Before): void {
     const { forward } = this.#automata;
     const text = before?.text ?? '';
-    Object.assign(
-      this.#at,
-      before === undefined ? forward.begin() : (before.standing ??= standingAfter(forward, text)),
-    );
+    const standing = before === undefined ? forward.begin() : (before.standing ??= standingAfter(forward, text));
+    this.#at.forEach((at, part) => Object.assign(at, standing[part]));
     this.#window = text;
     this.#base = 0;
     this.#length = this.#textStart = text.length;
@@ -297,11 +295,14 @@ export class TextReader {
   }
 
   #earliestFrom(floor: number): number {
-    const waiting = this.#earliestWaiting(floor);
-    if (!this.#automata.forward.alive(this.#at)) return this.#wholePoint(waiting);
+    let earliest = this.#earliestWaiting(floor);
     const base = this.#base;
-    const at = this.#automata.reverse.earliest(this.#window, floor - base, this.#length - base, this.#at.set) + base;
-    return this.#wholePoint(Math.min(at, waiting));
+    for (const { set } of this.#at) {
+      if (set.length === 0) continue;
+      const at = this.#automata.reverse.earliest(this.#window, floor - base, this.#length - base, set) + base;
+      if (at < earliest) earliest = at;
+    }
+    return this.#wholePoint(earliest);
   }
 
   /** The earliest start from which a match waits for what stands behind it; the text's end without one. */
@@ -866,9 +867,9 @@ const undecided: readonly UnitPlan[] = [];
 const untold = new Uint8Array(0);
 
 /** Where it stands behind a text; what ends in that is not told. */
-function standingAfter(automaton: ForwardAutomaton, text: string): Standing {
-  const at = automaton.begin();
-  automaton.run(at, text, 0, text.length, ignore);
+function standingAfter(automata: ForwardParts, text: string): Standings {
+  const at = automata.begin();
+  automata.run(at, text, 0, text.length, ignore);
   return at;
 }
 

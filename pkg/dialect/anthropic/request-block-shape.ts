@@ -55,6 +55,23 @@ const made = object({ type: lone, file_id: lone });
 
 const tab = object(named(['tab_id', 'download_id', 'type', 'title', 'url', 'path', 'error'], lone));
 
+/** Of anything but a document: servers (vLLM's `/v1/messages`) take bytes of which the source says something else, or nothing, for a picture. */
+const pictureSource = /^(?:base64|url)$/;
+
+/** What a server takes bytes for of which nothing is said nobody here knows. */
+function checkedSource(shape: Shape): Shape {
+  const known = typed(['base64', 'text', 'content', 'url'], shape);
+  return {
+    ...known,
+    read(reader, node, place) {
+      const data = node.get('data');
+      const isBare = node.kind === 'object' && node.get('type')?.string === undefined;
+      if (isBare && data !== undefined && data.kind !== 'null') reader.refuse(place, 'type');
+      return known.read?.(reader, node, place) === true;
+    },
+  };
+}
+
 function checkedBlock(shape: Shape): Shape {
   const known = typed(blockTypes, shape);
   return {
@@ -67,8 +84,11 @@ function checkedBlock(shape: Shape): Shape {
         return true;
       }
       // A document that the server would fetch is one that the model reads and no guard does; so are a picture's address and its words.
-      const url = node.get('source')?.get('url');
+      const source = node.get('source');
+      const url = source?.get('url');
       if (type !== 'image' && url !== undefined && url.kind !== 'null') reader.refuse(place, 'source.url');
+      if (type !== 'document' && source?.kind === 'object' && !pictureSource.test(source.get('type')?.string ?? ''))
+        reader.refuse(place, 'source.type');
       return known.read?.(reader, node, place) === true;
     },
   };
@@ -83,5 +103,5 @@ export const sent: Blocks = blocksOf({
     ...named(['tabs', 'state_changes'], list(tab)),
   }),
   block: checkedBlock,
-  source: (shape) => typed(['base64', 'text', 'content', 'url'], shape),
+  source: checkedSource,
 });

@@ -9,6 +9,9 @@ import type { Shape } from '../shape.ts';
 
 const media = object({ prompt_string: text, multimodal_data: list({ read: mediaBytes }) });
 
+/** Pictures as servers took them before 2024 (LLaVA), and those that are built of it. */
+const imageData = list(object({ data: { read: mediaBytes }, id: number }));
+
 const hasNumbers = (node: JsonNode): boolean => node.items.some((item) => item.kind === 'number');
 
 /** One prompt of texts and tokens in turn: of tokens nobody can read what they say. */
@@ -36,6 +39,7 @@ const options: Readonly<Record<string, Shape>> = {
   ...sampling,
   ...named(numbers, number),
   ...named(['return_tokens', 'post_sampling_probs', 'return_progress'], boolean),
+  image_data: imageData,
   samplers: either(lone, list(lone)),
   dry_sequence_breakers: list(text),
   // It names the fields of the answer anew.
@@ -51,4 +55,10 @@ export const infillRequest = object({
   input_extra: list(object({ filename: text, text })),
 });
 
-export const embeddingRequest = object({ ...common, content: prompt, input: prompt, embd_normalize: number });
+export const embeddingRequest = object({
+  ...common,
+  content: prompt,
+  input: prompt,
+  embd_normalize: number,
+  image_data: imageData,
+});

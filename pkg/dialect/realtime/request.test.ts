@@ -141,3 +141,15 @@ test('a model whose name has a plus is refused: servers read a space there', () 
   expect(socket?.model?.('model=gpt%2Bx')).toBe('gpt+x');
   expect(() => socket?.model?.('model=gpt+x')).toThrow(refused('query'));
 });
+
+test.each([
+  ['root', 'previous_item_id'],
+  ['item_1', 'previous_item_id'],
+  [null, undefined],
+  [undefined, undefined],
+])('an item behind %j is placed by %s', (previous_item_id, placedBy) => {
+  const route = recogniseSocket('/v1/realtime');
+  const item = { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'a' }] };
+  const source = JSON.stringify({ type: 'conversation.item.create', previous_item_id, item });
+  expect(route.dialect.request(route, parseJson(source)).placedBy).toBe(placedBy);
+});

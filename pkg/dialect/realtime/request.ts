@@ -18,6 +18,9 @@ import { clientEvents, ofResponse, session as sessionShape } from './shapes.ts';
 
 const places: ReadonlyMap<string, Place> = new Map([...clientEvents].map(([type, shape]) => [type, Place.root(shape)]));
 
+/** By it an item comes before others that were sent first. */
+const placing = 'previous_item_id';
+
 const none: readonly never[] = Object.freeze([]);
 
 /** Sound comes in many events a second: a run of them is one request. */
@@ -63,6 +66,7 @@ export class RealtimeRequests {
       maxOutputTokens: limit,
       outputBound: limit,
       stops: this.stops,
+      ...((root.get(placing)?.kind ?? 'null') !== 'null' && { placedBy: placing }),
       usageAsked: true,
       tokenInput: reader.tokenInput,
       lanes: reader.lanes,

@@ -66,9 +66,10 @@ describe('what sessions of a block are found by', () => {
     const chain = testChain();
     const many = range(60).flatMap((n) => withRules(sessionId(n), flagged(range(1_024).map((one) => `a/${n}-${one}`))));
     const { block, cut, heavy } = read(chain, many);
-    const whole = block.ends.filter(({ tags }) => !tags.includes('cut')).length;
-    expect({ heavy, cut: cut + whole }).toEqual({ heavy: true, cut: 60 });
-    expect(cut).toBeGreaterThan(30);
+    const cutEnds = block.ends.filter(({ tags }) => tags.includes('cut'));
+    const cutStarts = block.starts.filter(({ groups }) => groups.includes('…'));
+    expect({ heavy, cut }).toEqual({ heavy: true, cut: cutEnds.length + cutStarts.length });
+    expect(cutEnds.length).toBeGreaterThan(30);
     expect(block.ends.every(({ tags }) => tags.length > 0 && tags.length <= 1_026)).toBe(true);
 
     const starts = range(4_000).map((n): AuditEvent => {
@@ -79,6 +80,31 @@ describe('what sessions of a block are found by', () => {
     expect(named.cut).toBeGreaterThan(100);
     expect(named.block.starts.map(({ subject }) => subject)).toEqual(range(4_000).map((n) => `user-${n}`));
     expect(named.block.starts.at(-1)).toMatchObject({ path: '…', model: '…', operation: 'Chat' });
+  });
+
+  test.each([
+    [3, 200],
+    [40, 100],
+    [10, 1_000],
+  ])('is all but groups beside %i callers of %i groups each, and of one with few all', (callers, count) => {
+    const refused = { outcome: 'refused', rule: 'p/secrets', model: 'claims-model' } as const;
+    const crowd = range(callers).map((n) => ({
+      ...refused,
+      id: sessionId(n),
+      user: `user-${n}`,
+      groups: range(count).map((one) => `cn=team-${n}-${one},ou=groups,dc=example,dc=com`),
+    }));
+    const last = { ...refused, id: sessionId('last'), user: 'eve', groups: ['ml'] };
+    const { block, cut } = read(testChain(), [...crowd, last].flatMap(sessionEvents));
+    expect(cut).toBeGreaterThan(0);
+    expect(block.starts.at(-1)).toMatchObject({ subject: 'eve', model: 'claims-model', groups: ['ml'] });
+    expect(block.starts.flatMap(({ model, path, peer, method }) => [model, path, peer, method])).not.toContain('…');
+    expect(block.ends.map(({ outcome }) => outcome)).toEqual([...crowd, last].map(() => 'refused'));
+    for (const { tags } of block.ends) expect(tags).toEqual(['rule:p/secrets', expect.stringMatching(/^act:/)]);
+    // What was left out is said.
+    const whole = block.starts.filter(({ groups }) => groups.length === count || groups.length === 1);
+    expect(block.starts.filter(({ groups }) => groups.at(-1) === '…')).toHaveLength(cut);
+    expect(whole.length + cut).toBeGreaterThanOrEqual(callers + 1);
   });
 
   test('is the same whoever reads the lines, and when', () => {

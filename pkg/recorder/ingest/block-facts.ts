@@ -53,6 +53,8 @@ function createRoom(units: number) {
     /** @param rows Beside those of the texts. @returns false: there was none, and nothing was taken */
     take(texts: readonly string[], rows = 0): boolean {
       const cost = costOf(texts) + rows;
+      // A row already, though others owe.
+      if (cost === 0) return true;
       if (cost > left) return false;
       left -= cost;
       for (const text of texts) known.add(text);
@@ -75,32 +77,51 @@ function fitStart(start: StartFacts, room: Room): StartFacts {
   room.take([start.subject ?? '']);
   const fit = <Text extends string | null>(text: Text): Text | string =>
     text === null || text === '' || room.take([text]) ? text : more;
-  const groups = start.groups.filter((group) => group === more || room.take([group]));
-  if (groups.length < start.groups.length && groups.at(-1) !== more) groups.push(more);
-  room.owe(groups);
   return {
     ...start,
-    groups,
+    model: fit(start.model),
     provider: fit(start.provider),
     issuer: fit(start.issuer),
     peer: fit(start.peer),
     method: fit(start.method),
     path: fit(start.path),
     dialect: fit(start.dialect),
-    model: fit(start.model),
   };
 }
 
-function fitEnd(end: EndFacts, room: Room): EndFacts {
-  const outcome = room.take([end.outcome]) ? end.outcome : more;
-  const code = end.code === null || room.take([end.code]) ? end.code : more;
+function fitGroups(start: StartFacts, room: Room): StartFacts {
+  const groups = start.groups.filter((group) => group === more || room.take([group]));
+  if (groups.length < start.groups.length && groups.at(-1) !== more) groups.push(more);
+  room.owe(groups);
+  return { ...start, groups };
+}
+
+function fitTags(end: EndFacts, room: Room): EndFacts {
   const tags = end.tags.filter((tag) => {
     const rows = [tag, ...labelTags([tag])];
     return tag === cutTag || room.take(rows, rows.length);
   });
   if (tags.length < end.tags.length && !tags.includes(cutTag)) tags.push(cutTag);
   room.owe(tags);
-  return { ...end, outcome, code, tags };
+  return { ...end, tags };
+}
+
+function fitOutcome(end: EndFacts, room: Room): EndFacts {
+  const outcome = room.take([end.outcome]) ? end.outcome : more;
+  const code = end.code === null || room.take([end.code]) ? end.code : more;
+  return { ...end, outcome, code };
+}
+
+/** Of each as it stands, those first that come first by `order`. */
+function each<Facts>(
+  all: ReadonlyMap<string, Facts>,
+  fit: (facts: Facts) => Facts,
+  order: (one: Facts) => number = () => 0,
+): ReadonlyMap<string, Facts> {
+  const fitted = new Map(all);
+  for (const [session, facts] of [...all].toSorted(([, one], [, other]) => order(one) - order(other)))
+    fitted.set(session, fit(facts));
+  return fitted;
 }
 
 const sameList = (one: readonly string[], other: readonly string[]): boolean =>
@@ -125,10 +146,20 @@ export function createBlockFacts(): BlockFacts {
     fitted(bytes) {
       const earned = bytes / bytesAUnit;
       const room = createRoom(ofEachBlock + earned);
-      const fitted = {
-        starts: new Map([...starts].map(([session, start]) => [session, fitStart(start, room)])),
-        ends: new Map([...ends].map(([session, end]) => [session, fitEnd(end, room)])),
-      };
+      // What each line has one of goes first, and then lists, the shortest first: who has many groups takes nothing from what others are found by.
+      const begun = each(starts, (start) => fitStart(start, room));
+      const ended = each(ends, (end) => fitOutcome(end, room));
+      const acted = each(
+        ended,
+        (end) => fitTags(end, room),
+        ({ tags }) => tags.length,
+      );
+      const grouped = each(
+        begun,
+        (start) => fitGroups(start, room),
+        ({ groups }) => groups.length,
+      );
+      const fitted = { starts: grouped, ends: acted };
       let cut = 0;
       for (const [session, start] of starts) if (!startIsWhole(start, fitted.starts.get(session) ?? start)) cut++;
       for (const [session, end] of ends) if (!endIsWhole(end, fitted.ends.get(session) ?? end)) cut++;

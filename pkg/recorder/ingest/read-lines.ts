@@ -105,16 +105,12 @@ export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 's
     const root = isHashed(line, own) ? parse(text) : undefined;
     if (root === undefined) throw conflict('changed');
     const type = root.get('type')?.text;
-    if (from !== undefined && type !== lineType(text)) throw conflict('changed');
-    if (from === 'sidecar' && isControllers(root)) throw conflict('foreign_change');
+    const strange = from === undefined ? undefined : strangeness(root, text, from);
+    if (strange !== undefined) throw conflict(strange);
     const spoken = timeOf(time);
     if (order.isBack(root, spoken) && from !== undefined) throw conflict('back_dated');
-    const named = root.get('session');
-    const session = named?.string;
-    const isId = session !== undefined && sessionId.test(session);
-    // Nobody could ask for it: no writer names one otherwise.
-    if (named !== undefined && !isId && from !== undefined) throw conflict('changed');
-    if (isId) {
+    const session = sessionOf(root);
+    if (session !== undefined && session !== 'unlike') {
       sessions.add(session);
       facts.note(root, { session, sequence, at: spoken });
     }
@@ -147,6 +143,22 @@ export function readLines(lines: Buffer, at: LinePoint, from?: 'controller' | 's
     signatures,
     hashOf: (number) => hashes[number - at.sequence],
   };
+}
+
+/** What no writer would write; undefined: nothing. */
+function strangeness(root: JsonNode, text: string, from: 'controller' | 'sidecar'): ConflictKind | undefined {
+  if (root.get('type')?.text !== lineType(text)) return 'changed';
+  if (from === 'sidecar' && isControllers(root)) return 'foreign_change';
+  // Nobody could ask for such a session.
+  return sessionOf(root) === 'unlike' ? 'changed' : undefined;
+}
+
+/** The session that a line is of; `unlike`: it names one as no writer does. */
+function sessionOf(root: JsonNode): string | undefined {
+  const named = root.get('session');
+  if (named === undefined) return undefined;
+  const id = named.string;
+  return id !== undefined && sessionId.test(id) ? id : 'unlike';
 }
 
 /** It says who decided what, or would be found as if it did: sessions have operations of their own. */

@@ -52,6 +52,15 @@ describe('a namespace', () => {
     expect(over({}, 1)).toEqual([]);
   });
 
+  test.each(['constructor', 'valueof', 'toString', '__proto__'])('may have any name, also %s', (name) => {
+    const held = new Map([
+      ['hog', 900],
+      ['a', 50],
+      [name, 10],
+    ]);
+    expect([...overShare(held, { finance: 4 }, 1)]).toEqual([['hog', 320]]);
+  });
+
   test('has as many parts as it was given', () => {
     expect(over({ finance: 700, ml: 300 }, 1)).toEqual(['finance']);
     expect(over({ finance: 700, ml: 300 }, 1, { finance: 4 })).toEqual(['ml']);
@@ -67,6 +76,7 @@ describe('shares', () => {
     const store = {
       free: 2 * gib,
       fails: false,
+      takes: true,
       held: new Map([
         ['hog', 900],
         ['ml', 90],
@@ -84,7 +94,8 @@ describe('shares', () => {
           store.read++;
           return Promise.resolve(store.held);
         },
-        append: (additions) => Promise.resolve(void added.push(...additions)),
+        append: (additions) =>
+          store.takes ? Promise.resolve(void added.push(...additions)) : Promise.reject(new Error('full')),
       },
       clock,
       logger: { ...silentLogger, warn: note, info: note, error: note },
@@ -111,9 +122,9 @@ describe('shares', () => {
     await step(10_000);
     expect(['hog', 'ml', 'new'].map(shares.mayTake)).toEqual([false, true, true]);
     expect(shares.deferred()).toEqual(['hog']);
-    expect(lines).toEqual([expect.stringMatching(/^lines of a namespace are not taken.*"hog".*900.*333/)]);
+    expect(lines).toEqual([expect.stringMatching(/^lines of a namespace are not taken.*"hog".*900.*495/)]);
     expect(entries()).toEqual([
-      expect.objectContaining({ type: 'share', namespace: 'hog', what: 'deferred', held: 900, share: 333 }),
+      expect.objectContaining({ type: 'share', namespace: 'hog', what: 'deferred', held: 900, share: 495 }),
     ]);
     // Again and again within ten minutes: one entry.
     for (let turn = 0; turn < 5; turn++) {
@@ -141,6 +152,31 @@ describe('shares', () => {
     store.free = 0;
     await step();
     expect(shares.mayTake('sidegate-system')).toBe(true);
+    await shares.close();
+  });
+
+  test('let the only namespace beside Sidegate’s own go on, and count what that holds for nobody', async () => {
+    const { shares, step, store } = world();
+    store.held = new Map([
+      ['sidegate-system', 100],
+      ['ml', 900],
+    ]);
+    store.free = 0;
+    await step();
+    expect(shares.mayTake('ml')).toBe(true);
+    expect(shares.deferred()).toEqual([]);
+    await shares.close();
+  });
+
+  test('say in the log of the record what that did not take at first', async () => {
+    const { shares, step, store, entries } = world();
+    store.free = 0;
+    store.takes = false;
+    await step(10_000);
+    expect([shares.mayTake('hog'), entries()]).toEqual([false, []]);
+    store.takes = true;
+    await step(10_000);
+    expect(entries()).toEqual([expect.objectContaining({ type: 'share', namespace: 'hog', what: 'deferred' })]);
     await shares.close();
   });
 

@@ -59,7 +59,7 @@ export function overShare(
   parts: Readonly<Record<string, number>>,
   short: number,
 ): ReadonlyMap<string, number> {
-  const partsOf = (namespace: string): number => parts[namespace] ?? 1;
+  const partsOf = (namespace: string): number => (Object.hasOwn(parts, namespace) ? (parts[namespace] ?? 1) : 1);
   const holders = [...held].filter(([, bytes]) => bytes > 0);
   const [all, allParts] = holders.reduce(
     ([bytes, sum], [namespace, own]) => [bytes + own, sum + partsOf(namespace)] as const,
@@ -87,8 +87,9 @@ export function createShares(options: SharesOptions): Shares {
     const bytes = held.get(namespace) ?? 0;
     const before = told.get(namespace);
     if (before?.what === what || (before !== undefined && clock.monotonic() - before.at < tellMs)) return;
-    told.set(namespace, { what, at: clock.monotonic() });
     await store.append([{ entry: { type: 'share', at: clock.now(), namespace, what, held: bytes, share } }]);
+    // Behind it: what a store that was away did not take is told at the next look.
+    told.set(namespace, { what, at: clock.monotonic() });
   };
   const look = async (): Promise<void> => {
     const short = shortage(await store.space(), options);
@@ -96,8 +97,9 @@ export function createShares(options: SharesOptions): Shares {
       held = await store.held();
       heldAt = clock.monotonic();
     }
-    const over = short === undefined ? new Map<string, number>() : new Map(overShare(held, parts, short));
-    over.delete(own);
+    // Its own namespace waits for nobody, and has no share that others would lack.
+    const sharing = new Map([...held].filter(([namespace]) => namespace !== own));
+    const over = short === undefined ? new Map<string, number>() : overShare(sharing, parts, short);
     for (const [namespace, share] of over)
       if (!deferred.has(namespace))
         logger.warn(

@@ -29,7 +29,7 @@ export interface HoldMatcher {
   some(facts: HeldFacts): boolean;
 }
 
-/** In place of groups that there was no room for. */
+/** In place of groups, or a model, that there was no room for. */
 const more = '…';
 
 /** Of a set of holds. Numbers are never given twice, so that another set has others in it, and is smaller or has a higher number. */
@@ -70,7 +70,8 @@ function testOf(terms: HoldTerms): Test {
   if (namespace !== undefined) tests.push((facts) => facts.namespace === cut(namespace));
   if (pod !== undefined) tests.push((facts) => facts.pod === cut(pod));
   if (user !== undefined) tests.push(({ start }) => start === undefined || start.user === cut(user));
-  if (model !== undefined) tests.push(({ start }) => start === undefined || start.model === cut(model));
+  if (model !== undefined)
+    tests.push(({ start }) => start === undefined || start.model === cut(model) || start.model === more);
   if (group !== undefined)
     tests.push(({ start }) => start === undefined || start.groups.includes(cut(group)) || start.groups.includes(more));
   // By its time, or by when its block came, whichever keeps it.

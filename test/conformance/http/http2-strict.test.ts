@@ -444,7 +444,7 @@ describe.each(wires)('floods over %s', (chosen) => {
 });
 
 /**
- * What comes otherwise, and why that is harmless: docs/adr/0033-http2-as-nghttp2-reads-it.md. Those of streams that have ended, by which side was
+ * What comes otherwise, and why that is harmless: docs/adr/0034-http2-as-nghttp2-reads-it.md. Those of streams that have ended, by which side was
  * faster.
  */
 const otherwise: readonly string[] = [

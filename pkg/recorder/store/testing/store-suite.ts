@@ -1049,6 +1049,39 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       }
     });
 
+    test('keeps by a hold on a model what there was no room to name the model of', async () => {
+      await store.append([blockOf(testChain(), [{ id: sessionId(1), model: '…' }])]);
+      const ids = [await hold({ model: 'claims-model' }), await hold({ model: 'claims-model', group: 'ml' })];
+      expect(await store.countHeld(ids[0] ?? 0)).toMatchObject({ sessions: 1 });
+      expect(await old()).toBe(0);
+      for (const id of ids) await release(id);
+      await hold({ model: 'claims-model', user: 'bob' });
+      expect(await old()).toBe(1);
+    });
+
+    test('is found, and kept by a hold, by model, outcome and rule beside callers of very many groups', async () => {
+      const crowd = Array.from({ length: 8 }, (_, n) => ({
+        id: sessionId(`crowd-${n}`),
+        user: `user-${n}`,
+        groups: Array.from({ length: 100 }, (__, one) => `cn=team-${n}-${one},ou=groups,dc=example,dc=com`),
+      }));
+      const last = { id: sessionId(1), user: 'eve', model: 'claims-model', outcome: 'refused', rule } as const;
+      await store.append([blockOf(testChain(), [...crowd, last])]);
+      for (const query of [
+        { model: 'claims-model' },
+        { outcome: 'refused' },
+        { tags: [`rule:${rule}`] },
+        { label: 'no-secrets' },
+      ])
+        expect(await find(query)).toEqual([sessionId(1)]);
+      for (const terms of [{ model: 'claims-model' }, { rule }, { label: 'no-secrets' }]) {
+        const id = await hold(terms);
+        expect(await store.countHeld(id)).toMatchObject({ sessions: 1 });
+        expect(await old()).toBe(0);
+        await release(id);
+      }
+    });
+
     test('asks a hold of a policy of the platform', async () => {
       const of = (n: number, name: string): Addition =>
         blockOf(testChain(`${n}`), [{ id: sessionId(n), rule: name }], testTime);
