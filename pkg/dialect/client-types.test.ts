@@ -88,7 +88,13 @@ describe.each<[string, string, string, (type: string) => [string, object], reado
   ['parts of Cohere', files.cohere, 'Content', (type) => cohere([{ type }]), []],
   ['results of tools of Cohere', files.cohere, 'ToolContent', (type) => cohere([{ type }]), []],
   ['what Cohere said', files.cohere, 'AssistantMessageV2ContentOneItem', (type) => cohere([{ type }]), []],
-  ['tools of Anthropic', files.anthropic, 'BetaToolUnion', (type) => messages({ tools: [{ type }] }), ['mcp_toolset']],
+  [
+    'tools of Anthropic',
+    files.anthropic,
+    'BetaToolUnion',
+    (type) => messages({ tools: [{ type }] }),
+    ['mcp_toolset', 'web_fetch_20250910', 'web_fetch_20260209', 'web_fetch_20260309', 'web_fetch_20260318'],
+  ],
 ])('%s', (_, file, name, bodyOf, refused) => {
   test('are known, or refused by their kind', () => {
     const kinds = kindsOf(file, name);
