@@ -143,6 +143,11 @@ test.each<[string, [string, object], string]>([
   ['adapters below a new field', chat('a', { extension: { activeAdapters: ['x'] } }), 'adapters'],
   // A request's own name, by which a server tells those that are at work apart.
   ["SGLang's name of a request", chat('a', { rid: 'of-another' }), 'rid'],
+  [
+    'pictures as texts of embeddings',
+    ['/v1/embeddings', { model: 'm', input: 'https://evil.example/x.png', modality: 'image' }],
+    'modality',
+  ],
   ["vLLM's name of a request", chat('a', { request_id: 'of-another' }), 'request_id'],
   ['one of /generate', ['/generate', { text: 'a', rid: ['of-another'] }], 'rid'],
   ['one below a new field', messages('a', { extension: { request_id: 'of-another' } }), 'request_id'],

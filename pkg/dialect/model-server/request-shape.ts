@@ -1,5 +1,5 @@
 import { prompt as llamaPrompt } from '../llamacpp/request-shape.ts';
-import { common, isNumeric, message, part, tokenIds, tool } from '../openai/request-shape.ts';
+import { common, isNumeric, message, part, tokenIds, tool, withMedia } from '../openai/request-shape.ts';
 import { refused } from '../refused-fields.ts';
 import { boolean, either, list, lone, named, number, numbers, object, text, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -55,7 +55,7 @@ export const templateRequest = object({
 export const rerankRequest = object({
   ...base,
   query: scored,
-  documents: either(list(either(text, object({ text, content: list(part) }))), object({ content: list(part) })),
+  documents: either(list(either(text, object({ ...withMedia, content: list(part) }))), object({ content: list(part) })),
   texts: list(text),
   instruct: text,
   instruction: text,

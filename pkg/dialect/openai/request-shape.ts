@@ -2,7 +2,7 @@ import type { JsonNode } from '../../base/index.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { bytesOfFormat, mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
 import { namedFile } from '../pdf.ts';
-import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
+import { metadataWith, refused, refusedFields, saysNothing } from '../refused-fields.ts';
 import {
   boolean,
   either,
@@ -73,13 +73,26 @@ function promptList(reader: ShapeReader, node: JsonNode, place: ShapePlace): boo
   return true;
 }
 
+/** A text, and a picture beside it or in place of it, as Jina's, Mixedbread's and SGLang's servers take them. */
+export const withMedia: Readonly<Record<string, Shape>> = {
+  text,
+  type: lone,
+  ...named(['image', 'audio', 'video'], mediaUrl),
+  ...named(['image_url', 'audio_url', 'video_url'], either(mediaUrl, object({ url: mediaUrl }))),
+};
+
+/** infinity's, which takes texts of `input` for addresses of pictures and sound by it. */
+const ofTexts: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node) && node.string !== 'text') reader.refuse(place);
+    return true;
+  },
+};
+
 /** Text, texts, token ids, lists of token ids (OpenAI); texts with media (embeddings of several servers). */
 const prompt: Shape = {
   string: 'text',
-  items: either(
-    text,
-    object({ text, image: mediaUrl, type: lone, image_url: either(mediaUrl, object({ url: mediaUrl })) }),
-  ),
+  items: either(text, object(withMedia)),
   read: promptList,
 };
 
@@ -339,5 +352,6 @@ export const embeddingsRequest = object({
   messages: list(message),
   dimensions: number,
   input_type: lone,
+  modality: ofTexts,
   instruction: text,
 });
