@@ -169,7 +169,8 @@ async function runProgram(
 }
 
 const runLint = (): Promise<Ended> =>
-  runProgram('make', ['--no-print-directory', 'lint'], { stdout: 'pipe', stderr: 'pipe' });
+  // Behind the tests beside it, which have limits of time.
+  runProgram('nice', ['-n', '19', 'make', '--no-print-directory', 'lint'], { stdout: 'pipe', stderr: 'pipe' });
 
 async function runJest(projects: readonly string[]): Promise<Ended & { readonly report: Report }> {
   const file = join(folder, `${projects[0]}.json`);
