@@ -9,6 +9,8 @@ const mebibyte = 1_024 * 1_024;
 
 interface Counted {
   readonly did: string[];
+  /** What the heap says to hold. */
+  readonly heap: { bytes: number };
   readonly held: (bytes: number) => void;
   readonly clock: ReturnType<typeof fakeClock>;
 }
@@ -16,11 +18,13 @@ interface Counted {
 function counted(): Counted {
   const clock = fakeClock();
   const did: string[] = [];
+  const heap = { bytes: 16 * mebibyte };
   const held = growWithBodies(clock, {
+    held: () => heap.bytes,
     collect: () => void did.push('collect'),
     grow: (percent) => void did.push(String(percent)),
   });
-  return { did, held, clock };
+  return { did, heap, held, clock };
 }
 
 test('bodies that are few or small change nothing', () => {
@@ -30,6 +34,21 @@ test('bodies that are few or small change nothing', () => {
   for (let n = 0; n < 31; n++) held(mebibyte);
   expect(did).toEqual([]);
   expect(clock.pending).toBe(0);
+});
+
+test('bodies of some kilobytes change nothing, however many', () => {
+  const { did, held, clock } = counted();
+  for (let n = 0; n < 100_000; n++) held(4_096);
+  expect(did).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
+test('where little is to be had nothing is collected: compiled code would go with it', () => {
+  const { did, heap, held, clock } = counted();
+  heap.bytes -= 1;
+  for (let n = 0; n < 2; n++) held(16 * mebibyte);
+  clock.advance(60_000);
+  expect(did).toEqual(['300', '75']);
 });
 
 test('while large bodies come the old generation may grow further, and once they do not it is collected and may not', () => {
@@ -42,7 +61,7 @@ test('while large bodies come the old generation may grow further, and once they
   did.length = 0;
   clock.advance(6_000);
   held(16 * mebibyte);
-  clock.advance(9_999);
+  clock.advance(59_999);
   expect(did).toEqual([]);
   clock.advance(1);
   expect(did).toEqual(['75', 'collect']);
