@@ -59,7 +59,7 @@ export interface ClusterParts {
   readonly importImage: ClusterNode['import'];
   /** What only this machine's own cluster gives. */
   readonly own?: Required<Pick<ClusterNode, 'freeze' | 'staticPod'>>;
-  /** Reports go to `reports` in it; where there is `log/kubelet.log`, its end goes into them. */
+  /** Reports go to a folder beside it, its name with `-reports`; where there is `log/kubelet.log`, its end goes into them. */
   readonly folder: string;
 }
 
@@ -183,7 +183,8 @@ export async function clusterNode({ run, importImage, own, folder }: ClusterPart
       try {
         return await action();
       } catch (error) {
-        const reports = join(folder, 'reports');
+        // Beside the cluster's folder, not in it: that may be gone by now, and up.sh takes a folder with anything in it for somebody else's.
+        const reports = `${folder}-reports`;
         mkdirSync(reports, { recursive: true });
         const file = join(reports, `${namespace}-${Date.now()}.txt`);
         writeFileSync(file, `${await report(namespace)}\n--- kubelet\n${kubeletLog()}\n`);
