@@ -10,8 +10,6 @@ import { conditions, expressionOf, parseExpression, questionOf, valuesOf } from 
 
 /** Shown before one asks for more. */
 const first = 8;
-/** Sessions that are named as searched in part: there may be more. */
-const mostNamed = 100;
 
 /** @param {Condition} condition @param {() => void} changed */
 function field({ flag, label, hint = '', choices = [], kind }, changed) {
