@@ -82,7 +82,9 @@ const telling =
  */
 const referring = [
   /(?:^|_)models?$|^model_(?:name|id|path|version)$/,
-  /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_ids?$/,
+  /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_?ids?$/,
+  // Agents, assistants and their conversations; caches of prompts, and the slot of llama.cpp that has one.
+  /(?:^|_)(?:conversation|thread|session|chat|assistant|agent|cache|slot)_?ids?$|^id_?slot$/,
   /^previous_[a-z]+_ids?$|(?:^|_)response_ids?$|^continuation_token$|^(?:rid|request_ids?)$|^container$|^data_?store$|(?:^|_)uuids?$/,
   /^(?:authentication|authorization)$|^data_sources?$|^mcp_servers?$/,
   /(?:^|_)embeds$/,
