@@ -88,8 +88,9 @@ const referring = [
   /^previous_[a-z]+_ids?$|(?:^|_)response_ids?$|^continuation_token$|^(?:rid|request_ids?)$|^container$|^data_?store$|(?:^|_)uuids?$/,
   /^(?:authentication|authorization)$|^data_sources?$|^mcp_servers?$/,
   /(?:^|_)embeds$/,
-  new RegExp(`^(?:${runnerOptions.join('|')})$`),
 ];
+
+const runners: ReadonlySet<string> = new Set(runnerOptions);
 
 /** Servers of other languages write one name in two ways. */
 const plainName = (name: string): string =>
@@ -108,6 +109,7 @@ export function referringWord(name: string): string | undefined {
   const plain = plainName(name);
   const told = wordIn(plain, telling);
   if (told !== undefined) return told;
+  if (runners.has(plain)) return plain;
   const words = referring.find((one) => one.test(plain));
   return words === undefined ? undefined : wordIn(plain, words);
 }
