@@ -117,15 +117,23 @@ describe('a request', () => {
     ...[0, -0, 0.5, '0', '0s', '-0s', '0m0s', '500ms', '1ns', '0.9s', 'soon', ''].map(
       (time): [string, object, string] => ['/api/chat', chat({ keep_alive: time }), 'keep_alive'],
     ),
-    ...['num_ctx', 'num_batch', 'num_gpu', 'main_gpu', 'num_thread', 'num_gqa', 'use_mmap', 'use_mlock', 'numa'].flatMap(
-      (name): [string, object, string][] => [
-        ['/api/chat', chat({ options: { [name]: 0 } }), `options.${name}`],
-        ['/api/generate', { model: 'm', prompt: 'p', options: { [name]: true } }, `options.${name}`],
-        ['/api/embed', { model: 'm', input: 'p', options: { [name]: 1 } }, `options.${name}`],
-        ['/api/embeddings', { model: 'm', prompt: 'p', options: { [name]: '1' } }, `options.${name}`],
-        ['/api/chat', chat({ [name]: 1 }), name],
-      ],
-    ),
+    ...[
+      'num_ctx',
+      'num_batch',
+      'num_gpu',
+      'main_gpu',
+      'num_thread',
+      'num_gqa',
+      'use_mmap',
+      'use_mlock',
+      'numa',
+    ].flatMap((name): [string, object, string][] => [
+      ['/api/chat', chat({ options: { [name]: 0 } }), `options.${name}`],
+      ['/api/generate', { model: 'm', prompt: 'p', options: { [name]: true } }, `options.${name}`],
+      ['/api/embed', { model: 'm', input: 'p', options: { [name]: 1 } }, `options.${name}`],
+      ['/api/embeddings', { model: 'm', prompt: 'p', options: { [name]: '1' } }, `options.${name}`],
+      ['/api/chat', chat({ [name]: 1 }), name],
+    ]),
     // Go takes a name in any letter case.
     ['/api/chat', chat({ options: { Num_Ctx: 1 } }), 'options.num_ctx'],
     ['/api/chat', chat({ options: { num_predict: 1.5 } }), 'options.num_predict'],
