@@ -266,12 +266,21 @@ export const outputLimits = [
   'max_output_tokens',
 ];
 
+/** llama.cpp: the slot that answers, and with it the prompt that the slot has of whoever came before; -1: any. */
+const anySlot: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node) && node.number !== -1) reader.refuse(place);
+    return true;
+  },
+};
+
 export const sampling: Readonly<Record<string, Shape>> = {
+  id_slot: anySlot,
   ...named(outputLimits, number),
   ...named(
     [
       'n best_of n_cmpl temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty seed min_tokens',
-      'length_penalty mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent repeat_penalty repeat_last_n id_slot',
+      'length_penalty mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent repeat_penalty repeat_last_n',
       'prompt_logprobs top_logprobs xtc_probability xtc_threshold dry_multiplier dry_base dry_allowed_length dry_penalty_last_n',
       'thinking_budget no_repeat_ngram_size',
     ]
