@@ -188,6 +188,74 @@ describe('a hold in the archive', () => {
     expect(held()).toEqual([0, 1]);
   });
 
+  test('by a time is on all of a session that began within it, also where its answer is in the next segment', async () => {
+    const [start, ...rest] = sessionEvents({ id: sessionId('open') });
+    if (start === undefined) throw new Error('start');
+    const wall = Date.now();
+    await store.append([{ ...blockOfEvents(chain, [start], wall) }]);
+    await archive();
+    await store.append([blockOfEvents(chain, rest, wall + 1_000)]);
+    await archive();
+    await store.append([blockOf(chain, [{ id: sessionId('later') }], wall + 1_000)]);
+    await archive();
+    const terms = { user: 'ana', until: wall + 500 };
+    const id = await place(terms);
+    keep();
+    await done();
+    const byStore = held();
+    await release(id);
+    await done();
+    const { at } = await store.log();
+    expect(await deleteOld(store, { before: at + 1, of: { allBut: [] } }, at, 100)).toBe(3);
+    await place(terms);
+    await done();
+    expect([byStore, held()]).toEqual([
+      [0, 1],
+      [0, 1],
+    ]);
+  });
+
+  test('goes by the first start of a session, as the store does, where its sidecar wrote two', async () => {
+    const id = sessionId('twice');
+    await store.append([
+      blockOfEvents(chain, sessionEvents({ id }), systemClock.now()),
+      blockOfEvents(chain, sessionEvents({ id, user: 'bob' }), systemClock.now()),
+    ]);
+    await archive();
+    const first = await place({ user: 'ana' });
+    keep();
+    await done();
+    const byStore = held();
+    await release(first);
+    await done();
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(2);
+    await place({ user: 'bob' });
+    await done();
+    expect(held()).toEqual([]);
+    await place({ user: 'ana' });
+    await done();
+    expect([byStore, held()]).toEqual([[0], [0]]);
+  });
+
+  test('takes a session that goes on before it begins for one whose start is lost, as the store does', async () => {
+    const id = sessionId('late');
+    await store.append([
+      blockOfEvents(chain, sessionEvents({ id }).slice(1), systemClock.now()),
+      blockOfEvents(chain, sessionEvents({ id, user: 'bob' }), systemClock.now()),
+    ]);
+    await archive();
+    const first = await place({ user: 'ana' });
+    keep();
+    await done();
+    const byStore = held();
+    await release(first);
+    await done();
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(2);
+    await place({ user: 'ana' });
+    await done();
+    expect([byStore, held()]).toEqual([[0], [0]]);
+  });
+
   test('waits until sessions have ended, as long as a segment is young', async () => {
     await write({ rule: 'support/no' });
     await place({});

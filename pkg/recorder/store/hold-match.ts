@@ -74,10 +74,13 @@ function testOf(terms: HoldTerms): Test {
     tests.push(({ start }) => start === undefined || start.model === cut(model) || start.model === more);
   if (group !== undefined)
     tests.push(({ start }) => start === undefined || start.groups.includes(cut(group)) || start.groups.includes(more));
-  // By its time, or by when its block came, whichever keeps it.
+  // By its time, or by when its block came, whichever keeps it; without its start it may have begun at any time before that.
   if (since !== undefined) tests.push(({ at, received }) => at >= since || received >= since);
   if (until !== undefined)
-    tests.push(({ at, received, said }) => at < until || received < until || (said !== null && said < until));
+    tests.push(
+      ({ start, at, received, said }) =>
+        start === undefined || at < until || received < until || (said !== null && said < until),
+    );
   const ofRules = (names: string, of: 'rules' | 'policies'): void => {
     // As tags are.
     const wanted = kinds.map((kind) => cut(`${kind}:${names}`));

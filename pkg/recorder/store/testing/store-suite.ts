@@ -1137,7 +1137,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await old()).toBe(1);
     });
 
-    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }])(
+    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }, { until: testTime }])(
       'keeps what has lost its start while a hold could concern it: %j',
       async (terms) => {
         const session = pieces(testChain(), { id: sessionId(1), user: 'bob', model: 'other', groups: [] });
