@@ -269,6 +269,21 @@ describe('a hold in the archive', () => {
     expect(held()).toEqual([0]);
   });
 
+  test('is brought where the log is a year ahead of the clock, as long after it was archived as a segment is young', async () => {
+    await store.append([blockOf(chain, [{ id: sessionId('ahead') }], systemClock.now() + 365 * 86_400_000)]);
+    await archive();
+    await write({ user: 'bob' }, {});
+    await place({ user: 'ana' });
+    let passed = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passed };
+    keep({ ageMs: 3_600_000, clock });
+    await until(() => keeper?.waiting === 0);
+    expect([held(), await store.archiveHolds.due(1)]).toMatchObject([[], { from: 0 }]);
+    passed = 3_600_000;
+    await done();
+    expect(held()).toEqual([0, 2]);
+  });
+
   test.each<S3Fault>(['hold_denied', 'no_hold', 'cut_after_hold', 'busy'])(
     'is tried again where the server does this: %s, is counted and seen meanwhile, and goes on with another process',
     async (fault) => {
