@@ -76,8 +76,8 @@ async function readFacts(
   blocks: readonly OldBlock[],
 ): Promise<{ readonly blocks: number; readonly facts: ReadonlyMap<number, readonly HeldFacts[]> }> {
   const costs = await run(
-    `SELECT p.block, sum(1 + coalesce(cardinality(s.tags), 0) / 32.0)::float8 AS cost FROM part p JOIN session s ON s.id = p.session
-     WHERE p.block = ANY ($1) GROUP BY p.block`,
+    `SELECT p.block, sum(1 + (coalesce(cardinality(s.tags), 0) + coalesce(cardinality(s.groups), 0)) / 32.0)::float8 AS cost
+     FROM part p JOIN session s ON s.id = p.session WHERE p.block = ANY ($1) GROUP BY p.block`,
     [blocks.map(({ entry }) => entry)],
   );
   const costOf = new Map(costs.map((row) => [Number(row['block']), Number(row['cost'])]));
