@@ -223,8 +223,15 @@ export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldE
     await addHold(turn, names, { id: entry.hold, ...entry });
     // Numbers go on behind it.
     await run(`SELECT setval(pg_get_serial_sequence('hold', 'id'), $1)`, [entry.hold]);
-  } else await run('DELETE FROM hold WHERE id = $1', [entry.hold]);
+  } else {
+    await run('DELETE FROM hold WHERE id = $1', [entry.hold]);
+    await freeArchive(run, entry.hold);
+  }
 }
+
+/** What a hold has left in the archive is to be taken off. */
+const freeArchive = (run: Run, hold: number): Promise<unknown> =>
+  run('UPDATE archive_hold SET done = false WHERE hold = $1', [hold]);
 
 /** False: there is no such hold. */
 export async function releaseHold(
@@ -233,8 +240,7 @@ export async function releaseHold(
 ): Promise<boolean> {
   const [row] = await turn.run('DELETE FROM hold WHERE id = $1 RETURNING terms', [id]);
   if (row === undefined) return false;
-  // What it has left in the archive is to be taken off.
-  await turn.run('UPDATE archive_hold SET done = false WHERE hold = $1', [id]);
+  await freeArchive(turn.run, id);
   const terms = { ...termsOf(row['terms']) };
   turn.addEntry({ type: 'hold', at, who, what: 'released', hold: id, terms, reason });
   return true;

@@ -1697,6 +1697,19 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await between(1, 3, await store.holds())).toEqual({ held: [ids[0]], gone: false });
     });
 
+    test('are to be taken off where an archive brings back that one was released, into a store that had placed it', async () => {
+      const { archiveHolds: table } = store;
+      const id = await place({ user: 'ana' });
+      await table.looked({ from: 0, holds: [] }, 9, { segment: 10, holds: [id] });
+      expect([await table.settle(10, true), await table.todo(9)]).toEqual([true, []]);
+      const entry = { type: 'hold', ...who, what: 'released', hold: id, terms: { user: 'ana' } } as const;
+      const { size: index } = await store.log();
+      await store.restore([{ index, text: entryText(entry), entry }]);
+      expect(await store.holds()).toEqual([]);
+      expect(await table.todo(9)).toEqual([{ segment: 10, wanted: false }]);
+      expect(await table.counts()).toEqual({ holds: [], toFree: 1 });
+    });
+
     test('are to be done until the archive has said that it is so; what is placed or released meanwhile is done again', async () => {
       const { archiveHolds: table } = store;
       const [first, second] = [await place({}), await place({})];
