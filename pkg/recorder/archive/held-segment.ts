@@ -1,4 +1,4 @@
-import { createHoldMatcher, seenTime } from '../store/index.ts';
+import { aboutOf, createHoldMatcher, seenTime } from '../store/index.ts';
 import type { Block, EndFacts, HeldFacts, Hold, StartFacts } from '../store/index.ts';
 import { restoredEntry } from './restored-entry.ts';
 import type { Segment } from './segment.ts';
@@ -51,7 +51,10 @@ export async function heldInSegment(
       at,
       said,
       received,
-      start: start === undefined ? undefined : { user: start.subject, model: start.model, groups: start.groups },
+      start:
+        start === undefined
+          ? undefined
+          : { user: start.subject, model: start.model, groups: start.groups, about: aboutOf(start) },
       tags: ends.get(key)?.tags,
     };
     for (const id of matcher.matching(facts)) found.add(id);

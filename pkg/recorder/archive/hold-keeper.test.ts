@@ -7,6 +7,7 @@ import { startS3 } from '../../../test/support/s3-server.ts';
 import type { S3Fault, TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
 import { silentLogger, systemClock } from '../../base/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
 import { keepHeads } from '../log/heads.ts';
 import { openSqliteStore } from '../store/index.ts';
 import type { HoldTerms, RecordStore } from '../store/index.ts';
@@ -254,6 +255,22 @@ describe('a hold in the archive', () => {
     await place({ user: 'ana' });
     await done();
     expect([byStore, held()]).toEqual([[0], [0]]);
+  });
+
+  test('by a namespace is on what people decided of its requests, also where only the archive has it', async () => {
+    const change = (n: number, name: string): AuditEvent => ({
+      ...{ type: 'change', session: sessionId(`change ${n}`), what: 'approval', step: 'approved', name },
+      ...{ caller: null, rules: ['support/wire'] },
+    });
+    for (const [n, name] of ['claims/one', 'other/one'].entries()) {
+      await store.append([blockOfEvents(chain, [change(n, name)], systemClock.now())]);
+      await archive();
+    }
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(2);
+    await place({ namespace: 'claims' });
+    keep();
+    await done();
+    expect(held()).toEqual([0]);
   });
 
   test('waits until sessions have ended, as long as a segment is young', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createHoldMatcher } from './hold-match.ts';
+import { aboutOf, createHoldMatcher } from './hold-match.ts';
 import type { HeldFacts } from './hold-match.ts';
 import { createKeptBlocks } from './held-blocks.ts';
 import { mostHolds, sessionsLooked } from './port.ts';
@@ -12,7 +12,7 @@ const facts: HeldFacts = {
   at: 1_000,
   said: null,
   received: 1_000,
-  start: { user: 'ana', model: 'llama-3', groups: ['staff', 'ml'] },
+  start: { user: 'ana', model: 'llama-3', groups: ['staff', 'ml'], about: undefined },
   tags: ['rule:support/no', 'observed:cluster/base/see', 'act:allowed'],
 };
 const holdsOf = (terms: readonly HoldTerms[]) => terms.map((one, at) => ({ id: at + 1, terms: one }));
@@ -26,8 +26,8 @@ const each: readonly (readonly [HoldTerms, HoldTerms, Partial<HeldFacts>])[] = [
   [{ pod: 'llama-0' }, { pod: 'llama-1' }, {}],
   [{ namespace: 'ml' }, { namespace: 'other' }, {}],
   [{ user: 'ana' }, { user: 'bob' }, { start: undefined }],
-  [{ model: 'llama-3' }, { model: 'other' }, { start: { user: 'x', model: '…', groups: [] } }],
-  [{ group: 'ml' }, { group: 'other' }, { start: { user: 'x', model: 'y', groups: ['z', '…'] } }],
+  [{ model: 'llama-3' }, { model: 'other' }, { start: { user: 'x', model: '…', groups: [], about: undefined } }],
+  [{ group: 'ml' }, { group: 'other' }, { start: { user: 'x', model: 'y', groups: ['z', '…'], about: undefined } }],
   [{ rule: 'support/no' }, { rule: 'support/none' }, { tags: undefined }],
   [{ rule: 'cluster/base/see' }, { rule: 'base/see' }, { tags: ['cut'] }],
   [{ label: 'see' }, { label: 'base' }, { tags: [`rule:support/${'x'.repeat(300)}`] }],
@@ -58,6 +58,19 @@ describe('holds', () => {
     expect(alone.length).toBeLessThan(all.length);
   });
 
+  test.each<HoldTerms>([{ namespace: 'ml' }, { policy: 'ml/support' }, { namespace: 'sidegate-system' }])(
+    '%j are on what people decided of requests of its namespace, which stands in Sidegate’s own',
+    (terms) => {
+      const own = { namespace: 'sidegate-system', tags: ['rule:support/no'] };
+      const start = { user: 'ana', model: null, groups: [], about: aboutOf({ operation: 'Approval', path: 'ml/one' }) };
+      expect(isHeld(terms, { ...own, start })).toBe(true);
+      expect(isHeld(terms, { ...own, start: { ...start, about: '…' } })).toBe(true);
+      expect(isHeld({ policy: 'other/support' }, { ...own, start })).toBe(false);
+      expect(isHeld({ namespace: 'other' }, { ...own, start })).toBe(false);
+      expect(aboutOf({ operation: 'Chat', path: 'ml/one' })).toBeUndefined();
+    },
+  );
+
   test('with two reasons to be on a session are told once', () => {
     const matcher = createHoldMatcher(holdsOf([{ rule: 'a/b' }]));
     expect(matcher.matching({ ...facts, tags: ['rule:a/b', 'observed:a/b'] })).toEqual([1]);
@@ -76,7 +89,9 @@ describe('holds', () => {
   ])('by %s, as many as there may be, are not each compared with a session that none of them names', (_, terms) => {
     const matcher = createHoldMatcher(holdsOf(many(terms)));
     const groups = Array.from({ length: 1_024 }, (__, n) => `other-${n}`);
-    expect(matcher.matching({ ...facts, start: { user: 'ana', model: 'llama-3', groups } })).toEqual([]);
+    expect(matcher.matching({ ...facts, start: { user: 'ana', model: 'llama-3', groups, about: undefined } })).toEqual(
+      [],
+    );
     expect(matcher.compared).toBe(0);
   });
 
@@ -90,6 +105,8 @@ describe('holds', () => {
     expect(looked(many((n) => ({ user: `user-${n}` })))).toBeLessThan(120);
     expect(looked(many((n) => ({ user: 'ana', until: n })))).toBeGreaterThan(sessionsLooked);
     const groups = Array.from({ length: 1_024 }, (_, n) => `other-${n}`);
-    expect(looked([{ group: 'x' }], { start: { user: 'ana', model: null, groups } })).toBeGreaterThan(sessionsLooked);
+    expect(looked([{ group: 'x' }], { start: { user: 'ana', model: null, groups, about: undefined } })).toBeGreaterThan(
+      sessionsLooked,
+    );
   });
 });

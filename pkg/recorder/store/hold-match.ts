@@ -14,9 +14,30 @@ export interface HeldFacts {
   readonly received: number;
   /** Undefined: its start is not here. */
   readonly start:
-    { readonly user: string | null; readonly model: string | null; readonly groups: readonly string[] } | undefined;
+    | {
+        readonly user: string | null;
+        readonly model: string | null;
+        readonly groups: readonly string[];
+        /** Of a namespace that it belongs to beside its own ({@link aboutOf}); {@link cutText}: of any. */
+        readonly about: string | undefined;
+      }
+    | undefined;
   /** Of its end; undefined: it has not ended, or its end never came. */
   readonly tags: readonly string[] | undefined;
+}
+
+/** What people decided of requests of a namespace stands among Sidegate's own, and is named `NAMESPACE/NAME`. */
+const ofNamespaces: ReadonlySet<string> = new Set(['Approval', 'Grant']);
+
+/** The namespace that a change on record is about; undefined: of a session, which is about none but its own. */
+export function aboutOf({
+  operation,
+  path,
+}: {
+  readonly operation: string;
+  readonly path: string;
+}): string | undefined {
+  return ofNamespaces.has(operation) ? path.split('/')[0] : undefined;
 }
 
 /** Which of the holds that stand a session goes with. */
@@ -71,7 +92,10 @@ function createSeen(facts: HeldFacts): Readonly<Record<Kind, () => Has>> {
   };
   const acted = once(() => readTags(facts.tags));
   const named = (text: string | null): Has => new Set(text === null ? [] : [text]);
-  const namespaces = once(() => new Set([facts.namespace]));
+  const about = start?.about;
+  const namespaces = once(() =>
+    about === cutText ? undefined : new Set([facts.namespace, ...(about === undefined ? [] : [about])]),
+  );
   return {
     session: () => new Set([facts.session]),
     pod: once(() => new Set([facts.pod])),

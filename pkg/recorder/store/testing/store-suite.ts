@@ -1238,6 +1238,26 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       },
     );
 
+    test('keeps by a hold on a namespace, or on a policy of it, what people decided of its requests', async () => {
+      const change: AuditEvent = {
+        ...{ type: 'change', session: sessionId(1), what: 'approval', step: 'approved', name: 'claims/one' },
+        ...{ caller: { provider: 'corp', issuer: 'https://idp.test', subject: 'ana' }, rules: ['support/wire'] },
+      };
+      // In Sidegate's own namespace.
+      await store.append([blockOfEvents(testChain(), [change])]);
+      const ids: number[] = [];
+      for (const terms of [{ namespace: 'claims' }, { policy: 'claims/support', user: 'ana' }]) {
+        const id = await hold(terms);
+        expect([await old(), await store.countHeld(id)]).toEqual([0, { sessions: 1, blocks: 1, whole: true }]);
+        ids.push(id);
+        await release(id);
+      }
+      expect(ids).toHaveLength(2);
+      await hold({ namespace: 'other' });
+      await hold({ policy: 'other/support' });
+      expect(await old()).toBe(1);
+    });
+
     test('keeps by a hold on a rule what had more of them than are told apart', async () => {
       const events = sessionEvents({ id: sessionId(1) }).map((event) =>
         event.type === 'end'
