@@ -1,4 +1,4 @@
-import { cut, mostOfText } from '../bounds.ts';
+import { cut, cutText, mostOfText } from '../bounds.ts';
 import type { Hold, HoldTerms } from './port.ts';
 import { cutTag, policyOf } from './retention-rules.ts';
 
@@ -28,9 +28,6 @@ export interface HoldMatcher {
   matching(facts: HeldFacts): readonly number[];
   some(facts: HeldFacts): boolean;
 }
-
-/** In place of groups, or a model, that there was no room for. */
-const more = '…';
 
 /** Of a set of holds. Numbers are never given twice, so that another set has others in it, and is smaller or has a higher number. */
 export const versionOf = (count: number, last: number): string => `${count}.${last}`;
@@ -71,9 +68,11 @@ function testOf(terms: HoldTerms): Test {
   if (pod !== undefined) tests.push((facts) => facts.pod === cut(pod));
   if (user !== undefined) tests.push(({ start }) => start === undefined || start.user === cut(user));
   if (model !== undefined)
-    tests.push(({ start }) => start === undefined || start.model === cut(model) || start.model === more);
+    tests.push(({ start }) => start === undefined || start.model === cut(model) || start.model === cutText);
   if (group !== undefined)
-    tests.push(({ start }) => start === undefined || start.groups.includes(cut(group)) || start.groups.includes(more));
+    tests.push(
+      ({ start }) => start === undefined || start.groups.includes(cut(group)) || start.groups.includes(cutText),
+    );
   // By its time, or by when its block came, whichever keeps it.
   if (since !== undefined) tests.push(({ at, received }) => at >= since || received >= since);
   if (until !== undefined)
