@@ -94,7 +94,7 @@ export const metadataWith = (known: Readonly<Record<string, Shape>> = {}): Shape
  * which is another model than the one that access was decided for.
  */
 const telling =
-  /template|^(?:lora|peft)(?:_|$)|(?:^|_)adapters?(?:_|$)|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
+  /template|^(?:lora|peft)(?:_|$)|(?:^|_)adapters?(?:_|$)|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|(?:api|access|hf)_?(?:key|token)|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
 
 /**
  * Names that refer to something which is not in the request: what the server keeps (for whom, nobody here knows), another model, a server that it
