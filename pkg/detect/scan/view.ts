@@ -4,13 +4,14 @@ import type { PathState } from './field-path.ts';
 import { foldText } from './fold-text.ts';
 import { decodeRuns } from '../decode/index.ts';
 import type { Joints } from '../decode/index.ts';
-import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
+import { DecodingLane, beforePiece, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
 import type { Run } from './decoding-lane.ts';
 import { inOrder } from './in-order.ts';
 import { Lane, PassingLane } from './lane.ts';
 import { Plan, isIn } from './plan.ts';
 import type { Compiled } from './plan.ts';
 import { longestStyledValue, replacementText } from './replacement.ts';
+import { toldLeft } from './telling.ts';
 
 /** Text between two yields of `maskInSteps`: hostile text costs about 3 µs a character, so a step stays near 20 ms. */
 export const stepUnits = 8 * 1024;
@@ -115,8 +116,10 @@ export class CompiledView implements View {
 
   #hidesIn(text: string, run: Run, end: LaneEnd): boolean {
     if (run.end - run.start >= windowUnits) return true;
-    for (const decoded of decodeRuns(text.slice(run.start, run.end))) {
-      const found = this.read(decoded.text, run.end === text.length ? end : 'complete');
+    const encoded = text.slice(run.start, run.end);
+    for (const decoded of decodeRuns(encoded)) {
+      const before = beforePiece(text.slice(Math.max(0, run.start - toldLeft), run.start), encoded, decoded.start);
+      const found = this.read(decoded.text, run.end === text.length ? end : 'complete', before);
       if (found.hits.length > 0 || found.edits.length > 0 || found.stopped !== undefined) return true;
     }
     return false;
@@ -153,8 +156,9 @@ export class CompiledView implements View {
   }
 
   /** What decoded text is read by: the same rules, and no further decoding. */
-  read(text: string, end: LaneEnd): MaskResult {
-    return lastOf(steps(new Lane(this.plan, undefined, 'text'), text, end));
+  read(text: string, end: LaneEnd, before = ''): MaskResult {
+    const seen = before === '' ? undefined : { text: foldText(before, this.plan.compiled.fold) };
+    return lastOf(steps(new Lane(this.plan, undefined, 'text', seen), text, end));
   }
 
   *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {
