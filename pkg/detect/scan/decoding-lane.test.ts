@@ -195,6 +195,12 @@ describe('a value that is encoded by itself', () => {
     expect(told.mask(text, 'json', 'complete').text).toBe(`{"nhs_number":"[r0]","other":"${url(number)}"}`);
   });
 
+  test('over the seam of two texts is told of by a word before it', () => {
+    const [left, right] = [url('94347'), url('65919')];
+    expect(told.mayCross(`NHS no ${left}`, `${right} ok`)).toBe(true);
+    expect(told.mayCross(`case no ${left}`, `${right} ok`)).toBe(false);
+  });
+
   test('that is cut is hidden where half of it came', () => {
     expect(told.mask(`NHS no ${url('943 476')}`, 'text', 'cut').text).toBe('NHS no [r0]');
     expect(told.mask(`case no ${url('943 476')}`, 'text', 'cut').text).toBe(`case no ${url('943 476')}`);

@@ -79,6 +79,8 @@ export async function* searchArchive(
   const uncut = uncutOf(query);
   const mayFit = ({ summary, end }: Known): boolean =>
     matches(uncut, { ...summary, end }) && mayMeet(query, { ...summary, end });
+  const isInQuestion = (known: Known): boolean =>
+    (fits(known) || mayFit(known)) && (hasWords(known) || isSealed(known));
   /** Of each session once. */
   const found = (known: Known): readonly SessionSummary[] => {
     if (!fits(known)) {
@@ -95,8 +97,7 @@ export async function* searchArchive(
     yield* begun.flatMap(found).sort(newestFirst);
   }
   // Their start is in segments that were not read, or nowhere. One of a session that is asked for by its id is looked for in all of them.
-  for (const [key, known] of later)
-    if (!(fits(known) || mayFit(known)) || !(hasWords(known) || isSealed(known))) later.delete(key);
+  for (const [key, known] of later) if (!isInQuestion(known)) later.delete(key);
   if (later.size > 0 && query.since !== undefined) {
     const back = query.session === undefined ? dayOf(Math.max(0, query.since - aheadMs - longestSessionMs)) : undefined;
     for (const name of (await namesOf(log, back)).reverse()) {

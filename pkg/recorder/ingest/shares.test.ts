@@ -128,6 +128,19 @@ describe('shares', () => {
     return { store, shares, step, lines, entries };
   };
 
+  test('have no part for evidence that is of no namespace: nobody could wait for it', async () => {
+    const { shares, step, store } = world();
+    store.free = 0;
+    store.held = new Map([
+      ['', 900],
+      ['ml', 50],
+      ['other', 50],
+    ]);
+    await step();
+    expect([shares.deferred(), [...shares.held().keys()]]).toEqual([[], ['ml', 'other']]);
+    await shares.close();
+  });
+
   test('are asked for by nobody while there is room', async () => {
     const { shares, step, store, lines, entries } = world();
     await step(120_000);

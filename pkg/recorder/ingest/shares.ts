@@ -109,7 +109,8 @@ export function createShares(options: SharesOptions): Shares {
   const look = async (): Promise<void> => {
     const short = shortage(await store.space(), options);
     if (short !== undefined || clock.monotonic() - heldAt >= idleMs) {
-      held = await store.held();
+      // Evidence of a source that names no namespace is nobody's: there is nobody to wait for it.
+      held = new Map([...(await store.held())].filter(([namespace]) => namespace !== ''));
       heldAt = clock.monotonic();
     }
     // Its own namespace waits for nobody, and has no share that others would lack.

@@ -466,7 +466,7 @@ export interface DeletionStep {
 export const blocksLooked = 200;
 export const sessionsLooked = 2_000;
 
-/** Holds that stand at once: each session that is old is compared with them. */
+/** Holds that stand at once. Each session that is old is compared with those that may be about it. */
 export const mostHolds = 1_000;
 
 /** How long a store counts what a hold keeps. */

@@ -1206,7 +1206,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await old()).toBe(1);
     });
 
-    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }])(
+    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }, { until: testTime }])(
       'keeps what has lost its start while a hold could concern it: %j',
       async (terms) => {
         const session = pieces(testChain(), { id: sessionId(1), user: 'bob', model: 'other', groups: [] });
@@ -1237,6 +1237,26 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         expect(await old()).toBe(1);
       },
     );
+
+    test('keeps by a hold on a namespace, or on a policy of it, what people decided of its requests', async () => {
+      const change: AuditEvent = {
+        ...{ type: 'change', session: sessionId(1), what: 'approval', step: 'approved', name: 'claims/one' },
+        ...{ caller: { provider: 'corp', issuer: 'https://idp.test', subject: 'ana' }, rules: ['support/wire'] },
+      };
+      // In Sidegate's own namespace.
+      await store.append([blockOfEvents(testChain(), [change])]);
+      const ids: number[] = [];
+      for (const terms of [{ namespace: 'claims' }, { policy: 'claims/support', user: 'ana' }]) {
+        const id = await hold(terms);
+        expect([await old(), await store.countHeld(id)]).toEqual([0, { sessions: 1, blocks: 1, whole: true }]);
+        ids.push(id);
+        await release(id);
+      }
+      expect(ids).toHaveLength(2);
+      await hold({ namespace: 'other' });
+      await hold({ policy: 'other/support' });
+      expect(await old()).toBe(1);
+    });
 
     test('keeps by a hold on a rule what had more of them than are told apart', async () => {
       const events = sessionEvents({ id: sessionId(1) }).map((event) =>
@@ -1695,6 +1715,19 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
       expect(await between(0, 3, await store.holds())).toEqual({ held: [ids[0]], gone: true });
       expect(await between(1, 3, await store.holds())).toEqual({ held: [ids[0]], gone: false });
+    });
+
+    test('are to be taken off where an archive brings back that one was released, into a store that had placed it', async () => {
+      const { archiveHolds: table } = store;
+      const id = await place({ user: 'ana' });
+      await table.looked({ from: 0, holds: [] }, 9, { segment: 10, holds: [id] });
+      expect([await table.settle(10, true), await table.todo(9)]).toEqual([true, []]);
+      const entry = { type: 'hold', ...who, what: 'released', hold: id, terms: { user: 'ana' } } as const;
+      const { size: index } = await store.log();
+      await store.restore([{ index, text: entryText(entry), entry }]);
+      expect(await store.holds()).toEqual([]);
+      expect(await table.todo(9)).toEqual([{ segment: 10, wanted: false }]);
+      expect(await table.counts()).toEqual({ holds: [], toFree: 1 });
     });
 
     test('are to be done until the archive has said that it is so; what is placed or released meanwhile is done again', async () => {
