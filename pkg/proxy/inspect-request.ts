@@ -360,20 +360,38 @@ class Inspection {
    * beginning, and does not get the rest.
    */
   async continued(view: RequestView): Promise<void> {
-    const { views, sent } = this.#options;
+    const { views, sent, plan } = this.#options;
     if (sent === undefined || views.act.idle) return;
     const { reach } = views.act;
-    for (const { said, nodes } of sent.continued(view))
+    for (const { said, nodes } of sent.continued(view, reach))
       for (const glue of glues) {
-        const before = said(glue).slice(-reach);
         // No finding goes on behind the first text that is long, or behind many short ones.
-        const [seam] = seams([before, ...beginning(nodes, reach)], glue, reach);
-        if (seam === undefined || !(await this.#mayCross(piecesOf(seam, glue), glue))) continue;
-        const across = (await this.#readSeam(seam)).filter(
-          ({ start, end }) => start < before.length && end > before.length + glue.length,
-        );
-        await this.#judgeSeam(view, [undefined, ...nodes], seam, glue, across);
+        await this.#across(view, [said(glue).slice(-reach)], beginning(nodes, reach), [undefined, ...nodes], glue);
       }
+    const joints = sent.joints(view, reach);
+    if (typeof joints === 'string') {
+      if (plan.inspects) throw new RefusedError('invalid_request', { detail: joints });
+      return;
+    }
+    const own = [view.conversation?.leads?.node];
+    for (const { left, right } of joints) for (const glue of glues) await this.#across(view, left, right, own, glue);
+  }
+
+  /** @param nodes of the texts on the left, and then on the right; undefined, or absent: of a message before */
+  async #across(
+    view: RequestView,
+    left: readonly string[],
+    right: readonly string[],
+    nodes: readonly (JsonNode | undefined)[],
+    glue: string,
+  ): Promise<void> {
+    const before = left.join(glue).length;
+    const [seam] = seams([...left, ...right], glue, this.#options.views.act.reach);
+    if (seam === undefined || !(await this.#mayCross(piecesOf(seam, glue), glue))) return;
+    const across = (await this.#readSeam(seam)).filter(
+      ({ start, end }) => start < before && end > before + glue.length,
+    );
+    await this.#judgeSeam(view, nodes, seam, glue, across);
   }
 
   async #readSeam({ text }: Seam): Promise<readonly Hit[]> {
