@@ -161,7 +161,7 @@ class Inspection {
     const { views, turn } = this.#options;
     for (const { id, kind, node } of view.lanes) {
       const text = node.text;
-      if (this.#isDue(text)) await turn();
+      if (this.#isDue(text.length)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record, isNoJson } = look instanceof Promise ? await look : look;
       // A blocked prompt is recorded too, masked.
@@ -204,7 +204,7 @@ class Inspection {
     const hits: Hit[] = [];
     let hidden = false;
     for (const reading of otherReadings(text, this.#reading)) {
-      if (reading === undefined || this.#isDue(reading.text)) await turn();
+      if (reading === undefined || this.#isDue(reading.text.length)) await turn();
       if (reading === undefined) continue;
       const look = maskPrompt(views.pair, reading.text, 'text', turn);
       const { caller, record } = look instanceof Promise ? await look : look;
@@ -223,7 +223,7 @@ class Inspection {
       const text = node.text;
       if (key) this.#keep(value);
       if (views.clean.has(text)) continue;
-      if (this.#isDue(text)) await turn();
+      if (this.#isDue(text.length)) await turn();
       const look = maskProse(views.act, text, turn);
       const found = look instanceof Promise ? await look : look;
       const { hits } = await this.#disguised(text, found.hits);
@@ -396,7 +396,7 @@ class Inspection {
 
   async #readSeam({ text }: Seam): Promise<readonly Hit[]> {
     const { views, turn } = this.#options;
-    if (this.#isDue('')) await turn();
+    if (this.#isDue(0)) await turn();
     const { hits } = await maskProse(views.act, text, turn);
     const disguised = mayReadOtherwise(text, this.#reading) ? await this.#readOtherwise(text) : undefined;
     return [...hits, ...(disguised?.hits ?? [])];
@@ -458,7 +458,7 @@ class Inspection {
       if (text === '') continue;
       if (left !== '') {
         const right = glue + text.slice(0, reach);
-        if (this.#isDue(right)) await turn();
+        if (this.#isDue(Math.min(left.length, reach) + right.length)) await turn();
         if (views.act.mayCross(left, right) || readsAcross(left.slice(-reach), right, this.#reading)) return true;
       }
       left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
@@ -466,9 +466,9 @@ class Inspection {
     return false;
   }
 
-  /** Many short texts are as dear as a long one: other requests get their turn between them, too. */
-  #isDue(text: string): boolean {
-    this.#units += text.length + textUnits;
+  /** Many short texts are as dear as a long one: other requests get their turn between them, too. @param length of what is read next */
+  #isDue(length: number): boolean {
+    this.#units += length + textUnits;
     if (this.#units < stepUnits) return false;
     this.#units = 0;
     return true;

@@ -33,6 +33,8 @@ interface Said {
   readonly passed: number;
   readonly acts: readonly string[];
   readonly record: readonly string[];
+  /** Times that other requests had their turn, of each message. */
+  readonly turns: readonly number[];
 }
 
 /** As the pipeline does it: the first message that is blocked ends it. */
@@ -41,24 +43,30 @@ async function say(messages: readonly unknown[], path = '/ws'): Promise<Said> {
   const sent = new SentTexts();
   const acts: string[] = [];
   const record: string[] = [];
+  const turns: number[] = [];
   for (const [at, message] of messages.entries()) {
     const text = JSON.stringify(message);
     const view = route.dialect.request(route, parseJson(text));
     let refused: unknown;
+    turns.push(0);
     const outcome = await inspectRequest({
       ...{ view, bytes: text.length, target: '', headers: {}, plan, views, rules: scanner.rules, sent },
       session: { act: (rule, what) => void acts.push(`${what} ${rule.replace(/^p\//, '')}`) },
-      turn: () => Promise.resolve(),
+      turn: () => {
+        turns[at] = (turns[at] ?? 0) + 1;
+        return Promise.resolve();
+      },
     }).catch((error: unknown) => {
       if (!(error instanceof RefusedError)) throw error;
       refused = error;
     });
-    if (outcome === undefined) return { passed: at, acts: [...acts, String((refused as RefusedError).detail)], record };
+    if (outcome === undefined)
+      return { passed: at, acts: [...acts, String((refused as RefusedError).detail)], record, turns };
     record.push(...outcome.record.map((one) => one.text));
-    if (acts.some((one) => one.startsWith('blocked'))) return { passed: at, acts, record };
+    if (acts.some((one) => one.startsWith('blocked'))) return { passed: at, acts, record, turns };
     sent.add(view, outcome.masked, views.act.reach);
   }
-  return { passed: messages.length, acts, record };
+  return { passed: messages.length, acts, record, turns };
 }
 
 const realtime = '/v1/realtime';
@@ -190,6 +198,19 @@ describe('what is said over several messages', () => {
     }
     expect(sent.units).toBeLessThan(128 * 1_024 + 2 * 4 * reach);
     expect(sent.units).toBeGreaterThan(30 * reach);
+  });
+
+  test('is read with what was said in very many places before in turns', async () => {
+    const { reach } = views.act;
+    const places = Math.floor((128 * 1_024) / (4 * reach));
+    const message = (text: string): object =>
+      Object.fromEntries(Array.from({ length: places }, (_, at) => [`key ${at}`, text]));
+    const short = await say([message('a'), message('b')], '/ws');
+    const long = await say([message('a'.repeat(reach)), message('b')], '/ws');
+    expect(short).toMatchObject({ passed: 2, acts: [] });
+    expect(long).toMatchObject({ passed: 2, acts: [] });
+    // Two readings of each: with nothing between the texts, and with a space.
+    expect(long.turns.at(-1)).toBe((short.turns.at(-1) ?? 0) + 1);
   });
 
   test('is found in as many places as are kept, and beyond them in the order in which it comes', async () => {
