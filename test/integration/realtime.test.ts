@@ -567,6 +567,18 @@ test('a model that writes down what is said must be allowed, too', async () => {
   await world.setPolicy(policy(world.issuer.url));
 });
 
+test('nor may it be one that a hosted endpoint calls otherwise', async () => {
+  const upstream = '  upstream: { hosted: { url: "https://models.test", models: [{ name: heard, as: large-2 }] } }\n';
+  await world.setPolicy(policy(world.issuer.url, undefined, upstream));
+  const caller = await open();
+  const session = { audio: { input: { transcription: { model: 'heard' } } } };
+  caller.socket.send(JSON.stringify({ type: 'session.update', session }));
+  await ended(caller);
+  expect(caller.end).toMatchObject({ reason: 'upstream_unsupported' });
+  expect(model.messages).toEqual([]);
+  await world.setPolicy(policy(world.issuer.url));
+});
+
 test('a policy that observes lets all of it by as it comes, and records it', async () => {
   await world.setPolicy(policy(world.issuer.url, '').replace('mode: Enforce', 'mode: Observe'));
   model.onMessage = (text, socket, isBinary) => {
