@@ -603,7 +603,14 @@ test('all sessions are looked at, past a thousand; where a bound keeps some out,
   for (const source of ['--against log.jsonl', '--against since=7d']) {
     const all = await reportOf(guard('Block'), rows, source);
     expect(all).toMatchObject({ code: 1, sessions: 1_006, changes: { blocked: 1 } });
-    expect(all.looked).toEqual({ sessions: 1_006, more: false, unsearched: 0, partly: [], sealed: 0 });
+    expect(all.looked).toEqual({
+      sessions: 1_006,
+      more: false,
+      unsearched: 0,
+      partly: [],
+      partlyMore: false,
+      sealed: 0,
+    });
     const some = await reportOf(guard('Block'), few, `${source} --limit 4`);
     expect(some).toMatchObject({ code: 1, unchanged: 4, looked: { sessions: 4, more: true } });
     expect((await reportOf(guard('Block'), few, `${source} --limit 4 --accept partial`)).code).toBe(0);
@@ -620,7 +627,7 @@ test('a question by text that the index could not answer whole is a failure, and
   expect(long).toMatchObject({ code: 1, unchanged: 1, looked: { unsearched: 0, partly: ['a1', 'b2'] } });
   const told = await backtest(guard('Block'), [{ ask: 'kite' }], '--against since=7d,text=hawk --accept partial');
   expect(told.code).toBe(0);
-  expect(told.out).toContain('NOT ALL: 2 sessions have more words than the index takes');
+  expect(told.out).toContain('NOT ALL: 2 sessions have more words, groups or other texts than the index takes');
   const { code, out, err } = await backtest(guard('Block'), [], '--against since=7d,user=nobody --accept partial');
   expect(code).toBe(1);
   expect(out).toContain('0 sessions decided again');

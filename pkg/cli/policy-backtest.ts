@@ -167,7 +167,8 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   const onUnsearched = (blocks: number): void => {
     run.tally.looked.unsearched = Math.max(run.tally.looked.unsearched, blocks);
   };
-  const onPartly = (sessions: readonly string[]): void => {
+  const onPartly = (sessions: readonly string[], more: boolean): void => {
+    run.tally.looked.partlyMore ||= more;
     run.tally.looked.partly = [...new Set([...run.tally.looked.partly, ...sessions])];
   };
   const onSealed = (sessions: number): void => {

@@ -91,7 +91,7 @@ class Described {
 
   #readRequest(root: JsonNode, query = ''): RequestView {
     this.#checkQuery(query);
-    const reader = new Reader('request');
+    const reader = new Reader('request', 'none');
     if (this.#spec.request.format === 'Text' && bare !== undefined) reader.read(root, bare);
     else reader.read(root, this.#request);
     return {

@@ -127,6 +127,58 @@ describe('a limit of the output', () => {
   });
 });
 
+describe('a limit that a dialect does not know', () => {
+  const words = [
+    ...[
+      'max_tokens',
+      'maxTokens',
+      'max_new_tokens',
+      'maxNewTokens',
+      'max-new-tokens',
+      'max_output_tokens',
+      'max_completion_tokens',
+    ],
+    ...['max_tokens_to_sample', 'max_token_count', 'max_length', 'max_gen_len', 'num_predict', 'n_predict'],
+    ...['num_return_sequences', 'num_beams', 'best_of'],
+  ];
+  const around = (name: string, value: unknown): object => ({ new_field: [{ deep: { [name]: value } }] });
+
+  test.each(dialects.flatMap(({ path, body }) => words.map((name): [string, object, string] => [path, body, name])))(
+    'at %s, in %j, is refused by %s',
+    (path, body, name) => {
+      const source = (value: unknown): string => JSON.stringify({ ...body, ...around(name, value) });
+      expect(() => read(path, source(9))).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+      expect(() => read(path, source('9'))).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+      expect(() => read(path, source(null))).not.toThrow();
+    },
+  );
+
+  test.each([
+    ['/v1/chat/completions', { model: 'm', messages, parameters: { max_new_tokens: 9 } }, 'max_new_tokens'],
+    ['/v1/chat/completions', { model: 'm', messages, options: { num_predict: 9 } }, 'num_predict'],
+    ['/v1/completions', { model: 'm', prompt: 'a', sampling_params: { max_new_tokens: 9 } }, 'max_new_tokens'],
+    ['/v1/chat/completions', { model: 'm', messages, maxNewTokens: 9 }, 'max_new_tokens'],
+    ['/v1/messages', { model: 'm', messages, max_tokens_to_sample: 9 }, 'max_tokens_to_sample'],
+    ['/v2/chat', { model: 'm', messages, maxTokens: 9 }, 'maxTokens'],
+  ])('to %s of %j is refused for %s', (path, body, detail) => {
+    expect(() => read(path, JSON.stringify(body))).toThrow(
+      expect.objectContaining({ code: 'invalid_request', detail }),
+    );
+  });
+
+  test.each([
+    ['/v1/chat/completions', { model: 'm', messages, metadata: { max_tokens: '9' }, documents: [{ max_length: 9 }] }],
+    ['/v1/chat/completions', { model: 'm', messages, response_format: { json_schema: { schema: { maxLength: 9 } } } }],
+    ['/v1/chat/completions', { model: 'm', messages, new_tool: { schema: { maxTokens: 9 }, maxLength: 9 } }],
+    ['/v1/embeddings', { model: 'm', input: 'a', max_length: 9, processor: { max_tokens: 9 } }],
+    ['/rerank', { query: 'a', documents: ['b'], max_tokens: 9 }],
+    ['/v2/models/m/generate', { text_input: 'a', max_tokens: 9, parameters: { max_new_tokens: 9 } }],
+    ['/v1/models/m:predict', { instances: ['a'], parameters: { max_new_tokens: 9 } }],
+  ])('to %s passes in %j, where it limits none', (path, body) => {
+    expect(() => read(path, JSON.stringify(body))).not.toThrow();
+  });
+});
+
 /** Fields by which a server that shares the path takes its prompt, limit or model: whoever reads for one of them must not let the other's in. */
 describe('a body that two servers could take', () => {
   const tgi = { inputs: 'a', parameters: { max_new_tokens: 1 } };

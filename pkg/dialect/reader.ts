@@ -1,7 +1,7 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { FilePart, JoinedLane, Lane, LoneValue, MediaPart, TokenLane, Usage } from './dialect.ts';
-import { referringWord, saysNothing, tellingWord } from './refused-fields.ts';
+import { limitingWord, referringWord, saysNothing, tellingWord } from './refused-fields.ts';
 import { free, namesSchema, schema, toolInput } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 import { asksByIds, hasSpelledIds, isSpelledId, tellsByIds } from './token-ids.ts';
@@ -25,7 +25,8 @@ const none: readonly never[] = Object.freeze([]);
  *
  * Promise: after `read`, every string value, in requests every long number in a place of free form (in answers: of what a tool is called
  * with), and every key outside of the dialect's vocabulary is in `lanes`, `loneValues`, a node of `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left
- * out because it was unexpected. In a request no field that the dialect does not know refers to what is not in it, but in the caller's own words.
+ * out because it was unexpected. In a request no field that the dialect does not know refers to what is not in it, or limits the output, but in the
+ * caller's own words.
  */
 export class Reader implements ShapeReader {
   lanes: Lane[] | readonly Lane[] = none;
@@ -50,11 +51,17 @@ export class Reader implements ShapeReader {
   /** The body itself has fields that the dialect does not have: what a server makes of them nobody knows. */
   strangers = false;
   readonly #strict: boolean;
+  readonly #holdsLimit: boolean;
   #left: number;
 
-  /** `request`: an unexpected kind refuses. `answer`: it is read as unknown. */
-  constructor(what: 'request' | 'answer') {
+  /**
+   * @param what `request`: an unexpected kind refuses. `answer`: it is read as unknown.
+   * @param limit of the output. `held`: one field says it, and a request that says it by a field that the dialect does not know is refused. `none`: it
+   *   writes nothing, or no field is held, so that a rule that limits output lets none by.
+   */
+  constructor(what: 'request' | 'answer', limit: 'held' | 'none' = 'held') {
     this.#strict = what === 'request';
+    this.#holdsLimit = limit === 'held';
     this.#left = this.#strict ? maxRequestValues : maxAnswerValues;
   }
 
@@ -220,6 +227,8 @@ export class Reader implements ShapeReader {
     else {
       const word = referringWord(key.text);
       if (word !== undefined && !saysNothing(item)) this.refuse(around, word);
+      const limit = this.#holdsLimit ? limitingWord(key.text) : undefined;
+      if (limit !== undefined && !saysNothing(item)) this.refuse(around, limit);
     }
     this.read(item, namesSchema(key.text) ? stranger.as(schema) : stranger);
   }

@@ -136,6 +136,9 @@ test.each<[string, [string, object], string]>([
   ['a model of moderation', responses({ moderation: { model: 'o' } }), 'moderation.model'],
   ['a model below a new field', messages('a', { helper: { settings: { draftModel: 'o' } } }), 'model'],
   ['an adapter below a new field', chat('a', { extension: { lora_request: { id: 1 } } }), 'lora'],
+  ['how a model lies in memory, through a gateway', chat('a', { num_ctx: 4096 }), 'num_ctx'],
+  ['the same in an object', chat('a', { options: { num_gpu: 0 } }), 'num_gpu'],
+  ['the same to Anthropic', messages('a', { options: { num_thread: 1 } }), 'num_thread'],
   ['an adapter by its path', chat('a', { adapters: 'finance/adapter' }), 'adapters'],
   ['an adapter of mlx-omni-server', messages('a', { adapter_path: 'finance/adapter' }), 'adapter_path'],
   ['an adapter of LoRAX', responses({ adapter_id: 'x', adapter_source: 'hub' }), 'adapter_id'],
@@ -260,6 +263,41 @@ test.each<[string, [string, object], string]>([
     gemini({ contents: [{ parts: [{ storedData: { id: 'x' } }] }] }),
     'contents[0].parts[0]',
   ],
+  ...'conversation_id thread_id session_id sessionId chat_id assistant_id agent_ids cache_id slot_id parent_session_id threadid'
+    .split(' ')
+    .flatMap((name): [string, [string, object], string][] => {
+      const word = name === 'sessionId' ? 'session_id' : name.replace('parent_', '');
+      return [
+        [`${name} of Chat`, chat('a', { [name]: 'x' }), word],
+        [
+          `${name} of a message`,
+          chat('a', { messages: [{ role: 'user', content: 'a', [name]: 'x' }] }),
+          `messages[0].${word}`,
+        ],
+        [`${name} below a new field of Responses`, responses({ extension: [{ [name]: 'x' }] }), word],
+        [`${name} of Anthropic`, messages('a', { [name]: 7 }), word],
+        [`${name} of Gemini`, gemini({ [name]: 'x' }), word],
+        [
+          `${name} of Converse`,
+          converse({ additionalModelRequestFields: { [name]: 'x' } }),
+          `additionalModelRequestFields.${word}`,
+        ],
+        [`${name} of Ollama`, ['/api/generate', { model: 'm', prompt: 'a', [name]: 'x' }], word],
+        [`${name} of /generate`, ['/generate', { text: 'a', [name]: 'x' }], word],
+        [`${name} of TGI`, ['/generate', { inputs: 'a', parameters: { [name]: 'x' } }], `parameters.${word}`],
+        [`${name} of llama.cpp`, ['/completion', { prompt: 'a', [name]: 'x' }], word],
+        [`${name} to rank`, ['/rerank', { query: 'a', documents: ['b'], [name]: 'x' }], word],
+        [`${name} of speech`, ['/v1/audio/speech', { model: 'm', input: 'a', voice: 'v', [name]: 'x' }], word],
+        [
+          `${name} of KServe`,
+          ['/v2/models/m/infer', { inputs: [], parameters: { [name]: 'x' } }],
+          `parameters.${word}`,
+        ],
+      ];
+    }),
+  ["llama.cpp's slot", ['/completion', { prompt: 'a', id_slot: 3 }], 'id_slot'],
+  ['the same of Chat', chat('a', { id_slot: 0 }), 'id_slot'],
+  ['the same in words', chat('a', { id_slot: '3' }), 'id_slot'],
   ['a file below a new field', chat('a', { attachments: [{ fileId: 'f' }] }), 'file_id'],
 ])('%s is refused', (_, [path, body], at) => {
   expect(refusedAt(path, body)).toBe(at);
@@ -302,6 +340,9 @@ describe('a sound of which a format is said begins so, or is a text', () => {
 });
 
 test.each<[string, [string, object]]>([
+  ['any slot', ['/completion', { prompt: 'a', id_slot: -1 }]],
+  ['labels of the caller’s own', chat('a', { metadata: { session_id: 's', conversation_id: 'c' } })],
+  ['what a tool is called with', messages([{ type: 'tool_use', id: 't', name: 'f', input: { thread_id: 't' } }])],
   [
     'a tool with an address in its schema',
     chat('a', {

@@ -14,6 +14,17 @@ export const refused: Shape = {
   },
 };
 
+/**
+ * How a model lies in memory: Ollama's `api.Runner`, of any version. Where one differs from what the model was loaded with, it is loaded anew, for
+ * everybody. Gateways hand them on from OpenAI's routes.
+ */
+export const runnerOptions: readonly string[] = [
+  'num_ctx num_batch num_gpu main_gpu num_thread num_gqa draft_num_predict low_vram f16_kv logits_all vocab_only embedding_only',
+  'use_mmap use_mlock numa rope_frequency_base rope_frequency_scale',
+]
+  .join(' ')
+  .split(' ');
+
 /** Such fields of any dialect: LiteLLM, vLLM and SGLang read them on each of their routes. */
 export const refusedFields: Readonly<Record<string, Shape>> = {
   // They name another model, adapter or server than the one that access was decided for.
@@ -47,6 +58,7 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
   ),
   // vLLM, SGLang: requests that are at work are told apart by these. Two of one name mix, or end the engine for everybody.
   ...named(['request_id', 'rid'], refused),
+  ...named(runnerOptions, refused),
   // A template of the caller's makes any prompt of any text; processors name code that the server runs.
   ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
   chat_template_kwargs: object({ chat_template: refused, tokenize: refused }),
@@ -66,15 +78,19 @@ const telling =
 
 /**
  * Names that refer to something which is not in the request: what the server keeps (for whom, nobody here knows), another model, a server that it
- * asks, an input of the model's that nobody can read.
+ * asks, an input of the model's that nobody can read, how the model lies in memory.
  */
 const referring = [
   /(?:^|_)models?$|^model_(?:name|id|path|version)$/,
-  /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_ids?$/,
+  /(?:^|_)(?:file|container|skill|vector_store|connector|voice|tunnel|prompt|knowledge|knowledge_base|data_store)_?ids?$/,
+  // Agents, assistants and their conversations; caches of prompts, and the slot of llama.cpp that has one.
+  /(?:^|_)(?:conversation|thread|session|chat|assistant|agent|cache|slot)_?ids?$|^id_?slot$/,
   /^previous_[a-z]+_ids?$|(?:^|_)response_ids?$|^continuation_token$|^(?:rid|request_ids?)$|^container$|^data_?store$|(?:^|_)uuids?$/,
   /^(?:authentication|authorization)$|^data_sources?$|^mcp_servers?$/,
   /(?:^|_)embeds$/,
 ];
+
+const runners: ReadonlySet<string> = new Set(runnerOptions);
 
 /** Servers of other languages write one name in two ways. */
 const plainName = (name: string): string =>
@@ -85,6 +101,22 @@ const plainName = (name: string): string =>
 
 const wordIn = (plain: string, words: RegExp): string | undefined => words.exec(plain)?.[0].replaceAll(/^_|_$/g, '');
 
+/**
+ * How long an answer may be, or how many there are, in the words of any server or vendor: Anthropic's first, Llama's, Hugging Face's, Bedrock's, Ollama's.
+ * JSON Schema has `maxLength`.
+ */
+const limiting =
+  /^max_(?:new_|output_|completion_|response_output_|gen_|generated_)?tokens?$|^max_tokens?_to_(?:sample|generate)$|^max_token_count$|^max_gen(?:eration)?_len(?:gth)?$|^n(?:um)?_predict$|^(?:num_return_sequences|num_beams|best_of|n_cmpl)$/;
+
+/**
+ * The word by which a field that no dialect knows may limit the output otherwise than the field that is held to a rule's limit, or ask for more answers;
+ * undefined where it has none.
+ */
+export function limitingWord(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return lower === 'max_length' ? lower : limiting.exec(plainName(name))?.[0];
+}
+
 /** The word for which a field of the body is refused; undefined where it has none. */
 export const tellingWord = (name: string): string | undefined => wordIn(plainName(name), telling);
 
@@ -93,6 +125,7 @@ export function referringWord(name: string): string | undefined {
   const plain = plainName(name);
   const told = wordIn(plain, telling);
   if (told !== undefined) return told;
+  if (runners.has(plain)) return plain;
   const words = referring.find((one) => one.test(plain));
   return words === undefined ? undefined : wordIn(plain, words);
 }

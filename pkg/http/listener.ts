@@ -150,6 +150,9 @@ const defaults = {
   maxSettings: 20,
 };
 
+/** HTTP/2: what of a body may arrive before anybody reads it. */
+const streamWindowBytes = 65_535;
+
 /** Between the notice and the end of a session of HTTP/2: longer than a stream is on its way. */
 const leaveMs = 1_000;
 
@@ -313,6 +316,7 @@ class Port implements Listener {
         enableConnectProtocol: false,
         maxConcurrentStreams: limits.maxStreams,
         maxHeaderListSize: limits.maxHeaderBytes,
+        initialWindowSize: streamWindowBytes,
       },
       maxHeaderListPairs: limits.maxHeaders + 4,
       maxOutstandingPings: 10,
@@ -628,6 +632,9 @@ class Port implements Listener {
     const peer = peerAddress(session.socket as Socket);
     const use = { streams: 0, idleSince: clock.monotonic() };
     this.#sessions.set(session, use);
+    // Node gives a connection's window back as bytes come, whoever reads them: what it holds is bounded by its streams' windows alone, and
+    // a smaller one is only a round trip more for each of its bytes.
+    session.setLocalWindowSize(this.#limits.maxStreams * streamWindowBytes);
     const limits = { resets: this.#limits.maxResets, pings: this.#limits.maxPings, settings: this.#limits.maxSettings };
     const guard = new Http2Guard(session, limits, clock, () => onRefused('malformed_http', peer));
     const encrypted = session.encrypted === true;

@@ -8,6 +8,9 @@ export const mostOfText = 256;
 /** Texts of one list, and their characters together. */
 export const mostOfList = { texts: 64, characters: 4_096 } as const;
 
+/** In place of a text, or behind a list of them, that there was no room for. */
+export const cutText = '…';
+
 /** A copy with memory of its own: a part of a longer text keeps the whole of it in memory. */
 export const owned = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
 

@@ -8,6 +8,9 @@
 # Usage: [KUBE_CACHE=dir] [KUBE_STATE=dir] ./up.sh        (as root)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+# What is left of a cluster whose folder is gone: where nothing runs in it, its interfaces would but stand in the way.
+if [ -n "$CLUSTER_NETNS" ] && [ -e "/run/netns/$CLUSTER_NETNS" ] && [ ! -e "$KUBE_STATE/.sidegate-cluster" ] &&
+   [ -z "$(ip netns pids "$CLUSTER_NETNS")" ]; then ip netns del "$CLUSTER_NETNS"; fi
 enter_netns "$0" "$@"
 
 T0=$(date +%s.%N)

@@ -312,7 +312,7 @@ test('search: the form and the command’s expression show each other, the addre
   expect(await text('.command code')).toBe("kubectl sidegate audit search --text 'She lives' --since 2h");
   // One has more words than the index takes, and may hold these as well.
   expect(await text('.partly summary')).toBe(
-    'Partly searched: 1 session with more words than the index takes may hold these, too.',
+    'Partly searched: 1 session with more words, rules or groups than the index takes may be among these, too.',
   );
   expect(await text('.note.sealed')).toContain(
     '1 session with sealed texts may hold these words, too: nothing here knows.',

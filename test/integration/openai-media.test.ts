@@ -251,6 +251,29 @@ describe('a transcription', () => {
   });
 });
 
+test('nothing goes on by a rule that limits output, which no field does on every server', async () => {
+  const model = 'whisper-1';
+  const ask = async (): Promise<readonly PromiseSettledResult<unknown>[]> =>
+    Promise.allSettled([
+      client.audio.transcriptions.create({ file: await sound(), model }),
+      client.audio.translations.create({ file: await sound(), model }),
+      client.audio.speech.create({ model, voice: 'alloy', input: 'hello' }),
+      client.images.generate({ model, prompt: 'a cat' }),
+      client.images.edit({ model, prompt: 'a hat', image: await picture() }),
+      client.images.createVariation({ model, image: await picture() }),
+    ]);
+  await world.setPolicy(
+    policyOf(world.issuer.url).replace('    files:', '    limits: { maxOutputTokens: 9 }\n    files:'),
+  );
+  const before = world.model.seen.length;
+  const told = { status: 'rejected', reason: { status: 400, code: 'max_tokens_exceeded' } };
+  expect(await ask()).toMatchObject([told, told, told, told, told, told]);
+  expect(world.model.seen.length).toBe(before);
+  await world.setPolicy(policyOf(world.issuer.url));
+  world.model.script = answers({ text: 'hello' });
+  expect((await client.audio.transcriptions.create({ file: await sound(), model })).text).toBe('hello');
+});
+
 test('a translation is masked', async () => {
   world.model.script = answers({ text });
   expect((await client.audio.translations.create({ file: await sound(), model: 'whisper-1' })).text).toBe(masked);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,8 @@ import { findCollector, startCollector } from '../support/collector.ts';
 import type { Collector } from '../support/collector.ts';
 import { startRsyslog } from '../support/rsyslog.ts';
 import type { Rsyslog } from '../support/rsyslog.ts';
+import { startVector } from '../support/vector.ts';
+import type { Vector, VectorOptions } from '../support/vector.ts';
 import { until } from '../support/wait.ts';
 
 // The log on its way to receivers that others have written, which are killed in between: what was sent is counted and compared.
@@ -50,20 +52,19 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Ships everything, and kills the receiver after a batch and while one is on its way. */
+/** Ships everything, and kills the receiver after a batch and while one is on its way, or as is said. */
 async function shipThroughKills(
   settings: ReceiverSettings,
   kill: () => Promise<void>,
   start: () => Promise<void>,
+  kills = [
+    { after: batch, isBefore: true },
+    { after: 3 * batch, isBefore: false },
+  ],
 ): Promise<{ readonly sent: number; readonly dead: number; readonly failures: number }> {
   const [receiver] = openReceivers([settings], folder, systemClock);
   if (receiver === undefined) throw new Error('no receiver');
   const counts = { sent: 0, dead: 0, failures: 0 };
-  /** Dead when the next batch is sent, and while one is on its way. */
-  const kills = [
-    { after: batch, isBefore: true },
-    { after: 3 * batch, isBefore: false },
-  ];
   const failed = Promise.withResolvers<void>();
   let restarts = Promise.resolve();
   const shipper = startShipper({
@@ -95,7 +96,7 @@ async function shipThroughKills(
     retryMs: { first: 5, longest: 50 },
   });
   try {
-    await until(() => counts.sent >= sessions && shipper.behind() === 0, 'all that is shipped', longMs);
+    await until(() => counts.sent + counts.dead >= sessions && shipper.behind() === 0, 'all that is shipped', longMs);
     await restarts;
     expect(kills).toEqual([]);
     return counts;
@@ -151,6 +152,104 @@ describe('rsyslog, by RFC 5424 over TLS', () => {
     },
     2 * longMs,
   );
+});
+
+describe('a receiver that answers as Vector does, by the webhook', () => {
+  const authorization = `Basic ${Buffer.from('sidegate:hunter2').toString('base64')}`;
+  const ids = (vector: Vector): readonly string[] => vector.delivered().map((event) => String(event['event.id']));
+  let vector: Vector | undefined;
+  const start = async (more: Partial<VectorOptions> = {}): Promise<readonly [Vector, ReceiverSettings]> => {
+    vector = await startVector({ ...tls, acknowledgements: true, authorization, ...more });
+    writeFileSync(join(folder, 'vector-ca'), readFileSync(tls.ca));
+    writeFileSync(join(folder, 'vector-credential'), authorization);
+    const name = `vector-${names++}`;
+    const credential = { header: 'authorization', headerKey: 'vector-credential' };
+    return [vector, { name, type: 'Webhook', url: vector.address, caKey: 'vector-ca', ...credential }];
+  };
+  let names = 0;
+  afterEach(() => vector?.close());
+
+  test(
+    'has every event, in order, though it is killed twice with what is in its memory',
+    async () => {
+      const [server, settings] = await start();
+      const counts = await shipThroughKills(settings, server.kill, server.start);
+      expectInOrder(ids(server));
+      expect(counts).toMatchObject({ sent: sessions, dead: 0 });
+      expect(counts.failures).toBeGreaterThan(0);
+      expect(new Set(server.delivered().map((event) => event['user.name']))).toEqual(new Set([shipped]));
+    },
+    2 * longMs,
+  );
+
+  test(
+    'loses what was in its memory where its sink does not acknowledge, as docs/siem.md says',
+    async () => {
+      let wasKilled = false;
+      const [server, settings] = await start({ acknowledgements: false, isIdle: () => !wasKilled });
+      const kill = async (): Promise<void> => {
+        await server.kill();
+        wasKilled = true;
+      };
+      const counts = await shipThroughKills(settings, kill, server.start, [{ after: batch, isBefore: true }]);
+      expect(counts).toMatchObject({ sent: sessions, dead: 0 });
+      await until(() => ids(server).at(-1) === expected.at(-1), 'its sink', longMs);
+      const got = new Set(ids(server));
+      expect(expected.filter((id) => !got.has(id))).toEqual(expected.slice(0, batch));
+    },
+    2 * longMs,
+  );
+
+  test(
+    'gets what its sink could not deliver again, until it can, and none of it is dead',
+    async () => {
+      let away = 10 * batch;
+      const [server, settings] = await start({ sink: () => (away-- > 0 ? 'errored' : 'delivered') });
+      const counts = await shipThroughKills(settings, server.kill, server.start, []);
+      expect(server.answers).toContain(500);
+      expect(new Set(ids(server))).toEqual(new Set(expected));
+      expect(counts).toMatchObject({ sent: sessions, dead: 0 });
+    },
+    2 * longMs,
+  );
+
+  test(
+    'that rejects one event by the status of its whole batch has all others, and that one is kept aside',
+    async () => {
+      const [server, settings] = await start({
+        sink: (event) => (event['event.id'] === expected[500] ? 'rejected' : 'delivered'),
+      });
+      const counts = await shipThroughKills(settings, server.kill, server.start, []);
+      expect(server.answers).toContain(400);
+      expect(counts.dead).toBe(1);
+      const got = new Set(ids(server));
+      expect(expected.filter((id) => !got.has(id))).toEqual([expected[500]]);
+    },
+    2 * longMs,
+  );
+
+  test('that wants another credential has nothing, and nothing is dead', async () => {
+    const [server, settings] = await start({ authorization: 'Basic other' });
+    const [receiver] = openReceivers([settings], folder, systemClock);
+    if (receiver === undefined) throw new Error('no receiver');
+    const counts = { failures: 0, dead: 0 };
+    const shipper = startShipper({
+      receiver,
+      source: createEventSource(store, () => true),
+      book: fileBook(join(folder, settings.name)),
+      clock: systemClock,
+      logger: silentLogger,
+      onDead: (events) => (counts.dead += events),
+      onFailure: () => (counts.failures += 1),
+      lookMs: 5,
+      retryMs: { first: 5, longest: 50 },
+    });
+    await until(() => counts.failures >= 7, 'several tries', longMs);
+    await shipper.close();
+    expect(counts.dead).toBe(0);
+    expect(new Set(server.answers)).toEqual(new Set([401]));
+    expect(server.delivered()).toEqual([]);
+  });
 });
 
 type Json = Readonly<Record<string, unknown>>;

@@ -19,13 +19,13 @@ const placeUsage = `sidegate audit hold --reason TEXT [flags]
 
 Keeps the record of sessions whatever their age, until \`audit release\`. All that is given must hold of a session; blocks of lines with one such session are
 kept whole. Which rules acted is known when a session has ended: one that has not, or whose end never came, is kept where the rest goes with the hold. It
-says how many sessions and blocks go with it now. Placing and releasing stand in the log. ${rights}
+says how many sessions and blocks go with it now, and warns where none do. Placing and releasing stand in the log. ${rights}
 
   --reason TEXT          a case, a person
   --user SUBJECT         --pod NAME      --session ID     --in NAMESPACE
   --model NAME           --group NAME    of the caller
   --policy NAMESPACE/POLICY, or cluster/POLICY of the platform: a rule of it acted, or would have, were it not in Observe mode
-  --rule NAME            as the record names it, POLICY/RULE; --label NAME: a label or guard of this name, of whatever policy: likewise
+  --rule NAME            as the record names it, POLICY/RULE, cluster/POLICY/RULE or default; --label NAME: a label or guard of this name, of whatever policy: likewise
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
   --everything           with none of these
 ${auditUsage}${connectionUsage}`;
@@ -47,11 +47,14 @@ function archiveWords(archive: JsonValue | undefined): string {
   return `  archive: ${plain(segments)} segments carry it, ${plain(waiting)} are still to, ${plain(unread)} entries are still to be looked at`;
 }
 
-/** How much goes with a hold when it is placed. */
-function heldWords(held: JsonValue | undefined): string {
+/** How much goes with a hold when it is placed; nothing at all is what a name has that is spelled wrong. */
+export function heldWords(held: JsonValue | undefined): string {
   if (typeof held !== 'object' || held === null || Array.isArray(held)) return 'how much it holds could not be counted';
   const { sessions, blocks, whole } = held as Fields;
-  return `it holds ${whole === true ? '' : 'at least '}${plain(sessions)} sessions, in ${plain(blocks)} blocks of lines`;
+  const words = `it holds ${whole === true ? '' : 'at least '}${plain(sessions)} sessions, in ${plain(blocks)} blocks of lines`;
+  return whole === true && sessions === 0
+    ? `${words}\nnothing in the store goes with it: if something should, look at how its names are spelled, and release it`
+    : words;
 }
 
 /** What to hold. @throws Error in words, for a time that is none */

@@ -31,17 +31,22 @@ test('other cells stay as they are', () => {
   expect(['ana', 'a=b', 'say "hi"', ''].map(csvCell)).toEqual(['"ana"', '"a=b"', '"say ""hi"""', '""']);
 });
 
-test('sessions that a search by text may not find are named', async () => {
+test.each([
+  ['--text falcon', false, '2 sessions have'],
+  ['--group ops', true, '2 or more sessions have'],
+])('sessions that a search may not find are named: %s', async (flags, partlyMore, beginning) => {
   const client = {
     create: () => Promise.resolve({ status: { token: 't' } }),
-    request: () => Promise.resolve({ sessions: [], cursor: null, unsearched: 0, partly: ['a1', 'b2'] }),
+    request: () => Promise.resolve({ sessions: [], cursor: null, unsearched: 0, partly: ['a1', 'b2'], partlyMore }),
     close: () => undefined,
   } as unknown as Cluster['client'];
-  const { code, out, err } = await sidegateCommand(['audit', 'search', '--text', 'falcon'], {
+  const { code, out, err } = await sidegateCommand(['audit', 'search', ...flags.split(' ')], {
     openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
   });
   expect([code, out]).toEqual([0, 'no session\n']);
-  expect(err).toContain('2 sessions have more words than the index takes, and may hold these all the same: a1 b2');
+  expect(err).toContain(
+    `${beginning} more words, rules, groups or other texts than the index takes, and may be among what was asked for all the same: a1 b2`,
+  );
 });
 
 test.each([

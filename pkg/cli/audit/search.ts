@@ -148,8 +148,8 @@ interface Told {
   sessions(found: readonly Session[]): void;
   /** Of blocks whose words the recorder could not look at. */
   unsearched(blocks: number): void;
-  /** Of sessions that have more words than its index takes. */
-  partly(sessions: readonly string[]): void;
+  /** Of sessions that have more words, rules, groups or other texts than its index takes. */
+  partly(sessions: readonly string[], more: boolean): void;
   /** Of sessions whose texts are sealed, so that it knows no word of them. */
   sealed(sessions: number, more: boolean): void;
 }
@@ -181,7 +181,8 @@ async function ask(
     cursor = answer['cursor'] ?? null;
     if (Number(answer['unsearched'] ?? 0) > 0) tell.unsearched(Number(answer['unsearched']));
     const partly = Array.isArray(answer['partly']) ? answer['partly'].map(cell) : [];
-    if (partly.length > 0) tell.partly(partly);
+    const partlyMore = answer['partlyMore'] === true;
+    if (partly.length > 0 || partlyMore) tell.partly(partly, partlyMore);
     const sealed = objectOf(answer['sealed']);
     if (Number(sealed['sessions'] ?? 0) > 0 || sealed['more'] === true)
       tell.sealed(Number(sealed['sessions'] ?? 0), sealed['more'] === true);
@@ -201,6 +202,12 @@ function printTable(found: readonly Session[], io: CommandIo): void {
   else io.stdout(`${table([columns, ...found.map(rowOf)])}\n`);
 }
 
+/** What no search finds for certain. */
+const saysPartly = (sessions: readonly string[], more: boolean, io: CommandIo): void =>
+  io.stderr(
+    `${sessions.length}${more ? ' or more' : ''} sessions have more words, rules, groups or other texts than the index takes, and may be among what was asked for all the same: ${printable(sessions.join(' '))}\n`,
+  );
+
 /** What a search by words does not know, whatever it finds. */
 const saysSealed = (sessions: number, more: boolean, io: CommandIo): void =>
   io.stderr(
@@ -209,6 +216,9 @@ const saysSealed = (sessions: number, more: boolean, io: CommandIo): void =>
 
 const saysMore = (io: CommandIo): void =>
   io.stderr('these are the newest: there may be more sessions, which --all or a larger --limit gives\n');
+
+/** As many as a recorder names. */
+const mostPartly = 100;
 
 /** The same question to an archive. */
 async function searchInArchive(
@@ -225,7 +235,8 @@ async function searchInArchive(
     const found: Session[] = [];
     const take = output === 'table' ? (one: Session): void => void found.push(one) : printer(output, io);
     let more = false;
-    let [count, faults, sealed] = [0, 0, 0];
+    let [count, faults, sealed, parts] = [0, 0, 0, 0];
+    const partly: string[] = [];
     const sessions = searchArchive(
       log,
       query,
@@ -234,6 +245,10 @@ async function searchInArchive(
         io.stderr(`${name}: ${message}: it is left out\n`);
       },
       () => void sealed++,
+      ({ session }) => {
+        parts++;
+        if (partly.length < mostPartly) partly.push(session);
+      },
     );
     for await (const session of sessions) {
       more = count === wanted && !flags.on('all');
@@ -243,6 +258,7 @@ async function searchInArchive(
     }
     if (output === 'table') printTable(found, io);
     // Of what was read until there were enough.
+    if (parts > 0) saysPartly(partly, more || parts > partly.length, io);
     if (sealed > 0) saysSealed(sealed, more, io);
     if (more) saysMore(io);
     return faults === 0 ? 0 : 1;
@@ -308,10 +324,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       sessions: (page) => page.forEach(take),
       unsearched: (blocks) =>
         io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
-      partly: (sessions) =>
-        io.stderr(
-          `${sessions.length} sessions have more words than the index takes, and may hold these all the same: ${printable(sessions.join(' '))}\n`,
-        ),
+      partly: (sessions, more) => saysPartly(sessions, more, io),
       sealed: (sessions, more) => saysSealed(sessions, more, io),
     });
     if (output === 'table') printTable(found, io);

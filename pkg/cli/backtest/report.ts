@@ -36,15 +36,17 @@ export interface Looked {
   readonly more: boolean;
   /** Blocks of the record that its index of words has yet to see: sessions in them were not found by text. */
   readonly unsearched: number;
-  /** Sessions that have more words than the index takes: a question by text did not find those by the others. */
+  /** Sessions that have more words, groups or other texts than the index takes: a question did not find those by the others. */
   readonly partly: readonly string[];
+  /** There are, or may be, more of these. */
+  readonly partlyMore: boolean;
   /** Sessions, at least, that have sealed texts: a question by text did not find those by their words. */
   readonly sealed: number;
 }
 
 /** Whether something that was asked for was not looked at. */
-export const isPartial = ({ more, unsearched, partly, sealed }: Looked): boolean =>
-  more || unsearched > 0 || partly.length > 0 || sealed > 0;
+export const isPartial = ({ more, unsearched, partly, partlyMore, sealed }: Looked): boolean =>
+  more || unsearched > 0 || partly.length > 0 || partlyMore || sealed > 0;
 
 /** Sessions of which the record does not say enough. */
 export interface CannotKnow {
@@ -82,6 +84,7 @@ export class Tally {
     more: false,
     unsearched: 0,
     partly: [],
+    partlyMore: false,
     sealed: 0,
   };
   readonly cannotKnow = { masked: 0, sealed: 0, withoutText: 0, limited: 0, otherReason: 0, open: 0, elsewhere: 0 };
@@ -180,9 +183,9 @@ export function reportText(report: BacktestReport): string {
   if (looked.more) lines.push(`NOT ALL: ${looked.sessions} sessions were looked at, and there are more (--limit)`);
   if (looked.unsearched > 0)
     lines.push(`NOT ALL: the index of words has yet to see ${looked.unsearched} blocks of the record; ask again later`);
-  if (looked.partly.length > 0)
+  if (looked.partly.length > 0 || looked.partlyMore)
     lines.push(
-      `NOT ALL: ${looked.partly.length} sessions have more words than the index takes, and may hold these all the same: ${plain(looked.partly.slice(0, 10).join(' '))}`,
+      `NOT ALL: ${looked.partly.length}${looked.partlyMore ? ' or more' : ''} sessions have more words, groups or other texts than the index takes, and may be among these all the same: ${plain(looked.partly.slice(0, 10).join(' '))}`,
     );
   if (looked.sealed > 0)
     lines.push(

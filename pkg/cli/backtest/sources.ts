@@ -37,14 +37,14 @@ const isNone = (lines: readonly string[]): boolean => lines.length > 0 && lines.
  * What the recorder finds, newest first.
  *
  * @param onUnsearched Told of blocks of the record that a question by text did not reach.
- * @param onPartly Told of sessions that have more words than the index takes.
+ * @param onPartly Told of sessions that have more words, groups or other texts than the index takes, and whether there are more of them.
  * @param onSealed Told how many sessions, at least, have sealed texts, of which a question by text knows no word.
  */
 export async function* sessionsOfRecorder(
   audit: AuditClient,
   question: Record<string, JsonValue>,
   onUnsearched: (blocks: number) => void,
-  onPartly: (sessions: readonly string[]) => void,
+  onPartly: (sessions: readonly string[], more: boolean) => void,
   onSealed: (sessions: number) => void,
 ): AsyncGenerator<SourceSession> {
   let cursor: JsonValue = null;
@@ -55,7 +55,8 @@ export async function* sessionsOfRecorder(
     const unsearched = page['unsearched'];
     if (typeof unsearched === 'number' && unsearched > 0) onUnsearched(unsearched);
     const partly = Array.isArray(page['partly']) ? page['partly'] : [];
-    if (partly.length > 0) onPartly(partly.map(String));
+    const partlyMore = page['partlyMore'] === true;
+    if (partly.length > 0 || partlyMore) onPartly(partly.map(String), partlyMore);
     const { sessions: sealed } = (page['sealed'] ?? {}) as { readonly sessions?: JsonValue };
     if (typeof sealed === 'number' && sealed > 0) onSealed(sealed);
     for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {

@@ -142,7 +142,7 @@ export const accessRule = {
         maxOutputTokens: {
           ...count,
           description:
-            'Tokens of one answer, of which a request may ask for several: more is refused, none given is set. Requests in which none can be set (KServe, Triton, gRPC, Chat and Completions that a policy describes) are refused.',
+            'Tokens of one answer, of which a request may ask for several: more is refused, none given is set. Requests in which none can be set (audio and pictures, KServe, Triton, gRPC, Chat and Completions that a policy describes) are refused.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '4096',
         },

@@ -51,7 +51,7 @@ interface ReadRequest {
 export function readRequest(operation: CohereRoute['operation'], root: JsonNode, query: string): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', operation === 'Chat' ? 'held' : 'none');
   reader.read(root, places[operation]);
   const fields = fieldsOf(root);
   const model = modelNamed(fields);

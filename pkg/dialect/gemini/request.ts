@@ -112,7 +112,7 @@ function generationOf(fields: Fields): Generation {
 export function readRequest({ kind, model }: GeminiRoute, root: JsonNode, query: string): RequestView {
   if (!plainQuery.test(query) || (asEvents.test(query) && kind !== 'stream')) refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', kind === 'generate' || kind === 'stream' ? 'held' : 'none');
   reader.read(root, places[kind]);
   const fields = fieldsOf(root);
   const named = modelNodes(kind, fields);

@@ -179,7 +179,7 @@ function modelOf(root: JsonNode, { model: path, ofAll }: Method): string | undef
 function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
   if (query !== '') throw new RefusedError('invalid_request', { detail: 'query' });
   const { method, requests } = ofRoute(route);
-  const reader = new Reader('request');
+  const reader = new Reader('request', 'none');
   reader.read(root, requests);
   return {
     model: modelOf(root, method),

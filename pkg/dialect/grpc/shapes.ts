@@ -1,5 +1,5 @@
 import type { JsonNode } from '../../base/index.ts';
-import { refuseChoice, refuseTelling, refusedParameters } from '../kserve/tensor-rules.ts';
+import { refuseChoice, refuseReferring, refusedParameters } from '../kserve/tensor-rules.ts';
 import { refused } from '../refused-fields.ts';
 import { boolean, either, list, lone, named, number, numbers, object, text } from '../shape.ts';
 import type { Shape } from '../shape.ts';
@@ -20,7 +20,7 @@ const parameter = object({
   string_param: { string: 'text' },
 });
 
-const askedParameters: Shape = { ...object(refusedParameters, { rest: parameter }), read: refuseTelling };
+const askedParameters: Shape = { ...object(refusedParameters, { rest: parameter }), read: refuseReferring };
 const answeredParameters: Shape = object({}, { rest: parameter });
 
 const contents = object({

@@ -148,6 +148,16 @@ describe('a request', () => {
     [infer, { inputs: [], parameters: { sequence_id: 7 } }, 'parameters.sequence_id'],
     [infer, { inputs: [], parameters: { shared_memory_region: 'a' } }, 'parameters.shared_memory_region'],
     [infer, { inputs: [], parameters: { callback_url: 'a' } }, 'parameters.url'],
+    [infer, { inputs: [], parameters: { draft_model: 'a' } }, 'parameters.model'],
+    [
+      infer,
+      { inputs: [], outputs: [{ name: 'o', parameters: { session_id: 'a' } }] },
+      'outputs[0].parameters.session_id',
+    ],
+    [predict, { instances: [], parameters: { file_id: 'a' } }, 'parameters.file_id'],
+    [predict, { instances: [], parameters: { deep: [{ file_id: 'a' }] } }, 'parameters.file_id'],
+    [generate, { text_input: 'a', parameters: { cache_id: 'b' } }, 'parameters.cache_id'],
+    [generate, { text_input: 'a', sampling_parameters: '{"conversation_id":"b"}' }, 'sampling_parameters'],
     [
       infer,
       { inputs: [{ ...tensor('INT64', undefined), parameters: { binary_data_size: 8 } }] },

@@ -35,7 +35,7 @@ function checkInput(kind: KserveRoute['kind'], fields: Fields): void {
 export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query: string): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', 'none');
   reader.read(root, places[kind]);
   const fields = fieldsOf(root);
   const named = given(fields, 'model_name');

@@ -7,7 +7,7 @@ import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { namesIds } from '../token-ids.ts';
 import { floatTypes, wholeBytes } from './datatypes.ts';
 import { hiddenLists, integersIn, numbersIn } from './number-runs.ts';
-import { parametersTensor, refuseChoice, refuseTelling, refusedParameters } from './tensor-rules.ts';
+import { parametersTensor, refuseChoice, refuseReferring, refusedParameters } from './tensor-rules.ts';
 
 /**
  * KServe v1 and v2 as JSON, and Triton's `generate`. Sources: KServe `docs/predict-api`; Triton `docs/protocol`. A field that is not here passes as
@@ -83,7 +83,7 @@ const askedParameters: Shape = {
     { ...refusedParameters, ...named(['binary_data_output', 'binary_data'], boolean), binary_data_size: refused },
     { rest: value },
   ),
-  read: refuseTelling,
+  read: refuseReferring,
 };
 const answeredParameters: Shape = object({}, { rest: value });
 
@@ -218,7 +218,7 @@ export const predictRequest = countingAsked(
   object({
     ...refusedParameters,
     ...named(['instances', 'inputs'], free),
-    parameters: { ...object(refusedParameters, { rest: free }), read: refuseTelling },
+    parameters: { ...object(refusedParameters), read: refuseReferring },
     signature_name: lone,
   }),
 );
@@ -243,7 +243,7 @@ export const generateRequest: Shape = countingAsked({
     [parametersTensor]: text,
     parameters: {
       ...object(generateRefused, { rest: value }),
-      read: (reader, node, place) => refuseTelling(reader, node, place) || refuseTextChoice(reader, node, place),
+      read: (reader, node, place) => refuseReferring(reader, node, place) || refuseTextChoice(reader, node, place),
     },
     stream: boolean,
   }),

@@ -1,6 +1,6 @@
 import { JsonError, parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { refused, refusedFields, tellingWord } from '../refused-fields.ts';
+import { referringWord, refused, refusedFields } from '../refused-fields.ts';
 import { named } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 
@@ -20,10 +20,10 @@ export const refusedParameters: Readonly<Record<string, Shape>> = {
   ...refusedFields,
 };
 
-/** @throws RefusedError where a parameter has a name that tells of another server, of credentials, of a template */
-export function refuseTelling(reader: ShapeReader, node: JsonNode, place: ShapePlace): false {
+/** @throws RefusedError where a parameter has a name that refers to what is not in the request: a server, a credential, a template, what the server keeps */
+export function refuseReferring(reader: ShapeReader, node: JsonNode, place: ShapePlace): false {
   for (const key of node.keys) {
-    const word = tellingWord(key.text);
+    const word = referringWord(key.text);
     if (word !== undefined) reader.refuse(place, word);
   }
   return false;
@@ -65,4 +65,4 @@ function areHarmless(text: string | undefined): boolean {
 }
 
 const isHarmless = (lower: string, name: string): boolean =>
-  !lower.startsWith('lora') && !Object.hasOwn(refusedParameters, lower) && tellingWord(name) === undefined;
+  !lower.startsWith('lora') && !Object.hasOwn(refusedParameters, lower) && referringWord(name) === undefined;

@@ -1,7 +1,7 @@
 import type { JsonEdit, JsonNode } from '../../base/index.ts';
 import type { RequestView } from '../dialect.ts';
 import { outputLimits } from '../openai/request-shape.ts';
-import { stopsByGrammar } from '../openai/request.ts';
+import { countNames, stopsByGrammar } from '../openai/request.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import {
@@ -81,7 +81,7 @@ function checkPrompt(kind: LlamaKind, fields: Fields): void {
 export function readRequest(kind: LlamaKind, root: JsonNode, query: string): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', kind === 'embedding' ? 'none' : 'held');
   reader.read(root, places[kind]);
   const fields = fieldsOf(root);
   checkPrompt(kind, fields);
@@ -89,7 +89,7 @@ export function readRequest(kind: LlamaKind, root: JsonNode, query: string): Req
   const limits = generates ? limitsOf(fields).map(({ limit }) => limit) : [];
   const asked = limits.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...limits);
   const limit = Number.isFinite(asked) ? asked : undefined;
-  const each = ['n', 'n_cmpl'].map((name) => wholeNumber(fields, name, 1, maxCount) ?? 1);
+  const each = countNames.map((name) => wholeNumber(fields, name, 1, maxCount) ?? 1);
   return {
     model: given(fields, 'model') === undefined ? undefined : modelNamed(fields),
     generates,

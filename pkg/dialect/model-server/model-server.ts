@@ -33,7 +33,7 @@ const isThere = (node: JsonNode | undefined): boolean => node !== undefined && n
 function readRequest({ server, requests }: Known, root: JsonNode, query: string): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', 'none');
   reader.read(root, requests);
   const fields = fieldsOf(root);
   const [first] = server.prompts;

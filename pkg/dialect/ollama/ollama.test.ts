@@ -117,6 +117,25 @@ describe('a request', () => {
     ...[0, -0, 0.5, '0', '0s', '-0s', '0m0s', '500ms', '1ns', '0.9s', 'soon', ''].map(
       (time): [string, object, string] => ['/api/chat', chat({ keep_alive: time }), 'keep_alive'],
     ),
+    ...[
+      'num_ctx',
+      'num_batch',
+      'num_gpu',
+      'main_gpu',
+      'num_thread',
+      'num_gqa',
+      'use_mmap',
+      'use_mlock',
+      'numa',
+    ].flatMap((name): [string, object, string][] => [
+      ['/api/chat', chat({ options: { [name]: 0 } }), `options.${name}`],
+      ['/api/generate', { model: 'm', prompt: 'p', options: { [name]: true } }, `options.${name}`],
+      ['/api/embed', { model: 'm', input: 'p', options: { [name]: 1 } }, `options.${name}`],
+      ['/api/embeddings', { model: 'm', prompt: 'p', options: { [name]: '1' } }, `options.${name}`],
+      ['/api/chat', chat({ [name]: 1 }), name],
+    ]),
+    // Go takes a name in any letter case.
+    ['/api/chat', chat({ options: { Num_Ctx: 1 } }), 'options.num_ctx'],
     ['/api/chat', chat({ options: { num_predict: 1.5 } }), 'options.num_predict'],
     ['/api/chat', chat({ options: { num_predict: '9' } }), 'options.num_predict'],
     ['/api/embed', { model: 'm' }, 'prompt'],
@@ -127,6 +146,10 @@ describe('a request', () => {
 
   it.each([-1, 1, 300, null, '5m', '1h30m', '1.5h', '-1m', '-1', '24h'])('may keep the model for %j', (time) => {
     expect(request('/api/chat', chat({ keep_alive: time })).model).toBe('llama3');
+  });
+
+  it('may leave how the model lies in memory to the server', () => {
+    expect(request('/api/chat', chat({ options: { num_ctx: null, num_keep: 4, seed: 1 } })).model).toBe('llama3');
   });
 
   it('with a query is refused', () => {

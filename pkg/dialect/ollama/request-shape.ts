@@ -1,7 +1,7 @@
 import { outputLimits, tokenIds } from '../openai/request-shape.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { mediaBytes } from '../media.ts';
-import { refused, refusedFields } from '../refused-fields.ts';
+import { refused, refusedFields, runnerOptions } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
@@ -9,19 +9,20 @@ import type { Shape } from '../shape.ts';
 
 const images = list({ read: mediaBytes });
 
-/** What a runner is told (`api.Options`). */
+/** What a runner is told of one answer (`api.Options`); not how it has its model in memory. */
 const options = object({
   ...named(
     [
       'num_predict num_keep seed top_k top_p min_p typical_p tfs_z repeat_last_n temperature repeat_penalty presence_penalty',
-      'frequency_penalty mirostat mirostat_tau mirostat_eta num_ctx num_batch num_gpu main_gpu num_thread num_gqa draft_num_predict',
+      'frequency_penalty mirostat mirostat_tau mirostat_eta',
     ]
       .join(' ')
       .split(' '),
     number,
   ),
-  ...named('penalize_newline use_mmap use_mlock low_vram f16_kv logits_all vocab_only numa'.split(' '), boolean),
+  penalize_newline: boolean,
   stop: either(list(text), text),
+  ...named(runnerOptions, refused),
 });
 
 const common: Record<string, Shape> = {

@@ -39,7 +39,7 @@ const outputLimit: NestedLimit = { object: 'options', name: 'num_predict' };
 export function readRequest(operation: OllamaRoute['operation'], root: JsonNode, query: string): RequestView {
   if (query !== '') refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', operation === 'Chat' || operation === 'Completions' ? 'held' : 'none');
   reader.read(root, places[operation]);
   const fields = fieldsOf(root);
   const model = decidedModel(modelNamed(fields));

@@ -47,6 +47,18 @@ describe("OpenAI's audio and image routes", () => {
 });
 
 describe('a request', () => {
+  it.each([
+    ['audio/transcriptions', { ...transcribe, max_completion_tokens: '9' }],
+    ['audio/translations', transcribe],
+    ['audio/speech', { ...speak, max_new_tokens: 9 }],
+    ['images/generations', draw],
+    ['images/edits', edit],
+    ['images/variations', { image }],
+  ])('to %s has no limit of output that all servers know', (path, body) => {
+    const { endless, maxOutputTokens, limitOutput } = request(`/v1/${path}`, body);
+    expect([endless, maxOutputTokens, limitOutput(5)]).toEqual([true, undefined, []]);
+  });
+
   it('has its texts in lanes, and files beside what nobody can read of its answer', () => {
     const view = request('/v1/audio/transcriptions', {
       ...transcribe,

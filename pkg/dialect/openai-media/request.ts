@@ -19,8 +19,8 @@ import {
  * Requests of OpenAI's audio and image routes; a form as the JSON that says the same.
  *
  * Promise: as that of OpenAI's other requests ({@link Reader}). What is asked for that nobody can read counts as a file of its type already here,
- * of no bytes: what a policy does not let pass no model works for. Limit: how long an answer is no field of OpenAI's says, so that it is not
- * limited, but charged for what the model says it used.
+ * of no bytes: what a policy does not let pass no model works for. Limit: how long an answer is no field says that all servers have, so that a rule that
+ * limits output lets none of them by.
  */
 
 const places: Readonly<Record<MediaKind, Place>> = {
@@ -129,7 +129,7 @@ export function readRequest(
 ): RequestView {
   if (!plainQuery.test(query)) refuse('query');
   if (root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', 'none');
   reader.read(root, places[kind]);
   const fields = fieldsOf(root);
   for (const name of needed[kind]) required(fields, name);
@@ -140,6 +140,7 @@ export function readRequest(
     model: modelIn(kind, fields, deployment),
     stream: asked.stream,
     generates: false,
+    endless: true,
     countsInput: true,
     answers: answers(asked),
     count: countOf(fields),

@@ -256,7 +256,7 @@ export const common: Readonly<Record<string, Shape>> = {
   ...refusedFields,
 };
 
-/** Fields that limit the output, whichever server reads them; the first two are OpenAI's. */
+/** Fields that limit the output, whichever server or vendor behind a gateway reads them; the first two are OpenAI's. */
 export const outputLimits = [
   'max_completion_tokens',
   'max_tokens',
@@ -264,14 +264,27 @@ export const outputLimits = [
   'num_predict',
   'max_new_tokens',
   'max_output_tokens',
+  'max_tokens_to_sample',
+  'max_length',
+  'max_gen_len',
+  'maxTokens',
 ];
 
+/** llama.cpp: the slot that answers, and with it the prompt that the slot has of whoever came before; -1: any. */
+const anySlot: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node) && node.number !== -1) reader.refuse(place);
+    return true;
+  },
+};
+
 export const sampling: Readonly<Record<string, Shape>> = {
+  id_slot: anySlot,
   ...named(outputLimits, number),
   ...named(
     [
-      'n best_of n_cmpl temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty seed min_tokens',
-      'length_penalty mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent repeat_penalty repeat_last_n id_slot',
+      'n best_of n_cmpl num_return_sequences num_beams temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty seed min_tokens',
+      'length_penalty mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent repeat_penalty repeat_last_n',
       'prompt_logprobs top_logprobs xtc_probability xtc_threshold dry_multiplier dry_base dry_allowed_length dry_penalty_last_n',
       'thinking_budget no_repeat_ngram_size',
     ]

@@ -454,17 +454,17 @@ describe('limits of the output', () => {
     expect(readText('chat', text).outputBound).toBe(given);
   });
 
-  it.each(['n_predict', 'num_predict', 'max_new_tokens', 'max_output_tokens'])(
-    'are set beside %s, which another server ignores: it bounds nothing',
-    (name) => {
-      const first = `{"max_tokens":100,${start.slice(1)}`;
-      expect(limited(`${start},"${name}":1}`, 100)).toBe(`${first},"${name}":1}`);
-      expect(limited(`${start},"${name}":900}`, 100)).toBe(`${first},"${name}":100}`);
-      expect(limited(`${start},"max_tokens":null,"${name}":1}`, 100)).toBe(`${start},"max_tokens":100,"${name}":1}`);
-      const view = readText('chat', `${start},"${name}":900}`);
-      expect([view.maxOutputTokens, view.outputBound]).toEqual([900, undefined]);
-    },
-  );
+  it.each([
+    ...['n_predict', 'num_predict', 'max_new_tokens', 'max_output_tokens'],
+    ...['max_tokens_to_sample', 'max_length', 'max_gen_len', 'maxTokens'],
+  ])('are set beside %s, which another server ignores: it bounds nothing', (name) => {
+    const first = `{"max_tokens":100,${start.slice(1)}`;
+    expect(limited(`${start},"${name}":1}`, 100)).toBe(`${first},"${name}":1}`);
+    expect(limited(`${start},"${name}":900}`, 100)).toBe(`${first},"${name}":100}`);
+    expect(limited(`${start},"max_tokens":null,"${name}":1}`, 100)).toBe(`${start},"max_tokens":100,"${name}":1}`);
+    const view = readText('chat', `${start},"${name}":900}`);
+    expect([view.maxOutputTokens, view.outputBound]).toEqual([900, undefined]);
+  });
 
   it('do not exist for embeddings', () => {
     const view = read('embeddings', { model: 'm', input: 'a' });
@@ -486,6 +486,7 @@ describe('limits of the output', () => {
     ['lists of token ids beside the prompt', { prompt: ['a'], prompt_token_ids: [[1], [2]] }, 3],
     ['embeddings', { prompt_embeds: ['AAAA', 'AAAA'] }, 2],
     ['several answers to each', { prompt: ['a', 'b', 'c'], n: 2, best_of: 4 }, 12],
+    ['several by other names', { prompt: ['a', 'b'], num_return_sequences: 3, num_beams: 5 }, 10],
     ['very many', { prompt: Array.from({ length: 10_000 }, () => 'a'), n: 128, max_tokens: 4096 }, 1_280_000],
   ])('count every prompt of a completion: %s', (_, body, count) => {
     const view = read('completions', { model: 'm', ...body });

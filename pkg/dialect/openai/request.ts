@@ -35,8 +35,8 @@ const places: Partial<Record<Operation, Place>> = {
 
 /** OpenAI's own bound. */
 const maxCount = 128;
-/** How many answers a prompt gets; the last is llama.cpp's. */
-const countNames = ['n', 'best_of', 'n_cmpl'];
+/** How many answers a prompt gets, or are worked on for it: OpenAI's, llama.cpp's, Hugging Face's. */
+export const countNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences', 'num_beams'];
 
 /** Where a body names the model beside its path. */
 export function renameEdits(fields: Fields, as: string): readonly JsonEdit[] {
@@ -134,7 +134,7 @@ export function readRequest(
   if (!plainQuery.test(query)) refuse('query');
   const place = places[operation];
   if (place === undefined || root.kind !== 'object') refuse('body');
-  const reader = new Reader('request');
+  const reader = new Reader('request', operation === 'Embeddings' ? 'none' : 'held');
   reader.read(root, place);
 
   const fields = fieldsOf(root);

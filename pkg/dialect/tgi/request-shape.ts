@@ -148,5 +148,5 @@ export const sglangRequest = object({
   modalities: list(lone),
   lora_id: refused,
   ...named(['priority', 'data_parallel_rank'], number),
-  ...named(['conversation_id', 'extra_key'], lone),
+  extra_key: lone,
 });

@@ -162,8 +162,10 @@ interface Operation {
 const partly: Schema = {
   ...list(text),
   description:
-    'Of the first page of a search by text: sessions, the newest 100, that meet the other conditions and have more words than the index takes: it may not find them.',
+    'Of the first page: sessions, the newest 100, that may be among what is asked for and are not found: they meet all conditions but such on words, rules, labels, groups, model, issuer, outcome or code, of which they have more than the index takes.',
 };
+
+const partlyMore: Schema = { type: 'boolean', description: 'Of `partly`: there are, or may be, more.' };
 
 const sealed: Schema = {
   ...object({ sessions: whole, more: { type: 'boolean' } }),
@@ -183,6 +185,7 @@ const operations: Readonly<Record<string, Operation>> = {
       },
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
       partly,
+      partlyMore,
       sealed,
     }),
   },
@@ -194,18 +197,20 @@ const operations: Readonly<Record<string, Operation>> = {
       cursor: textOrNull,
       unsearched: whole,
       partly,
+      partlyMore,
       sealed,
     }),
   },
   'POST /v1/export': {
     summary:
-      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the question is by text and the index of words has yet to see some blocks: or does not have all words of some sessions, or none of some that are sealed: a line with their number, with these, and with how many are sealed: `unsearched`, `partly` and `sealed`.',
+      'Every session that is found, with its lines. `limit` counts for nothing. Behind them, where the index of words has yet to see some blocks, or the index does not have all that some sessions could be found by, or no words of some that are sealed: a line with their number, with these, and with how many are sealed: `unsearched`, `partly`, `partlyMore` and `sealed`.',
     body: ref('Question'),
-    answer: object({ session: ref('Session'), lines, unsearched: whole, partly, sealed }, [
+    answer: object({ session: ref('Session'), lines, unsearched: whole, partly, partlyMore, sealed }, [
       'session',
       'lines',
       'unsearched',
       'partly',
+      'partlyMore',
       'sealed',
     ]),
     lines: true,

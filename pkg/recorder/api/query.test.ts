@@ -65,6 +65,7 @@ test('a hold may name what sessions are, and what acted in them', () => {
   const terms = { model: 'llama', group: 'ml', label: 'pii', policy: 'ml/support.v2', rule: 'support/no pii' };
   expect(readTerms(terms)).toEqual(terms);
   expect(readTerms({ policy: 'cluster/base' })).toEqual({ policy: 'cluster/base' });
+  for (const rule of ['default', 'cluster/base/see', 'grant/night']) expect(readTerms({ rule })).toEqual({ rule });
 });
 
 test.each<[string, { readonly [key: string]: JsonValue }, string]>([
@@ -75,6 +76,10 @@ test.each<[string, { readonly [key: string]: JsonValue }, string]>([
   ['an empty rule', { rule: '' }, '1 to 1000 characters'],
   ['a rule that is too long', { rule: 'x'.repeat(1_001) }, '1 to 1000 characters'],
   ['a rule that is no text', { rule: ['x'] }, '1 to 1000 characters'],
+  ['a rule without its policy', { rule: 'no-secrets' }, 'POLICY/RULE'],
+  ['a rule with a namespace', { rule: 'ml/support/no-secrets' }, 'POLICY/RULE'],
+  ['a rule of the platform with more', { rule: 'cluster/base/see/that' }, 'POLICY/RULE'],
+  ['a rule that ends in nothing', { rule: 'support/' }, 'POLICY/RULE'],
   ['what no hold is about', { text: 'x' }, 'there is no "text"'],
 ])('a hold of %s is refused', (_, terms, words) => {
   expect(() => readTerms(terms)).toThrow(

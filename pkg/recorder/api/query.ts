@@ -113,11 +113,16 @@ export function readTerms(fields: Fields): HoldTerms {
     throw no('policy is NAMESPACE/POLICY, or cluster/POLICY of the platform');
   if (rule !== undefined && (typeof rule !== 'string' || rule === '' || rule.length > longest))
     throw no(`rule is a text of 1 to ${longest} characters`);
+  if (typeof rule === 'string' && !ruleForm.test(rule))
+    throw no('rule is POLICY/RULE as the record names it, cluster/POLICY/RULE of the platform, or default');
   return { ...terms, ...(policy === undefined ? {} : { policy }), ...(rule === undefined ? {} : { rule }) };
 }
 
 /** Names of Kubernetes. */
 const policyForm = /^[a-z0-9][a-z0-9-]{0,62}\/[a-z0-9][a-z0-9.-]{0,252}$/;
+
+/** As the record names rules: no namespace stands before them. */
+const ruleForm = /^(?:(?:cluster\/)?[^/]+\/[^/]+|default)$/;
 
 function refuseOthers(fields: Fields, allowed: ReadonlySet<string>): void {
   const stranger = Object.keys(fields).find((key) => !allowed.has(key));

@@ -43,18 +43,18 @@ test('an export by text says of how many blocks the index of words knows nothing
   const behind = [0, 5_000, 4_000].map((unsearched, at) => ({
     ...{ sessions: [], cursors: [], cursor: at < 2 ? String(at) : undefined },
     ...(unsearched > 0 && { unsearched }),
-    ...(at === 0 && { partly: ['a1'], sealed: { sessions: 7, more: false } }),
+    ...(at === 0 && { partly: ['a1'], partlyMore: true as const, sealed: { sessions: 7, more: false } }),
   }));
   const asked = { ...store, search: () => Promise.resolve(behind.shift() ?? page) };
   let text = '';
   for await (const part of exported(asked, { text: 'falcon', limit: 1 })) text += part;
-  expect(text).toBe('{"unsearched":5000,"partly":["a1"],"sealed":{"sessions":7,"more":false}}\n');
+  expect(text).toBe('{"unsearched":5000,"partly":["a1"],"partlyMore":true,"sealed":{"sessions":7,"more":false}}\n');
   for await (const part of exported(
     { ...store, search: () => Promise.resolve({ ...page, sessions: [] }) },
     { limit: 1 },
   ))
     text += part;
-  expect(text).toBe('{"unsearched":5000,"partly":["a1"],"sealed":{"sessions":7,"more":false}}\n');
+  expect(text).toBe('{"unsearched":5000,"partly":["a1"],"partlyMore":true,"sealed":{"sessions":7,"more":false}}\n');
 });
 
 test('what is not taken is not read', async () => {

@@ -95,13 +95,13 @@ export async function* sessionsPage(store: Lines, page: SessionPage): AsyncItera
     }
     yield `,${text}`;
   }
-  const { unsearched = 0, partly = [], sealed = noneSealed } = page;
-  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${unsearched},"partly":${JSON.stringify(partly)},"sealed":${JSON.stringify(sealed)}}\n`;
+  const { unsearched = 0, partly = [], partlyMore = false, sealed = noneSealed } = page;
+  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${unsearched},"partly":${JSON.stringify(partly)},"partlyMore":${partlyMore},"sealed":${JSON.stringify(sealed)}}\n`;
 }
 
 /**
- * Every session that is found, with its lines, as JSON lines. Of a question by text that the index could not answer whole, a last line says so:
- * `{"unsearched":BLOCKS,"partly":[SESSION],"sealed":{"sessions":NUMBER,"more":false}}`.
+ * Every session that is found, with its lines, as JSON lines. Of a question that the index could not answer whole, a last line says so:
+ * `{"unsearched":BLOCKS,"partly":[SESSION],"partlyMore":false,"sealed":{"sessions":NUMBER,"more":false}}`.
  */
 export async function* exported(
   store: Lines & Pick<RecordStore, 'search'>,
@@ -110,6 +110,7 @@ export async function* exported(
   let { cursor } = query;
   let unsearched = 0;
   let partly: readonly string[] = [];
+  let partlyMore = false;
   let sealed = noneSealed;
   do {
     const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
@@ -119,11 +120,12 @@ export async function* exported(
     }
     unsearched = Math.max(unsearched, page.unsearched ?? 0);
     if (page.partly !== undefined) ({ partly } = page);
+    partlyMore ||= page.partlyMore === true;
     if (page.sealed !== undefined) ({ sealed } = page);
     ({ cursor } = page);
   } while (cursor !== undefined);
-  if (unsearched > 0 || partly.length > 0 || sealed.sessions > 0 || sealed.more)
-    yield `${JSON.stringify({ unsearched, partly, sealed })}\n`;
+  if (unsearched > 0 || partly.length > 0 || partlyMore || sealed.sessions > 0 || sealed.more)
+    yield `${JSON.stringify({ unsearched, partly, partlyMore, sealed })}\n`;
 }
 
 /**

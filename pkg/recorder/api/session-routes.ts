@@ -43,6 +43,7 @@ export function sessionRoutes(
           cursor,
           unsearched = 0,
           partly = [],
+          partlyMore = false,
           sealed = noneSealed,
         } = await inTurn(question).search(query);
         return {
@@ -50,6 +51,7 @@ export function sessionRoutes(
           cursor: cursor ?? null,
           unsearched,
           partly: [...partly],
+          partlyMore,
           sealed: { ...sealed },
         };
       },

@@ -329,6 +329,7 @@ describe('the archive', () => {
       ({ type: 'segment', session: sessionId('without end'), direction: 'response', lane: 'a', text, at: 1 }) as const;
     await put([said('The pro'), said('ject fal')]);
     await put([said('con hun')]);
+    await put(of('many groups', { groups: Array.from({ length: 1_100 }, (_, n) => `g${n}`) }));
     await put(of('late start').slice(1));
     await put(of('late start').slice(0, 1));
     // Also where what comes later is in a segment of its own.
@@ -359,16 +360,24 @@ describe('the archive', () => {
       { text: 'project falcon' },
       { text: 'hunter2 ends' },
       { code: 'guard_blocked', namespace: 'ml' },
+      { group: 'g7' },
+      { group: 'g1090' },
+      { group: 'g1090', text: 'falcon' },
     ];
     for (const question of questions) {
       const query = { ...question, limit: 100 };
       const inArchive: SessionSummary[] = [];
-      for await (const one of searchArchive(log, query, () => undefined)) inArchive.push(one);
+      const partly: string[] = [];
+      const told = ({ session }: SessionSummary): void => void partly.push(session);
+      for await (const one of searchArchive(log, query, () => undefined, undefined, told)) inArchive.push(one);
       const sorted = (all: readonly SessionSummary[]) =>
         [...all].sort((one, other) => (one.session < other.session ? -1 : 1));
-      const inStore = (await store.search(query)).sessions;
+      const found = await store.search(query);
+      const inStore = found.sessions;
+      expect({ question, partly }).toEqual({ question, partly: found.partly ?? [] });
       expect({ question, sessions: sorted(inArchive) }).toEqual({ question, sessions: sorted(inStore) });
-      if (Object.keys(question).length === 0) expect(inStore).toHaveLength(10);
+      if (Object.keys(question).length === 0) expect(inStore).toHaveLength(11);
+      if (question.group === 'g1090') expect(partly).toHaveLength(question.text === undefined ? 1 : 0);
       if (['project falcon', 'hunter2 ends'].includes(question.text ?? '')) expect(inStore).toHaveLength(1);
     }
     from.close();

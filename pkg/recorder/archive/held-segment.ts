@@ -1,4 +1,4 @@
-import { createHoldMatcher, seenTime } from '../store/index.ts';
+import { aboutOf, createHoldMatcher, seenTime } from '../store/index.ts';
 import type { Block, EndFacts, HeldFacts, Hold, StartFacts } from '../store/index.ts';
 import { restoredEntry } from './restored-entry.ts';
 import type { Segment } from './segment.ts';
@@ -16,7 +16,7 @@ export async function heldInSegment(
   pause: () => Promise<void>,
 ): Promise<readonly number[]> {
   const matcher = createHoldMatcher(holds);
-  const starts = new Map<string, StartFacts>();
+  const starts = new Map<string, StartFacts | undefined>();
   const ends = new Map<string, EndFacts>();
   const parts: {
     readonly key: string;
@@ -31,8 +31,10 @@ export async function heldInSegment(
     if (!('block' in read)) continue;
     const { entry, block } = read;
     const keyOf = (session: string): string => `${entry.source} ${entry.chain} ${session}`;
-    // As the store takes them: the first end counts.
-    for (const start of block.starts) starts.set(keyOf(start.session), start);
+    // As the store takes them: the first start counts, where none of its session's blocks came before it, and the first end.
+    const begun = new Map(block.starts.map((start) => [start.session, start]));
+    for (const session of block.sessions)
+      if (!starts.has(keyOf(session))) starts.set(keyOf(session), begun.get(session));
     for (const end of block.ends) if (!ends.has(keyOf(end.session))) ends.set(keyOf(end.session), end);
     for (const session of block.sessions)
       parts.push({ key: keyOf(session), session, pod: block.pod, received: entry.at });
@@ -49,7 +51,10 @@ export async function heldInSegment(
       at,
       said,
       received,
-      start: start === undefined ? undefined : { user: start.subject, model: start.model, groups: start.groups },
+      start:
+        start === undefined
+          ? undefined
+          : { user: start.subject, model: start.model, groups: start.groups, about: aboutOf(start) },
       tags: ends.get(key)?.tags,
     };
     for (const id of matcher.matching(facts)) found.add(id);

@@ -7,6 +7,7 @@ import { startS3 } from '../../../test/support/s3-server.ts';
 import type { S3Fault, TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
 import { silentLogger, systemClock } from '../../base/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
 import { keepHeads } from '../log/heads.ts';
 import { openSqliteStore } from '../store/index.ts';
 import type { HoldTerms, RecordStore } from '../store/index.ts';
@@ -188,6 +189,90 @@ describe('a hold in the archive', () => {
     expect(held()).toEqual([0, 1]);
   });
 
+  test('by a time is on all of a session that began within it, also where its answer is in the next segment', async () => {
+    const [start, ...rest] = sessionEvents({ id: sessionId('open') });
+    if (start === undefined) throw new Error('start');
+    const wall = Date.now();
+    await store.append([{ ...blockOfEvents(chain, [start], wall) }]);
+    await archive();
+    await store.append([blockOfEvents(chain, rest, wall + 1_000)]);
+    await archive();
+    await store.append([blockOf(chain, [{ id: sessionId('later') }], wall + 1_000)]);
+    await archive();
+    const terms = { user: 'ana', until: wall + 500 };
+    const id = await place(terms);
+    keep();
+    await done();
+    const byStore = held();
+    await release(id);
+    await done();
+    const { at } = await store.log();
+    expect(await deleteOld(store, { before: at + 1, of: { allBut: [] } }, at, 100)).toBe(3);
+    await place(terms);
+    await done();
+    expect([byStore, held()]).toEqual([
+      [0, 1],
+      [0, 1],
+    ]);
+  });
+
+  test('goes by the first start of a session, as the store does, where its sidecar wrote two', async () => {
+    const id = sessionId('twice');
+    await store.append([
+      blockOfEvents(chain, sessionEvents({ id }), systemClock.now()),
+      blockOfEvents(chain, sessionEvents({ id, user: 'bob' }), systemClock.now()),
+    ]);
+    await archive();
+    const first = await place({ user: 'ana' });
+    keep();
+    await done();
+    const byStore = held();
+    await release(first);
+    await done();
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(2);
+    await place({ user: 'bob' });
+    await done();
+    expect(held()).toEqual([]);
+    await place({ user: 'ana' });
+    await done();
+    expect([byStore, held()]).toEqual([[0], [0]]);
+  });
+
+  test('takes a session that goes on before it begins for one whose start is lost, as the store does', async () => {
+    const id = sessionId('late');
+    await store.append([
+      blockOfEvents(chain, sessionEvents({ id }).slice(1), systemClock.now()),
+      blockOfEvents(chain, sessionEvents({ id, user: 'bob' }), systemClock.now()),
+    ]);
+    await archive();
+    const first = await place({ user: 'ana' });
+    keep();
+    await done();
+    const byStore = held();
+    await release(first);
+    await done();
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(2);
+    await place({ user: 'ana' });
+    await done();
+    expect([byStore, held()]).toEqual([[0], [0]]);
+  });
+
+  test('by a namespace is on what people decided of its requests, also where only the archive has it', async () => {
+    const change = (n: number, name: string): AuditEvent => ({
+      ...{ type: 'change', session: sessionId(`change ${n}`), what: 'approval', step: 'approved', name },
+      ...{ caller: null, rules: ['support/wire'] },
+    });
+    for (const [n, name] of ['claims/one', 'other/one'].entries()) {
+      await store.append([blockOfEvents(chain, [change(n, name)], systemClock.now())]);
+      await archive();
+    }
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(2);
+    await place({ namespace: 'claims' });
+    keep();
+    await done();
+    expect(held()).toEqual([0]);
+  });
+
   test('waits until sessions have ended, as long as a segment is young', async () => {
     await write({ rule: 'support/no' });
     await place({});
@@ -199,6 +284,21 @@ describe('a hold in the archive', () => {
     keep();
     await done();
     expect(held()).toEqual([0]);
+  });
+
+  test('is brought where the log is a year ahead of the clock, as long after it was archived as a segment is young', async () => {
+    await store.append([blockOf(chain, [{ id: sessionId('ahead') }], systemClock.now() + 365 * 86_400_000)]);
+    await archive();
+    await write({ user: 'bob' }, {});
+    await place({ user: 'ana' });
+    let passed = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passed };
+    keep({ ageMs: 3_600_000, clock });
+    await until(() => keeper?.waiting === 0);
+    expect([held(), await store.archiveHolds.due(1)]).toMatchObject([[], { from: 0 }]);
+    passed = 3_600_000;
+    await done();
+    expect(held()).toEqual([0, 2]);
   });
 
   test.each<S3Fault>(['hold_denied', 'no_hold', 'cut_after_hold', 'busy'])(

@@ -30,8 +30,8 @@ export interface HoldKeeperOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /**
-   * How old the last entry of a segment is before it is looked at: most sessions have ended by then, and only what is known of one need not be kept.
-   * Until then its lock keeps it. Default 10 minutes.
+   * How old the last entry of a segment is before it is looked at, by its time or by how long this process has known it to be archived: most sessions
+   * have ended by then, and only what is known of one need not be kept. Until then its lock keeps it. Default 10 minutes.
    */
   readonly ageMs?: number;
   readonly onDone?: (what: 'placed' | 'taken_off') => void;
@@ -73,6 +73,16 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
       const timer = clock.after(ms, done);
       wake = done;
     });
+  /** How much was archived at times of a clock that only goes on: what was for as long as a segment is young, whatever the log's time says, is not. */
+  let archivedAt: readonly { readonly entries: number; readonly at: number }[] = [];
+  const noteArchived = (entries: number): void => {
+    const now = clock.monotonic();
+    const last = archivedAt.at(-1);
+    if (last?.entries !== entries) archivedAt = [...archivedAt, { entries, at: now }];
+    // Of those that are long enough ago the last says all.
+    const longAgo = archivedAt.findLastIndex(({ at }) => now - at >= ageMs);
+    archivedAt = archivedAt.slice(Math.max(0, longAgo));
+  };
   const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
   /** The first entry of the next segment that has a name; undefined: there is none. */
@@ -121,9 +131,12 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
   /** Looks at the next segment for those holds that have seen the least. @returns false: there is none yet */
   const look = async (): Promise<boolean> => {
     const { entries: archived } = await store.archived();
+    noteArchived(archived);
     const due = await table.due(archived);
     if (due === undefined) return false;
+    // The log's time stands still where the clock once was, which may be far ahead.
     const isYoung = async (entry: number): Promise<boolean> =>
+      !archivedAt.some(({ entries, at }) => entry < entries && clock.monotonic() - at >= ageMs) &&
       timeOf((await store.entries(entry, 1))[0]) > clock.now() - ageMs;
     // Most often that of its first entry is enough, and it is not read.
     if (await isYoung(due.from)) return false;

@@ -2,12 +2,13 @@ import { jsonValue, parseJson } from '../../base/index.ts';
 import type { BlockEntry } from '../../record/index.ts';
 import { LineConflict, readLines } from '../ingest/read-lines.ts';
 import type { ArchivedEntry, SessionQuery, SessionSummary, StartFacts } from '../store/index.ts';
+import { matches } from '../store/search/matches.ts';
+import { mayMeet, uncutOf } from '../store/search/partly.ts';
 import { foldWords } from '../store/search/fold-words.ts';
 import { JoinedTexts } from '../store/search/joined-texts.ts';
 import { holdsTexts, readSessionLine } from '../store/search/session-lines.ts';
 import { foldedWordsOf } from '../store/search/words.ts';
 import { longestStayMs, seenTime } from '../store/session-time.ts';
-import { matches } from './matches.ts';
 import { dayOf, readKey } from './names.ts';
 import type { ArchivedLog } from './read-archive.ts';
 import { SegmentError } from './segment.ts';
@@ -47,6 +48,7 @@ type Sessions = Map<string, Known>;
  * @param query Without cursor; `limit` is for whoever takes.
  * @param onFault Told of a segment that is not what it was, and is left out.
  * @param onSealed Of a search by text: told of each session that meets the other conditions, and that has sealed texts, of which nobody knows the words.
+ * @param onPartly Told of each session that may be among what is asked for, and is not found: of what it would be found by something was cut.
  * @throws StoreError query; ObjectStoreError
  */
 export async function* searchArchive(
@@ -54,6 +56,7 @@ export async function* searchArchive(
   query: SessionQuery,
   onFault: (name: string, error: SegmentError) => void,
   onSealed: () => void = () => undefined,
+  onPartly: (session: SessionSummary) => void = () => undefined,
 ): AsyncIterable<SessionSummary> {
   const wanted = query.text === undefined ? [] : foldedWordsOf(query.text);
   const last = query.until === undefined ? '9999' : dayOf(query.until + lateMs);
@@ -73,9 +76,17 @@ export async function* searchArchive(
   const isSealed = ({ texts }: Known): boolean => wanted.length > 0 && texts.isSealed;
   const hasWords = ({ words }: Known): boolean => wanted.every((word) => words.has(word));
   const fits = ({ summary, end }: Known): boolean => matches(query, { ...summary, end });
+  const uncut = uncutOf(query);
+  const mayFit = ({ summary, end }: Known): boolean =>
+    matches(uncut, { ...summary, end }) && mayMeet(query, { ...summary, end });
+  const isInQuestion = (known: Known): boolean =>
+    (fits(known) || mayFit(known)) && (hasWords(known) || isSealed(known));
   /** Of each session once. */
   const found = (known: Known): readonly SessionSummary[] => {
-    if (!fits(known)) return [];
+    if (!fits(known)) {
+      if (mayFit(known) && (hasWords(known) || isSealed(known))) onPartly({ ...known.summary, end: known.end });
+      return [];
+    }
     if (isSealed(known)) onSealed();
     return hasWords(known) ? [{ ...known.summary, end: known.end }] : [];
   };
@@ -86,7 +97,7 @@ export async function* searchArchive(
     yield* begun.flatMap(found).sort(newestFirst);
   }
   // Their start is in segments that were not read, or nowhere. One of a session that is asked for by its id is looked for in all of them.
-  for (const [key, known] of later) if (!fits(known) || !(hasWords(known) || isSealed(known))) later.delete(key);
+  for (const [key, known] of later) if (!isInQuestion(known)) later.delete(key);
   if (later.size > 0 && query.since !== undefined) {
     const back = query.session === undefined ? dayOf(Math.max(0, query.since - aheadMs - longestSessionMs)) : undefined;
     for (const name of (await namesOf(log, back)).reverse()) {

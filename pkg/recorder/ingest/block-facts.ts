@@ -1,7 +1,8 @@
 import type { JsonNode } from '../../base/index.ts';
+import { cutText } from '../bounds.ts';
 import { cutTag, labelTags } from '../store/index.ts';
 import type { EndFacts, StartFacts } from '../store/index.ts';
-import { factsOf, more } from './facts.ts';
+import { factsOf } from './facts.ts';
 import type { LinePlace } from './facts.ts';
 
 /**
@@ -76,7 +77,7 @@ type Room = ReturnType<typeof createRoom>;
 function fitStart(start: StartFacts, room: Room): StartFacts {
   room.take([start.subject ?? '']);
   const fit = <Text extends string | null>(text: Text): Text | string =>
-    text === null || text === '' || room.take([text]) ? text : more;
+    text === null || text === '' || room.take([text]) ? text : cutText;
   return {
     ...start,
     model: fit(start.model),
@@ -90,8 +91,8 @@ function fitStart(start: StartFacts, room: Room): StartFacts {
 }
 
 function fitGroups(start: StartFacts, room: Room): StartFacts {
-  const groups = start.groups.filter((group) => group === more || room.take([group]));
-  if (groups.length < start.groups.length && groups.at(-1) !== more) groups.push(more);
+  const groups = start.groups.filter((group) => group === cutText || room.take([group]));
+  if (groups.length < start.groups.length && groups.at(-1) !== cutText) groups.push(cutText);
   room.owe(groups);
   return { ...start, groups };
 }
@@ -107,8 +108,8 @@ function fitTags(end: EndFacts, room: Room): EndFacts {
 }
 
 function fitOutcome(end: EndFacts, room: Room): EndFacts {
-  const outcome = room.take([end.outcome]) ? end.outcome : more;
-  const code = end.code === null || room.take([end.code]) ? end.code : more;
+  const outcome = room.take([end.outcome]) ? end.outcome : cutText;
+  const code = end.code === null || room.take([end.code]) ? end.code : cutText;
   return { ...end, outcome, code };
 }
 

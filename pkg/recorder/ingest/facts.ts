@@ -1,6 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
 import { operations } from '../../core/index.ts';
-import { cut, cutList } from '../bounds.ts';
+import { cut, cutList, cutText } from '../bounds.ts';
 import { cutTag } from '../store/index.ts';
 import type { EndFacts, StartFacts } from '../store/index.ts';
 
@@ -12,8 +12,6 @@ const mostRules = { texts: 1_024, characters: 64 * 1024 } as const;
 const mostOthers = { texts: 64, characters: 16 * 1024 } as const;
 /** Groups of a caller: as many as a token holds. */
 const mostGroups = { texts: 1_024, characters: 64 * 1024 } as const;
-/** In place of groups, or another text, that there was no room for. */
-export const more = '…';
 
 /** Tags of rules, and {@link cutTag} where there was no room for all of them. */
 function ruleTags(rules: Iterable<string>): readonly string[] {
@@ -45,7 +43,7 @@ function startFacts(root: JsonNode, session: string, sequence: number, at: numbe
   // No group, and what is no text: nobody is in it, and a list of it alone is stored as none.
   named.delete('');
   const groups = cutList(named, mostGroups);
-  if (groups.length < named.size) groups.push(more);
+  if (groups.length < named.size) groups.push(cutText);
   return {
     session,
     sequence,

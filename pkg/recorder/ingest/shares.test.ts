@@ -37,9 +37,10 @@ describe('a namespace', () => {
 
   test('that holds most of all is the first that waits', () => {
     const held = { hog: 900, a: 40, b: 30, c: 20, d: 10 };
-    expect(over(held, 0)).toEqual(['hog']);
+    expect(over(held, 0.25)).toEqual(['hog']);
     expect(over(held, 1)).toEqual(['hog']);
     // Shares are 220; four times as much is what one may hold at first.
+    expect(over({ hog: 900, large: 100, a: 40, b: 30, c: 30 }, 0)).toEqual(['hog']);
     expect(over({ hog: 700, large: 300, a: 40, b: 30, c: 30 }, 0)).toEqual([]);
     expect(over({ hog: 700, large: 300, a: 40, b: 30, c: 30 }, 0.5)).toEqual(['hog']);
     expect(over({ hog: 700, large: 300, a: 40, b: 30, c: 30 }, 1)).toEqual(['hog', 'large']);
@@ -58,7 +59,29 @@ describe('a namespace', () => {
       ['a', 50],
       [name, 10],
     ]);
-    expect([...overShare(held, { finance: 4 }, 1)]).toEqual([['hog', 320]]);
+    expect([...overShare(held, { finance: 4 }, 1)]).toEqual([['hog', 480]]);
+  });
+
+  test('has no smaller share by namespaces that hold next to nothing, however many there are', () => {
+    const crowd = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`made-${n}`, 4_000]));
+    const shares = (held: Record<string, number>): ReadonlyMap<string, number> =>
+      overShare(new Map(Object.entries(held)), {}, 1);
+    const share = (held: Record<string, number>): number => shares(held).get('hog') ?? 0;
+    const held = { hog: 900 * gib, ml: 300 * gib, web: 200 * gib };
+    expect(share({ ...held, ...crowd })).toBeGreaterThan(0.999 * share(held));
+    // Neither one that nobody else would have wait, nor one that is alone.
+    expect(over({ ml: 500 * gib, web: 480 * gib, ...crowd }, 1)).toEqual([]);
+    expect(over({ ml: 500 * gib, ...crowd }, 1)).toEqual([]);
+    // They have to hold what they take: a sixteenth of all is half of the share of each.
+    const costly = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`made-${n}`, gib]));
+    expect(share({ hog: 1_000 * gib, ml: 500 * gib, ...costly })).toBeCloseTo((1_600 * gib) / 4, -9);
+  });
+
+  test('has a share with those that have begun a while ago, and is not kept out by being a little larger', () => {
+    expect(over({ one: 520, other: 500 }, 1)).toEqual([]);
+    expect(over({ one: 700, other: 300 }, 1)).toEqual(['one']);
+    // An eighth of a share is a whole part.
+    expect(over({ hog: 900, small: 60 }, 0.9)).toEqual(['hog']);
   });
 
   test('has as many parts as it was given', () => {
@@ -104,6 +127,19 @@ describe('shares', () => {
     const entries = (): readonly object[] => added.map(({ entry }) => entry);
     return { store, shares, step, lines, entries };
   };
+
+  test('have no part for evidence that is of no namespace: nobody could wait for it', async () => {
+    const { shares, step, store } = world();
+    store.free = 0;
+    store.held = new Map([
+      ['', 900],
+      ['ml', 50],
+      ['other', 50],
+    ]);
+    await step();
+    expect([shares.deferred(), [...shares.held().keys()]]).toEqual([[], ['ml', 'other']]);
+    await shares.close();
+  });
 
   test('are asked for by nobody while there is room', async () => {
     const { shares, step, store, lines, entries } = world();

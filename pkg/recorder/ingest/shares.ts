@@ -35,8 +35,14 @@ export interface SharesOptions extends ShareSettings {
   readonly lookMs?: number;
 }
 
-/** How far above its share a namespace may be where room has just become short; where there is none, it may not. */
+/** How far above its share a namespace may be where room has just become short, and where there is none. */
 const mostAbove = 3;
+const leastAbove = 1 / 16;
+/**
+ * Of its share, what a namespace has to hold to have all of its parts. One that holds less has as much less of them: who may create namespaces
+ * makes nobody else's share smaller than by what they hold, eight times as much.
+ */
+const fullFrom = 1 / 8;
 /** Room that shares count in is no less than this, nor than a quarter of all. */
 const leastRoom = 128 * 1024 * 1024;
 /** While there is room, what namespaces hold is read for the metric alone. */
@@ -61,16 +67,25 @@ export function overShare(
 ): ReadonlyMap<string, number> {
   const partsOf = (namespace: string): number => (Object.hasOwn(parts, namespace) ? (parts[namespace] ?? 1) : 1);
   const holders = [...held].filter(([, bytes]) => bytes > 0);
-  const [all, allParts] = holders.reduce(
-    ([bytes, sum], [namespace, own]) => [bytes + own, sum + partsOf(namespace)] as const,
-    [0, 0] as readonly [number, number],
-  );
+  const part = shareOfPart(holders.map(([namespace, bytes]) => [bytes, partsOf(namespace)]));
   return new Map(
     holders.flatMap(([namespace, bytes]) => {
-      const share = Math.floor((all * partsOf(namespace)) / allParts);
-      return bytes > share * (1 + mostAbove * (1 - short)) ? [[namespace, share] as const] : [];
+      const share = Math.floor(part * partsOf(namespace));
+      return bytes > share * (1 + Math.max(leastAbove, mostAbove * (1 - short))) ? [[namespace, share] as const] : [];
     }),
   );
+}
+
+/** The share of one part: all that is held, by all parts as far as they count ({@link fullFrom}). */
+function shareOfPart(holders: readonly (readonly [bytes: number, parts: number])[]): number {
+  let rest = fullFrom * holders.reduce((sum, [bytes]) => sum + bytes, 0);
+  let parts = holders.reduce((sum, [, own]) => sum + own, 0);
+  for (const [bytes, own] of holders.toSorted(([a, one], [b, other]) => a / one - b / other)) {
+    if (bytes * parts >= rest * own) break;
+    rest -= bytes;
+    parts -= own;
+  }
+  return rest / parts / fullFrom;
 }
 
 export function createShares(options: SharesOptions): Shares {
@@ -94,7 +109,8 @@ export function createShares(options: SharesOptions): Shares {
   const look = async (): Promise<void> => {
     const short = shortage(await store.space(), options);
     if (short !== undefined || clock.monotonic() - heldAt >= idleMs) {
-      held = await store.held();
+      // Evidence of a source that names no namespace is nobody's: there is nobody to wait for it.
+      held = new Map([...(await store.held())].filter(([namespace]) => namespace !== ''));
       heldAt = clock.monotonic();
     }
     // Its own namespace waits for nobody, and has no share that others would lack.

@@ -20,8 +20,11 @@ export interface ChosenBlocks extends Omit<DeletionStep, 'deleted'> {
   readonly blocks: readonly OldBlock[];
 }
 
-/** Tags that count as one session of a step: a sidecar that lies writes very many. */
-const tagsAsOne = 32;
+/**
+ * Tags, groups, and holds that it was compared with, that count as one session of a step: a sidecar that lies writes very many, some callers have a
+ * thousand groups, and a thousand holds may name one user.
+ */
+const asOne = 32;
 
 /** Whether a block is kept whatever its age: by a hold, or since a rule acted in it whose policy wants it longer. */
 export interface KeptBlocks {
@@ -44,8 +47,11 @@ export function createKeptBlocks(holds: HoldMatcher, { exceptRules = [] }: Delet
     none: holds.none && spared.length === 0,
     keeps(sessions) {
       for (const facts of sessions) {
-        looked += 1 + (facts.tags?.length ?? 0) / tagsAsOne;
-        if (holds.some(facts) || (facts.tags?.some(isSpared) ?? false)) return true;
+        const before = holds.compared;
+        const held = holds.some(facts);
+        const beside = (facts.tags?.length ?? 0) + (facts.start?.groups.length ?? 0) + holds.compared - before;
+        looked += 1 + beside / asOne;
+        if (held || (facts.tags?.some(isSpared) ?? false)) return true;
       }
       return false;
     },

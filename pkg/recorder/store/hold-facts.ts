@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { createHoldMatcher } from './hold-match.ts';
+import { aboutOf, createHoldMatcher } from './hold-match.ts';
 import type { HeldFacts, HoldMatcher } from './hold-match.ts';
 import type { Names } from './names.ts';
 import type { ArchiveHolds, HeldCount, Hold } from './port.ts';
@@ -10,7 +10,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Of a session `s`. Without its start there is no `peer`, which every start has. */
 export const factColumns =
-  's.request, s.namespace, s.pod, s.at, s.said, s.peer, s.subject, s.model, s.groups, s.endSequence, s.tags';
+  's.request, s.namespace, s.pod, s.at, s.said, s.peer, s.subject, s.model, s.path, s.operation, s.groups, s.endSequence, s.tags';
 
 /** @returns reads a row of {@link factColumns}, of a session in a block that was received then */
 export function createFactsReader(names: Pick<Names, 'text'>): (row: Row, received: number) => HeldFacts {
@@ -30,6 +30,7 @@ export function createFactsReader(names: Pick<Names, 'text'>): (row: Row, receiv
             user: optional(row['subject']),
             model: optional(row['model']),
             groups: text(row['groups']).split('\n'),
+            about: aboutOf({ operation: text(row['operation']), path: text(row['path']) }),
           },
     tags: row['endSequence'] === null ? undefined : text(row['tags']).split('\n'),
   });

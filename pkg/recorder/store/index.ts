@@ -1,5 +1,5 @@
 export { cutTag } from './retention-rules.ts';
-export { createHoldMatcher } from './hold-match.ts';
+export { aboutOf, createHoldMatcher } from './hold-match.ts';
 export type { HeldFacts } from './hold-match.ts';
 export { clockSkewMs, seenTime } from './session-time.ts';
 export { openSqliteStore } from './sqlite.ts';

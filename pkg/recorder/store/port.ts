@@ -401,10 +401,12 @@ export interface SessionPage {
   /** Of a search by text: blocks, the newest, whose words are not in the index yet. Undefined: none. */
   readonly unsearched?: number;
   /**
-   * Of the first page of a search by text: the newest sessions, 100 at most, that meet its other conditions and have more words than the index
-   * takes, so that it may not find them. Undefined: none is known.
+   * Of the first page: the newest sessions, 100 at most, that may be among what is asked for, though the search does not find them: they meet all
+   * conditions but such on their words, rules, groups or other texts of which they have more than the index takes. Undefined: none is known.
    */
   readonly partly?: readonly string[];
+  /** There are, or may be, more of these. */
+  readonly partlyMore?: true;
   /** The same of sessions whose texts are sealed: whether they hold the words nobody knows who has not the key. Undefined: there is none. */
   readonly sealed?: SealedCount;
 }
@@ -464,7 +466,7 @@ export interface DeletionStep {
 export const blocksLooked = 200;
 export const sessionsLooked = 2_000;
 
-/** Holds that stand at once: each session that is old is compared with them. */
+/** Holds that stand at once. Each session that is old is compared with those that may be about it. */
 export const mostHolds = 1_000;
 
 /** How long a store counts what a hold keeps. */

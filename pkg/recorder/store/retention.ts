@@ -188,7 +188,10 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
         });
         sql.end.run(entry.at, entry.at, Number(block['chain']), Number(block['last']));
       } else if (entry.what === 'placed') place(entry.hold, entry);
-      else sql.release.run(entry.hold);
+      else {
+        sql.release.run(entry.hold);
+        sql.unarchive.run(entry.hold);
+      }
     },
   };
 }

@@ -26,6 +26,8 @@ import {
 } from './http2-frames.ts';
 import type { RawConnection, Wire } from './http2-frames.ts';
 
+const windowUpdate = 8;
+
 let open: Served[] = [];
 let wire: Wire = 'TLS';
 const over = (chosen: Wire): void => beforeEach(() => void (wire = chosen));
@@ -310,6 +312,30 @@ describe.each(wires)('HTTP/2 floods over %s', (chosen) => {
     // Once acknowledged, going past it is an error of the connection.
     await until(() => closed() || frames.filter((one) => one.type === reset).length === 3);
     expect(served.exchanges.length).toBeLessThanOrEqual(3);
+  });
+
+  test('of a body that nobody reads its window comes and no byte more, whatever the connection has room for', async () => {
+    const served = await start({ handle: () => undefined, limits: { maxStreams: 2 } });
+    const { socket, frames, closed } = await rawConnection(served);
+    const forConnection = frames.filter.bind(frames, ({ type, stream }) => type === windowUpdate && stream === 0);
+    await until(() => forConnection().length > 0);
+    expect(forConnection()[0]!.body.readUInt32BE()).toBe((2 - 1) * 65_535);
+    const window = [16_384, 16_384, 16_384, 16_383].map((size) => Buffer.alloc(size));
+    for (const id of [1, 3]) {
+      socket.write(frame(headersFrame, endHeaders, id, opened));
+      for (const piece of window) socket.write(frame(data, 0, id, piece));
+    }
+    socket.write(frame(ping, 0, 0, Buffer.alloc(8)));
+    await until(() => frames.some(({ type }) => type === ping));
+    // The connection's window is given back unread, that of a stream is not.
+    await until(() => forConnection().length > 1);
+    expect(frames.filter(({ type, stream }) => type === reset || (type === windowUpdate && stream > 0))).toEqual([]);
+    socket.write(frame(data, 0, 3, Buffer.alloc(1)));
+    await until(() => closed() || frames.some(({ type, stream }) => type === reset && stream === 3));
+    const last = frames.find(({ type }) => type === reset || type === goaway);
+    if (last !== undefined)
+      expect(last.body.readUInt32BE(last.type === goaway ? 4 : 0)).toBe(constants.NGHTTP2_FLOW_CONTROL_ERROR);
+    expect(served.exchanges).toHaveLength(2);
   });
 
   test('an idle connection is closed, pings or not', async () => {

@@ -53,8 +53,10 @@ export interface SearchPage {
   readonly sessions: readonly SessionSummary[];
   readonly cursor: string | null;
   readonly unsearched: number;
-  /** Ids of sessions that a search by text may not find. */
+  /** Ids of sessions that may be among what is asked for, and are not found. */
   readonly partly: readonly string[];
+  /** There are, or may be, more of these. */
+  readonly partlyMore: boolean;
   /** How many sessions have sealed texts, of which a search by text knows no word. */
   readonly sealed: { readonly sessions: number; readonly more: boolean };
 }

@@ -10,8 +10,6 @@ import { conditions, expressionOf, parseExpression, questionOf, valuesOf } from 
 
 /** Shown before one asks for more. */
 const first = 8;
-/** Sessions that are named as searched in part: there may be more. */
-const mostNamed = 100;
 
 /** @param {Condition} condition @param {() => void} changed */
 function field({ flag, label, hint = '', choices = [], kind }, changed) {
@@ -145,10 +143,11 @@ function exportButton(question, signal) {
 }
 
 /**
- * Sessions that the words may be in all the same.
+ * Sessions that may be among these, and are not found.
  * @param {readonly string[]} ids The newest of them.
+ * @param {boolean} more There may be others.
  */
-function partlyNote(ids) {
+function partlyNote(ids, more) {
   const links = ids.map((id) => el('li', {}, el('a', { class: 'mono', href: pageUrl({ page: 'session', id }) }, id)));
   return el(
     'details',
@@ -156,7 +155,7 @@ function partlyNote(ids) {
     el(
       'summary',
       {},
-      `Partly searched: ${ids.length < mostNamed ? '' : 'the newest '}${plural(ids.length, 'session')} with more words than the index takes may hold these, too.`,
+      `Partly searched: ${plural(ids.length, 'session')}${more ? ' or more' : ''} with more words, rules or groups than the index takes may be among these, too.`,
     ),
     el('ul', {}, links),
   );
@@ -220,7 +219,14 @@ export async function search({ main, parameters, info, signal, announce, title }
     results.setAttribute('aria-busy', 'false');
   };
   /** @param {SearchPage} found */
-  const resultParts = ({ sessions, cursor: next, unsearched, partly = [], sealed = { sessions: 0, more: false } }) => {
+  const resultParts = ({
+    sessions,
+    cursor: next,
+    unsearched,
+    partly = [],
+    partlyMore = false,
+    sealed = { sessions: 0, more: false },
+  }) => {
     const expression = expressionOf(values);
     const own = { page: 'search', asked: '', ...Object.fromEntries(values) };
     const { element: table, body } = sessionTable('Sessions found');
@@ -250,7 +256,7 @@ export async function search({ main, parameters, info, signal, announce, title }
             ),
           ]
         : []),
-      ...(partly.length > 0 ? [partlyNote(partly)] : []),
+      ...(partly.length > 0 || partlyMore ? [partlyNote(partly, partlyMore)] : []),
       ...(sealed.sessions > 0 || sealed.more ? [sealedNote(sealed)] : []),
       ...(sessions.length > 0 ? [table] : []),
       el(

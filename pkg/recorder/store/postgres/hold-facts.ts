@@ -1,3 +1,4 @@
+import { aboutOf } from '../hold-match.ts';
 import type { HeldFacts, HoldMatcher } from '../hold-match.ts';
 import { isLabelTag } from '../search/label-tags.ts';
 import type { HeldCount } from '../port.ts';
@@ -8,7 +9,7 @@ import type { Names } from './names.ts';
 
 /** Of a session `s`. Without its start there is no `peer`, which every start has. */
 export const factColumns =
-  's.request, s.namespace, s.pod, s.at, s.said, s.peer, s.subject, s.model, s.groups, s.end_sequence, s.tags';
+  's.request, s.namespace, s.pod, s.at, s.said, s.peer, s.subject, s.model, s.path, s.operation, s.groups, s.end_sequence, s.tags';
 const ofGroups = 'group:'.length;
 
 const listOf = (value: unknown): readonly number[] => (Array.isArray(value) ? value.map(Number) : []);
@@ -21,7 +22,7 @@ export async function factsReader(
 ): Promise<(row: Row, received: number) => HeldFacts> {
   const numbers = new Set<number>();
   for (const row of rows) {
-    for (const column of ['namespace', 'pod', 'subject', 'model'])
+    for (const column of ['namespace', 'pod', 'subject', 'model', 'path', 'operation'])
       if (row[column] !== null) numbers.add(Number(row[column]));
     for (const column of ['groups', 'tags']) for (const number of listOf(row[column])) numbers.add(number);
   }
@@ -41,6 +42,7 @@ export async function factsReader(
             user: optional(row['subject']),
             model: optional(row['model']),
             groups: listOf(row['groups']).map((number) => text(number).slice(ofGroups)),
+            about: aboutOf({ operation: optional(row['operation']) ?? '', path: optional(row['path']) ?? '' }),
           },
     tags:
       row['end_sequence'] === null

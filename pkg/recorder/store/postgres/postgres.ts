@@ -2,9 +2,10 @@ import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
 import { createHoldMatcher } from '../hold-match.ts';
 import { countMs } from '../port.ts';
-import type { SharedStore, StoredHead } from '../port.ts';
+import type { SessionQuery, SharedStore, StoredHead } from '../port.ts';
 import { sumOf } from '../held-bytes.ts';
-import { mostNamed, notAllWords } from '../search/not-all-words.ts';
+import { lookForPartly } from '../search/partly.ts';
+import type { Partly } from '../search/partly.ts';
 import { mostCounted, sealedCount, sealedWords } from '../search/sealed-words.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
@@ -102,6 +103,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     return words.behind();
   };
 
+  const partlyOf = async (query: SessionQuery): Promise<Partly> => {
+    const looking = lookForPartly(query);
+    let step = looking.next();
+    while (step.done !== true) step = looking.next(await search(step.value));
+    return step.value;
+  };
+
   const diskBytes = async (): Promise<number> => {
     const [disk] = await read(
       `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
@@ -142,12 +150,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async search(query) {
       const unsearched = query.text === undefined ? 0 : await catchUp();
       const isFirst = query.text !== undefined && query.cursor === undefined;
-      const partly = isFirst ? (await search({ ...query, text: notAllWords, limit: mostNamed })).sessions : [];
       const sealed = isFirst ? sealedCount(await search({ ...query, text: sealedWords, limit: mostCounted })) : {};
       return {
         ...(await search(query)),
         ...(unsearched === 0 ? {} : { unsearched }),
-        ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+        ...(await partlyOf(query)),
         ...sealed,
       };
     },

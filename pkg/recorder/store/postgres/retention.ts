@@ -76,8 +76,8 @@ async function readFacts(
   blocks: readonly OldBlock[],
 ): Promise<{ readonly blocks: number; readonly facts: ReadonlyMap<number, readonly HeldFacts[]> }> {
   const costs = await run(
-    `SELECT p.block, sum(1 + coalesce(cardinality(s.tags), 0) / 32.0)::float8 AS cost FROM part p JOIN session s ON s.id = p.session
-     WHERE p.block = ANY ($1) GROUP BY p.block`,
+    `SELECT p.block, sum(1 + (coalesce(cardinality(s.tags), 0) + coalesce(cardinality(s.groups), 0)) / 32.0)::float8 AS cost
+     FROM part p JOIN session s ON s.id = p.session WHERE p.block = ANY ($1) GROUP BY p.block`,
     [blocks.map(({ entry }) => entry)],
   );
   const costOf = new Map(costs.map((row) => [Number(row['block']), Number(row['cost'])]));
@@ -223,8 +223,15 @@ export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldE
     await addHold(turn, names, { id: entry.hold, ...entry });
     // Numbers go on behind it.
     await run(`SELECT setval(pg_get_serial_sequence('hold', 'id'), $1)`, [entry.hold]);
-  } else await run('DELETE FROM hold WHERE id = $1', [entry.hold]);
+  } else {
+    await run('DELETE FROM hold WHERE id = $1', [entry.hold]);
+    await freeArchive(run, entry.hold);
+  }
 }
+
+/** What a hold has left in the archive is to be taken off. */
+const freeArchive = (run: Run, hold: number): Promise<unknown> =>
+  run('UPDATE archive_hold SET done = false WHERE hold = $1', [hold]);
 
 /** False: there is no such hold. */
 export async function releaseHold(
@@ -233,8 +240,7 @@ export async function releaseHold(
 ): Promise<boolean> {
   const [row] = await turn.run('DELETE FROM hold WHERE id = $1 RETURNING terms', [id]);
   if (row === undefined) return false;
-  // What it has left in the archive is to be taken off.
-  await turn.run('UPDATE archive_hold SET done = false WHERE hold = $1', [id]);
+  await freeArchive(turn.run, id);
   const terms = { ...termsOf(row['terms']) };
   turn.addEntry({ type: 'hold', at, who, what: 'released', hold: id, terms, reason });
   return true;

@@ -12,7 +12,8 @@ import type { HeldCount, Hold, SessionChain, SessionPage, SessionQuery } from '.
 import { createSearch } from './query.ts';
 import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
-import { mostNamed, notAllWords } from './not-all-words.ts';
+import { lookForPartly } from './partly.ts';
+import type { Partly } from './partly.ts';
 import { mostCounted, sealedCount, sealedWords } from './sealed-words.ts';
 import type { WordIndex } from './word-index.ts';
 
@@ -131,22 +132,27 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
     }
   };
   const findNow = (query: SessionQuery): SessionPage => ofOneState(() => find(query));
+  const partlyOf = (query: SessionQuery): Partly => {
+    const looking = lookForPartly(query);
+    let step = looking.next();
+    while (step.done !== true) step = looking.next(findNow(step.value));
+    return step.value;
+  };
 
   return {
     search(query, now) {
       return guarded(() => {
-        if (query.text === undefined) return findNow(query);
+        if (query.text === undefined) return { ...findNow(query), ...partlyOf(query) };
         const until = performance.now() + catchUpMs;
         while (words.step(now) && performance.now() < until);
         words.flush();
         const unsearched = words.behind();
         const isFirst = query.cursor === undefined;
-        const partly = isFirst ? findNow({ ...query, text: notAllWords, limit: mostNamed }).sessions : [];
         const sealed = isFirst ? sealedCount(findNow({ ...query, text: sealedWords, limit: mostCounted })) : {};
         return {
           ...findNow(query),
           ...(unsearched === 0 ? {} : { unsearched }),
-          ...(partly.length === 0 ? {} : { partly: partly.map(({ session }) => session) }),
+          ...partlyOf(query),
           ...sealed,
         };
       });

@@ -516,6 +516,75 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect((await byText({ text: 'w7' })).sessions.map(({ session }) => session)).toEqual([sessionId(1)]);
     });
 
+    test('are named where a search may not find them: of what they would be found by something was cut', async () => {
+      const chain = testChain();
+      const many = (kind: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${kind}${n}`);
+      const acted = (id: string, rules: readonly string[], ask: string): readonly AuditEvent[] =>
+        sessionEvents({ id, ask, groups: [] }).map((event) =>
+          event.type === 'end' ? { ...event, rules: rules.map((rule) => ({ rule, act: 'allowed' as const })) } : event,
+        );
+      const modelCut = blockOf(chain, [{ id: sessionId(3), ask: 'a hawk', groups: ['few'] }]);
+      if (!('block' in modelCut)) throw new Error('a block');
+      const { starts } = modelCut.block;
+      await store.append([
+        { ...modelCut, block: { ...modelCut.block, starts: starts.map((start) => ({ ...start, model: '…' })) } },
+        blockOf(chain, [
+          { id: sessionId(1), ask: 'a falcon', user: 'eve', groups: many('g', 1_100) },
+          { id: sessionId(2), ask: 'a falcon', groups: ['g7', 'g1090'], rule: 'p/r1090' },
+        ]),
+        blockOfEvents(chain, acted(sessionId(4), many('p/r', 1_100), 'a heron')),
+        blockOfEvents(chain, acted(sessionId(5), many('p/r', 3), 'a heron')),
+      ]);
+      const ask = async (question: Omit<SessionQuery, 'limit'>) => {
+        const { sessions, partly, partlyMore } = await store.search({ limit: 10, ...question });
+        return [sessions.map(({ session }) => session), partly, partlyMore];
+      };
+      const [groups, plain, model, rules, few] = [1, 2, 3, 4, 5].map(sessionId);
+      expect(await ask({ group: 'g1090' })).toEqual([[plain], [groups], undefined]);
+      // It is in that group for certain, or is not the one that is asked for.
+      expect(await ask({ group: 'g7', user: 'eve' })).toEqual([[groups], undefined, undefined]);
+      expect(await ask({ group: 'g1090', user: 'ana' })).toEqual([[plain], undefined, undefined]);
+      expect(await ask({ group: 'g1090', since: testTime + 1 })).toEqual([[], undefined, undefined]);
+      for (const by of [{ tags: ['rule:p/r1090'] }, { label: 'r1090' }])
+        expect(await ask(by)).toEqual([[plain], [rules], undefined]);
+      expect(await ask({ label: 'r1', tags: ['rule:p/r2'] })).toEqual([[few, rules], undefined, undefined]);
+      expect(await ask({ tags: ['by:Email'] })).toEqual([[], [rules], undefined]);
+      expect(await ask({ model: 'mistral' })).toEqual([[], [model], undefined]);
+      // All of it has to be possible, and the words are known.
+      expect(await ask({ model: 'mistral', group: 'ops' })).toEqual([[], undefined, undefined]);
+      expect(await ask({ model: 'mistral', group: 'few' })).toEqual([[], [model], undefined]);
+      expect(await ask({ text: 'heron', label: 'r1090' })).toEqual([[], [rules], undefined]);
+      expect(await ask({ text: 'hawk', label: 'r1090' })).toEqual([[], undefined, undefined]);
+      // A further page has said it, and what says that something was cut can be asked for.
+      const { cursors } = await store.search({ group: 'few', limit: 1 });
+      expect(await ask({ group: 'g1090', ...(cursors[0] !== undefined && { cursor: cursors[0] }) })).toMatchObject({
+        1: undefined,
+      });
+      expect(await ask({ tags: ['cut'] })).toEqual([[rules], undefined, undefined]);
+      expect(await ask({ model: '…' })).toEqual([[model], undefined, undefined]);
+    });
+
+    test('are named where a search may not find them, a hundred, and that there are more', async () => {
+      const chain = testChain();
+      const addition = blockOf(
+        chain,
+        Array.from({ length: 150 }, (_, n) => ({ id: sessionId(n) })),
+      );
+      if (!('block' in addition)) throw new Error('a block');
+      const { starts } = addition.block;
+      await store.append([
+        {
+          ...addition,
+          block: { ...addition.block, starts: starts.map((start, n) => ({ ...start, model: '…', at: testTime + n })) },
+        },
+      ]);
+      const { sessions, partly, partlyMore } = await store.search({ model: 'llama-3', limit: 10 });
+      expect(sessions).toEqual([]);
+      expect(partly).toHaveLength(100);
+      expect(partly?.[0]).toBe(sessionId(149));
+      expect(partlyMore).toBe(true);
+    });
+
     test('are counted where a search by text cannot know them: their texts are sealed', async () => {
       const chain = testChain();
       await store.append([
@@ -1137,7 +1206,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await old()).toBe(1);
     });
 
-    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }])(
+    test.each<HoldTerms>([{ user: 'ana' }, { model: 'llama-3' }, { group: 'ml' }, { until: testTime }])(
       'keeps what has lost its start while a hold could concern it: %j',
       async (terms) => {
         const session = pieces(testChain(), { id: sessionId(1), user: 'bob', model: 'other', groups: [] });
@@ -1168,6 +1237,26 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         expect(await old()).toBe(1);
       },
     );
+
+    test('keeps by a hold on a namespace, or on a policy of it, what people decided of its requests', async () => {
+      const change: AuditEvent = {
+        ...{ type: 'change', session: sessionId(1), what: 'approval', step: 'approved', name: 'claims/one' },
+        ...{ caller: { provider: 'corp', issuer: 'https://idp.test', subject: 'ana' }, rules: ['support/wire'] },
+      };
+      // In Sidegate's own namespace.
+      await store.append([blockOfEvents(testChain(), [change])]);
+      const ids: number[] = [];
+      for (const terms of [{ namespace: 'claims' }, { policy: 'claims/support', user: 'ana' }]) {
+        const id = await hold(terms);
+        expect([await old(), await store.countHeld(id)]).toEqual([0, { sessions: 1, blocks: 1, whole: true }]);
+        ids.push(id);
+        await release(id);
+      }
+      expect(ids).toHaveLength(2);
+      await hold({ namespace: 'other' });
+      await hold({ policy: 'other/support' });
+      expect(await old()).toBe(1);
+    });
 
     test('keeps by a hold on a rule what had more of them than are told apart', async () => {
       const events = sessionEvents({ id: sessionId(1) }).map((event) =>
@@ -1626,6 +1715,19 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await deleteOld(store, { before: testTime + 1, of: { allBut: [] } }, testTime + 9, 9)).toBe(1);
       expect(await between(0, 3, await store.holds())).toEqual({ held: [ids[0]], gone: true });
       expect(await between(1, 3, await store.holds())).toEqual({ held: [ids[0]], gone: false });
+    });
+
+    test('are to be taken off where an archive brings back that one was released, into a store that had placed it', async () => {
+      const { archiveHolds: table } = store;
+      const id = await place({ user: 'ana' });
+      await table.looked({ from: 0, holds: [] }, 9, { segment: 10, holds: [id] });
+      expect([await table.settle(10, true), await table.todo(9)]).toEqual([true, []]);
+      const entry = { type: 'hold', ...who, what: 'released', hold: id, terms: { user: 'ana' } } as const;
+      const { size: index } = await store.log();
+      await store.restore([{ index, text: entryText(entry), entry }]);
+      expect(await store.holds()).toEqual([]);
+      expect(await table.todo(9)).toEqual([{ segment: 10, wanted: false }]);
+      expect(await table.counts()).toEqual({ holds: [], toFree: 1 });
     });
 
     test('are to be done until the archive has said that it is so; what is placed or released meanwhile is done again', async () => {

@@ -1,5 +1,5 @@
-import type { SessionQuery, SessionSummary } from '../store/index.ts';
-import { labelTag, labelTags } from '../store/search/label-tags.ts';
+import type { SessionQuery, SessionSummary } from '../port.ts';
+import { labelTag, labelTags } from './label-tags.ts';
 
 /** Whether a session is what was asked for, but for the words of its texts: as the stores' own searches decide it. */
 export function matches(query: SessionQuery, session: SessionSummary): boolean {
