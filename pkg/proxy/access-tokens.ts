@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { Secret, describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { credentialFault } from '../core/index.ts';
@@ -34,7 +34,7 @@ export interface AccessTokensOptions {
   readonly logger: Logger;
   /** Asks the token endpoint; default over HTTP. */
   readonly ask?: AskForToken;
-  /** From 0 to below 1; default Math.random. */
+  /** From 0 to below 1; default: evenly. */
   readonly random?: () => number;
 }
 
@@ -66,8 +66,10 @@ interface Entry {
   timer: Timer | undefined;
 }
 
+const evenly = (): number => randomInt(1_000) / 1_000;
+
 export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
-  const { clock, logger, ask = askOverHttp(clock, logger), random = Math.random } = options;
+  const { clock, logger, ask = askOverHttp(clock, logger), random = evenly } = options;
   const entries = new Map<string, Entry>();
   let closed = false;
 

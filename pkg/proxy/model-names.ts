@@ -1,5 +1,6 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
+import type { Snapshot } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 
 /** What a hosted endpoint calls a model, and what callers, rules and the record call it. */
@@ -16,8 +17,9 @@ const telling = /^(?:model|deployment)(?:[_-]?(?:name|id))?$/i;
  *
  * @throws RefusedError upstream_unsupported for a model that a hosted endpoint calls otherwise
  */
-export function refuseRenamedInQuery(models: readonly ModelName[] | undefined, query: string): void {
-  if (models === undefined || models.length === 0) return;
+export function refuseRenamedInQuery({ upstream }: Pick<Snapshot, 'upstream'>, query: string): void {
+  const models = upstream?.hosted?.models ?? [];
+  if (models.length === 0) return;
   for (const [parameter, value] of new URLSearchParams(query.replaceAll(';', '&')))
     if (telling.test(parameter.trim()) && models.some(({ name }) => name === value))
       throw new RefusedError('upstream_unsupported', { detail: 'models' });

@@ -682,8 +682,7 @@ class GovernedRequest {
   /** @throws RefusedError upstream_unsupported where the model is named in a path or query that names no other, or in a body that was not read. */
   #renameModel(): void {
     const isHandshake = this.#socket !== undefined && !this.#goesOn;
-    if (isHandshake)
-      refuseRenamedInQuery(this.#need(this.#runtime).snapshot.upstream?.hosted?.models, this.#query.slice(1));
+    if (isHandshake) refuseRenamedInQuery(this.#need(this.#runtime).snapshot, this.#query.slice(1));
     // A second model stands where nothing writes it anew.
     if (this.#view?.others?.some((other) => this.#hostedName(other) !== undefined) === true)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });

@@ -119,7 +119,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     if (!isInside(entrance)) judgeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
     notePath(runtime, session, path);
-    refuseRenamedInQuery(runtime.snapshot.upstream?.hosted?.models, query);
+    refuseRenamedInQuery(runtime.snapshot, query);
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
     session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
     checkHandshake(runtime.snapshot, session, upgrade.headers);
