@@ -47,13 +47,17 @@ export function nextRun(text: string, from: number): Run | undefined {
   return undefined;
 }
 
-/** Whether the two texts, one after the other, have a run across the place where they meet. */
-export function runsOver(left: string, right: string): boolean {
+/**
+ * How much of each of two texts, one after the other, is in a run across the place where they meet; undefined: there is none.
+ *
+ * @param most counted on either side
+ */
+export function runOver(left: string, right: string, most: number): { before: number; behind: number } | undefined {
   let before = 0;
-  while (before < leastRun && before < left.length && isRun(left, left.length - 1 - before)) before++;
+  while (before < most && before < left.length && isRun(left, left.length - 1 - before)) before++;
   let behind = 0;
-  while (behind < leastRun && behind < right.length && isRun(right, behind)) behind++;
-  return before > 0 && behind > 0 && before + behind >= leastRun;
+  while (behind < most && behind < right.length && isRun(right, behind)) behind++;
+  return before > 0 && behind > 0 && before + behind >= leastRun ? { before, behind } : undefined;
 }
 
 function isRun(text: string, at: number): boolean {

@@ -4,7 +4,7 @@ import type { PathState } from './field-path.ts';
 import { foldText } from './fold-text.ts';
 import { decodeRuns } from '../decode/index.ts';
 import type { Joints } from '../decode/index.ts';
-import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
+import { DecodingLane, nextRun, runOver, windowUnits } from './decoding-lane.ts';
 import type { Run } from './decoding-lane.ts';
 import { inOrder } from './in-order.ts';
 import { Lane, PassingLane } from './lane.ts';
@@ -17,6 +17,12 @@ export const stepUnits = 8 * 1024;
 
 /** See {@link CompiledView.look}. */
 export type Look = 'clean' | 'prose' | 'other';
+
+/**
+ * On either side of a seam: a run that is longer there is read with what stands around it. Texts are given to {@link View.mayCross} from some
+ * place on or up to one, which cuts no shorter run: at the reach, which is more, or at what is carried of short ones (pkg/proxy/seams.ts).
+ */
+const shortRun = 40;
 
 /** One selection of rules over what is compiled. */
 export class CompiledView implements View {
@@ -122,13 +128,23 @@ export class CompiledView implements View {
     return false;
   }
 
+  /** Whether a run over the place where two texts meet may hold, decoded, what a rule looks for. */
+  #hidesOver(left: string, right: string): boolean {
+    const run = runOver(left, right, shortRun);
+    if (run === undefined) return false;
+    const { before, behind } = run;
+    if (before === shortRun || behind === shortRun) return true; // it may go on
+    const text = left.slice(-before) + right.slice(0, behind);
+    return this.#hidesIn(text, { start: 0, end: text.length }, 'complete');
+  }
+
   mayCross(left: string, right: string): boolean {
     if (this.plan.active.length === 0 || left.length === 0 || right.length === 0) return false;
     // As much as the widest finding, with what is read around it: where nothing lives on in that, nothing crosses.
     const before = left.length <= this.reach ? left : left.slice(-this.reach);
     const behind = right.length <= this.reach ? right : right.slice(0, this.reach);
     if (nonAscii.test(before) || nonAscii.test(behind)) return true;
-    if (this.decodes && runsOver(before, behind)) return true;
+    if (this.decodes && this.#hidesOver(left, right)) return true;
     const { forward, onwards } = this.plan.seen;
     const at = forward.begin();
     sawEnd = false;
