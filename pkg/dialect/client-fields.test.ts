@@ -108,20 +108,21 @@ const clients: readonly Client[] = [
     ...{ name: 'Responses of OpenAI', file: files.responses, type: 'ResponseCreateParamsBase', path: '/v1/responses' },
     wrap: body({ model: 'm', input: 'a' }),
     passes: {
-      [own]: `AcknowledgedSafetyCheck.id AdditionalTools.id ApplyPatchCall.call_id ApplyPatchCall.id ApplyPatchCallOutput.call_id ApplyPatchCallOutput.id
+      [own]: `AcknowledgedSafetyCheck.id ApplyPatchCall.call_id ApplyPatchCall.id ApplyPatchCallOutput.call_id ApplyPatchCallOutput.id
         ComputerCallOutput.call_id ComputerCallOutput.id FunctionCallOutput.call_id FunctionCallOutput.id ImageGenerationCall.id LocalShellCall.call_id
-        LocalShellCall.id LocalShellCallOutput.id McpApprovalRequest.id McpApprovalResponse.approval_request_id McpApprovalResponse.id
-        McpCall.approval_request_id McpCall.id McpListTools.id PendingSafetyCheck.id Program.call_id Program.caller_id Program.id ProgramOutput.call_id
-        ProgramOutput.id ResponseCompactionItemParam.id ResponseComputerToolCall.call_id ResponseComputerToolCall.id ResponseCustomToolCall.call_id
+        LocalShellCall.id LocalShellCallOutput.id McpApprovalRequest.id
+        McpCall.approval_request_id McpCall.id Program.call_id Program.caller_id Program.id ProgramOutput.call_id
+        ProgramOutput.id ResponseCompactionItemParam.id ResponseCustomToolCall.call_id
         ResponseCustomToolCall.id ResponseCustomToolCallOutput.call_id ResponseCustomToolCallOutput.id ResponseFunctionToolCall.call_id
-        ResponseFunctionToolCall.id ResponseFunctionWebSearch.id ResponseToolSearchOutputItemParam.call_id ResponseToolSearchOutputItemParam.id
-        ShellCall.call_id ShellCall.id ShellCallOutput.call_id ShellCallOutput.id ToolSearchCall.call_id ToolSearchCall.id`,
+        ResponseFunctionToolCall.id ResponseFunctionWebSearch.id ResponseToolSearchOutputItemParam.call_id
+        ShellCall.call_id ShellCall.id ShellCallOutput.call_id ToolSearchCall.call_id`,
       [told]: `Click.keys DoubleClick.keys Drag.keys Keypress.keys Move.keys Scroll.keys ContainerFileCitation.container_id ContainerFileCitation.file_id Find.url
         Logprob.token OpenPage.url Result.file_id Source.url TopLogprob.token URLCitation.url`,
-      [refusedServer]: `McpApprovalRequest.server_label McpCall.server_label McpListTools.server_label ToolChoiceMcp.server_label`,
+      [refusedServer]: `McpApprovalRequest.server_label McpCall.server_label ToolChoiceMcp.server_label`,
       [label]: `ResponseCreateParamsBase.prompt_cache_key`,
     },
     within: `CompactionTrigger.id ContainerReference.container_id Image.url InputImageMask.file_id InputImageMask.image_url ItemReference.id
+      McpApprovalResponse.id McpListTools.server_label PendingSafetyCheck.id ResponseComputerToolCall.call_id
       Mcp.server_description Mcp.server_label Mcp.server_url Mcp.tunnel_id ResponseCodeInterpreterToolCall.id ResponseConfigurationUpdateItemParam.id
       ResponseConversationParam.id ResponseInputFile.file_data ResponseInputFile.file_id ResponseInputFile.file_url ResponseInputImage.file_id
       ResponseInputImage.image_url ResponsePrompt.id SkillReference.skill_id Svg.model`,

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise } from './index.ts';
+import { itemTypes } from './responses/request-shape.ts';
 
 /**
  * What a request refers to and does not hold: what the server keeps (for whom, nobody knows: all callers have one credential there), another model,
@@ -211,6 +212,35 @@ test.each<[string, [string, object], string]>([
     item({ type: 'file_search_call', id: 'fs_1', queries: ['q'], status: 'completed' }),
     'input[0].id',
   ],
+  ['a search by its id', item({ type: 'web_search_call', id: 'ws_1', status: 'completed' }), 'input[0].id'],
+  ['a list of tools', item({ type: 'mcp_list_tools', id: 'mcpl_1', server_label: 'x', tools: [] }), 'input[0].id'],
+  [
+    'a list of tools that say nothing',
+    item({ type: 'tool_search_output', id: 'ts_1', tools: [{ type: 'function' }] }),
+    'input[0].id',
+  ],
+  [
+    'an approval of what another asked for',
+    item({ type: 'mcp_approval_response', approval_request_id: 'mcpr_1', approve: true }),
+    'input[0].approval_request_id',
+  ],
+  [
+    'a reasoning that says nothing',
+    item({ type: 'reasoning', id: 'rs_1', summary: [], content: [{ type: 'reasoning_text', text: '' }] }),
+    'input[0].id',
+  ],
+  [
+    'a message that says nothing',
+    item({ id: 'msg_1', role: 'assistant', content: [{ type: 'output_text', text: '', annotations: [] }] }),
+    'input[0].id',
+  ],
+  ['a call by its id', item({ type: 'function_call', id: 'fc_1', call_id: 'c', name: 'f' }), 'input[0].id'],
+  ['a screen', item({ type: 'computer_call_output', id: 'c_1', call_id: 'c', output: {} }), 'input[0].id'],
+  ...itemTypes.map((type): [string, [string, object], string] => [
+    `${type} by its id`,
+    item({ type, id: 'x_1', status: 'completed', name: 'f', server_label: 's', summary: [] }),
+    'input[0].id',
+  ]),
   ['an item of a type that nobody knows', item({ type: 'memory', name: 'x' }), 'input[0].type'],
   ['a part of such a type', item({ role: 'user', content: [{ type: 'input_memory' }] }), 'input[0].content[0].type'],
   ['a file of Chat', part({ type: 'file', file: { file_id: 'f' } }), 'messages[0].content[0].file.file_id'],
@@ -295,6 +325,19 @@ test.each<[string, [string, object], string]>([
         ],
       ];
     }),
+  ...['num_retries', 'max_retries', 'guardrails', 'mock_response'].flatMap(
+    (name): [string, [string, object], string][] => [
+      [`${name} of LiteLLM in Chat`, chat('a', { [name]: 3 }), name],
+      [`${name} of LiteLLM in Responses`, responses({ [name]: ['x'] }), name],
+      [`${name} of LiteLLM in Anthropic`, messages('a', { [name]: 'x' }), name],
+    ],
+  ),
+  ["another's cache", chat('a', { cache: { namespace: 'n' } }), 'cache.namespace'],
+  ['guardrails by metadata', chat('a', { metadata: { guardrails: ['x'] } }), 'metadata.guardrails'],
+  ['a server by metadata', messages('a', { metadata: { api_base: 'x' } }), 'metadata.api_base'],
+  ['a place before everybody', chat('a', { priority: -1 }), 'priority'],
+  ['the same, where more is sooner', ['/generate', { text: 'a', priority: 9 }], 'priority'],
+  ['the same in words', ['/v1/embeddings', { model: 'm', input: 'a', priority: '9' }], 'priority'],
   ["llama.cpp's slot", ['/completion', { prompt: 'a', id_slot: 3 }], 'id_slot'],
   ['the same of Chat', chat('a', { id_slot: 0 }), 'id_slot'],
   ['the same in words', chat('a', { id_slot: '3' }), 'id_slot'],
@@ -340,6 +383,21 @@ describe('a sound of which a format is said begins so, or is a text', () => {
 });
 
 test.each<[string, [string, object]]>([
+  [
+    'an approval of what the request asks for',
+    responses({
+      input: [
+        { type: 'mcp_approval_request', id: 'r_1', arguments: '{}', name: 'f', server_label: 's' },
+        { type: 'mcp_approval_response', id: 'a_1', approval_request_id: 'r_1', approve: false },
+      ],
+    }),
+  ],
+  ['what a tool gave, which was nothing', item({ type: 'function_call_output', id: 'o_1', call_id: 'c', output: '' })],
+  [
+    'a screen that was asked for',
+    item({ type: 'computer_call', id: 'c_1', call_id: 'c', action: { type: 'screenshot' } }),
+  ],
+  ['the usual place', chat('a', { priority: 0, cache: { 'no-cache': true } })],
   ['any slot', ['/completion', { prompt: 'a', id_slot: -1 }]],
   ['labels of the caller’s own', chat('a', { metadata: { session_id: 's', conversation_id: 'c' } })],
   ['what a tool is called with', messages([{ type: 'tool_use', id: 't', name: 'f', input: { thread_id: 't' } }])],

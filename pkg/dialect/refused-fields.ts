@@ -1,5 +1,5 @@
 import type { JsonNode } from '../base/index.ts';
-import { free, named, object } from './shape.ts';
+import { free, named, object, unlisted } from './shape.ts';
 import type { Shape } from './shape.ts';
 
 /** Clients write fields that they do not use so. */
@@ -59,14 +59,34 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
   // vLLM, SGLang: requests that are at work are told apart by these. Two of one name mix, or end the engine for everybody.
   ...named(['request_id', 'rid'], refused),
   ...named(runnerOptions, refused),
+  // LiteLLM: how often models are asked for one request, what is answered in a model's place, which of its own guardrails look.
+  ...named(
+    [
+      'num_retries max_retries retry_policy retry_strategy guardrails guardrail_config mock_response mock_tool_calls mock_timeout mock_delay',
+      'mock_testing_fallbacks mock_testing_context_fallbacks mock_testing_content_policy_fallbacks mock_testing_rate_limit_error',
+    ]
+      .join(' ')
+      .split(' '),
+    refused,
+  ),
+  // Whose answers a gateway's cache gives, or is told to keep this one among.
+  cache: { ...unlisted, fields: new Map([['namespace', refused]]) },
   // A template of the caller's makes any prompt of any text; processors name code that the server runs.
   ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
   chat_template_kwargs: object({ chat_template: refused, tokenize: refused }),
 };
 
-/** The caller's own words, among which LiteLLM looks for what chooses a deployment. @param known what a dialect's own metadata have */
+/** Who is served first (vLLM, SGLang, LiteLLM): 0, which is what is not said. Whether more is sooner or later, the server's settings say. */
+export const usualPriority: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node) && node.number !== 0) reader.refuse(place);
+    return true;
+  },
+};
+
+/** The caller's own words, among which LiteLLM looks for what chooses a deployment, and which of its guardrails look. @param known what a dialect's own metadata have */
 export const metadataWith = (known: Readonly<Record<string, Shape>> = {}): Shape =>
-  object({ ...known, ...named(['tags', 'model_info'], refused) }, { rest: free });
+  object({ ...known, ...named(['tags', 'model_info', 'api_base', 'guardrails'], refused) }, { rest: free });
 
 /**
  * Words by which the body's fields that no dialect knows are refused too: servers and gateways have some for each cloud that they speak to
@@ -74,7 +94,7 @@ export const metadataWith = (known: Readonly<Record<string, Shape>> = {}): Shape
  * which is another model than the one that access was decided for.
  */
 const telling =
-  /template|^(?:lora|peft)(?:_|$)|(?:^|_)adapters?(?:_|$)|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
+  /template|^(?:lora|peft)(?:_|$)|(?:^|_)adapters?(?:_|$)|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|(?:api|access|hf)_?(?:key|token)|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
 
 /**
  * Names that refer to something which is not in the request: what the server keeps (for whom, nobody here knows), another model, a server that it

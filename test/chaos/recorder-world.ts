@@ -181,8 +181,9 @@ export async function startRecorderWorld(
             const lines = Buffer.from((await store.blockLines(index)) ?? []).toString();
             verifier.lines(index, lines);
             const [, uid = ''] = /\/pod\/([^"]+)"/.exec(text) ?? [];
-            const found = [...lines.matchAll(/"text":"number ([0-9]+) /g)].map(([, number]) => Number(number));
-            numbers.set(uid, [...(numbers.get(uid) ?? []), ...found]);
+            const found = numbers.get(uid) ?? [];
+            numbers.set(uid, found);
+            for (const [, number] of lines.matchAll(/"text":"number ([0-9]+) /g)) found.push(Number(number));
           }
         }
         return { verdict: verifier.end(), numbers };

@@ -189,5 +189,32 @@ describe('a seam that nothing may cross', () => {
     ] as const)
       expect(view.mayCross(left, right)).toBe(true);
     expect(view.mayCross('That is all. ', 'And now <this>.')).toBe(false);
+    // A run of 16 letters that decodes to nothing of interest.
+    expect(view.mayCross('prompt_name', 'Summarise the meeting of last week.')).toBe(false);
+  });
+
+  it.each(['base64', 'base64url', 'hex'] as const)('is crossed by what %s hides, wherever it is cut', (coding) => {
+    const view = scanner.view(sketchView('rrrrr'));
+    let crossed = 0;
+    for (const value of [
+      'ana@example.com',
+      '4111 1111 1111 1111',
+      'mail to ana@example.com, or do not: it is all the same',
+    ])
+      for (const [lead, rest] of [
+        ['', ''],
+        ['key ', ' and more'],
+        ['k', 'w'],
+        ['abcd', '==x'],
+      ] as const) {
+        const whole = lead + Buffer.from(value).toString(coding) + rest;
+        for (let at = 1; at < whole.length; at++) {
+          const { hits } = view.mask(whole, 'prose', 'complete');
+          if (!hits.some((hit) => hit.start < at && hit.end > at)) continue;
+          crossed++;
+          expect(view.mayCross(whole.slice(0, at), whole.slice(at))).toBe(true);
+        }
+      }
+    expect(crossed).toBeGreaterThan(100);
   });
 });

@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { outputLimits } from '../openai/request-shape.ts';
 import { namedFile } from '../pdf.ts';
-import { metadataWith, refused, refusedFields, saysNothing } from '../refused-fields.ts';
+import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
 import { boolean, either, list, lone, named, number, object, schema, text, typed, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { itemFields, part, tool } from './item-shape.ts';
@@ -68,40 +68,85 @@ export const requestTool: Shape = typed(
 // A namespace has tools of its own.
 toolFields.set('tools', list({ ...requestTool, nests: true }));
 
-/** Of these the server looks up by the id what the caller does not say. */
-const saidIn: ReadonlyMap<string, readonly string[]> = new Map([
-  ['message', ['content']],
-  ['reasoning', ['encrypted_content', 'content']],
-  ['compaction', ['encrypted_content']],
-  ['image_generation_call', ['result']],
-  ['file_search_call', ['results']],
-  ['function_call', ['arguments']],
-  ['custom_tool_call', ['input']],
-  ['mcp_call', ['arguments']],
-  ['program', ['code']],
+/**
+ * What an item of each type says, by the types of OpenAI's own client: of each list one field at least. Where an item has an `id` and does not say it,
+ * the server would look up by the id what it has kept, for whom nobody here knows.
+ */
+const saidIn: ReadonlyMap<string, readonly (readonly string[])[]> = new Map([
+  ['message', [['content']]],
+  ['reasoning', [['encrypted_content', 'content']]],
+  ['compaction', [['encrypted_content']]],
+  ['configuration_update', [['reasoning', 'text']]],
+  ['additional_tools', [['tools']]],
+  ['file_search_call', [['results']]],
+  ['web_search_call', [['action']]],
+  ['image_generation_call', [['result']]],
+  ['code_interpreter_call', [['code']]],
+  ['computer_call', [['action', 'actions']]],
+  ['computer_call_output', [['output']]],
+  ['function_call', [['arguments']]],
+  ['function_call_output', [['output']]],
+  ['custom_tool_call', [['input']]],
+  ['custom_tool_call_output', [['output']]],
+  ['local_shell_call', [['action']]],
+  ['local_shell_call_output', [['output']]],
+  ['shell_call', [['action']]],
+  ['shell_call_output', [['output']]],
+  ['apply_patch_call', [['operation']]],
+  ['apply_patch_call_output', [['call_id'], ['status']]],
+  ['tool_search_call', [['arguments']]],
+  ['tool_search_output', [['tools']]],
+  ['program', [['code']]],
+  ['program_output', [['result']]],
+  ['mcp_list_tools', [['tools']]],
+  ['mcp_call', [['arguments']]],
+  ['mcp_approval_request', [['arguments'], ['name']]],
+  ['mcp_approval_response', [['approve']]],
 ]);
+/** They say nothing, and what an item is that has no type its `role` tells. */
+const speechless: readonly string[] = ['compaction_trigger', 'item_reference'];
+
+/** Types of items that a request may have. */
+export const itemTypes: readonly string[] = [...saidIn.keys(), ...speechless];
 
 /** Whether the item is one that the server keeps: by its `id` alone, whose type may be left out, or without what it says. */
 function isStored(node: JsonNode): boolean {
-  if (node.get('type')?.string === 'item_reference') return true;
+  const type = node.get('type')?.string ?? 'message';
+  if (type === 'item_reference') return true;
   if (node.keys.length > 0 && node.keys.every(({ text: key }) => key === 'id' || key === 'type')) return true;
-  if ((node.get('id')?.string ?? '') === '') return false;
-  const fields = saidIn.get(node.get('type')?.string ?? '');
-  return fields?.every((name) => isEmpty(node.get(name))) === true;
+  if (isEmpty(node.get('id'))) return false;
+  return saidIn.get(type)?.every((fields) => fields.some((name) => says(node, name))) !== true;
 }
 
-const isEmpty = (node: JsonNode | undefined): boolean => node === undefined || node.text === '' || saysNothing(node);
+/** What a tool gave may be nothing: that is said, too. */
+function says(item: JsonNode, name: string): boolean {
+  const node = item.get(name);
+  return name === 'output' && node?.kind === 'string' ? true : !isEmpty(node);
+}
+
+/** It says nothing: a list of what says nothing as well, and an object without fields, or with no more than its kind. */
+function isEmpty(node: JsonNode | undefined): boolean {
+  switch (node?.kind) {
+    case undefined:
+    case 'null':
+      return true;
+    case 'string':
+      return node.text === '';
+    case 'array':
+      return node.numberCount === 0 && node.items.every(isHollow);
+    case 'object':
+      return node.keys.length === 0;
+    default:
+      return false;
+  }
+}
+
+const isHollow = (node: JsonNode): boolean =>
+  isEmpty(node) ||
+  (node.kind === 'object' && node.keys.every(({ text: key }, at) => key === 'type' || isEmpty(node.items[at])));
 
 const inputItem: Shape = typed(
-  [
-    'message function_call function_call_output custom_tool_call custom_tool_call_output reasoning compaction compaction_trigger',
-    'file_search_call web_search_call computer_call computer_call_output image_generation_call code_interpreter_call',
-    'local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call apply_patch_call_output',
-    'tool_search_call tool_search_output additional_tools configuration_update program program_output',
-    'mcp_list_tools mcp_call mcp_approval_request mcp_approval_response item_reference',
-  ]
-    .join(' ')
-    .split(' '),
+  itemTypes,
   object(
     {
       ...itemFields,
@@ -120,6 +165,20 @@ const inputItem: Shape = typed(
   ),
 );
 
+/** What is approved is asked for in the same request: another's is one that the server keeps. */
+const inputItems: Shape = list(inputItem, {
+  read(reader, node, place) {
+    if (node.kind !== 'array') return false;
+    const of = (type: string, name: string): readonly (string | undefined)[] =>
+      node.items.map((item) => (item.get('type')?.string === type ? item.get(name)?.string : undefined));
+    const asked = new Set(of('mcp_approval_request', 'id'));
+    of('mcp_approval_response', 'approval_request_id').forEach((id, at) => {
+      if (id !== undefined && !asked.has(id)) reader.refuse(place.element(at), 'approval_request_id');
+    });
+    return false;
+  },
+});
+
 export const toolChoice = either(
   lone,
   object({ type: lone, name: lone, mode: lone, server_label: lone, tools: list(object({ type: lone, name: lone })) }),
@@ -133,7 +192,7 @@ export const responsesRequest = object({
   // Chat's names: other servers obey them.
   ...named([...outputLimits.filter((name) => name !== 'max_output_tokens'), 'n', 'best_of', 'messages'], refused),
   model: lone,
-  input: either(text, list(inputItem)),
+  input: either(text, inputItems),
   instructions: text,
   ...named(['max_output_tokens', 'max_tool_calls', 'temperature', 'top_p', 'top_logprobs'], number),
   ...named(['stream', 'store', 'parallel_tool_calls'], boolean),

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ beforeAll(async () => {
   const session = (n: number): TestSession => ({
     id: sessionId(n),
     user: `u${n % 2}`,
-    groups: [`g${n % 2}`],
+    groups: [`g${n % 2}`, ...(n % 10 < 2 ? ['both', `team${Math.floor(n / 10) % 20}`] : [])],
     rule: 'all/rule',
     ask: `common ${n % 2 === 0 ? 'even' : 'odd'}`,
     outcome: n === 3 ? 'refused' : 'completed',
@@ -62,6 +62,94 @@ const every = (holds: (n: number) => boolean): string[] =>
   Array.from({ length: count }, (_, n) => count - 1 - n)
     .filter(holds)
     .map(sessionId);
+
+/** How the statements of a question are carried out, as SQLite tells: those that read sessions. */
+function plansOf(query: Partial<SessionQuery>): readonly string[] {
+  const prepare = jest.spyOn(db, 'prepare');
+  try {
+    createSearch(db, createNames(db), { pageMs: 0, firstRows: 100 })({ limit: 50, ...query });
+    const statements = new Set(prepare.mock.calls.map(([statement]) => statement));
+    return [...statements]
+      .filter((statement) => /^SELECT s\.\*|^SELECT s\.at/.test(statement.trim()))
+      .map((statement) =>
+        db
+          .prepare(`EXPLAIN QUERY PLAN ${statement}`)
+          .all()
+          .map((row) => String(row['detail']))
+          .join('; '),
+      );
+  } finally {
+    prepare.mockRestore();
+  }
+}
+
+describe('sessions are read by an index, in its order', () => {
+  const asked = {
+    user: 'u1',
+    pod: 'llama-0',
+    namespace: 'ml',
+    model: 'llama-3',
+    operation: 'Chat',
+    outcome: 'completed',
+    tags: ['rule:all/rule'],
+    label: 'rule',
+    issuer: 'https://idp.test',
+    chain: testChain().name,
+    source: 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1',
+    since: testTime,
+    until: testTime + 1e6,
+    status: 200,
+    minDurationMs: 1,
+    maxBytes: 1e6,
+    open: true,
+    text: 'common',
+    group: 'g0',
+  } as const satisfies Partial<SessionQuery>;
+  const keys = Object.keys(asked) as (keyof typeof asked)[];
+
+  test.each(keys)('of %s, alone and with each other condition', (key) => {
+    for (const other of keys) {
+      const plans = plansOf({ [key]: asked[key], [other]: asked[other] });
+      expect([key, other, plans.length > 0]).toEqual([key, other, true]);
+      for (const plan of plans) {
+        expect([key, other, plan]).toEqual([key, other, expect.stringMatching(/\b(s|first|words) (USING|VIRTUAL)/)]);
+        // Lists of groups are merged within a window (`IN`), which is bounded.
+        if (!(key === 'group' || other === 'group')) expect(`${key} ${other}: ${plan}`).not.toContain('TEMP B-TREE');
+      }
+    }
+  });
+
+  test.each(keys)('of one session by its id, though it is also asked for its %s', (key) => {
+    for (const plan of plansOf({ session: sessionId(1), [key]: asked[key] }))
+      expect(plan).toMatch(/\bs USING INDEX session_request \(request=\?/);
+    expect(plansOf({ session: sessionId(1), [key]: asked[key] })).toHaveLength(1);
+  });
+
+  test('of a block by its list of sessions, a page behind another, too', () => {
+    for (const more of [{}, { cursor: '9.9' }])
+      for (const plan of plansOf({ block: 1, ...more }))
+        expect(plan).toContain('s USING INTEGER PRIMARY KEY (rowid=?)');
+  });
+});
+
+test('of a group that many lists have, no more is sorted than a window: pages are short, whole and in order', () => {
+  const inBoth = (n: number): boolean => n % 10 < 2;
+  for (const [query, holds] of [
+    [{ group: 'both' }, inBoth],
+    [{ group: 'g0' }, (n: number) => n % 2 === 0],
+    [{ group: 'both', since: testTime + 50, until: testTime + 300 }, (n: number) => inBoth(n) && n >= 150 && n < 900],
+    [{ group: 'both', status: 403 }, () => false],
+    [{ group: 'both', tags: ['rule:all/rule'], outcome: 'completed' }, inBoth],
+  ] as const)
+    expect([query, pagesOf(query).found]).toEqual([query, every(holds)]);
+  const first = createSearch(db, createNames(db), { pageMs: 0, firstRows: 40 })({ group: 'both', limit: 1_000 });
+  expect(first.sessions.length).toBeGreaterThan(0);
+  expect(first.sessions.length).toBeLessThanOrEqual(80);
+  expect(first.cursor).toBeDefined();
+  for (const more of [{}, { status: 403 }])
+    for (const plan of plansOf({ group: 'both', ...more }))
+      if (plan.includes('TEMP B-TREE')) expect(plan).toContain('(groups=? AND at>?');
+});
 
 describe('a page whose time is over', () => {
   test.each<[string, Partial<SessionQuery>, (n: number) => boolean, number]>([

@@ -156,7 +156,7 @@ export function createSearch(
       else where(hasTag, number);
     }
     if (impossible) return { sessions: [], cursors: [], cursor: undefined };
-    const from = !byText ? tablesOf(way) : query.session === undefined ? byWords : ofSession;
+    const from = tablesOf(query, way);
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
     /** Rows behind a place, down to another and with that; undefined: from the newest, or to the oldest. */
     const select = (behind: Place | undefined, to: Place | undefined, most: number): Row[] => {
@@ -182,24 +182,30 @@ export function createSearch(
         const end = Math.min(behind?.[1] ?? last + 1, last + 1) - rows;
         return end <= 0 ? undefined : [0, end];
       }
-      const index = indexed(query, way, names, lists);
+      const indices = indexed(query, way, names, lists);
       const parts = [
-        ...index.map(([condition]) => condition),
+        ...(indices[0] ?? []).map(([condition]) => condition),
         ...(behind === undefined ? [] : ['(s.at, s.id) < (?, ?)']),
       ];
-      const row = db
-        .prepare(
-          `SELECT s.at, s.id FROM ${from.tables} ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
-           ORDER BY ${from.order} LIMIT 1 OFFSET ?`,
-        )
-        .get(...index.flatMap(([, ...bound]) => bound), ...(behind ?? []), rows - 1);
-      return row === undefined ? undefined : [Number(row['at']), Number(row['id'])];
+      const last = db.prepare(
+        `SELECT s.at, s.id FROM ${from.tables} ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
+         ORDER BY ${from.order} LIMIT 1 OFFSET ?`,
+      );
+      const share = Math.ceil(rows / Math.max(1, indices.length));
+      // Of several values, each in the order of its own rows: the newest end, up to which all of them were read.
+      let end: Place | undefined;
+      for (const index of indices) {
+        const row = last.get(...index.flatMap(([, ...bound]) => bound), ...(behind ?? []), share - 1);
+        const place = row === undefined ? undefined : ([Number(row['at']), Number(row['id'])] as const);
+        if (place !== undefined && (end === undefined || isNewer(place, end))) end = place;
+      }
+      return end;
     };
     const begin = query.cursor === undefined ? undefined : readCursor(query.cursor);
     let rows: Row[] = [];
     /** Up to which everything was read; undefined: all of it. */
     let read: Place | undefined;
-    if (isWhole(conditions.length, query, way)) rows = select(begin, undefined, limit + 1);
+    if (isWhole(conditions.length, query, way, lists)) rows = select(begin, undefined, limit + 1);
     else {
       const windows = createPageTime(time);
       let behind = begin;
@@ -269,15 +275,19 @@ const byWords: Tables = {
   key: 'words.rowid',
 };
 
-/** Of one session it is looked whether it has the words: others may have them by the million. */
-const ofSession: Tables = {
-  tables: 'session s CROSS JOIN words ON words.rowid = s.id',
-  order: 's.at DESC, s.id DESC',
-  byId: false,
-  key: '',
-};
-
-function tablesOf(way: Way | undefined): Tables {
+/**
+ * Which index is read is said in each statement: without figures of its own SQLite takes a user's, of whom there may be sessions by the million,
+ * for as good as that of one session's id.
+ */
+function tablesOf(query: SessionQuery, way: Way | undefined): Tables {
+  const ofTime = { order: 's.at DESC, s.id DESC', byId: false, key: '' };
+  if (query.session !== undefined) {
+    const session = 'session s INDEXED BY session_request';
+    // Of one session it is looked whether it has the words: others may have them by the million.
+    const words = query.text === undefined ? '' : ' CROSS JOIN words ON words.rowid = s.id';
+    return { ...ofTime, tables: `${session}${words}` };
+  }
+  if (query.text !== undefined) return byWords;
   if (way === 'tag')
     return {
       tables: 'tag first CROSS JOIN session s ON s.id = first.session',
@@ -285,13 +295,23 @@ function tablesOf(way: Way | undefined): Tables {
       byId: true,
       key: 'first.session',
     };
-  const index = way === undefined ? '' : ` INDEXED BY session_${way}`;
-  return { tables: `session s${index}`, order: 's.at DESC, s.id DESC', byId: false, key: '' };
+  // A block's sessions are listed.
+  if (query.block !== undefined) return { ...ofTime, tables: 'session s NOT INDEXED' };
+  return { ...ofTime, tables: `session s INDEXED BY session_${way ?? 'at'}` };
 }
 
+const isNewer = ([at, id]: Place, than: Place): boolean => at > than[0] || (at === than[0] && id > than[1]);
+
 /** That the index which is read has all conditions, or that few rows meet one of them: then nothing is read on for long. */
-function isWhole(conditions: number, query: SessionQuery, way: Way | undefined): boolean {
+function isWhole(
+  conditions: number,
+  query: SessionQuery,
+  way: Way | undefined,
+  lists: readonly number[] | undefined,
+): boolean {
   if (query.session !== undefined || query.block !== undefined) return true;
+  // What several lists of groups have is sorted, so that no more is read than a window.
+  if (way === 'groups' && lists?.length !== 1) return false;
   const ofTime = [query.since, query.until].filter((time) => time !== undefined).length;
   // Of several words each may be common, and both together not.
   if (query.text !== undefined) return conditions === 1 && wordsOf(query.text).length === 1;
@@ -301,20 +321,19 @@ function isWhole(conditions: number, query: SessionQuery, way: Way | undefined):
 
 type Condition = readonly [text: string, ...bound: readonly SQLInputValue[]];
 
-/** Conditions of the index that is read. @param lists As {@link ofGroup} is told. */
+/** Conditions of the index that is read: for each of its values, which are several of lists of groups alone. @param lists As {@link ofGroup} is told. */
 function indexed(
   query: SessionQuery,
   way: Way | undefined,
   names: Names,
   lists: readonly number[] | undefined,
-): readonly Condition[] {
-  const parts: Condition[] = [];
-  if (way === 'groups') parts.push(ofGroup(query.group ?? '', lists));
-  else if (way !== undefined && way !== 'tag')
-    parts.push([`s.${way} = ?`, names.find(query[columns[way]] ?? '') ?? -1]);
-  if (query.since !== undefined) parts.push(['s.at >= ?', query.since]);
-  if (query.until !== undefined) parts.push(['s.at < ?', query.until]);
-  return parts;
+): readonly (readonly Condition[])[] {
+  const times: Condition[] = [];
+  if (query.since !== undefined) times.push(['s.at >= ?', query.since]);
+  if (query.until !== undefined) times.push(['s.at < ?', query.until]);
+  if (way === undefined || way === 'tag') return [times];
+  const values = way === 'groups' ? (lists ?? []) : [names.find(query[columns[way]] ?? '') ?? -1];
+  return values.map((value) => [[`s.${way} = ?`, value], ...times]);
 }
 
 /** @param lists The lists of groups with this one; undefined: too many to name. */
