@@ -231,8 +231,9 @@ const detectors: Readonly<
     sure: checked,
   },
   BrCnpj: {
-    finds: 'CNPJ (two check digits), also with letters, grouped; bare ones of a first branch, and all behind `CNPJ`.',
-    not: 'Bare ones of other branches without the word.',
+    finds:
+      'CNPJ (two check digits), also with letters, with `/` or `-` as they are grouped; others of a first branch, and all behind `CNPJ`.',
+    not: 'Bare ones of other branches without the word, and those with points alone.',
     sure: checked,
   },
   SgNric: {
@@ -269,7 +270,7 @@ const detectors: Readonly<
   BirthDate: {
     finds:
       'Dates behind a word that tells of a birth (`date of birth`, `DOB`, `born`, `geboren`, `né le`, `出生日期` …): year, month and day in either order, in eight digits, with the month’s name in languages of Latin script.',
-    not: 'Any other date; dates with characters (`1984年3月12日`); ages; a day and a month without a year; years before 1890.',
+    not: 'Any other date; one with a word of its own line before it that tells of no birth; dates with characters (`1984年3月12日`); ages; a day and a month without a year; years before 1890.',
     sure: told,
   },
   Vin: {

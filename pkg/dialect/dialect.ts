@@ -119,6 +119,23 @@ export interface TokenLane {
   readonly shape: 'entries' | 'parallel';
 }
 
+/** A model reads the items of a conversation in its order, which is not that in which they were sent: a caller takes some out, or says what leads. */
+export interface ConversationChange {
+  /** The texts are an item, behind all others. */
+  readonly adds?: {
+    /** What its caller calls it; undefined: the server will, so that it is unknown here. */
+    readonly id: string | undefined;
+  };
+  /** The item of this name goes, and those beside it are neighbours. Absent: none goes that holds a text of the caller's. */
+  readonly removes?: string;
+  /** A text that stands before all items. */
+  readonly leads?: {
+    readonly node: JsonNode;
+    /** Until another does; else for one answer. */
+    readonly stays: boolean;
+  };
+}
+
 export interface RequestView {
   readonly model: string | undefined;
   readonly stream: boolean;
@@ -138,6 +155,8 @@ export interface RequestView {
   readonly stops: boolean;
   /** The field by which a message of a WebSocket chooses where among those before it its texts stand: where a guard reads requests, it is refused. */
   readonly placedBy?: string;
+  /** Of a message of a WebSocket: what it does to the texts of those before it. Absent: its texts come behind them. */
+  readonly conversation?: ConversationChange;
   /** The caller asked for usage on the stream. */
   readonly usageAsked: boolean;
   /** Some prompt is given as token ids or embeddings, or an unknown field holds 8 or more integers in a row. */

@@ -1,5 +1,6 @@
 export type {
   AnswerView,
+  ConversationChange,
   Dialect,
   FilePart,
   FrameView,

@@ -26,7 +26,7 @@ export { BodyBudget } from './request-body.ts';
 export type { BodyLimits, NoRoom } from './request-body.ts';
 export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
 export type { AcceptOptions, UpgradeRequest } from './upgrade.ts';
-export { createWebSocketUpstream } from './websocket/upstream.ts';
+export { createWebSocketUpstream, unauthorized } from './websocket/upstream.ts';
 export type { WebSocketUpstream } from './websocket/upstream.ts';
 export { offeredProtocols } from './websocket/handshake.ts';
 export { WebSocketFault } from './websocket/frame-reader.ts';

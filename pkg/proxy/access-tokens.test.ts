@@ -29,7 +29,7 @@ function watched(): { readonly lines: string[]; readonly logger: ReturnType<type
   };
 }
 
-function make() {
+function make(random = 1) {
   const clock = fakeClock();
   const { lines, logger } = watched();
   const asked: string[] = [];
@@ -38,6 +38,7 @@ function make() {
   const tokens = createAccessTokens({
     clock,
     logger,
+    random: () => random,
     ask(of, clientSecret) {
       asked.push(`${of.clientId} ${clientSecret}`);
       return answer();
@@ -65,6 +66,89 @@ describe('a token', () => {
     await settle();
     expect(asked).toHaveLength(2);
     expect(tokens.read(use, secret)).toBe('access-token-2');
+  });
+
+  test('is fetched anew at a time of its own, so that many sidecars do not ask at once', async () => {
+    for (const [random, seconds] of [
+      [0, 60],
+      [0.5, 70],
+    ] as const) {
+      const { clock, asked, tokens, settle } = make(random);
+      tokens.read(use, secret);
+      await settle();
+      clock.advance(seconds * 1_000 - 1);
+      tokens.read(use, secret);
+      await settle();
+      expect(asked).toHaveLength(1);
+      clock.advance(1);
+      await settle();
+      expect(asked).toHaveLength(2);
+    }
+  });
+
+  test('that lasts a second is given for it, and no more often asked for than each five', async () => {
+    const { clock, asked, tokens, settle, answerBy } = make();
+    answerBy(() => Promise.resolve({ token: `access-token-${asked.length}`, expiresIn: 1 }));
+    tokens.read(use, secret);
+    await settle();
+    expect(tokens.read(use, secret)).toBe('access-token-1');
+    for (let second = 1; second <= 50; second++) {
+      clock.advance(1_000);
+      await settle();
+      expect(tokens.read(use, secret)).toBe(second % 5 === 0 ? `access-token-${1 + second / 5}` : undefined);
+    }
+    expect(asked).toHaveLength(11);
+  });
+
+  test('that the model refuses is fetched anew at once, and stays until another is there', async () => {
+    const { clock, asked, tokens, settle, lines } = make();
+    tokens.read(use, secret);
+    await settle();
+    tokens.refused('another-token');
+    expect(asked).toHaveLength(1);
+    tokens.refused('access-token-1');
+    tokens.refused('access-token-1');
+    expect(asked).toHaveLength(2);
+    expect(tokens.read(use, secret)).toBe('access-token-1');
+    await settle();
+    expect(tokens.read(use, secret)).toBe('access-token-2');
+    expect(lines.join('')).toContain('the model refused its token');
+    expect(lines.join('')).not.toContain('access-token');
+    // Of the fetch that it came before nothing is left.
+    clock.advance(79_999);
+    await settle();
+    expect(asked).toHaveLength(2);
+    tokens.read(use, secret);
+    clock.advance(1);
+    await settle();
+    expect(asked).toHaveLength(3);
+  });
+
+  test('that is refused again and again is fetched anew once in 30 s', async () => {
+    const { clock, asked, tokens, settle } = make();
+    tokens.read(use, secret);
+    await settle();
+    for (let second = 0; second < 60; second++) {
+      tokens.refused(tokens.read(use, secret) ?? '');
+      await settle();
+      clock.advance(1_000);
+    }
+    expect(asked).toHaveLength(3);
+  });
+
+  test('that is refused while the endpoint gives none stays until its end, and is asked for again', async () => {
+    const { clock, asked, tokens, settle, answerBy } = make();
+    tokens.read(use, secret);
+    await settle();
+    answerBy(() => Promise.reject(new Error('no')));
+    tokens.refused('access-token-1');
+    await settle();
+    expect(tokens.read(use, secret)).toBe('access-token-1');
+    answerBy(() => Promise.resolve({ token: 'token-again', expiresIn: 100 }));
+    clock.advance(1_000);
+    await settle();
+    expect(asked).toHaveLength(3);
+    expect(tokens.read(use, secret)).toBe('token-again');
   });
 
   test('is not given after its end, whatever the endpoint does; it is asked again and again', async () => {

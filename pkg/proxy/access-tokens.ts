@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { Secret, describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { credentialFault } from '../core/index.ts';
@@ -7,12 +7,15 @@ import { createUpstream } from '../http/index.ts';
 import type { ProxyAddress, UpstreamOptions } from '../http/index.ts';
 
 /**
- * Tokens that a token endpoint gives for a client's secret (RFC 6749 section 4.4). Each is fetched anew after four fifths of its time; one
- * that has ended is not given, and requests that need it are refused. Neither secret nor token is in a log line or an error.
+ * Tokens that a token endpoint gives for a client's secret (RFC 6749 section 4.4). Each is fetched anew after three to four fifths of its
+ * time, so that many sidecars do not ask at once, or when the model refuses it; one that has ended is not given, and requests that need it are refused.
+ * Neither secret nor token is in a log line or an error.
  */
 export interface AccessTokens {
   /** The one in force; undefined: there is none yet, or none any more. Being asked keeps it fresh. */
   read(use: OAuthUse, clientSecret: string, proxy?: ProxyAddress): string | undefined;
+  /** The model took it for none: another is asked for, at most once in 30 s, and it stays in force until that is there. */
+  refused(token: string): void;
   close(): void;
 }
 
@@ -31,6 +34,8 @@ export interface AccessTokensOptions {
   readonly logger: Logger;
   /** Asks the token endpoint; default over HTTP. */
   readonly ask?: AskForToken;
+  /** From 0 to below 1; default: evenly. */
+  readonly random?: () => number;
 }
 
 /** Taken for a token whose time nobody said. */
@@ -40,6 +45,9 @@ const longestSeconds = 86_400;
 const idleMs = 60_000;
 const firstRetryMs = 1_000;
 const lastRetryMs = 30_000;
+/** However short a token lasts, and however often it is refused, the endpoint is not asked more often. */
+const leastRefreshMs = 5_000;
+const leastRefusalMs = 30_000;
 /** A policy has one; its predecessors are still read while their requests last. */
 const mostEntries = 8;
 
@@ -52,11 +60,16 @@ interface Entry {
   endsAt: number;
   readAt: number;
   failures: number;
+  asking: boolean;
+  /** When it was last fetched because it was refused. */
+  refusedAt: number;
   timer: Timer | undefined;
 }
 
+const evenly = (): number => randomInt(1_000) / 1_000;
+
 export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
-  const { clock, logger, ask = askOverHttp(clock, logger) } = options;
+  const { clock, logger, ask = askOverHttp(clock, logger), random = evenly } = options;
   const entries = new Map<string, Entry>();
   let closed = false;
 
@@ -67,6 +80,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const fetchToken = async (key: string, entry: Entry): Promise<void> => {
     const from = clock.monotonic();
     let again: number;
+    entry.asking = true;
     try {
       const { token, expiresIn } = await ask(entry.use, entry.secret.reveal(), entry.proxy);
       const fault = credentialFault(token);
@@ -76,11 +90,12 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       // From before it was asked for: it may have been made as early as that.
       entry.endsAt = from + seconds * 1_000;
       entry.failures = 0;
-      again = seconds * 800;
+      again = Math.max(leastRefreshMs, seconds * (600 + 200 * random()));
     } catch (error) {
       again = Math.min(lastRetryMs, firstRetryMs * 2 ** Math.min(10, entry.failures++));
       logger.error('no token for the model', { tokenUrl: entry.use.tokenUrl, fault: faultOf(error) });
     }
+    entry.asking = false;
     if (closed || entries.get(key) !== entry) return;
     entry.timer = clock.after(again, () => {
       if (clock.monotonic() - entry.readAt > idleMs) return drop(key, entry);
@@ -104,6 +119,8 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
           endsAt: 0,
           readAt: now,
           failures: 0,
+          asking: false,
+          refusedAt: Number.NEGATIVE_INFINITY,
           timer: undefined,
         };
         for (const [oldest, one] of entries) {
@@ -115,6 +132,16 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       }
       entry.readAt = clock.monotonic();
       return entry.readAt < entry.endsAt ? entry.token?.reveal() : undefined;
+    },
+    refused(token) {
+      const now = clock.monotonic();
+      for (const [key, entry] of entries) {
+        if (entry.asking || entry.token?.reveal() !== token || now - entry.refusedAt < leastRefusalMs) continue;
+        entry.refusedAt = now;
+        entry.timer?.cancel();
+        logger.warn('the model refused its token', { tokenUrl: entry.use.tokenUrl });
+        void fetchToken(key, entry);
+      }
     },
     close() {
       closed = true;

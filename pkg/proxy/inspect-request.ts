@@ -161,7 +161,7 @@ class Inspection {
     const { views, turn } = this.#options;
     for (const { id, kind, node } of view.lanes) {
       const text = node.text;
-      if (this.#isDue(text)) await turn();
+      if (this.#isDue(text.length)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record, isNoJson } = look instanceof Promise ? await look : look;
       // A blocked prompt is recorded too, masked.
@@ -204,7 +204,7 @@ class Inspection {
     const hits: Hit[] = [];
     let hidden = false;
     for (const reading of otherReadings(text, this.#reading)) {
-      if (reading === undefined || this.#isDue(reading.text)) await turn();
+      if (reading === undefined || this.#isDue(reading.text.length)) await turn();
       if (reading === undefined) continue;
       const look = maskPrompt(views.pair, reading.text, 'text', turn);
       const { caller, record } = look instanceof Promise ? await look : look;
@@ -223,7 +223,7 @@ class Inspection {
       const text = node.text;
       if (key) this.#keep(value);
       if (views.clean.has(text)) continue;
-      if (this.#isDue(text)) await turn();
+      if (this.#isDue(text.length)) await turn();
       const look = maskProse(views.act, text, turn);
       const found = look instanceof Promise ? await look : look;
       const { hits } = await this.#disguised(text, found.hits);
@@ -360,25 +360,43 @@ class Inspection {
    * beginning, and does not get the rest.
    */
   async continued(view: RequestView): Promise<void> {
-    const { views, sent } = this.#options;
+    const { views, sent, plan } = this.#options;
     if (sent === undefined || views.act.idle) return;
     const { reach } = views.act;
-    for (const { said, nodes } of sent.continued(view))
+    for (const { said, nodes } of sent.continued(view, reach))
       for (const glue of glues) {
-        const before = said(glue).slice(-reach);
         // No finding goes on behind the first text that is long, or behind many short ones.
-        const [seam] = seams([before, ...beginning(nodes, reach)], glue, reach);
-        if (seam === undefined || !(await this.#mayCross(piecesOf(seam, glue), glue))) continue;
-        const across = (await this.#readSeam(seam)).filter(
-          ({ start, end }) => start < before.length && end > before.length + glue.length,
-        );
-        await this.#judgeSeam(view, [undefined, ...nodes], seam, glue, across);
+        await this.#across(view, [said(glue).slice(-reach)], beginning(nodes, reach), [undefined, ...nodes], glue);
       }
+    const joints = sent.joints(view, reach);
+    if (typeof joints === 'string') {
+      if (plan.inspects) throw new RefusedError('invalid_request', { detail: joints });
+      return;
+    }
+    const own = [view.conversation?.leads?.node];
+    for (const { left, right } of joints) for (const glue of glues) await this.#across(view, left, right, own, glue);
+  }
+
+  /** @param nodes of the texts on the left, and then on the right; undefined, or absent: of a message before */
+  async #across(
+    view: RequestView,
+    left: readonly string[],
+    right: readonly string[],
+    nodes: readonly (JsonNode | undefined)[],
+    glue: string,
+  ): Promise<void> {
+    const before = left.join(glue).length;
+    const [seam] = seams([...left, ...right], glue, this.#options.views.act.reach);
+    if (seam === undefined || !(await this.#mayCross(piecesOf(seam, glue), glue))) return;
+    const across = (await this.#readSeam(seam)).filter(
+      ({ start, end }) => start < before && end > before + glue.length,
+    );
+    await this.#judgeSeam(view, nodes, seam, glue, across);
   }
 
   async #readSeam({ text }: Seam): Promise<readonly Hit[]> {
     const { views, turn } = this.#options;
-    if (this.#isDue('')) await turn();
+    if (this.#isDue(0)) await turn();
     const { hits } = await maskProse(views.act, text, turn);
     const disguised = mayReadOtherwise(text, this.#reading) ? await this.#readOtherwise(text) : undefined;
     return [...hits, ...(disguised?.hits ?? [])];
@@ -440,7 +458,7 @@ class Inspection {
       if (text === '') continue;
       if (left !== '') {
         const right = glue + text.slice(0, reach);
-        if (this.#isDue(right)) await turn();
+        if (this.#isDue(Math.min(left.length, reach) + right.length)) await turn();
         if (views.act.mayCross(left, right) || readsAcross(left.slice(-reach), right, this.#reading)) return true;
       }
       left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
@@ -448,9 +466,9 @@ class Inspection {
     return false;
   }
 
-  /** Many short texts are as dear as a long one: other requests get their turn between them, too. */
-  #isDue(text: string): boolean {
-    this.#units += text.length + textUnits;
+  /** Many short texts are as dear as a long one: other requests get their turn between them, too. @param length of what is read next */
+  #isDue(length: number): boolean {
+    this.#units += length + textUnits;
     if (this.#units < stepUnits) return false;
     this.#units = 0;
     return true;

@@ -1,10 +1,28 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { Snapshot } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 
 /** What a hosted endpoint calls a model, and what callers, rules and the record call it. */
 export interface ModelName {
   readonly name: string;
   readonly as: string;
+}
+
+/** Parameters of a query by which servers are told a model: OpenAI's, Azure's. */
+const telling = /^(?:model|deployment)(?:[_-]?(?:name|id))?$/i;
+
+/**
+ * The query of a WebSocket goes on as it came: what it names would be another model there.
+ *
+ * @throws RefusedError upstream_unsupported for a model that a hosted endpoint calls otherwise
+ */
+export function refuseRenamedInQuery({ upstream }: Pick<Snapshot, 'upstream'>, query: string): void {
+  const models = upstream?.hosted?.models ?? [];
+  if (models.length === 0) return;
+  for (const [parameter, value] of new URLSearchParams(query.replaceAll(';', '&')))
+    if (telling.test(parameter.trim()) && models.some(({ name }) => name === value))
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
 }
 
 /** Where an answer, or an event of one, says which model wrote it: OpenAI, Ollama, KServe, Gemini, Anthropic's first event, Responses' events. */

@@ -102,7 +102,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
       clientAuthorities: () => undefined,
       close: () => undefined,
     }),
-    tokens: { read: () => undefined, close: () => undefined },
+    tokens: { read: () => undefined, refused: () => undefined, close: () => undefined },
     hashKey: new Uint8Array(32),
     clock,
     logger: silentLogger,

@@ -56,6 +56,8 @@ import { accessOf, couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
+import type { SentCredential } from './model-credential.ts';
+import { refuseRenamedInQuery } from './model-names.ts';
 import type { ModelName } from './model-names.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
@@ -74,6 +76,7 @@ import { SocketCall } from './socket-call.ts';
 import { SocketExchange } from './socket-exchange.ts';
 import type { SocketMessage } from './socket-exchange.ts';
 import { SentTexts } from './sent-texts.ts';
+import { tellingRefusals, tellingRpcRefusals } from './told-refusals.ts';
 import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
@@ -676,8 +679,13 @@ class GovernedRequest {
     this.#edits.push(...edits);
   }
 
-  /** @throws RefusedError upstream_unsupported where the model is named in a path that names no other, or in a body that was not read. */
+  /** @throws RefusedError upstream_unsupported where the model is named in a path or query that names no other, or in a body that was not read. */
   #renameModel(): void {
+    const isHandshake = this.#socket !== undefined && !this.#goesOn;
+    if (isHandshake) refuseRenamedInQuery(this.#need(this.#runtime).snapshot, this.#query.slice(1));
+    // A second model stands where nothing writes it anew.
+    if (this.#view?.others?.some((other) => this.#hostedName(other) !== undefined) === true)
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
     const renamed = this.#hostedName(this.#model);
     this.#renamed = renamed;
     if (renamed === undefined) return;
@@ -1077,14 +1085,14 @@ class GovernedRequest {
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
     const path = targetWithCredential(sent, this.#targetPath);
-    if (this.#uninspected) return this.#passThrough(decided, path, headers);
+    if (this.#uninspected) return this.#passThrough(decided, path, headers, sent);
     if (body !== undefined) headers['content-length'] = body.length;
     if (jsonBytes !== undefined) headers[jsonLengthHeader] = jsonBytes;
     const review = this.#reviewOf(runtime, plan);
     if (review !== undefined && streams) this.#holdExchange();
     const answer = new Answer({
       ...this.#options,
-      upstream: this.#upstreamOf(target),
+      upstream: this.#upstreamOf(target, sent),
       session: this.#session,
       exchange: this.#held ?? this.#exchange,
       runtime,
@@ -1140,7 +1148,7 @@ class GovernedRequest {
   }
 
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
-  #passThrough(decided: Decided, path: string, headers: OutgoingHttpHeaders): void {
+  #passThrough(decided: Decided, path: string, headers: OutgoingHttpHeaders, sent: SentCredential | undefined): void {
     const { live, metrics, clock } = this.#options;
     const exchange = this.#exchange;
     const session = this.#session;
@@ -1161,6 +1169,7 @@ class GovernedRequest {
     };
     this.#need(this.#target).passthrough.web(exchange, route, {
       begun: (status) => {
+        if (status === 401 && sent?.use.kind === 'OAuth') this.#options.runtime.tokenRefused(sent.value);
         session.firstByteAt = clock.monotonic();
         this.#result = { outcome: 'completed', status, code: undefined };
       },
@@ -1226,12 +1235,15 @@ class GovernedRequest {
     this.#charge(used.input + used.output);
   }
 
-  #upstreamOf({ upstream, rpc, socket }: ModelTarget): Upstream {
-    if (this.#socket !== undefined) return this.#openSocket(this.#socket, socket);
-    if (!this.#isRpc) return upstream;
+  #upstreamOf({ upstream, rpc, socket }: ModelTarget, sent: SentCredential | undefined): Upstream {
+    const refused = sent?.use.kind === 'OAuth' ? () => this.#options.runtime.tokenRefused(sent.value) : undefined;
+    const told = (model: Upstream): Upstream => (refused === undefined ? model : tellingRefusals(model, refused));
+    if (this.#socket !== undefined) return told(this.#openSocket(this.#socket, socket));
+    if (!this.#isRpc) return told(upstream);
     if (rpc === undefined) throw new RefusedError('upstream_unsupported');
-    if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(rpc);
-    this.#call = new RpcCall(rpc);
+    const model = refused === undefined ? rpc : tellingRpcRefusals(rpc, refused);
+    if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(model);
+    this.#call = new RpcCall(model);
     return this.#call.upstream;
   }
 

@@ -56,7 +56,7 @@ function make(credential = 'model-key-0001') {
         close: () => void world.open--,
       };
     },
-    tokens: { read: () => undefined, close: () => undefined },
+    tokens: { read: () => undefined, refused: () => undefined, close: () => undefined },
     hashKey: Buffer.alloc(32, 7),
     clock,
     logger: silentLogger,
@@ -230,7 +230,7 @@ describe('a token that a token endpoint gives', () => {
         close: () => Promise.resolve(),
       },
       credentials: { read: () => 'the-client-secret', close: () => undefined },
-      tokens: { read: () => given.token, close: () => undefined },
+      tokens: { read: () => given.token, refused: () => undefined, close: () => undefined },
       ...(proxyOf !== undefined && { proxyOf }),
       verifiers: () => ({
         verify: () => Promise.resolve({ kind: 'absent' }),

@@ -179,6 +179,11 @@ export class RuntimeHolder {
     return this.#failed || this.#options.source.problem() !== undefined ? 'policy_invalid' : 'no_policy';
   }
 
+  /** The model refused the token of an endpoint that it was sent. */
+  tokenRefused(token: string): void {
+    this.#options.tokens.refused(token);
+  }
+
   onSwap(listener: (runtime: Runtime) => void): void {
     this.#listeners.add(listener);
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseJson } from '../base/index.ts';
-import { compileSnapshot } from '../core/index.ts';
+import { compileSnapshot, RefusedError } from '../core/index.ts';
 import type { GuardRule } from '../core/index.ts';
 import { guard, label, match, policy } from '../core/testing/policies.ts';
 import { recogniseSocket } from '../dialect/index.ts';
@@ -33,6 +33,8 @@ interface Said {
   readonly passed: number;
   readonly acts: readonly string[];
   readonly record: readonly string[];
+  /** Times that other requests had their turn, of each message. */
+  readonly turns: readonly number[];
 }
 
 /** As the pipeline does it: the first message that is blocked ends it. */
@@ -41,26 +43,39 @@ async function say(messages: readonly unknown[], path = '/ws'): Promise<Said> {
   const sent = new SentTexts();
   const acts: string[] = [];
   const record: string[] = [];
+  const turns: number[] = [];
   for (const [at, message] of messages.entries()) {
     const text = JSON.stringify(message);
     const view = route.dialect.request(route, parseJson(text));
+    let refused: unknown;
+    turns.push(0);
     const outcome = await inspectRequest({
       ...{ view, bytes: text.length, target: '', headers: {}, plan, views, rules: scanner.rules, sent },
       session: { act: (rule, what) => void acts.push(`${what} ${rule.replace(/^p\//, '')}`) },
-      turn: () => Promise.resolve(),
+      turn: () => {
+        turns[at] = (turns[at] ?? 0) + 1;
+        return Promise.resolve();
+      },
+    }).catch((error: unknown) => {
+      if (!(error instanceof RefusedError)) throw error;
+      refused = error;
     });
+    if (outcome === undefined)
+      return { passed: at, acts: [...acts, String((refused as RefusedError).detail)], record, turns };
     record.push(...outcome.record.map((one) => one.text));
-    if (acts.some((one) => one.startsWith('blocked'))) return { passed: at, acts, record };
+    if (acts.some((one) => one.startsWith('blocked'))) return { passed: at, acts, record, turns };
     sent.add(view, outcome.masked, views.act.reach);
   }
-  return { passed: messages.length, acts, record };
+  return { passed: messages.length, acts, record, turns };
 }
 
 const realtime = '/v1/realtime';
-const item = (text: string): object => ({
+const item = (text: string, id?: string): object => ({
   type: 'conversation.item.create',
-  item: { type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
+  item: { ...(id !== undefined && { id }), type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
 });
+const remove = (item_id: string): object => ({ type: 'conversation.item.delete', item_id });
+const instruct = (instructions: string): object => ({ type: 'session.update', session: { instructions } });
 /** A text stands between the pieces of another. */
 const tagged = (text: string): object => ({ kind: 'said', text, of: 'somebody' });
 
@@ -100,7 +115,10 @@ describe.each(ways)('a value that is said %s', (_way, path, message) => {
         async (cuts) => {
           const ends = [0, ...cuts.toSorted((a, b) => a - b), value.length];
           const pieces = ends.slice(1).map((end, at) => value.slice(ends[at], end));
-          const { passed, acts } = await say(pieces.map(message), path);
+          const { passed, acts } = await say(
+            pieces.map((one) => message(one)),
+            path,
+          );
           if (acts[0]?.startsWith('masked') === true) return;
           expect(passed).toBeLessThan(pieces.length);
           expect(acts.at(-1)).toBe(`blocked ${rule}`);
@@ -111,7 +129,10 @@ describe.each(ways)('a value that is said %s', (_way, path, message) => {
   });
 
   test('character by character does not pass either', async () => {
-    const { passed, acts } = await say([...'about project falcon '].map(message), path);
+    const { passed, acts } = await say(
+      [...'about project falcon '].map((one) => message(one)),
+      path,
+    );
     expect(passed).toBeLessThan('about project falcon '.length);
     expect(acts.at(-1)).toBe('blocked project');
   });
@@ -179,9 +200,130 @@ describe('what is said over several messages', () => {
     expect(sent.units).toBeGreaterThan(30 * reach);
   });
 
+  test('is read with what was said in very many places before in turns', async () => {
+    const { reach } = views.act;
+    const places = Math.floor((128 * 1_024) / (4 * reach));
+    const message = (text: string): object =>
+      Object.fromEntries(Array.from({ length: places }, (_, at) => [`key ${at}`, text]));
+    const short = await say([message('a'), message('b')], '/ws');
+    const long = await say([message('a'.repeat(reach)), message('b')], '/ws');
+    expect(short).toMatchObject({ passed: 2, acts: [] });
+    expect(long).toMatchObject({ passed: 2, acts: [] });
+    // Two readings of each: with nothing between the texts, and with a space.
+    expect(long.turns.at(-1)).toBe((short.turns.at(-1) ?? 0) + 1);
+  });
+
   test('is found in as many places as are kept, and beyond them in the order in which it comes', async () => {
     const places = Array.from({ length: 3_000 }, (_, at) => ({ [`key ${at}`]: 'good day' }));
     expect(await say([...places, { text: 'project fal' }, { text: 'con' }])).toMatchObject({ passed: 3_001 });
     expect(await say([{ text: 'project fal' }, ...places, { text: 'con' }])).toMatchObject({ passed: 3_001 });
+  });
+});
+
+const filler = 'plain words '.repeat(400);
+
+describe('a conversation from which items are taken', () => {
+  test.each(values)('holds no value that is cut anywhere around one of them: %s', async (rule, value) => {
+    for (let at = 1; at < value.length; at++) {
+      const [left, right] = [item(`see ${value.slice(0, at)}`, 'a'), item(`${value.slice(at)} here`, 'b')];
+      for (const [messages, last] of [
+        [[left, item(filler, 'f'), right, remove('f')], 3],
+        [[left, item(filler, 'f'), remove('f'), right], 3],
+        [[left, item('-', 'f'), item(filler, 'g'), right, remove('g'), remove('f')], 5],
+        [[left, item('-', 'f'), item(filler, 'g'), right, remove('f'), remove('g')], 5],
+      ] as const) {
+        const { passed, acts } = await say(messages, realtime);
+        if (acts[0]?.startsWith('masked') === true) continue;
+        expect([at, passed <= last, acts.at(-1)]).toEqual([at, true, `blocked ${rule}`]);
+      }
+    }
+  });
+
+  test('never holds one whole, in whatever order it is made and taken apart', async () => {
+    const word = 'project falcon';
+    const change = fc.oneof(
+      fc.record({ text: fc.constantFrom('project', ' fal', 'con', 'project fal', ' falcon', filler) }),
+      fc.record({ remove: fc.nat({ max: 9 }) }),
+    );
+    let blocked = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { maxLength: 14 }), async (changes) => {
+        const ids: string[] = [];
+        const messages = changes.flatMap((one, at) => {
+          if ('text' in one) {
+            ids.push(String(at));
+            return [item(one.text, String(at))];
+          }
+          return ids.splice(one.remove % Math.max(1, ids.length), 1).map(remove);
+        });
+        const { passed, acts } = await say(messages, realtime);
+        const items = new Map<string, string>();
+        for (const message of messages.slice(0, passed) as {
+          item_id?: string;
+          item?: { id: string; content: { text: string }[] };
+        }[]) {
+          if (message.item !== undefined) items.set(message.item.id, message.item.content[0]?.text ?? '');
+          else items.delete(message.item_id ?? '');
+          expect([...items.values()].join('')).not.toContain(word);
+        }
+        if (passed === messages.length) return;
+        blocked++;
+        expect(acts.at(-1)).toBe('blocked project');
+      }),
+      { numRuns: 400 },
+    );
+    expect(blocked).toBeGreaterThan(10);
+  });
+
+  test('is read as the model has it where a text is masked', async () => {
+    const messages = [item('write to ana@example.com', 'a'), item(filler, 'f'), item('pany, please'), remove('f')];
+    expect(await say(messages, realtime)).toMatchObject({ passed: 4, acts: ['masked mail'] });
+  });
+
+  test('takes none whose name nobody said, or that is there twice', async () => {
+    expect(await say([item('good day'), remove('a')], realtime)).toMatchObject({ passed: 1, acts: ['item_id'] });
+    expect(await say([item('good', 'a'), remove('a'), remove('a')], realtime)).toMatchObject({ passed: 2 });
+    expect(await say([item('good', 'a'), item('day', 'a')], realtime)).toMatchObject({ passed: 1, acts: ['item'] });
+    expect(await say([item('good', 'a'), remove('a'), item('day', 'a')], realtime)).toMatchObject({ passed: 3 });
+  });
+
+  test('begins behind what a session is told, whenever that is said', async () => {
+    for (const messages of [
+      [item('con now', 'a'), instruct('about project fal')],
+      [item(filler, 'f'), item('con now'), instruct('about project fal'), remove('f')],
+      [instruct('about project fal'), item(filler, 'f'), item('con now'), remove('f')],
+      [item('con now'), { type: 'response.create', response: { instructions: 'about project fal' } }],
+    ]) {
+      const { passed, acts } = await say(messages, realtime);
+      expect([passed, acts.at(-1)]).toEqual([messages.length - 1, 'blocked project']);
+    }
+    // What an answer was told is gone with it.
+    const once = { type: 'response.create', response: { instructions: 'about project fal' } };
+    const messages = [once, instruct(filler), item('-', 'f'), item('con now'), remove('f')];
+    expect(await say(messages, realtime)).toMatchObject({ passed: messages.length, acts: [] });
+  });
+
+  test('is kept by little of each item, and what is forgotten is not brought together', async () => {
+    const route = recogniseSocket(realtime);
+    const sent = new SentTexts();
+    const reach = 800;
+    const take = (message: object): unknown => {
+      const view = route.dialect.request(route, parseJson(JSON.stringify(message)));
+      const joints = sent.joints(view, reach);
+      sent.add(view, new Map(), reach);
+      return typeof joints === 'string' ? joints : joints.length;
+    };
+    for (let at = 0; at < 2_000; at++) take(item(`${at} ${filler}`, String(at)));
+    expect(sent.units).toBeLessThan(530_000 + 8 * reach);
+    expect(sent.units).toBeGreaterThan(500_000);
+    expect(take(remove('1990'))).toBe(1);
+    expect(take(remove('1000'))).toBe('item_id');
+    expect(take(instruct('be brief'))).toBe(1);
+    expect(take(remove('0'))).toBe('item_id');
+    expect(take(instruct('be brief'))).toBe('instructions');
+    for (let at = 0; at < 10_000; at++) take(item('e'.repeat(40), `e${at}`));
+    expect(take(remove('1989'))).toBe('item_id');
+    expect(take(remove('e6000'))).toBe(1);
+    expect(take(remove('e5000'))).toBe('item_id');
   });
 });

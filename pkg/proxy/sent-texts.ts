@@ -1,6 +1,8 @@
 import type { JsonNode } from '../base/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import { isText } from './seams.ts';
+import { ownCopy, SentItems } from './sent-items.ts';
+import type { Joint } from './sent-items.ts';
 
 /** How a text goes on: what was said of it before, and what follows in this message. */
 export interface Continuation {
@@ -27,30 +29,57 @@ const all = 'all';
  * id). All elements of a list are one place.
  *
  * Guarantee: of each at least the last `reach` units are kept, those that are masked as the model has them; together no more than {@link mostUnits} and
- * what two places keep. Places beyond {@link mostPlaces}, or beyond what has room, are read in the order of all texts only.
+ * what two places keep. Places beyond {@link mostPlaces}, or beyond what has room, are read in the order of all texts only. Where they are items of a
+ * conversation, these are kept beside it ({@link SentItems}).
  */
 export class SentTexts {
   readonly #tails = new Map<string, Tail>();
+  readonly #items = new SentItems();
 
   /** UTF-16 units that are kept. */
   get units(): number {
-    return [...this.#tails.values()].reduce((sum, tail) => sum + tail.units, 0);
+    return [...this.#tails.values()].reduce((sum, tail) => sum + tail.units, this.#items.units);
   }
 
-  /** What the texts of this message may go on with. */
-  continued(view: RequestView): readonly Continuation[] {
+  /** What the texts of this message may go on with, each of at least `reach` units where so many were said. */
+  continued(view: RequestView, reach: number): readonly Continuation[] {
     const found: Continuation[] = [];
     const known = new Set<string>();
-    for (const [name, nodes] of sequencesOf(view)) {
-      const tail = this.#tails.get(name);
-      if (tail === undefined) continue;
-      // Of one text, which is the usual thing, all three are the same.
-      const which = `${nodes.length} ${nodes[0]?.start ?? 0} ${tail.joined('')}`;
-      if (known.has(which)) continue;
+    const add = (nodes: readonly JsonNode[], said: (glue: string) => string): void => {
+      // Of one text, which is the usual thing, all of them are the same.
+      const which = `${nodes.length} ${nodes[0]?.start ?? 0} ${said('').slice(-reach)}`;
+      if (known.has(which)) return;
       known.add(which);
-      found.push({ said: (glue) => tail.joined(glue), nodes });
+      found.push({ said, nodes });
+    };
+    const sequences = sequencesOf(view);
+    for (const [name, nodes] of sequences) {
+      const tail = this.#tails.get(name);
+      if (tail !== undefined) add(nodes, (glue) => tail.joined(glue));
+    }
+    if (view.conversation?.adds === undefined) return found;
+    // Between it and the item before it others may have come that are gone.
+    for (const [way, name] of [texts, all].entries()) {
+      const nodes = sequences.get(name);
+      const before = this.#items.end(way as 0 | 1, reach);
+      if (nodes !== undefined && before !== undefined && before.length > 0) add(nodes, (glue) => before.join(glue));
     }
     return found;
+  }
+
+  /**
+   * Texts said before that this message brings together, or puts behind one of its own.
+   *
+   * @returns the field by which it does so, where it is not known what comes together
+   */
+  joints({ conversation }: RequestView, reach: number): readonly Joint[] | string {
+    if (conversation === undefined) return [];
+    const { adds, removes, leads } = conversation;
+    // Two of one name: which of them is taken out is not known.
+    if (adds?.id !== undefined && this.#items.has(adds.id)) return 'item';
+    if (removes !== undefined) return this.#items.without(removes, reach) ?? 'item_id';
+    if (leads !== undefined) return this.#items.behind(leads.node.text, reach) ?? 'instructions';
+    return [];
   }
 
   /** A message goes to the model. @param masked what stands in place of texts that are changed */
@@ -67,6 +96,21 @@ export class SentTexts {
         reach,
       );
     }
+    this.#change(view, masked, reach);
+  }
+
+  #change(view: RequestView, masked: ReadonlyMap<JsonNode, string>, reach: number): void {
+    if (view.conversation === undefined) return;
+    const { adds, removes, leads } = view.conversation;
+    const textOf = (node: JsonNode): string => masked.get(node) ?? node.text;
+    if (adds !== undefined) {
+      const sequences = sequencesOf(view);
+      const said = (sequences.get(texts) ?? []).map(textOf);
+      const whole = sequences.get(all) ?? [];
+      this.#items.add(adds.id, [said, whole.length === said.length ? said : whole.map(textOf)], reach);
+    }
+    if (removes !== undefined) this.#items.remove(removes);
+    if (leads?.stays === true) this.#items.lead(textOf(leads.node), reach);
   }
 }
 
@@ -117,6 +161,3 @@ class Tail {
     this.#joined = this.#pieces.join('');
   }
 }
-
-/** A part of a message would keep all of it. */
-const ownCopy = (text: string): string => Buffer.from(text, 'utf16le').toString('utf16le');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
@@ -10,9 +10,11 @@ import { openArchivedLog, restoreArchive } from '../../pkg/recorder/archive/inde
 import { parseLocation } from '../../pkg/recorder/archive/location.ts';
 import { readKey } from '../../pkg/recorder/archive/names.ts';
 import { openS3 } from '../../pkg/recorder/archive/s3.ts';
-import { openSqliteStore } from '../../pkg/recorder/store/index.ts';
+import { openPostgresStore, openSqliteStore } from '../../pkg/recorder/store/index.ts';
 import type { RecordStore } from '../../pkg/recorder/store/index.ts';
 import { sessionId } from '../../pkg/recorder/testing/chains.ts';
+import { startPostgres } from '../support/postgres.ts';
+import type { PostgresServer } from '../support/postgres.ts';
 import { startS3 } from '../support/s3-server.ts';
 import type { TestS3 } from '../support/s3-server.ts';
 import { pause, until } from '../support/wait.ts';
@@ -23,18 +25,21 @@ const kills = Math.ceil(Number(process.env['KILLS'] ?? 24) / 4);
 const seed = Number(process.env['SEED'] ?? 11);
 
 let server: TestS3;
+let database: PostgresServer | undefined;
 let folder: string;
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-beforeAll(async () => {
+beforeEach(async () => {
   server = await startS3();
   folder = mkdtempSync(join(tmpdir(), 'sidegate-holds-'));
   writeFileSync(join(folder, 'key.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }));
   process.env['AWS_ACCESS_KEY_ID'] = server.credentials.id;
   process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secret;
 });
-afterAll(async () => {
+afterEach(async () => {
   delete process.env['AWS_ACCESS_KEY_ID'];
   delete process.env['AWS_SECRET_ACCESS_KEY'];
+  await database?.stop();
+  database = undefined;
   await server.close();
   rmSync(folder, { recursive: true });
 });
@@ -44,7 +49,8 @@ function start(from: number, mode: 'write' | 'finish') {
   const program = resolve(import.meta.dirname, '../support/hold-writer.ts');
   // What the test has set is not in the environment that is passed on otherwise.
   const { env } = process;
-  const child = spawn(process.execPath, [program, folder, server.endpoint, String(from), mode], { env });
+  const shared = database === undefined ? [] : [database.dsn.reveal()];
+  const child = spawn(process.execPath, [program, folder, server.endpoint, String(from), mode, ...shared], { env });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -69,26 +75,40 @@ async function keptIn(store: RecordStore): Promise<ReadonlyMap<string, readonly 
   return found;
 }
 
-test(
-  `kill -9 of a recorder that archives, deletes by age and holds, ${kills} times: nothing held is lost, and nothing is twice`,
-  async () => {
+test.each([
+  ['a recorder that archives, deletes by age and holds', 1],
+  ['one of two recorders on a database that archive, delete by age and hold', 2],
+] as const)(
+  `kill -9 of %s, ${kills} times: nothing held is lost, and nothing is twice`,
+  async (_, recorders) => {
+    if (recorders > 1) database = await startPostgres();
     const throwDice = dice(seed);
     const wrote: number[] = [];
     let standing = 0;
-    for (let n = 0; n < kills; n++) {
-      const running = start(n * 1_000_000, 'write');
-      await until(() => running.text().includes('wrote') || running.child.exitCode !== null, 'a session', 120_000);
-      await pause(throwDice(1_500));
-      const closed = once(running.child, 'close');
-      running.child.kill('SIGKILL');
+    const running: ReturnType<typeof start>[] = [];
+    const kill = async (one: ReturnType<typeof start>): Promise<void> => {
+      const closed = once(one.child, 'close');
+      one.child.kill('SIGKILL');
       await closed;
-      expect(running.child.exitCode).toBeNull();
-      for (const line of running.said()) {
+      // Until then it was at work, whatever became of the other.
+      expect([one.child.exitCode, one.text().slice(-2_000)]).toEqual([null, expect.anything()]);
+      for (const line of one.said()) {
         const [, number] = /^wrote ([0-9]+)$/.exec(line) ?? [];
         if (number !== undefined) wrote.push(Number(number));
         if (line.startsWith('placed')) standing++;
       }
+    };
+    let begun = 0;
+    for (let n = 0; n < kills; n++) {
+      while (running.length < recorders) {
+        const one = start(begun++ * 1_000_000, 'write');
+        await until(() => one.text().includes('wrote') || one.child.exitCode !== null, 'a session', 120_000);
+        running.push(one);
+      }
+      await pause(throwDice(1_500));
+      for (const one of running.splice(throwDice(recorders), 1)) await kill(one);
     }
+    for (const one of running) await kill(one);
     const last = start(0, 'finish');
     await once(last.child, 'close');
     expect(last.said()).toContain('finished');
@@ -96,11 +116,14 @@ test(
     const kept = wrote.filter((n) => n % 3 === 0).map(sessionId);
     expect(kept.length).toBeGreaterThanOrEqual(kills);
 
-    const store = openSqliteStore({ path: join(folder, 'record.db'), clock: systemClock });
+    const store: RecordStore =
+      database === undefined
+        ? openSqliteStore({ path: join(folder, 'record.db'), clock: systemClock })
+        : await openPostgresStore({ dsn: database.dsn, clock: systemClock });
     const found = await keptIn(store);
     expect(kept.filter((session) => !found.has(session))).toEqual([]);
     // Of each kill one more, which it could not tell any more.
-    expect(found.size - kept.length).toBeLessThanOrEqual(kills);
+    expect(found.size - kept.length).toBeLessThanOrEqual(begun);
     const { size } = await store.log();
     const entries = await store.entries(0, size);
     const deleted = entries.flatMap(({ text }) => /"type":"deleted".*"entry":([0-9]+)/.exec(text)?.[1] ?? []);

@@ -121,6 +121,20 @@ describe('tokens of a token endpoint', () => {
     expect(text).not.toContain(token);
   });
 
+  test('that the model refuses are fetched anew', async () => {
+    const { model, post } = await start(oauth, 'model-gateway');
+    await until(async () => (await post(path, ask)).status === 200);
+    const before = issuer.requests.token;
+    const revoked = model.seen[0]?.headers['authorization'];
+    const answer = model.script;
+    model.script = (response, request) =>
+      request.headers['authorization'] === revoked ? response.writeHead(401).end() : answer(response, request);
+    expect(await post(path, ask)).toMatchObject({ status: 502 });
+    await until(async () => (await post(path, ask)).status === 200);
+    expect(issuer.requests.token).toBe(before + 1);
+    expect(model.seen.at(-1)?.headers['authorization']).not.toBe(revoked);
+  });
+
   test('that are not given let nothing through', async () => {
     const { model, post } = await start(oauth, 'not the secret');
     const before = issuer.requests.token;

@@ -270,6 +270,41 @@ describe('a message of the caller', () => {
   });
 });
 
+describe('an item that is taken out', () => {
+  const item = (id: string, text: string): object => ({
+    type: 'conversation.item.create',
+    item: { id, type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
+  });
+  const remove = (item_id: string): object => ({ type: 'conversation.item.delete', item_id });
+  const between = [item('a', 'it is ana.lopez@'), item('f', 'plain words '.repeat(400)), item('b', 'example.com')];
+
+  test.each([
+    ['between two pieces of an address', [...between, remove('f')], 'guard_blocked'],
+    ['by a name that nobody said', [...between, remove('g')], 'invalid_request'],
+  ])('%s ends the connection, and the model does not get it', async (_what, events, code) => {
+    const caller = await open();
+    for (const event of events) caller.socket.send(JSON.stringify(event));
+    await ended(caller);
+    expect(caller.end).toEqual({ code: 1008, reason: code });
+    expect(model.messages).toHaveLength(3);
+  });
+
+  test('goes on where nothing comes together, and so does one of the model', async () => {
+    model.onMessage = (_text, socket) =>
+      socket.send(JSON.stringify({ type: 'response.output_item.added', response_id: 'r1', item: { id: 'm1' } }));
+    const caller = await open();
+    for (const event of [item('a', 'good'), item('f', 'plain words'), item('b', 'day'), remove('f')])
+      caller.socket.send(JSON.stringify(event));
+    await until(() => caller.heard.length > 0, 'an item of the model');
+    model.onMessage = () => undefined;
+    caller.socket.send(JSON.stringify(remove('m1')));
+    await until(() => model.messages.length === 5, 'all');
+    expect(json(model.messages).at(-1)).toEqual(remove('m1'));
+    caller.socket.close();
+    await ended(caller);
+  });
+});
+
 describe('what the model says', () => {
   const say = async (events: readonly object[], token?: string): Promise<SocketCaller> => {
     model.onSocket = (socket) => events.forEach((event) => socket.send(JSON.stringify(event)));
@@ -529,6 +564,18 @@ test('a model that writes down what is said must be allowed, too', async () => {
   caller.socket.send(update('whisper-1'));
   await ended(caller);
   expect(caller.end).toEqual({ code: 1008, reason: 'access_denied' });
+  await world.setPolicy(policy(world.issuer.url));
+});
+
+test('nor may it be one that a hosted endpoint calls otherwise', async () => {
+  const upstream = '  upstream: { hosted: { url: "https://models.test", models: [{ name: heard, as: large-2 }] } }\n';
+  await world.setPolicy(policy(world.issuer.url, undefined, upstream));
+  const caller = await open();
+  const session = { audio: { input: { transcription: { model: 'heard' } } } };
+  caller.socket.send(JSON.stringify({ type: 'session.update', session }));
+  await ended(caller);
+  expect(caller.end).toMatchObject({ reason: 'upstream_unsupported' });
+  expect(model.messages).toEqual([]);
   await world.setPolicy(policy(world.issuer.url));
 });
 

@@ -158,6 +158,7 @@ describe('a receiver that answers as Vector does, by the webhook', () => {
   const authorization = `Basic ${Buffer.from('sidegate:hunter2').toString('base64')}`;
   const ids = (vector: Vector): readonly string[] => vector.delivered().map((event) => String(event['event.id']));
   let vector: Vector | undefined;
+  let names = 0;
   const start = async (more: Partial<VectorOptions> = {}): Promise<readonly [Vector, ReceiverSettings]> => {
     vector = await startVector({ ...tls, acknowledgements: true, authorization, ...more });
     writeFileSync(join(folder, 'vector-ca'), readFileSync(tls.ca));
@@ -166,7 +167,6 @@ describe('a receiver that answers as Vector does, by the webhook', () => {
     const credential = { header: 'authorization', headerKey: 'vector-credential' };
     return [vector, { name, type: 'Webhook', url: vector.address, caKey: 'vector-ca', ...credential }];
   };
-  let names = 0;
   afterEach(() => vector?.close());
 
   test(

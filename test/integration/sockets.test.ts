@@ -267,3 +267,27 @@ test('a server that compresses, or answers with another key, is not spoken to', 
   await other.close();
   await compressing.close();
 });
+
+test('a query that names a model which a hosted endpoint calls otherwise is refused, whether its messages are read or not', async () => {
+  const upstream = '  upstream: { hosted: { url: "https://models.test", models: [{ name: support, as: large-2 }] } }\n';
+  const policies = [
+    policy(world.issuer.url, upstream),
+    basePolicy(world.issuer.url, upstream).replace('ListModels]', 'ListModels, Other]'),
+  ];
+  for (const one of policies) {
+    await world.setPolicy(one);
+    for (const path of ['/ws/chat?model=support', '/ws/chat?a=1;deployment=supp%6Frt', '/v1/realtime?model=support']) {
+      const caller = callSocket(world, path, bearer);
+      await until(() => caller.refused !== undefined, 'the refusal');
+      expect(JSON.parse(caller.refused?.body ?? '')).toMatchObject({ error: { code: 'upstream_unsupported' } });
+    }
+    expect(model.handshakes).toEqual([]);
+    const other = callSocket(world, '/ws/chat?model=other&user=support', bearer);
+    await other.ready;
+    expect(model.handshakes.map((shake) => shake.path)).toEqual(['/ws/chat?model=other&user=support']);
+    other.socket.close();
+    await ended(other);
+    model.forget();
+  }
+  await world.setPolicy(policy(world.issuer.url));
+});

@@ -156,7 +156,7 @@ describe('a sidecar and its controller', () => {
             close: () => undefined,
           };
         },
-        tokens: { read: () => undefined, close: () => undefined },
+        tokens: { read: () => undefined, refused: () => undefined, close: () => undefined },
         hashKey: Buffer.alloc(32, 7),
         clock: world.clock,
         logger: silentLogger,

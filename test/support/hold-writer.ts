@@ -1,23 +1,26 @@
-// A recorder's store that takes in, signs, archives, deletes by age and holds all at once, to be killed: `hold-writer.ts FOLDER ENDPOINT FROM MODE`.
+// A recorder's store that takes in, signs, archives, deletes by age and holds all at once, to be killed: `hold-writer.ts FOLDER ENDPOINT FROM MODE [DSN]`.
 // It says what is on the disk: `wrote N`, `placed ID`, `released ID`; in mode `finish` it writes nothing, and ends with `finished` once all is done.
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { Secret, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { startArchiver, startHoldKeeper } from '../../pkg/recorder/archive/index.ts';
 import { parseLocation } from '../../pkg/recorder/archive/location.ts';
 import { openS3 } from '../../pkg/recorder/archive/s3.ts';
 import { keepHeads } from '../../pkg/recorder/log/heads.ts';
-import { openSqliteStore } from '../../pkg/recorder/store/index.ts';
+import { openPostgresStore, openSqliteStore } from '../../pkg/recorder/store/index.ts';
 import type { BlockPlace } from '../../pkg/recorder/store/index.ts';
 import { blockOf } from '../../pkg/recorder/store/testing/blocks.ts';
 import { sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 
-const [folder = '', endpoint = '', from = '0', mode = ''] = process.argv.slice(2);
+const [folder = '', endpoint = '', from = '0', mode = '', dsn] = process.argv.slice(2);
 const say = (text: string): void => void writeSync(1, `${text}\n`);
 const key = createPrivateKey(readFileSync(join(folder, 'key.pem')));
 const clock = systemClock;
-const store = openSqliteStore({ path: join(folder, 'record.db'), clock });
+const store =
+  dsn === undefined
+    ? openSqliteStore({ path: join(folder, 'record.db'), clock })
+    : await openPostgresStore({ dsn: new Secret(dsn), clock });
 const objects = () => openS3(parseLocation('s3://records/log', { endpoint, region: 'eu-central-1', pathStyle: true }));
 const archiver = startArchiver({
   ...{ store, objects: objects(), key, clock, logger: silentLogger, random: () => -0.45 },

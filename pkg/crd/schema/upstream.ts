@@ -116,7 +116,7 @@ export const upstream = {
           type: 'array',
           maxItems: 64,
           description:
-            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew as well, but for WebSockets, which are refused. Answers and lists call it as its callers do; a version of it that the endpoint answers with stays as it is.',
+            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew as well, but for WebSockets, which are refused where their path or query (`model`, `deployment`) names one of these. Answers and lists call it as its callers do; a version of it that the endpoint answers with stays as it is.',
           'x-sidegate-default': 'as callers call them',
           'x-sidegate-example': '[{ name: support, as: large-2026-08-06 }]',
           'x-kubernetes-list-type': 'map',
@@ -256,7 +256,7 @@ export const upstream = {
         oauth: {
           type: 'object',
           description:
-            "The key is a client's secret, for which a token endpoint gives tokens for a time (client credentials, RFC 6749). They are fetched anew before they end, and go to the model in place of the secret. A token has 8 to 4,096 characters.",
+            "The key is a client's secret, for which a token endpoint gives tokens for a time (client credentials, RFC 6749). They are fetched anew before they end, and when the model answers 401 (at most once in 30 s), and go to the model in place of the secret. A token has 8 to 4,096 characters.",
           'x-sidegate-example': '{ tokenUrl: "https://login.example.com/oauth2/token", clientId: sidegate }',
           required: ['tokenUrl', 'clientId'],
           properties: {

@@ -50,6 +50,9 @@ const benign: Readonly<Record<string, readonly string[]>> = {
   ],
   logs: [
     '2024-11-21T10:20:30.123456Z INFO  server started in 1234567 us, pid=4321, version=1.2.3',
+    '{"lat": 21.470165824159, "lon": -86.004767737433}',
+    'ann: fine, I was born ready\nbob: meeting moved from 2024-11-21 10:30 to 12:45',
+    'the project was born as build 20241121.3 of the old one',
     '[1700000000.123456] kernel: usb 1-1.4: new high-speed USB device number 12 using xhci_hcd',
     'trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7 duration=12.345ms status=200',
     'GC(123) Pause Young (Normal) 512M->128M(1024M) 12.345ms at 1700000000123',

@@ -163,6 +163,50 @@ describe('encoded text', () => {
   });
 });
 
+describe('a value that is encoded by itself', () => {
+  const told = compileScanner(
+    [rule(0, { match: { detectors: ['UkNhsNumber', 'GenericApiKey'], patterns: [], words: [] } })],
+    { hashKey: Buffer.alloc(32, 1) },
+  ).view({ replace: Uint8Array.of(1), stop: Uint8Array.of(0), note: Uint8Array.of(0) });
+  const escapes = (text: string): string =>
+    [...text].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
+  const references = (text: string): string => [...text].map((one) => `&#${one.charCodeAt(0)};`).join('');
+  const number = '943 476 5919';
+
+  test.each([
+    ['a plain word', `My NHS no is ${url(number)}, thanks`, 'My NHS no is [r0], thanks'],
+    ['a word in full width', `ＮＨＳ no: ${url(number)}`, 'ＮＨＳ no: [r0]'],
+    ['a word that is glued to it', `NHS=${url(number)}!`, 'NHS=[r0]!'],
+    ['a word, in escapes of JSON', `NHS ${escapes(number)} ok`, 'NHS [r0] ok'],
+    ['a word, in character references', `(NHS ${references(number)}) ok`, '(NHS [r0]) ok'],
+    ['a word, in base64', `NHS ${base64(`-- ${number} --`)} ok`, `NHS ${base64('-- ')}[r0]${base64(' --')} ok`],
+    ['a name of a secret', `client_secret: ${references('hp2HAEXR2kL3yI5VG55z')} ok`, 'client_secret: [r0] ok'],
+    ['no word', `My case no is ${url(number)}, thanks`, `My case no is ${url(number)}, thanks`],
+    ['a word too far away', `NHS ${' '.repeat(50)}${url(number)}`, `NHS ${' '.repeat(50)}${url(number)}`],
+  ])('behind %s is judged as a plain one, at every split', (_what, text, masked) => {
+    expect(told.mask(text, 'text', 'complete').text).toBe(masked);
+    expect(streamed(told, [...text])).toBe(masked);
+    for (let cut = 1; cut < text.length; cut++)
+      expect(streamed(told, [text.slice(0, cut), text.slice(cut)])).toBe(masked);
+  });
+
+  test('in a string of JSON is told of by its key', () => {
+    const text = JSON.stringify({ nhs_number: url(number), other: url(number) });
+    expect(told.mask(text, 'json', 'complete').text).toBe(`{"nhs_number":"[r0]","other":"${url(number)}"}`);
+  });
+
+  test('over the seam of two texts is told of by a word before it', () => {
+    const [left, right] = [url('94347'), url('65919')];
+    expect(told.mayCross(`NHS no ${left}`, `${right} ok`)).toBe(true);
+    expect(told.mayCross(`case no ${left}`, `${right} ok`)).toBe(false);
+  });
+
+  test('that is cut is hidden where half of it came', () => {
+    expect(told.mask(`NHS no ${url('943 476')}`, 'text', 'cut').text).toBe('NHS no [r0]');
+    expect(told.mask(`case no ${url('943 476')}`, 'text', 'cut').text).toBe(`case no ${url('943 476')}`);
+  });
+});
+
 describe('a text with very many findings in encodings', () => {
   const codes: readonly (readonly [string, (text: string) => string])[] = [
     ['base64', base64],

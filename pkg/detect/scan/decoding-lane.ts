@@ -1,6 +1,7 @@
 import { decodeRuns } from '../decode/index.ts';
 import { EditList } from './edit-list.ts';
 import type { Edit, Hit, LaneEnd, LaneScanner, MaskResult } from '../scanner.ts';
+import { toldLeft } from './telling.ts';
 
 /**
  * A lane that also sees through encodings: base64, base64url, hex, URL and character escapes, two levels deep.
@@ -8,7 +9,8 @@ import type { Edit, Hit, LaneEnd, LaneScanner, MaskResult } from '../scanner.ts'
  * Definition. A *run* is a maximal stretch of characters that encoded text is made of (no spaces, no non-ASCII). Runs of 16 and
  * more characters are decoded when they end; what a rule finds in the decoded text covers the encoded groups that spell it,
  * and merges with what is found in the text as it stands. A run longer than 4,096 characters is read in windows of that size that
- * overlap by 1,024, so that data of any length passes through a fixed amount of memory.
+ * overlap by 1,024, so that data of any length passes through a fixed amount of memory. Detectors see what stands before decoded text as they
+ * see it in a plain one (`NHS no: %39%34…`, {@link DecodedReader}): of a word that tells its value, only the value need be encoded.
  *
  * On a stream a run is held until it ends, or until its window is full, so the guarantee of text-scan.ts holds for decoded
  * findings too: the same edits come out however the text was cut. In prose this holds no more than the last word.
@@ -60,14 +62,29 @@ export function runOver(left: string, right: string, most: number): { before: nu
   return before > 0 && behind > 0 && before + behind >= leastRun ? { before, behind } : undefined;
 }
 
+/**
+ * What stands before a piece decoded from a run, as far as words tell. Of a piece that begins deep in its run nothing: what stands there is
+ * encoded, and hostile runs have hundreds of pieces.
+ *
+ * @param before source before the run
+ * @param at where the piece begins in the run
+ */
+export function beforePiece(before: string, run: string, at: number): string {
+  return at >= toldLeft ? '' : (before + run.slice(0, at)).slice(-toldLeft);
+}
+
 function isRun(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code < 128 && inRun[code] === 1;
 }
 
 export interface DecodedReader {
-  /** Masks a decoded text as a whole, without looking for further encodings. */
-  read(text: string, end: LaneEnd): MaskResult;
+  /**
+   * Masks a decoded text as a whole, without looking for further encodings.
+   *
+   * @param before what detectors see before it, and find nothing in
+   */
+  read(text: string, end: LaneEnd, before?: string): MaskResult;
 }
 
 export class DecodingLane implements LaneScanner {
@@ -78,6 +95,10 @@ export class DecodingLane implements LaneScanner {
   #taken = 0;
   #run = '';
   #runStart = 0;
+  /** Source before the run; undefined while it can still be read from the text that came last. */
+  #before: string | undefined = '';
+  /** End of what came before the text that came last. */
+  #tail = '';
   /** Where text waits for the end of a run. */
   #hold = Number.POSITIVE_INFINITY;
   readonly #edits = new EditList();
@@ -122,21 +143,38 @@ export class DecodingLane implements LaneScanner {
         if (begin < 0) {
           begin = at;
           this.#runStart = from + at;
+          this.#before = undefined;
         }
         if (this.#run.length + at - begin >= windowUnits) {
           this.#run += text.slice(begin, at);
           begin = at;
+          this.#noteBefore(text, from);
           this.#window();
         }
       } else if (begin >= 0) {
         this.#run += text.slice(begin, at);
         begin = -1;
+        if (this.#run.length >= leastRun) this.#noteBefore(text, from);
         this.#close('complete');
       }
     }
-    if (begin >= 0) this.#run += text.slice(begin);
+    if (begin >= 0) {
+      this.#run += text.slice(begin);
+      this.#noteBefore(text, from);
+    }
+    this.#tail = this.#untilUnit(text, text.length);
     this.#hold =
       this.#run === '' || this.#covered(this.#runStart, this.received) ? Number.POSITIVE_INFINITY : this.#runStart;
+  }
+
+  /** @param from source offset of the text that comes */
+  #noteBefore(text: string, from: number): void {
+    this.#before ??= this.#untilUnit(text, this.#runStart - from);
+  }
+
+  /** As much of the source as words tell in, up to this unit of the text that comes. */
+  #untilUnit(text: string, at: number): string {
+    return at >= toldLeft ? text.slice(at - toldLeft, at) : (this.#tail + text.slice(0, at)).slice(-toldLeft);
   }
 
   /**
@@ -213,12 +251,13 @@ export class DecodingLane implements LaneScanner {
     const step = windowUnits - overlapUnits;
     this.#run = this.#run.slice(step);
     this.#runStart += step;
+    this.#before = '';
   }
 
   #read(run: string, end: LaneEnd): void {
     const start = this.#runStart;
     for (const decoded of decodeRuns(run)) {
-      const found = this.#reader.read(decoded.text, end);
+      const found = this.#reader.read(decoded.text, end, beforePiece(this.#before ?? '', run, decoded.start));
       const place = (from: number, to: number): { start: number; end: number } => ({
         start: start + (decoded.map[from] ?? 0),
         end: start + (decoded.mapEnd[Math.max(from, to - 1)] ?? run.length),

@@ -3,6 +3,7 @@ import type { PathState } from './field-path.ts';
 import { JsonScan } from './json-scan.ts';
 import { Output } from './output.ts';
 import type { Plan } from './plan.ts';
+import type { Before } from './text-reader.ts';
 import { TextScan } from './text-scan.ts';
 
 /** Leading white space that is held until it is known whether JSON follows; after more than this the lane is text. */
@@ -31,11 +32,12 @@ export class Lane implements LaneScanner {
   #decided = 0;
   #ended = false;
 
-  constructor(plan: Plan, fields: PathState | undefined, kind: LaneKind) {
+  /** @param before what stands before a lane that is read as text, and is none of it */
+  constructor(plan: Plan, fields: PathState | undefined, kind: LaneKind, before?: Before) {
     this.#plan = plan;
     this.#fields = fields;
     this.#kind = kind;
-    if (kind === 'text' && fields === undefined) this.#beginText(0);
+    if (kind === 'text' && fields === undefined) this.#beginText(0, before);
   }
 
   get decided(): number {
@@ -155,10 +157,10 @@ export class Lane implements LaneScanner {
     } else this.#beginText(0);
   }
 
-  #beginText(source: number): void {
+  #beginText(source: number, before?: Before): void {
     this.#undetermined = false;
     this.#text = new TextScan(this.#plan, [{ plan: this.#plan, sink: this.#output }]);
-    this.#text.begin(source);
+    this.#text.begin(source, undefined, before);
   }
 
   #flushLeading(): void {

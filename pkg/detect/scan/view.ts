@@ -4,13 +4,14 @@ import type { PathState } from './field-path.ts';
 import { foldText } from './fold-text.ts';
 import { decodeRuns } from '../decode/index.ts';
 import type { Joints } from '../decode/index.ts';
-import { DecodingLane, nextRun, runOver, windowUnits } from './decoding-lane.ts';
+import { DecodingLane, beforePiece, nextRun, runOver, windowUnits } from './decoding-lane.ts';
 import type { Run } from './decoding-lane.ts';
 import { inOrder } from './in-order.ts';
 import { Lane, PassingLane } from './lane.ts';
 import { Plan, isIn } from './plan.ts';
 import type { Compiled } from './plan.ts';
 import { longestStyledValue, replacementText } from './replacement.ts';
+import { toldLeft } from './telling.ts';
 
 /** Text between two yields of `maskInSteps`: hostile text costs about 3 µs a character, so a step stays near 20 ms. */
 export const stepUnits = 8 * 1024;
@@ -121,8 +122,10 @@ export class CompiledView implements View {
 
   #hidesIn(text: string, run: Run, end: LaneEnd): boolean {
     if (run.end - run.start >= windowUnits) return true;
-    for (const decoded of decodeRuns(text.slice(run.start, run.end))) {
-      const found = this.read(decoded.text, run.end === text.length ? end : 'complete');
+    const encoded = text.slice(run.start, run.end);
+    for (const decoded of decodeRuns(encoded)) {
+      const before = beforePiece(text.slice(Math.max(0, run.start - toldLeft), run.start), encoded, decoded.start);
+      const found = this.read(decoded.text, run.end === text.length ? end : 'complete', before);
       if (found.hits.length > 0 || found.edits.length > 0 || found.stopped !== undefined) return true;
     }
     return false;
@@ -134,8 +137,9 @@ export class CompiledView implements View {
     if (run === undefined) return false;
     const { before, behind } = run;
     if (before === shortRun || behind === shortRun) return true; // it may go on
-    const text = left.slice(-before) + right.slice(0, behind);
-    return this.#hidesIn(text, { start: 0, end: text.length }, 'complete');
+    const from = Math.max(0, left.length - before - toldLeft);
+    const text = left.slice(from) + right.slice(0, behind);
+    return this.#hidesIn(text, { start: left.length - from - before, end: text.length }, 'complete');
   }
 
   mayCross(left: string, right: string): boolean {
@@ -169,8 +173,9 @@ export class CompiledView implements View {
   }
 
   /** What decoded text is read by: the same rules, and no further decoding. */
-  read(text: string, end: LaneEnd): MaskResult {
-    return lastOf(steps(new Lane(this.plan, undefined, 'text'), text, end));
+  read(text: string, end: LaneEnd, before = ''): MaskResult {
+    const seen = before === '' ? undefined : { text: foldText(before, this.plan.compiled.fold) };
+    return lastOf(steps(new Lane(this.plan, undefined, 'text', seen), text, end));
   }
 
   *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {

@@ -1,9 +1,12 @@
 import { decodeRuns } from '../decode/index.ts';
 import type { Edit, LaneEnd } from '../scanner.ts';
+import { toldLeft } from '../scan/telling.ts';
 import type { SlowMasker } from './slow-mask.ts';
 
 /** What runs are made of, and from how many characters on they are decoded: as decoding-lane.ts defines them. Shorter than a window. */
 const run = /[A-Za-z0-9+/=_%&#;\\.@:~-]{16,4096}/g;
+
+const plainly = (text: string): string => text;
 
 /**
  * mask(T) of a lane that sees through encodings, from the definition in decoding-lane.ts: each run is decoded, what the slow mask finds in the
@@ -19,7 +22,10 @@ export function slowDecodedMask(masker: SlowMasker, text: string, end: LaneEnd):
         start: index + (decoded.map[from] ?? 0),
         end: index + (decoded.mapEnd[Math.max(from, to - 1)] ?? encoded.length),
       });
-      for (const found of masker.mask(decoded.text, runEnd).edits)
+      // Of pieces that begin far into the run it is not read.
+      const at = index + decoded.start;
+      const before = decoded.start < toldLeft ? text.slice(Math.max(0, at - toldLeft), at) : '';
+      for (const found of masker.mask(decoded.text, runEnd, plainly, before).edits)
         edits.push({ ...found, ...inSource(found.start, Math.min(found.end, decoded.text.length)) });
     }
   }

@@ -109,8 +109,8 @@ export class SlowMasker {
     this.units = setup.rules.flatMap((rule, index) => (wanted(index) ? slowUnits(rule, index, setup) : []));
   }
 
-  mask(text: string, end: LaneEnd, spell: (text: string, unit: SlowUnit) => string = plain): SlowResult {
-    const findings = this.findings(text, end);
+  mask(text: string, end: LaneEnd, spell: (text: string, unit: SlowUnit) => string = plain, before = ''): SlowResult {
+    const findings = this.findings(text, end, 0, undefined, before);
     return this.merge(text, findings, spell);
   }
 

@@ -6,7 +6,7 @@ import { maxIndex, Reader } from '../reader.ts';
 import { object } from '../shape.ts';
 import type { Shape, ShapePlace } from '../shape.ts';
 import { usageOf } from '../usage.ts';
-import { bare, heardLast, items, parts, sessions, sounds, texts } from './events.ts';
+import { bare, heardFirst, heardLast, items, parts, sessions, sounds, texts } from './events.ts';
 import type { Carried } from './events.ts';
 import {
   conversation,
@@ -70,6 +70,8 @@ interface Item {
   readonly heard: Set<number>;
   /** No more segments of it may come. */
   segmented: boolean;
+  /** It is the model's, or sound: no text of the caller's is in it. */
+  foreign: boolean;
 }
 
 export class RealtimeAnswers {
@@ -83,6 +85,11 @@ export class RealtimeAnswers {
   /** @param stops the caller may have chosen where answers end. */
   constructor(stops: () => boolean) {
     this.#stops = stops;
+  }
+
+  /** Whether the server said of an item of this name that it is the model's, or sound: no text of the caller's is in it. */
+  isForeign(id: string): boolean {
+    return this.#items.get(id)?.foreign === true;
   }
 
   /** @throws RefusedError `response_uninspectable` */
@@ -112,6 +119,7 @@ export class RealtimeAnswers {
         return this.#heard(reader, root, type === heardLast.completed);
       default:
         if (!bare.has(type)) refuse('type');
+        if (type === heardFirst && root.get('item_id')?.kind === 'string') this.#itemOf(root).foreign = true;
         // What an error says is a text by itself.
         return this.#whole(reader, 'complete');
     }
@@ -137,7 +145,10 @@ export class RealtimeAnswers {
     const node = root.get('item');
     if (node?.kind !== 'object') refuse('item');
     const item = this.#find(node.get('id')?.string);
-    if (type.startsWith('response.')) this.#responseOf(root)?.add(item);
+    if (type.startsWith('response.')) {
+      item.foreign = true;
+      this.#responseOf(root)?.add(item);
+    }
     if (how === 'told' || isOthers(node)) return this.#told(reader, node, item);
     const before = reader.lanes.length;
     reader.read(node, placeOf(item.number));
@@ -253,7 +264,10 @@ export class RealtimeAnswers {
     const known = this.#items.get(id);
     if (known !== undefined) return known;
     if (this.#items.size >= mostItems) refuse('items');
-    const made = { number: this.#items.size, begun: false, over: false, heard: new Set<number>(), segmented: false };
+    const made = {
+      ...{ number: this.#items.size, begun: false, over: false, heard: new Set<number>(), segmented: false },
+      foreign: false,
+    };
     this.#items.set(id, made);
     return made;
   }

@@ -33,6 +33,9 @@ export const texts: ReadonlyMap<string, Carried> = new Map([
   [`${heard}.segment`, { field: 'text', at: ['segments'], says: 'more' }],
 ]);
 
+/** An item of sound is there. */
+export const heardFirst = 'input_audio_buffer.committed';
+
 /** The last that is said of what was heard. */
 export const heardLast = { completed: `${heard}.completed`, failed: `${heard}.failed` } as const;
 

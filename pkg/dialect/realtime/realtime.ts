@@ -34,7 +34,10 @@ function modelOf(query: string): string {
 /** A connection's own: what its messages mean depends on those before. Undefined: another path. */
 export function realtimeRoute(path: string): Route | undefined {
   if (!paths.has(path)) return undefined;
-  const requests: RealtimeRequests = new RealtimeRequests(() => answers.limit);
+  const requests: RealtimeRequests = new RealtimeRequests(
+    () => answers.limit,
+    (id) => answers.isForeign(id),
+  );
   const answers = new RealtimeAnswers(() => requests.stops);
   return {
     dialect: {

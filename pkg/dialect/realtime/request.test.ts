@@ -153,3 +153,45 @@ test.each([
   const source = JSON.stringify({ type: 'conversation.item.create', previous_item_id, item });
   expect(route.dialect.request(route, parseJson(source)).placedBy).toBe(placedBy);
 });
+
+describe('what a message does to a conversation', () => {
+  const changes = (event: object, before: readonly object[] = []): unknown => {
+    const route = recogniseSocket('/v1/realtime');
+    for (const one of before) route.dialect.frame(route, undefined, '', parseJson(JSON.stringify(one)));
+    return route.dialect.request(route, parseJson(JSON.stringify(event))).conversation;
+  };
+  const remove = { type: 'conversation.item.delete', item_id: 'i1' };
+
+  test('is said of items and of what leads them', () => {
+    const item = { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'a' }] };
+    expect(changes({ type: 'conversation.item.create', item })).toEqual({ adds: { id: undefined } });
+    expect(changes({ type: 'conversation.item.create', item: { ...item, id: 'i1' } })).toEqual({ adds: { id: 'i1' } });
+    expect(changes(update({ instructions: 'be brief' }))).toMatchObject({ leads: { stays: true } });
+    expect(changes({ type: 'response.create', response: { instructions: 'be brief' } })).toMatchObject({
+      leads: { stays: false },
+    });
+    for (const event of [append, { type: 'response.create' }, update({ voice: 'v' })])
+      expect(changes(event)).toBeUndefined();
+    expect(() => changes({ type: 'conversation.item.delete' })).toThrow(refused('item_id'));
+  });
+
+  test.each<[string, readonly object[], boolean]>([
+    ['nobody', [], true],
+    [
+      'the server of its own answer',
+      [{ type: 'response.output_item.added', response_id: 'r', item: { id: 'i1' } }],
+      false,
+    ],
+    ['the server of sound', [{ type: 'input_audio_buffer.committed', item_id: 'i1' }], false],
+    ['the server of a text', [{ type: 'conversation.item.added', item: { id: 'i1', role: 'user' } }], true],
+    // A caller may make items of that role.
+    [
+      'the server of what was answered',
+      [{ type: 'conversation.item.added', item: { id: 'i1', role: 'assistant' } }],
+      true,
+    ],
+    ['the server of another', [{ type: 'response.output_item.added', response_id: 'r', item: { id: 'i2' } }], true],
+  ])('takes out an item that was told by %s', (_who, before, removes) => {
+    expect(changes(remove, before)).toEqual(removes ? { removes: 'i1' } : undefined);
+  });
+});

@@ -1,5 +1,5 @@
 import type { JsonEdit, JsonNode } from '../../base/index.ts';
-import type { RequestView } from '../dialect.ts';
+import type { ConversationChange, RequestView } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { fieldsOf, insert, refuse, replace } from '../request-fields.ts';
@@ -30,14 +30,19 @@ const answered: ReadonlySet<string> = new Set(['session.update', 'response.creat
 
 export class RealtimeRequests {
   readonly #told: () => ToldLimit;
+  readonly #isForeign: (id: string) => boolean;
   /** The caller set what no one here knows, so that it may have chosen where answers end. */
   stops = false;
   /** The handshake named no model, and asked for a session that answers nothing: no other kind may come of it. */
   transcribesOnly = false;
 
-  /** @param told what the server last said of its session. */
-  constructor(told: () => ToldLimit) {
+  /**
+   * @param told what the server last said of its session.
+   * @param isForeign whether the server said of an item of this name that no text of the caller's is in it.
+   */
+  constructor(told: () => ToldLimit, isForeign: (id: string) => boolean) {
     this.#told = told;
+    this.#isForeign = isForeign;
   }
 
   /** @throws RefusedError `invalid_request` */
@@ -54,6 +59,7 @@ export class RealtimeRequests {
     const limit = transcribes ? undefined : limitOf(settings);
     if (reader.strangers || hasStrangers(type, settings)) this.stops = true;
     checkConversation(settings);
+    const change = this.#change(type, root, settings);
     return {
       model: nameIn(settings, 'model'),
       others: [settings?.get('audio')?.get('input')?.get('transcription'), settings?.get('input_audio_transcription')]
@@ -67,6 +73,7 @@ export class RealtimeRequests {
       outputBound: limit,
       stops: this.stops,
       ...((root.get(placing)?.kind ?? 'null') !== 'null' && { placedBy: placing }),
+      ...(change !== undefined && { conversation: change }),
       usageAsked: true,
       tokenInput: reader.tokenInput,
       lanes: reader.lanes,
@@ -81,6 +88,21 @@ export class RealtimeRequests {
       askUsage: () => none,
       spellTokens: () => none,
     };
+  }
+
+  #change(type: string, root: JsonNode, settings: JsonNode | undefined): ConversationChange | undefined {
+    const leading = settings?.get('instructions');
+    if (leading?.kind === 'string') return { leads: { node: leading, stays: type !== 'response.create' } };
+    const id = root.get('item_id')?.string;
+    switch (type) {
+      case 'conversation.item.create':
+        return { adds: { id: root.get('item')?.get('id')?.string } };
+      case 'conversation.item.delete':
+        if (id === undefined) refuse('item_id');
+        return this.#isForeign(id) ? undefined : { removes: id };
+      default:
+        return undefined;
+    }
   }
 
   #checkKind(type: string, settings: JsonNode | undefined, transcribes: boolean): void {

@@ -8,6 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { errorCode } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
+import type { ReasonCode } from '../../core/index.ts';
 import type { ProxyAddress } from '../client/tunnel.ts';
 import { tunnelTo } from '../upstream.ts';
 import { acceptOf } from './handshake.ts';
@@ -33,6 +34,9 @@ export interface WebSocketOpening {
   /** RefusedError upstream_unreachable, upstream_timeout, upstream_protocol, upstream_error; never with the peer's words in it. */
   failed(error: RefusedError): void;
 }
+
+/** Detail of an `upstream_error`: the model answered 401. */
+export const unauthorized = 'unauthorized';
 
 export interface WebSocketUpstream {
   /** @returns ends it, where it is not open yet; nothing is told any more. */
@@ -88,10 +92,10 @@ export function createWebSocketUpstream(options: WebSocketUpstreamOptions): WebS
         timers.forEach((timer) => timer.cancel());
         run();
       };
-      const fail = (code: ConstructorParameters<typeof RefusedError>[0], cause?: unknown): void =>
+      const fail = (code: ReasonCode, cause?: unknown, detail?: string): void =>
         settle(() => {
           sent.destroy();
-          opening.failed(new RefusedError(code, { cause }));
+          opening.failed(new RefusedError(code, { cause, ...(detail !== undefined && { detail }) }));
         });
       const sent: ClientRequest = (secure ? httpsRequest : httpRequest)({
         ...place,
@@ -115,7 +119,9 @@ export function createWebSocketUpstream(options: WebSocketUpstreamOptions): WebS
       sent.on('error', (cause) =>
         fail(connected || errorCode(cause) === 'ECONNRESET' ? 'upstream_protocol' : 'upstream_unreachable', cause),
       );
-      sent.on('response', () => fail('upstream_error'));
+      sent.on('response', ({ statusCode }: IncomingMessage) =>
+        fail('upstream_error', undefined, statusCode === 401 ? unauthorized : undefined),
+      );
       sent.on('upgrade', (response: IncomingMessage, socket: Socket, head: Buffer) => {
         const answer = response.headers;
         const protocol = answer['sec-websocket-protocol'];

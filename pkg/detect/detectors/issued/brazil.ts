@@ -1,5 +1,5 @@
 import { digit, same } from './check-digits.ts';
-import { digitNumber, grouped, shapedNumber } from './issued-number.ts';
+import { digitNumber, shapedNumber } from './issued-number.ts';
 
 // Brazil. CPF of persons: nine digits and two check digits; CNPJ of firms: eight characters of the firm, four of the branch, two check digits
 // (Receita Federal). From July 2026 on characters of a new CNPJ may be letters, which count as their ASCII code less 48 (Instrução
@@ -34,13 +34,17 @@ export const brCpf = digitNumber({
 const isFirstBranch = (text: string, start: number, end: number): boolean =>
   end - start === 14 && text.startsWith('0001', start + 8);
 
+/** With the slash or the hyphen of its spelling: points alone are a fraction's (`21.470165824159`). */
+const isSpelled = (text: string, end: number): boolean =>
+  text.charCodeAt(end - 3) === 0x2d || text.charCodeAt(end - 7) === 0x2f || text.charCodeAt(end - 8) === 0x2f;
+
 export const brCnpj = shapedNumber({
   name: 'BrCnpj',
   pattern: '(?i:[0-9A-Z]{2}\\.?[0-9A-Z]{3}\\.?[0-9A-Z]{3}/?[0-9A-Z]{4})-?[0-9]{2}',
   maxLength: 18,
   least: 14,
   telling: ['cnpj', 'pessoa juridica', 'cadastro nacional'],
-  alone: (text, start, end) => grouped(text, start, end) || isFirstBranch(text, start, end),
+  alone: (text, start, end) => isSpelled(text, end) || isFirstBranch(text, start, end),
   valid: (characters, length) =>
     !same(characters, length) &&
     check(characters, 12, 5) === digit(characters, 12) &&

@@ -1,6 +1,6 @@
 import type { Detector } from '../../detector.ts';
 import { likelyAsTold } from '../../verdict.ts';
-import { toldLeft } from '../../scan/telling.ts';
+import { TellingWords, toldLeft } from '../../scan/telling.ts';
 import { isDigit, isLetter } from '../characters.ts';
 import { isDay } from '../issued/check-digits.ts';
 
@@ -75,36 +75,51 @@ function inEightDigits(number: number): boolean {
   return isYear(rest) && areDayAndMonth(Math.floor(upper / 100), upper % 100);
 }
 
+const words = [
+  ...['dob', 'd o b', 'date of birth', 'birth date', 'birthdate', 'birthday', 'birth day', 'born', 'bday'],
+  ...['geboren', 'geburtsdatum', 'geburtstag', 'geb', 'geb datum', 'naissance', 'date de naissance', 'ne le', 'nee le'],
+  ...['nacimiento', 'fecha de nacimiento', 'nacido', 'nacida', 'nascita', 'data di nascita', 'nato il', 'nata il'],
+  ...['nascimento', 'data de nascimento', 'nascido', 'nascida', 'geboortedatum', 'geboren op', 'fodselsdato'],
+  ...['fodelsedatum', 'fodd', 'fodt', 'syntymaaika', 'syntynyt', 'data urodzenia', 'urodzony', 'urodzona'],
+  ...['dogum tarihi', 'dogum', 'дата рождения', 'родился', 'родилась', '出生日期', '出生', '生日', '生年月日'],
+  ...['生まれ', '생년월일', '생일', 'تاريخ الميلاد', 'जन्म तिथि', 'जन्मतिथि'],
+];
+
+/** Of one line of a text. */
+const inLine = new TellingWords([words]);
+
+/**
+ * Words stand behind the last line break before it, and none of them tells: that of a line further up (`I was born ready`) is another's. Where
+ * nothing but the date stands in its line, the word may stand in a line before.
+ */
+function isOfOtherLine(text: string, start: number): boolean {
+  const left = text.slice(Math.max(0, start - toldLeft), start);
+  const line = left.lastIndexOf('\n');
+  if (line < 0) return false;
+  const before = left.slice(line + 1);
+  return anyLetter.test(before) && inLine.before(before, before.length)[0] === 0;
+}
+const anyLetter = /\p{L}/u;
+
+/** A further part of it stands behind: it is a version or a longer number (`20241121.3`). */
+function goesOn(text: string, end: number): boolean {
+  const code = text.charCodeAt(end);
+  return (code === 0x2e || code === 0x2d || code === 0x2f) && isDigit(text.charCodeAt(end + 1));
+}
+
 export const birthDate: Detector = {
   name: 'BirthDate',
   pattern: `${numeric}|${dayFirst}|${monthFirst}`,
   maxLength: 33,
   left: toldLeft,
-  right: 1,
+  right: 2,
   atWord: true,
   telling: {
-    words: [
-      ...['dob', 'd o b', 'date of birth', 'birth date', 'birthdate', 'birthday', 'birth day', 'born', 'bday'],
-      ...[
-        'geboren',
-        'geburtsdatum',
-        'geburtstag',
-        'geb',
-        'geb datum',
-        'naissance',
-        'date de naissance',
-        'ne le',
-        'nee le',
-      ],
-      ...['nacimiento', 'fecha de nacimiento', 'nacido', 'nacida', 'nascita', 'data di nascita', 'nato il', 'nata il'],
-      ...['nascimento', 'data de nascimento', 'nascido', 'nascida', 'geboortedatum', 'geboren op', 'fodselsdato'],
-      ...['fodelsedatum', 'fodd', 'fodt', 'syntymaaika', 'syntynyt', 'data urodzenia', 'urodzony', 'urodzona'],
-      ...['dogum tarihi', 'dogum', 'дата рождения', 'родился', 'родилась', '出生日期', '出生', '生日', '生年月日'],
-      ...['生まれ', '생년월일', '생일', 'تاريخ الميلاد', 'जन्म तिथि', 'जन्मतिथि'],
-    ],
+    words,
     required: true,
   },
-  accept: (text, start, end) => isDate(text, start, end) && likelyAsTold,
+  accept: (text, start, end) =>
+    isDate(text, start, end) && !goesOn(text, end) && !isOfOtherLine(text, start) && likelyAsTold,
   significant: (code) => isDigit(code) || isLetter(code),
   leastSignificant: 5,
 };
