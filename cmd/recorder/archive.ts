@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { openArchive, startArchiver, startHoldKeeper } from '../../pkg/recorder/index.ts';
-import type { Archiver, RecordStore } from '../../pkg/recorder/index.ts';
+import type { Archiver, HoldKeeperOptions, RecordStore } from '../../pkg/recorder/index.ts';
 import type { Meters } from '../../pkg/telemetry/index.ts';
 import type { ArchiveSettings } from './settings.ts';
 
@@ -54,28 +54,23 @@ export async function archiveLog(options: {
     '1: the archive has entries of this log that the store does not have, or others; nothing is archived.',
     () => Number(archiver.foreign),
   );
-  const holds = meters.counter(
-    'sidegate_recorder_archive_holds_total',
-    'Segments on which a legal hold was placed, or from which it was taken off.',
-    [{ name: 'what', values: ['placed', 'taken_off'] }],
-  );
-  const holdFailures = meters.counter(
-    'sidegate_recorder_archive_hold_failures_total',
-    'Times that holds could not be brought into the archive, and were tried again.',
-  );
   const keeper = startHoldKeeper({
     store,
     objects,
     keys: [...olderKeys, key],
     clock,
     logger,
-    onDone: (done) => holds.add([done]),
-    onFailure: () => holdFailures.add([]),
+    ...holdMetrics(meters),
   });
   meters.reading(
     'sidegate_recorder_archive_holds_waiting',
     'Segments that do not carry yet what holds want of them, or still what released ones wanted.',
     () => keeper.waiting,
+  );
+  meters.reading(
+    'sidegate_recorder_archive_holds_unread',
+    'Entries of the archive, ten minutes old, that were not looked at for every hold.',
+    () => keeper.unread,
   );
   return {
     lag: () => archiver.lag(),
@@ -88,5 +83,29 @@ export async function archiveLog(options: {
       await keeper.close();
       await archiver.close();
     },
+  };
+}
+
+/** What is counted of holds in the archive, each from 0 on. */
+export function holdMetrics(
+  meters: Meters,
+): Required<Pick<HoldKeeperOptions, 'onDone' | 'onFailure' | 'onUnreadable'>> {
+  const holds = meters.counter(
+    'sidegate_recorder_archive_holds_total',
+    'Segments on which a legal hold was placed, or from which it was taken off.',
+    [{ name: 'what', values: ['placed', 'taken_off'] }],
+  );
+  const failures = meters.counter(
+    'sidegate_recorder_archive_hold_failures_total',
+    'Times that holds could not be brought into the archive, and were tried again.',
+  );
+  const unreadable = meters.counter(
+    'sidegate_recorder_archive_holds_unreadable_total',
+    'Segments that were looked at for holds and could not be read, or are not signed; they are held for every hold.',
+  );
+  return {
+    onDone: (done) => holds.add([done]),
+    onFailure: () => failures.add([]),
+    onUnreadable: () => unreadable.add([]),
   };
 }

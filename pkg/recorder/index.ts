@@ -84,6 +84,7 @@ export type {
   Archiver,
   ArchiverOptions,
   ObjectLock,
+  HoldKeeperOptions,
   ObjectStore,
   Restoration,
 } from './archive/index.ts';

@@ -9,6 +9,7 @@ import { reasons } from '../../pkg/core/index.ts';
 import { recorderMetrics, shipMetrics } from '../../pkg/recorder/index.ts';
 import { createMeters, createMetrics } from '../../pkg/telemetry/index.ts';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
+import { holdMetrics } from '../../cmd/recorder/archive.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
 import { alternatives, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
 import { at, chart, helm, merged, only, render, root, template } from './render.ts';
@@ -447,6 +448,7 @@ describe('what is watched', () => {
     admissionMetrics(meters);
     recorderMetrics(meters);
     shipMetrics(meters, ['siem']);
+    holdMetrics(meters);
     const sidecar = createMetrics({
       clock: systemClock,
       operations: [],

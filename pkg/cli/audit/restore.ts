@@ -12,7 +12,7 @@ const usage = `sidegate audit restore --from s3://BUCKET/PREFIX --key FILE (--da
 
 Makes the recorder's store again from its archive, while no recorder uses it. Each segment is proven before it is written: by its signature, by the tree before
 and after it, by the signed head that it ends at, and each line by its hash. It ends at the first segment that is missing, changed or cut off and
-names it; the store is then whole up to there, and the same command goes on from it.
+names it; the store is then whole up to there, and the same command goes on from it. What the key has not signed for its name is left out, and named on stderr.
 
   --from URL             the archive
   --key FILE             public key (PEM) of the log: ConfigMap sidegate-log, or your own copy
@@ -52,7 +52,12 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const { restoreArchive } = await import('../../recorder/index.ts');
     const store = await openStore(flags, io);
     try {
-      const { entries, segments, events, fault } = await restoreArchive({ log, store, publicKey });
+      const { entries, segments, events, fault } = await restoreArchive({
+        log,
+        store,
+        publicKey,
+        onSkipped: (name, why) => io.stderr(`${printable(`left out: ${name}: ${why}`)}\n`),
+      });
       io.stdout(
         `${segments} segments with ${events} lines were put into the store, which has ${entries} entries now\n`,
       );

@@ -842,6 +842,32 @@ describe('a store is made again up to what is wrong', () => {
     change(3, () => other);
     expect(await restore()).toMatchObject({ entries: 3, fault: { fault: 'changed', entry: 3, segment: segment(3) } });
   });
+  test('and over what others have put beside its segments, which the key has not signed for that name', async () => {
+    const put = (at: string, body: Buffer): void =>
+      void server.objects.set(name(0).replace(/[0-9-]{10}[/][0-9]{16}/, at), {
+        ...{ body, mode: undefined, until: undefined, checksum: undefined },
+      });
+    const body = server.objects.get(name(3))?.body ?? Buffer.alloc(0);
+    put('2020-01-01/9000000000000000', Buffer.from('x'));
+    put('2020-01-01/0000000000000003', body);
+    put('2020-01-02/0000000000000000', Buffer.from('x'));
+    put('9999-12-31/0000000000000006', Buffer.from('x'));
+    const left: string[] = [];
+    const again = openStore('again.db');
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const onSkipped = (at: string, why: string): void => void left.push(`${at.slice(-36, -8)} ${why}`);
+    const result = await restoreArchive({ log, store: again, publicKey, onSkipped });
+    from.close();
+    await again.close();
+    expect(result).toMatchObject({ entries: 6, segments: 6, fault: undefined });
+    expect(left).toEqual([
+      expect.stringMatching('2020-01-01/0000000000000003 another segment stands under this name'),
+      expect.stringMatching('2020-01-01/9000000000000000 it is no segment'),
+      expect.stringMatching('2020-01-02/0000000000000000 it is no segment'),
+      expect.stringMatching('9999-12-31/0000000000000006 it is no segment'),
+    ]);
+  });
   test('and goes on when it is right again', async () => {
     const third = name(2);
     const object = server.objects.get(third);

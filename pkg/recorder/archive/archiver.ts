@@ -3,13 +3,14 @@ import type { KeyObject } from 'node:crypto';
 import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.ts';
-import type { Frontier } from '../../record/index.ts';
+import type { Frontier, SignedHead } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
+import { findSegment } from './find-segment.ts';
 import { dayOf, headKey, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
 import { newestOf } from './newest.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './object-store-error.ts';
-import { openSegment } from './segment.ts';
+import { notSigned } from './segment.ts';
 import { createSegmentWriter } from './segment-writer.ts';
 
 /**
@@ -102,23 +103,32 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return createFrontier(size, edge.map(Buffer.from));
   };
 
-  /** What stands in the archive where a segment was to be written: the one of another recorder, or of this one before it was killed. */
-  const adopt = async (name: string, first: number): Promise<number> => {
-    const object = await objects.get(name);
-    if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
-    const { header } = openSegment(object, keys);
+  /**
+   * What stands in the archive where a segment was to be written: the one of another recorder, or of this one before it was killed.
+   *
+   * @returns undefined: nothing stands there
+   */
+  const adopt = async (name: string): Promise<{ readonly end: number; readonly version: string } | undefined> => {
+    const found = await findSegment(objects, name, log ?? '', keys);
+    if (found === undefined) return undefined;
+    const other = (): ObjectStoreError =>
+      new ObjectStoreError('other_log', 'the archive has other entries where those of this log go on');
+    if (found.signed === undefined) throw found.elsewhere === undefined ? (found.fault ?? notSigned()) : other();
+    const { segment, version } = found.signed;
+    const { header } = segment;
     const end = header.last + 1;
-    const ours = header.log === log && header.first === first && end <= (await store.log()).size;
-    if (!ours || Buffer.from(await treeRoot(end, readNode)).toString('hex') !== header.after)
-      throw new ObjectStoreError('other_log', 'the archive has other entries where those of this log go on');
-    return end;
+    if (end > (await store.log()).size || Buffer.from(await treeRoot(end, readNode)).toString('hex') !== header.after)
+      throw other();
+    return { end, version };
   };
+  const gone = (): ObjectStoreError => new ObjectStoreError('unavailable', 'an object is there and is not');
 
   /** What a try before this one has left there may have no lock, or one that ends when it was to end then. */
-  const adoptKept = async (name: string, first: number): Promise<number> => {
-    const end = await adopt(name, first);
-    await objects.keep(name, lockNow());
-    return end;
+  const adoptKept = async (name: string): Promise<number> => {
+    const adopted = await adopt(name);
+    if (adopted === undefined) throw gone();
+    await objects.keep(name, adopted.version, lockNow());
+    return adopted.end;
   };
 
   /** @returns where the next one begins */
@@ -135,20 +145,35 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     if (closed) return from;
     const { header, object } = await writer.seal(tree.size === head.size ? head.text : null, key);
     const name = segmentKey(header.log, from, header.from);
-    if ((await objects.put(name, object, lockNow())) === 'exists') return adoptKept(name, from);
+    if ((await objects.put(name, object, lockNow())) === 'exists') return adoptKept(name);
     options.onWritten?.('segment', object.length);
     frontier = tree;
     return tree.size;
   };
 
-  /** What stands in the archive where a head was to be written. */
-  const compareHead = async (name: string, head: StoredHead): Promise<void> => {
-    const object = await objects.get(name);
-    if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
-    const there = readHead(Buffer.from(object).toString('utf8').trim(), keys);
+  /** The first version of a head's name that the log's keys have signed for this size; where there is none, `head` is undefined. */
+  const headAt = async (
+    name: string,
+    size: number,
+  ): Promise<{ readonly version: string; readonly head: SignedHead | undefined } | undefined> => {
+    let first: string | undefined;
+    for (const version of (await objects.versions(name))?.ids ?? []) {
+      const object = await objects.get(name, version);
+      if (object === undefined) continue;
+      first ??= version;
+      const head = readHead(Buffer.from(object).toString('utf8').trim(), keys);
+      if (head?.size === size) return { version, head };
+    }
+    return first === undefined ? undefined : { version: first, head: undefined };
+  };
+  /** What stands in the archive where a head was to be written. @returns its version */
+  const compareHead = async (name: string, head: StoredHead): Promise<string> => {
+    const there = await headAt(name, head.size);
+    if (there === undefined) throw gone();
     // Another recorder may have signed the same tree at another time.
-    if (there?.size !== head.size || there.root !== head.root)
+    if (there.head?.root !== head.root)
       throw new ObjectStoreError('other_log', 'the archive has another head where one of this log was to be written');
+    return there.version;
   };
 
   const writeHeads = async (mark: ArchiveMark): Promise<ArchiveMark> => {
@@ -158,8 +183,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
       const object = Buffer.from(`${head.text}\n`);
       const name = headKey(log ?? '', head.size, head.at);
       if ((await objects.put(name, object, lockNow())) === 'exists') {
-        await compareHead(name, head);
-        await objects.keep(name, lockNow());
+        await objects.keep(name, await compareHead(name, head), lockNow());
       } else options.onWritten?.('head', object.length);
       heads = head.size;
     }
@@ -180,7 +204,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
         if (first !== undefined && first > size) break;
         if (first !== undefined) name = next;
       }
-      const end = name === undefined ? undefined : await adopt(name, readKey(name)?.number ?? 0);
+      const end = name === undefined ? undefined : (await adopt(name))?.end;
       if (end !== undefined && end > size) return end;
     }
     return undefined;
@@ -195,19 +219,14 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     if (mark.heads > 0) {
       const [head] = await store.heads(mark.heads, 1);
       const name = head?.size === mark.heads ? headKey(log ?? '', head.size, head.at) : undefined;
-      if (head === undefined || name === undefined || (await objects.get(name)) === undefined) return nothing;
+      if (head === undefined || name === undefined || (await headAt(name, head.size)) === undefined) return nothing;
     }
     let end = mark.heads;
     while (end < mark.entries) {
       const [first] = await store.entries(end, 1);
       const name = segmentKey(log ?? '', end, timeOf(first));
       // Heads are written some at a time: the newest may stand within a segment, of which no name says where it ends.
-      const next =
-        (await objects.get(name)) !== undefined
-          ? await adopt(name, end)
-          : end === mark.heads && end > 0
-            ? await endAround(end)
-            : undefined;
+      const next = (await adopt(name))?.end ?? (end === mark.heads && end > 0 ? await endAround(end) : undefined);
       if (next === undefined) break;
       end = next;
     }

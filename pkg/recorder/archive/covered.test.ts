@@ -161,6 +161,23 @@ test('what somebody had put under a name before the recorder wrote there is pass
   await isRead('written');
 });
 
+test('a recorder takes what it has written for its own, and locks that, also over what others had put there before', async () => {
+  const until = Date.now() + 86_400_000;
+  for (const [name, object] of [...server.objects]) {
+    server.objects.set(name, { ...object, body: Buffer.from('x'), mode: undefined, until: undefined });
+    server.covers.set(name, ['marker', { ...object, until }]);
+  }
+  const store = openSqliteStore({ path: join(folder, 'a.db'), clock: systemClock, seal: sealBy(privateKey) });
+  // Killed before it was noted.
+  expect(await store.moveArchived(await store.archived(), { entries: 0, heads: 0 })).toBe(true);
+  await archive(store, server);
+  await store.close();
+  for (const [name, { mode }] of server.objects) {
+    const [, own] = server.covers.get(name) ?? [];
+    expect([mode, own === 'marker' || (own?.until ?? 0) > until]).toEqual([undefined, true]);
+  }
+});
+
 test('of a log that nobody touched nothing is covered', async () => {
   const log = await logOf();
   expect(await verified(log)).toMatchObject({ ok: true, blocks: 3 });

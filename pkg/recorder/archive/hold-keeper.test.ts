@@ -21,6 +21,7 @@ import { startHoldKeeper } from './hold-keeper.ts';
 import type { HoldKeeper, HoldKeeperOptions } from './hold-keeper.ts';
 import { parseLocation } from './location.ts';
 import { readKey } from './names.ts';
+import { ObjectStoreError } from './object-store-error.ts';
 import type { ObjectStore } from './object-store.ts';
 import { openArchivedLog } from './read-archive.ts';
 import { restoreArchive } from './restore.ts';
@@ -309,11 +310,14 @@ describe('a hold in the archive', () => {
       const told: string[] = [];
       server.fault = fault;
       keep({ logger: { ...silentLogger, error: (words) => void told.push(words) } });
-      await until(() => failures > 1);
+      // What was done and not said the next round finds done.
+      const isDone = fault === 'cut_after_hold';
+      await until(() => failures > (isDone ? 0 : 1));
       expect(told[0]).toBe('holds were not brought into the archive: tried again');
       // Of an archive that says nothing it is not known what is to be done.
       const { waiting, lookedTo } = (await counts(id)) ?? { waiting: 0, lookedTo: 0 };
-      expect(fault === 'busy' ? lookedTo === 0 : waiting > 0 && keeper?.waiting !== 0).toBe(true);
+      if (!isDone) await until(() => (fault === 'busy' ? keeper?.unread : keeper?.waiting) !== 0);
+      expect(fault === 'busy' ? lookedTo === 0 : isDone || waiting > 0).toBe(true);
       // Killed between what it noted and what it did.
       await keeper?.close();
       await archiver?.close();
@@ -330,7 +334,7 @@ describe('a hold in the archive', () => {
       await release(id);
       const before = failures;
       await until(() => failures > before);
-      expect((await store.archiveHolds.counts()).toFree).toBeGreaterThan(0);
+      if (!isDone) expect((await store.archiveHolds.counts()).toFree).toBeGreaterThan(0);
       await keeper?.close();
       server.fault = undefined;
       keep();
@@ -391,6 +395,172 @@ describe('a hold in the archive', () => {
     await remove(names[1]);
     expect(server.objects.has(names[0] ?? '')).toBe(true);
     client.destroy();
+  });
+
+  test.each(['decoy', 'two decoys'])(
+    'is on the version that the log’s key has signed, and not on what was put there and marked deleted before it: %s',
+    async (what) => {
+      const { DeleteObjectCommand, PutObjectCommand, S3Client } = await import('@aws-sdk/client-s3');
+      const client = new S3Client({ endpoint: server.endpoint, region: 'eu-central-1', forcePathStyle: true });
+      const decoy = async (Key: string): Promise<void> => {
+        await client.send(new PutObjectCommand({ Bucket: 'records', Key, Body: 'decoy' }));
+        if (what === 'two decoys') await client.send(new PutObjectCommand({ Bucket: 'records', Key, Body: 'another' }));
+        await client.send(new DeleteObjectCommand({ Bucket: 'records', Key }));
+      };
+      const heldOf = (name: string): readonly (boolean | undefined)[] =>
+        [server.objects.get(name), ...(server.covers.get(name) ?? [])].map((one) =>
+          one === 'marker' || one === undefined ? undefined : one.held === true,
+        );
+      await write({ user: 'bob' });
+      const [first = ''] = [...server.objects.keys()].filter((one) => one.includes('/segments/'));
+      const name = first.replace('0000000000000000.segment', '0000000000000001.segment');
+      await decoy(name);
+      await write({ user: 'ana' });
+      const id = await place({ user: 'ana' });
+      keep();
+      await done();
+      const below = what === 'decoy' ? [false, undefined] : [false, false, undefined];
+      expect(heldOf(name)).toEqual([...below, true]);
+      expect(await counts(id)).toMatchObject({ segments: 1, waiting: 0 });
+      // Somebody takes it off, and lays more over it.
+      await release(id);
+      await done();
+      expect(heldOf(name)).toEqual([...below, false]);
+      await client.send(new PutObjectCommand({ Bucket: 'records', Key: name, Body: 'over it' }));
+      await place({ user: 'ana' });
+      await done();
+      expect(heldOf(name)).toEqual([...below, true, false]);
+      expect(failures).toBe(0);
+      client.destroy();
+    },
+  );
+
+  test('goes on where a name has been listed while only what was put there before the segment stood under it', async () => {
+    await write({ user: 'bob' }, { user: 'bob' }, { user: 'bob' });
+    const names = [...server.objects.keys()].filter((one) => one.includes('/segments/')).sort();
+    const [first = ''] = names;
+    // The first is gone, so that names are listed.
+    server.objects.delete(first);
+    const next = first.replace('0000000000000000.segment', '0000000000000004.segment');
+    server.objects.set(next, { body: Buffer.from('decoy'), mode: undefined, until: undefined, checksum: undefined });
+    server.covers.set(next, ['marker']);
+    await place({ user: 'ana' });
+    await archive();
+    keep();
+    await done();
+    await write({ user: 'ana' });
+    await done();
+    expect([server.objects.get(next)?.held, server.covers.get(next)?.[1]]).toMatchObject([undefined, { held: true }]);
+  });
+
+  test.each(['8999999999999999', '9999999999999999', '0000000000000004'])(
+    'goes by no name that others have put beside segments that a lifecycle rule has removed: %s',
+    async (digits) => {
+      await store.append([blockOf(chain, [{ id: sessionId(number++) }], systemClock.now() - 2 * 86_400_000)]);
+      await archive();
+      await write({ user: 'bob' }, {}, {});
+      const [first = ''] = [...server.objects.keys()].filter((one) => one.includes('/segments/')).sort();
+      const object = server.objects.get(first);
+      if (object === undefined) throw new Error('segment');
+      server.objects.delete(first);
+      for (const day of ['', '2020-01-01', '9999-12-31'])
+        server.objects.set(
+          first.replace(/([0-9-]{10})[/][^/]*$/, (_, own: string) => `${day === '' ? own : day}/${digits}.segment`),
+          { ...object, body: Buffer.from('x') },
+        );
+      const id = await place({ user: 'ana' });
+      keep();
+      await done();
+      expect(held()).toEqual([2, 3]);
+      expect(await counts(id)).toMatchObject({ segments: 2, lookedTo: (await store.archived()).entries });
+      // And those that are placed, and that come, later.
+      await place({ user: 'bob' });
+      await write({});
+      await done();
+      expect(held()).toEqual([1, 2, 3, 4]);
+      expect(failures).toBe(0);
+    },
+  );
+
+  test('is on what is behind a segment that cannot be held, or that the archive does not give out, which is held for every hold', async () => {
+    await write({ user: 'bob' }, {}, { user: 'bob' });
+    const own = objects();
+    const isFirst = (name: string): boolean => readKey(name)?.number === 0;
+    const refused = (): Promise<never> => Promise.reject(new ObjectStoreError('refused', 'InvalidObjectState'));
+    let open = false;
+    let unreadable = 0;
+    const id = await place({ user: 'ana' });
+    keep({
+      objects: {
+        ...own,
+        get: (name, version) => (isFirst(name) ? refused() : own.get(name, version)),
+        hold: (name, version, on) => (isFirst(name) && !open ? refused() : own.hold(name, version, on)),
+      },
+      onUnreadable: () => unreadable++,
+    });
+    await until(async () => held().length === 1 && failures > 1 && (await counts(id))?.lookedTo === 3);
+    expect([held(), unreadable, keeper?.waiting, keeper?.unread]).toEqual([[1], 1, 1, 0]);
+    open = true;
+    await done();
+    expect(held()).toEqual([0, 1]);
+  });
+
+  test('is on segments that come before those that another hold, placed later, has not seen', async () => {
+    await write({ user: 'bob' }, { user: 'bob' }, { user: 'bob' });
+    await place({ user: 'ana' });
+    keep();
+    await done();
+    await keeper?.close();
+    await write({});
+    await place({ user: 'carl' });
+    const own = objects();
+    const order: string[] = [];
+    const note = (what: string, name: string): void => void order.push(`${what} ${readKey(name)?.number}`);
+    keep({
+      objects: {
+        ...own,
+        get: (name, version) => (note('get', name), own.get(name, version)),
+      },
+    });
+    await done();
+    // Entry 3 is that of the first hold.
+    expect([order.indexOf('get 3') >= 0, order.indexOf('get 3') < order.indexOf('get 1')]).toEqual([true, true]);
+    expect(held()).toEqual([3]);
+  });
+
+  test('is asked for again ten minutes after a start', async () => {
+    await write({});
+    await place({});
+    keep();
+    await done();
+    await keeper?.close();
+    for (const [name, object] of server.objects) server.objects.set(name, { ...object, held: false });
+    let passed = 0;
+    keep({ clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passed } });
+    await until(() => keeper?.waiting === 0);
+    expect(held()).toEqual([]);
+    passed = 600_000;
+    await until(() => {
+      keeper?.kick();
+      return held().length === 1;
+    });
+  });
+
+  test('is on all versions of a segment of which none is signed', async () => {
+    await write({ user: 'bob' });
+    for (const [name, object] of server.objects)
+      if (name.includes('/segments/')) {
+        server.objects.set(name, { ...object, body: Buffer.from('x') });
+        server.covers.set(name, [{ ...object, body: Buffer.from('y') }]);
+      }
+    const id = await place({ user: 'ana' });
+    keep();
+    await done();
+    const [cover] = [...server.covers.values()].flat();
+    expect([held(), cover]).toMatchObject([[0], { held: true }]);
+    await release(id);
+    await done();
+    expect([held(), [...server.covers.values()].flat()[0]]).toMatchObject([[], { held: false }]);
   });
 
   test('is placed anew where the log is archived anew elsewhere', async () => {

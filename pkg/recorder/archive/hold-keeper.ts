@@ -4,9 +4,10 @@ import type { Clock, Logger } from '../../base/index.ts';
 import type { LogKeys } from '../../record/index.ts';
 import type { HoldsDue, RecordStore } from '../store/index.ts';
 import { heldInSegment } from './held-segment.ts';
+import { findSegment } from './find-segment.ts';
 import { dayOf, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { openSegment, SegmentError } from './segment.ts';
+import { SegmentError } from './segment.ts';
 import type { Segment } from './segment.ts';
 
 /**
@@ -16,6 +17,8 @@ import type { Segment } from './segment.ts';
 export interface HoldKeeper {
   /** Segments that do not carry what holds want of them, as last looked; undefined: not yet. */
   readonly waiting: number | undefined;
+  /** Entries of the archive, old enough to be looked at, that were not for every hold, as last looked; undefined: not yet. */
+  readonly unread: number | undefined;
   /** A hold was placed or released. */
   kick(): void;
   /** Ends, with what is under way left undone. */
@@ -24,7 +27,7 @@ export interface HoldKeeper {
 
 export interface HoldKeeperOptions {
   readonly store: Pick<RecordStore, 'archiveHolds' | 'archived' | 'entries'>;
-  readonly objects: Pick<ObjectStore, 'get' | 'list' | 'folders' | 'hold'>;
+  readonly objects: Pick<ObjectStore, 'get' | 'versions' | 'list' | 'folders' | 'hold'>;
   /** Of the log: what none of them has signed is held for every hold. */
   readonly keys: LogKeys;
   readonly clock: Clock;
@@ -35,7 +38,10 @@ export interface HoldKeeperOptions {
    */
   readonly ageMs?: number;
   readonly onDone?: (what: 'placed' | 'taken_off') => void;
+  /** A round had failures. */
   readonly onFailure?: () => void;
+  /** A segment was there and could not be read, or was signed by no key of the log: it is held for every hold. */
+  readonly onUnreadable?: () => void;
   /** 0 to 1, for waits. */
   readonly random?: () => number;
 }
@@ -45,6 +51,10 @@ const retryMs = { first: 1_000, longest: 60_000 };
 const atOnce = 100;
 /** After which it is asked again whether segments carry what they are to carry: others with rights in the bucket may have taken it off. */
 const againMs = 86_400_000;
+/** How long after it began a recorder asks for the first time: one that is often begun anew would never ask. */
+const firstAgainMs = 600_000;
+/** Failures one after another after which a round goes no further: the next begins behind them. */
+const mostInARow = 20;
 
 const timeOf = (entry: { readonly text: string } | undefined): number =>
   Number(/"at":([0-9]+)/.exec(entry?.text ?? '')?.[1] ?? 0);
@@ -62,7 +72,7 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
   let closed = false;
   let kicked = false;
   let wake: (() => void) | undefined;
-  let lookedAgain = clock.monotonic();
+  let lookedAgain = clock.monotonic() + firstAgainMs - againMs;
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       const done = (): void => {
@@ -85,34 +95,38 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
   };
   const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  /** The first entry of the next segment that has a name; undefined: there is none. */
-  const nextNamed = async (entry: number, day: string): Promise<number | undefined> => {
+  /**
+   * The first entry of the next segment that has a name; undefined: there is none of what is archived. Who may write to the bucket may put any name
+   * there: a segment's is that of an entry of the log, below the end of what is archived, with the day that the log says.
+   */
+  const nextNamed = async (entry: number, day: string, archived: number): Promise<number | undefined> => {
     const all = segmentsPrefix(log ?? '');
-    for (const later of (await objects.folders(all)).filter((one) => one >= day))
+    const lastDay = dayOf(timeOf((await store.entries(archived - 1, 1))[0]));
+    for (const later of (await objects.folders(all)).filter((one) => one >= day && one <= lastDay))
       for await (const name of objects.list(`${all}${later}/`)) {
         const first = readKey(name)?.number;
-        if (first !== undefined && first > entry) return first;
+        if (first === undefined || first <= entry || first >= archived) continue;
+        const [there] = await store.entries(first, 1);
+        if (there !== undefined && name === segmentKey(log ?? '', first, timeOf(there))) return first;
       }
     return undefined;
   };
   /**
-   * The segment that begins with an entry. Where it ends its own header says, which the log's key has signed: what others put between, or leave out, in
-   * the bucket's names changes nothing.
+   * The segment that begins with an entry. Where it ends its own header says, which the log's key has signed. Where there is none that is signed, the
+   * next name that may be a segment's is looked at next: what others put between, or leave out, in the bucket's names hides nothing.
    */
-  const segmentAt = async (entry: number): Promise<Place | undefined> => {
+  const segmentAt = async (entry: number, archived: number): Promise<Place | undefined> => {
     const [there] = await store.entries(entry, 1);
-    const object = await objects.get(segmentKey(log ?? '', entry, timeOf(there)));
-    if (object !== undefined)
-      try {
-        const segment = openSegment(object, keys);
-        const { header } = segment;
-        if (header.log === log && header.first === entry) return { segment, end: header.last + 1 };
-      } catch (error) {
-        if (!(error instanceof SegmentError)) throw error;
-      }
-    const end = await nextNamed(entry, dayOf(timeOf(there)));
-    if (object === undefined) return end === undefined ? undefined : { segment: 'absent', end };
-    return { segment: 'unreadable', end: end ?? (await store.archived()).entries };
+    const name = segmentKey(log ?? '', entry, timeOf(there));
+    const found = await findSegment(objects, name, log ?? '', keys);
+    const segment = found?.signed?.segment;
+    if (segment !== undefined) return { segment, end: segment.header.last + 1 };
+    const end = await nextNamed(entry, dayOf(timeOf(there)), archived);
+    if (found === undefined) return end === undefined ? undefined : { segment: 'absent', end };
+    const { message = 'it is another segment' } = found.fault ?? {};
+    logger.warn('a segment cannot be read, and is held for every hold', { segment: name, error: message });
+    options.onUnreadable?.();
+    return { segment: 'unreadable', end: end ?? archived };
   };
 
   const wantedBy = async ({ segment, end }: Place, { from, holds }: HoldsDue): Promise<readonly number[]> => {
@@ -128,37 +142,91 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
       throw error;
     }
   };
-  /** Looks at the next segment for those holds that have seen the least. @returns false: there is none yet */
-  const look = async (): Promise<boolean> => {
+  // The log's time stands still where the clock once was, which may be far ahead.
+  const isYoung = async (entry: number): Promise<boolean> =>
+    !archivedAt.some(({ entries, at }) => entry < entries && clock.monotonic() - at >= ageMs) &&
+    timeOf((await store.entries(entry, 1))[0]) > clock.now() - ageMs;
+  /** Looks at the next segment for those holds that have seen the least, or the most. @returns false: there is none yet */
+  const look = async (which: 'least' | 'most'): Promise<boolean> => {
     const { entries: archived } = await store.archived();
     noteArchived(archived);
-    const due = await table.due(archived);
+    const due = await table.due(archived, which);
     if (due === undefined) return false;
-    // The log's time stands still where the clock once was, which may be far ahead.
-    const isYoung = async (entry: number): Promise<boolean> =>
-      !archivedAt.some(({ entries, at }) => entry < entries && clock.monotonic() - at >= ageMs) &&
-      timeOf((await store.entries(entry, 1))[0]) > clock.now() - ageMs;
     // Most often that of its first entry is enough, and it is not read.
     if (await isYoung(due.from)) return false;
-    const place = await segmentAt(due.from);
+    const place = await segmentAt(due.from, archived);
     if (place === undefined || (await isYoung(place.end - 1))) return false;
     await table.looked(due, place.end, { segment: due.from, holds: await wantedBy(place, due) });
     return true;
   };
-  /** Does what is to be done. @returns false: nothing was */
-  const carryOut = async (): Promise<boolean> => {
-    const all = await table.todo(atOnce);
-    for (const { segment, wanted } of all) {
-      if (closed) return false;
-      const [entry] = await store.entries(segment, 1);
-      const is = await objects.hold(segmentKey(log ?? '', segment, timeOf(entry)), wanted);
-      if (is === 'absent') await table.absent(segment);
-      // Where it is wanted by now, or no more, it is to be done again.
-      else if (await table.settle(segment, wanted)) options.onDone?.(wanted ? 'placed' : 'taken_off');
+  /**
+   * Puts the hold on the version that the log's key has signed, whatever others have laid over or below it; where none is signed on all that there
+   * are. Takes it off them all.
+   *
+   * @returns false: there is no such segment
+   */
+  const holdAt = async (entry: number, wanted: boolean): Promise<boolean> => {
+    const [there] = await store.entries(entry, 1);
+    const name = segmentKey(log ?? '', entry, timeOf(there));
+    const versions = await objects.versions(name);
+    if (versions === undefined) return false;
+    let { ids } = versions;
+    // What is alone there need not be read for that.
+    if (wanted && ids.length > 1) {
+      const signed = (await findSegment(objects, name, log ?? '', keys))?.signed;
+      if (signed !== undefined) ids = [signed.version];
     }
-    return all.length > 0;
+    for (const version of ids) await objects.hold(name, version, wanted);
+    return true;
   };
-  const step = async (): Promise<boolean> => {
+  const carryOutOne = async (segment: number, wanted: boolean): Promise<void> => {
+    if (!(await holdAt(segment, wanted))) await table.absent(segment);
+    // Where it is wanted by now, or no more, it is to be done again.
+    else if (await table.settle(segment, wanted)) options.onDone?.(wanted ? 'placed' : 'taken_off');
+  };
+  /** The last segment that was tried: a round that was broken off is gone on with behind it. */
+  let tried = -1;
+  /**
+   * Does what is to be done, for some seconds; what fails keeps nothing behind it from being done.
+   *
+   * @returns whether anything was
+   */
+  const carryOut = async (fail: (error: unknown) => void): Promise<boolean> => {
+    const end = clock.monotonic() + lookMs;
+    let [did, inARow, from] = [false, 0, tried];
+    for (;;) {
+      const all = await table.todo(atOnce, tried);
+      for (const { segment, wanted } of all) {
+        if (closed) return false;
+        tried = segment;
+        try {
+          await carryOutOne(segment, wanted);
+          [did, inARow] = [true, 0];
+        } catch (error) {
+          fail(error);
+          if (++inARow >= mostInARow) return did;
+        }
+        if (clock.monotonic() >= end) return did;
+      }
+      if (all.length === atOnce) continue;
+      tried = -1;
+      if (from === -1) return did;
+      from = -1;
+    }
+  };
+  /** Looks for some seconds at what is to be looked at: by turns for those holds that have seen the most, to which new segments come, and the least. */
+  const lookOn = async (): Promise<boolean> => {
+    const end = clock.monotonic() + lookMs;
+    let did = false;
+    while (!closed && !kicked && clock.monotonic() < end) {
+      const found = [await look('most'), await look('least')];
+      if (!found.includes(true)) return did;
+      did = true;
+    }
+    return did;
+  };
+  /** @returns whether anything was done */
+  const round = async (fail: (error: unknown) => void): Promise<boolean> => {
     const [first] = await store.entries(0, 1);
     if (first === undefined) return false;
     log ??= logId(first.text);
@@ -166,43 +234,53 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
       await table.again();
       lookedAgain = clock.monotonic();
     }
-    return (await carryOut()) || (await look());
+    const did = await carryOut(fail);
+    return (await lookOn()) || did;
   };
 
-  let waiting: number | undefined;
+  let [waiting, unread]: [number | undefined, number | undefined] = [undefined, undefined];
   const count = async (): Promise<void> => {
     const { holds, toFree } = await table.counts();
-    waiting = holds.reduce((sum, one) => sum + one.waiting, toFree);
+    const { entries: archived } = await store.archived();
+    const least = Math.min(archived, ...holds.map(({ lookedTo }) => lookedTo));
+    const behind = least < archived && !(await isYoung(least)) ? archived - least : 0;
+    [waiting, unread] = [holds.reduce((sum, one) => sum + one.waiting, toFree), behind];
   };
   const run = async (): Promise<void> => {
     let failures = 0;
     let told = '';
     while (!closed) {
-      try {
-        const more = await step();
-        if (!more) await count();
-        failures = 0;
-        told = '';
-        if (more || closed) continue;
-        if (!kicked) await pause(lookMs * (0.5 + random()));
-        kicked = false;
-      } catch (error) {
-        if (closed) return;
-        options.onFailure?.();
-        const why = error instanceof CodedError ? error.message : describeError(error);
-        if (why !== told) logger.error('holds were not brought into the archive: tried again', { error: why });
-        told = why;
-        const longest = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(failures, 16));
-        failures += 1;
-        await count().catch(() => undefined);
-        await pause(longest * (0.5 + random() / 2));
+      const failed: unknown[] = [];
+      const fail = (error: unknown): void => void failed.push(error);
+      kicked = false;
+      const more = await round(fail).catch((error: unknown) => {
+        fail(error);
+        return false;
+      });
+      await count().catch(fail);
+      if (closed) return;
+      const [error] = failed;
+      if (error === undefined) {
+        [failures, told] = [0, ''];
+        if (!more && !kicked) await pause(lookMs * (0.5 + random()));
+        continue;
       }
+      options.onFailure?.();
+      const why = error instanceof CodedError ? error.message : describeError(error);
+      if (why !== told) logger.error('holds were not brought into the archive: tried again', { error: why });
+      told = why;
+      const longest = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(failures, 16));
+      failures += 1;
+      if (!more) await pause(longest * (0.5 + random() / 2));
     }
   };
   const running = run();
   return {
     get waiting() {
       return waiting;
+    },
+    get unread() {
+      return unread;
     },
     kick() {
       kicked = true;

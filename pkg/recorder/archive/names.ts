@@ -29,7 +29,8 @@ export const headsPrefix = (log: string): string => `${log}/heads/`;
 /** Number and day that a name says; undefined: it is none of an archive's. */
 export function readKey(key: string): { readonly number: number; readonly day: string } | undefined {
   const [, name, digits] = /\/([0-9]{4}-[0-9]{2}-[0-9]{2})\/([0-9]{16})\.(?:segment|json)$/.exec(key) ?? [];
-  return name === undefined || digits === undefined ? undefined : { number: Number(digits), day: name };
+  const number = Number(digits);
+  return name === undefined || !Number.isSafeInteger(number) ? undefined : { number, day: name };
 }
 
 export const dayOf = day;

@@ -31,9 +31,11 @@ export async function newestOf(
   ): Promise<readonly ArchivedUpTo[]> => {
     let looked = 0;
     for await (const name of newestFirst(objects, prefix)) {
-      const object = await objects.get(name);
-      const found = object === undefined ? undefined : read(object, readKey(name)?.number ?? 0);
-      if (found !== undefined) return [found];
+      for (const version of (await objects.versions(name))?.ids ?? []) {
+        const object = await objects.get(name, version);
+        const found = object === undefined ? undefined : read(object, readKey(name)?.number ?? 0);
+        if (found !== undefined) return [found];
+      }
       // To go on as if nothing stood there would let who fills the bucket hide what does.
       if (++looked >= mostLooked)
         throw new ObjectStoreError(

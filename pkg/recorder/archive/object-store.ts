@@ -1,8 +1,8 @@
 /**
  * A bucket, or what stands in front of one: objects by name that are written once. s3.ts is the real one.
  *
- * A lock keeps what was written, and not its name: others who may write there can put something else over it, or have it look deleted. So a name
- * stands for what was written under it first.
+ * A lock keeps what was written, and not its name: others who may write there can put something else over it, or below it before it is written, or
+ * have it look deleted. So what is locked, held or believed is a version whose bytes were looked at.
  */
 export interface ObjectStore {
   /**
@@ -14,22 +14,25 @@ export interface ObjectStore {
    */
   put(key: string, body: Uint8Array, lock: ObjectLock): Promise<'written' | 'exists'>;
   /**
-   * Has an object that is there locked so long: where it is locked shorter by more than a day, or not so strictly, its lock is made so.
+   * Has a version that is there locked so long: where it is locked shorter by more than a day, or not so strictly, its lock is made so.
    *
    * @throws ObjectStoreError not_kept: the store says that it is not so locked all the same
    */
-  keep(key: string, lock: ObjectLock): Promise<void>;
+  keep(key: string, version: string, lock: ObjectLock): Promise<void>;
   /**
-   * Puts a legal hold on an object, or takes it off: nobody deletes it while that is there, whatever its lock says.
+   * Puts a legal hold on a version, or takes it off: nobody deletes it while that is there, whatever its lock says.
    *
-   * @returns `absent`: there is none of that name
    * @throws ObjectStoreError not_kept: the store says that it is not so all the same
    */
-  hold(key: string, on: boolean): Promise<'done' | 'absent'>;
+  hold(key: string, version: string, on: boolean): Promise<void>;
   /** @param version One of {@link versions}; default: the first. @returns undefined: there is none. @throws ObjectStoreError */
   get(key: string, version?: string): Promise<Uint8Array | undefined>;
-  /** Undefined: there is none. @throws ObjectStoreError */
-  versions(key: string): Promise<ObjectVersions | undefined>;
+  /**
+   * @param listed As the last {@link list} that went over it had them, if one did: others may have written there since.
+   * @returns undefined: there is none
+   * @throws ObjectStoreError
+   */
+  versions(key: string, listed?: boolean): Promise<ObjectVersions | undefined>;
   /** Names that begin with a prefix, ascending. @throws ObjectStoreError */
   list(prefix: string): AsyncIterable<string>;
   /** What follows a prefix up to the next `/`, each once, ascending. @throws ObjectStoreError */

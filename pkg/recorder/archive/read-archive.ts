@@ -3,8 +3,8 @@ import { readHead } from '../../record/index.ts';
 import type { LogKeys } from '../../record/index.ts';
 import type { StoredHead } from '../store/index.ts';
 import { headsPrefix, isLogId, readKey, segmentsPrefix } from './names.ts';
-import type { ObjectStore } from './object-store.ts';
-import { openSegment, SegmentError } from './segment.ts';
+import { findSegment } from './find-segment.ts';
+import type { ObjectStore, ObjectVersions } from './object-store.ts';
 import type { Segment } from './segment.ts';
 
 /** One log in an archive. */
@@ -50,10 +50,18 @@ export async function openArchivedLog(
   if (!logs.includes(log))
     throw new CodedError('archive_log', `that log is not in the archive, there are: ${logs.join(', ')}`);
   const covered = new Map<string, 'written' | 'deleted'>();
+  // Whoever reads goes by one listing.
+  const listed: Pick<ObjectStore, 'get' | 'versions'> = {
+    get: (name, version) => objects.get(name, version),
+    versions: (name) => objects.versions(name, true),
+  };
+  const cover = (name: string, versions: ObjectVersions | undefined): void => {
+    if (versions?.covered !== undefined && covered.size < mostCovered) covered.set(name, versions.covered);
+  };
   /** What was written under a name, oldest first. */
   const written = async function* (name: string): AsyncIterable<Uint8Array> {
-    const versions = await objects.versions(name);
-    if (versions?.covered !== undefined && covered.size < mostCovered) covered.set(name, versions.covered);
+    const versions = await objects.versions(name, true);
+    cover(name, versions);
     for (const id of versions?.ids ?? []) {
       const object = await objects.get(name, id);
       if (object !== undefined) yield object;
@@ -77,21 +85,11 @@ export async function openArchivedLog(
       if (before !== undefined) yield before;
     },
     async segment(name) {
-      // The first that the log's key has signed for this place: others may have put something there before the recorder, which it then calls foreign.
-      let other: Segment | undefined;
-      let fault: unknown = new CodedError('archive_log', `${name} is not there`);
-      for await (const object of written(name)) {
-        try {
-          const segment = openSegment(object, publicKey);
-          if (segment.header.log === log && segment.header.first === readKey(name)?.number) return segment;
-          other ??= segment;
-        } catch (error) {
-          if (!(error instanceof SegmentError)) throw error;
-          if (!(fault instanceof SegmentError)) fault = error;
-        }
-      }
-      if (other !== undefined) return other;
-      throw fault;
+      const found = await findSegment(listed, name, log, publicKey);
+      if (found !== undefined) cover(name, found.versions);
+      const segment = found?.signed?.segment ?? found?.elsewhere;
+      if (segment !== undefined) return segment;
+      throw found?.fault ?? new CodedError('archive_log', `${name} is not there`);
     },
     async lastHead(key, onForged) {
       const names: string[] = [];

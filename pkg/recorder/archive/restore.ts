@@ -1,7 +1,8 @@
 import { createFrontier, edgeOf, entryLeaf, readHead, treeRoot } from '../../record/index.ts';
 import type { LogKeys } from '../../record/index.ts';
 import type { ArchivedEntry, RecordStore, RestoredEntry, StoredHead } from '../store/index.ts';
-import { readKey } from './names.ts';
+import { readKey, segmentKey } from './names.ts';
+import { ObjectStoreError } from './object-store-error.ts';
 import type { ArchivedLog } from './read-archive.ts';
 import { restoredEntry } from './restored-entry.ts';
 import { notSigned, SegmentError } from './segment.ts';
@@ -46,9 +47,11 @@ class Stop extends Error {
 /**
  * Puts the log of an archive into a store, segment after segment: each is proven by its signature, by the tree before and after it, and by the
  * signed head that it ends at; lines by the hashes of their chain. It ends at the first fault; what stands then is whole up to there, and
- * another run goes on from it. The store must be empty, or have come from this archive.
+ * another run goes on from it. The store must be empty, or have come from this archive. What no key of the log has signed for its name is left out, as
+ * whoever may write to the bucket can put it there: it is a fault where the log has no other segment for that place.
  *
  * @param publicKey Of the log.
+ * @param onSkipped Told of each name that is left out.
  * @param onSegment Told of each that is in the store.
  * @throws StoreError, ObjectStoreError
  */
@@ -57,6 +60,7 @@ export async function restoreArchive(options: {
   readonly store: RestoredStore;
   readonly publicKey: LogKeys;
   readonly onSegment?: (header: SegmentHeader) => void;
+  readonly onSkipped?: (name: string, why: string) => void;
 }): Promise<Restoration> {
   const { log, store, publicKey } = options;
   let { size } = await store.log();
@@ -64,10 +68,27 @@ export async function restoreArchive(options: {
   /** Where the archive ends; the store may go on behind it. */
   let archived = 0;
   const end = (fault: ArchiveFault | undefined): Restoration => ({ entries: size, segments, events, fault });
+  /** The last name that is left out, of the entry that comes next. */
+  let skipped: ArchiveFault | undefined;
+  const atFault = (fault: ArchiveFault): ArchiveFault => (skipped?.entry === size ? skipped : fault);
   try {
     for await (const name of log.segments()) {
-      const segment = await openAt(log, name, size);
-      const { last, after } = segment.header;
+      const segment = await openAt(log, name);
+      if ('fault' in segment) {
+        if (segment.entry === size) skipped = segment;
+        options.onSkipped?.(name, segment.what);
+        continue;
+      }
+      const { first, last, after } = segment.header;
+      if (first > size)
+        throw new Stop(
+          atFault({
+            fault: 'missing',
+            entry: size,
+            segment: undefined,
+            what: `no segment holds the entries ${size} to ${first - 1}`,
+          }),
+        );
       archived = last + 1;
       if (last < size) {
         if (Buffer.from(await treeRoot(last + 1, (level, index) => store.node(level, index))).toString('hex') === after)
@@ -84,12 +105,16 @@ export async function restoreArchive(options: {
     const last = await log.lastHead(publicKey, (name) => forged.push(name));
     await store.moveArchived(await store.archived(), { entries: archived, heads: Math.min(archived, last?.size ?? 0) });
     if (last !== undefined && last.size > size)
-      return end({
-        fault: 'truncated',
-        entry: size,
-        segment: undefined,
-        what: `the archive's last head has signed ${last.size} entries, and its segments end at ${size}`,
-      });
+      return end(
+        atFault({
+          fault: 'truncated',
+          entry: size,
+          segment: undefined,
+          what: `the archive's last head has signed ${last.size} entries, and its segments end at ${size}`,
+        }),
+      );
+    // Where a head says that the log ends here, nothing can be lacking.
+    if (skipped?.entry === size && last?.size !== size) return end(skipped);
     if (forged[0] !== undefined)
       return end({ fault: 'forged', entry: size, segment: forged[0], what: notSigned().message });
   } catch (error) {
@@ -100,26 +125,20 @@ export async function restoreArchive(options: {
   return end(undefined);
 }
 
-/** Opens the segment that must go on where the store stands, or one before. @throws Stop */
-async function openAt(log: ArchivedLog, name: string, size: number): Promise<Segment> {
-  const first = readKey(name)?.number ?? size;
-  const fault = (kind: ArchiveFault['fault'], what: string): Stop =>
-    new Stop({ fault: kind, entry: first, segment: name, what });
-  if (first > size)
-    throw new Stop({
-      fault: 'missing',
-      entry: size,
-      segment: undefined,
-      what: `no segment holds the entries ${size} to ${first - 1}`,
-    });
+/** @returns what is wrong, where the log's key has signed none for this name */
+async function openAt(log: ArchivedLog, name: string): Promise<Segment | ArchiveFault> {
+  const entry = readKey(name)?.number ?? 0;
+  const wrong = (fault: ArchiveFault['fault'], what: string): ArchiveFault => ({ fault, entry, segment: name, what });
   try {
     const segment = await log.segment(name);
-    if (segment.header.log !== log.id || segment.header.first !== first)
-      throw fault('changed', 'another segment stands under this name');
-    return segment;
+    const { first, from } = segment.header;
+    return segment.header.log === log.id && segmentKey(log.id, first, from) === name
+      ? segment
+      : wrong('changed', 'another segment stands under this name');
   } catch (error) {
-    if (!(error instanceof SegmentError)) throw error;
-    throw fault(error.code, error.message);
+    if (error instanceof SegmentError) return wrong(error.code, error.message);
+    if (error instanceof ObjectStoreError && error.code !== 'unavailable') return wrong('missing', error.message);
+    throw error;
   }
 }
 

@@ -92,9 +92,9 @@ describe('an object', () => {
     server.objects.set('of/ml/a/b', { body: Buffer.from('one'), mode, until, checksum: undefined });
     expect(await store.put('a/b', bytes('one'), to)).toBe('exists');
     server.fault = 'no_lock';
-    await expect(store.keep('a/b', to)).rejects.toMatchObject({ code: 'not_kept' });
+    await expect(store.keep('a/b', 'v0', to)).rejects.toMatchObject({ code: 'not_kept' });
     server.fault = undefined;
-    await store.keep('a/b', to);
+    await store.keep('a/b', 'v0', to);
     const kept = server.objects.get('of/ml/a/b');
     expect([kept?.mode, kept?.body.toString()]).toEqual(['COMPLIANCE', 'one']);
     expect((kept?.until ?? 0) - Math.max(lock.until, until ?? 0)).toBeGreaterThan(-1_000);
@@ -103,12 +103,12 @@ describe('an object', () => {
   test('that is there under a stricter lock, or since some hours, stays as it is', async () => {
     const until = lock.until - 3_600_000;
     server.objects.set('of/ml/a/b', { body: Buffer.from('one'), mode: 'COMPLIANCE', until, checksum: undefined });
-    await store.keep('a/b', { ...lock, mode: 'GOVERNANCE' });
+    await store.keep('a/b', 'v0', { ...lock, mode: 'GOVERNANCE' });
     expect(server.objects.get('of/ml/a/b')).toMatchObject({ mode: 'COMPLIANCE', until });
   });
 
   test('that is not there is not kept', async () => {
-    await expect(store.keep('a/b', lock)).rejects.toMatchObject({ code: 'refused' });
+    await expect(store.keep('a/b', 'v0', lock)).rejects.toMatchObject({ code: 'refused' });
   });
 
   test('is compared by its bytes where the server keeps no checksum', async () => {
@@ -143,7 +143,7 @@ describe('what others write over an object', () => {
     expect(await store.versions('a/b')).toEqual({ ids: ['v0', 'v1'], covered: 'written' });
     // Under a marker nothing is there to the condition of a write, and what is kept is the first all the same.
     const later = { ...lock, until: lock.until + 2 * 86_400_000 };
-    await store.keep('a/b', later);
+    await store.keep('a/b', 'v0', later);
     expect(Math.abs((server.objects.get('of/ml/a/b')?.until ?? 0) - later.until)).toBeLessThan(1_000);
   });
 
@@ -190,7 +190,7 @@ describe('a clock that is off', () => {
     const wrong = { code: 'clock', message: expect.stringContaining(message) as unknown };
     await expect(objects.put('a', bytes('one'), lock)).rejects.toMatchObject(wrong);
     server.objects.set('a', { body: Buffer.from('one'), mode: undefined, until: undefined, checksum: undefined });
-    await expect(objects.keep('a', lock)).rejects.toMatchObject(wrong);
+    await expect(objects.keep('a', 'v0', lock)).rejects.toMatchObject(wrong);
     expect(server.asked.filter((one) => one.startsWith('PUT'))).toEqual([]);
     objects.close();
   });

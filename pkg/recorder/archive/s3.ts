@@ -192,10 +192,8 @@ export function openS3(
       await confirm(key, version, body, checksum, lock);
       return 'written';
     },
-    async keep(key, lock) {
+    async keep(key, version, lock) {
       await checkClock(key);
-      const version = (await found(key))?.ids[0];
-      recent.delete(prefix + key);
       const before = await headOf(key, version);
       if (isLocked(before, lock, existsSlackMs)) return;
       // No server lets a lock become shorter, or less strict.
@@ -206,7 +204,7 @@ export function openS3(
           new PutObjectRetentionCommand({
             Bucket,
             Key: prefix + key,
-            ...(version === undefined ? {} : { VersionId: version }),
+            VersionId: version,
             Retention: { Mode, RetainUntilDate },
           }),
         )
@@ -219,15 +217,12 @@ export function openS3(
           'an object that is there already is not locked, or not so long: lock it, or delete it',
         );
     },
-    async hold(key, on) {
-      const version = (await found(key))?.ids[0];
-      recent.delete(prefix + key);
-      if (version === undefined) return 'absent';
+    async hold(key, version, on) {
       const Status = on ? 'ON' : 'OFF';
       // Without it there is none.
       const is = async (): Promise<boolean> =>
         ((await headOf(key, version)).ObjectLockLegalHoldStatus ?? 'OFF') === Status;
-      if (await is()) return 'done';
+      if (await is()) return;
       await client
         .send(new PutObjectLegalHoldCommand({ Bucket, Key: prefix + key, VersionId: version, LegalHold: { Status } }))
         .catch((error: unknown) => {
@@ -238,7 +233,6 @@ export function openS3(
           'not_kept',
           'the archive does not say that an object carries a legal hold, or none: s3:GetObjectLegalHold is needed, and object lock',
         );
-      return 'done';
     },
     async get(key, version) {
       const id = version ?? (await found(key))?.ids[0];
@@ -247,7 +241,8 @@ export function openS3(
       if (body === undefined) recent.delete(prefix + key);
       return body;
     },
-    async versions(key) {
+    async versions(key, listed = false) {
+      if (!listed) recent.delete(prefix + key);
       const there = await found(key);
       // Others may write over it at any time.
       recent.delete(prefix + key);

@@ -12,15 +12,17 @@ export function createArchiveHolds(
 ): ArchiveHolds {
   const standing = 'EXISTS (SELECT 1 FROM hold h WHERE h.id = a.hold)';
   const sql = {
-    least: db.prepare('SELECT min(archived) AS least FROM hold'),
+    least: db.prepare('SELECT min(archived) AS at FROM hold WHERE archived < ?'),
+    most: db.prepare('SELECT max(archived) AS at FROM hold WHERE archived < ?'),
     at: db.prepare('SELECT id FROM hold WHERE archived = ?'),
     add: db.prepare('INSERT OR IGNORE INTO archive_hold (segment, hold) VALUES (?, ?)'),
     move: db.prepare('UPDATE hold SET archived = ? WHERE archived = ? AND id IN (SELECT value FROM json_each(?))'),
     todo: db.prepare(
       `SELECT t.segment, EXISTS (SELECT 1 FROM archive_hold a WHERE a.segment = t.segment AND ${standing}) AS wanted
-       FROM (SELECT DISTINCT segment FROM archive_hold WHERE done = 0 ORDER BY segment LIMIT ?) t`,
+       FROM (SELECT DISTINCT segment FROM archive_hold WHERE done = 0 AND segment > ? ORDER BY segment LIMIT ?) t`,
     ),
     wanted: db.prepare(`SELECT 1 FROM archive_hold a WHERE a.segment = ? AND ${standing} LIMIT 1`),
+    nobodys: db.prepare('INSERT OR IGNORE INTO archive_hold (segment, hold) VALUES (?, 0)'),
     undo: db.prepare('UPDATE archive_hold SET done = 0 WHERE segment = ?'),
     done: db.prepare('UPDATE archive_hold SET done = 1 WHERE segment = ?'),
     forget: db.prepare(`DELETE FROM archive_hold AS a WHERE a.segment = ? AND NOT ${standing}`),
@@ -36,12 +38,12 @@ export function createArchiveHolds(
     ),
   };
   return {
-    async due(upTo) {
+    async due(upTo, which = 'least') {
       return guarded(() => {
-        const least = sql.least.get()?.['least'];
-        if (typeof least !== 'number' || least >= upTo) return undefined;
-        const ids = new Set(sql.at.all(least).map((row) => Number(row['id'])));
-        return { from: least, holds: holds().filter(({ id }) => ids.has(id)) };
+        const at = sql[which].get(upTo)?.['at'];
+        if (typeof at !== 'number') return undefined;
+        const ids = new Set(sql.at.all(at).map((row) => Number(row['id'])));
+        return { from: at, holds: holds().filter(({ id }) => ids.has(id)) };
       });
     },
     between: (first, end, given) =>
@@ -57,15 +59,20 @@ export function createArchiveHolds(
         sql.move.run(to, from, JSON.stringify(due.map(({ id }) => id)));
       });
     },
-    async todo(atMost) {
+    async todo(atMost, after = -1) {
       return guarded(() =>
-        sql.todo.all(atMost).map((row) => ({ segment: Number(row['segment']), wanted: Number(row['wanted']) === 1 })),
+        sql.todo.all(after, atMost).map((row) => ({
+          segment: Number(row['segment']),
+          wanted: Number(row['wanted']) === 1,
+        })),
       );
     },
     async settle(segment, held) {
       return transaction(() => {
         if ((sql.wanted.get(segment) !== undefined) !== held) {
           sql.undo.run(segment);
+          // Of what is there by now nothing may be known any more.
+          if (held) sql.nobodys.run(segment);
           return false;
         }
         sql.forget.run(segment);

@@ -128,8 +128,11 @@ export interface RecordStore {
  * is made again from an archive knows holds that stand, and nothing of what is to be taken off.
  */
 export interface ArchiveHolds {
-  /** The holds for which the least of the archive's first `upTo` entries was looked at, and from where on; undefined: all of it was for each. */
-  due(upTo: number): Promise<HoldsDue | undefined>;
+  /**
+   * The holds for which the least of the archive's first `upTo` entries was looked at, or (`most`) the most and not all, and from where on; undefined:
+   * all of it was for each.
+   */
+  due(upTo: number, which?: 'least' | 'most'): Promise<HoldsDue | undefined>;
   /**
    * Which of some holds go with a session of the blocks from entry `first` on and before `end`.
    *
@@ -146,9 +149,12 @@ export interface ArchiveHolds {
     to: number,
     wanted: { readonly segment: number; readonly holds: readonly number[] },
   ): Promise<void>;
-  /** Segments that do not carry what holds want of them, or not for certain, and whether any hold that stands wants them; at most so many. */
-  todo(atMost: number): Promise<readonly { readonly segment: number; readonly wanted: boolean }[]>;
-  /** Notes that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again. */
+  /** Segments that do not carry what holds want of them, or not for certain, and whether any hold that stands wants them; at most so many, ascending, behind `after`. */
+  todo(atMost: number, after?: number): Promise<readonly { readonly segment: number; readonly wanted: boolean }[]>;
+  /**
+   * Notes that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again, also where another recorder has
+   * settled meanwhile that it carries none.
+   */
   settle(segment: number, held: boolean): Promise<boolean>;
   /** There is no such segment any more. */
   absent(segment: number): Promise<void>;

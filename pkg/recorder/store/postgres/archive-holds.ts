@@ -15,12 +15,15 @@ export function createArchiveHolds(
   names: Names,
 ): ArchiveHolds {
   return {
-    async due(upTo) {
-      const rows = await write('SELECT id, archived FROM hold WHERE archived = (SELECT min(archived) FROM hold)');
-      const least = Number(rows[0]?.['archived'] ?? upTo);
-      if (least >= upTo) return undefined;
+    async due(upTo, which = 'least') {
+      const far = which === 'least' ? 'min' : 'max';
+      const rows = await write(
+        `SELECT id, archived FROM hold WHERE archived = (SELECT ${far}(archived) FROM hold WHERE archived < $1)`,
+        [upTo],
+      );
+      if (rows[0] === undefined) return undefined;
       const ids = new Set(rows.map((row) => Number(row['id'])));
-      return { from: least, holds: (await readHolds(read)).filter(({ id }) => ids.has(id)) };
+      return { from: Number(rows[0]['archived']), holds: (await readHolds(read)).filter(({ id }) => ids.has(id)) };
     },
     async between(first, end, holds) {
       const matcher = createHoldMatcher(holds);
@@ -58,11 +61,11 @@ export function createArchiveHolds(
           holds.map(({ id }) => id),
         ]);
       }),
-    async todo(atMost) {
+    async todo(atMost, after = -1) {
       const rows = await write(
         `SELECT t.segment, EXISTS (SELECT 1 FROM archive_hold a WHERE a.segment = t.segment AND ${standing}) AS wanted
-         FROM (SELECT DISTINCT segment FROM archive_hold WHERE NOT done ORDER BY segment LIMIT $1) t`,
-        [atMost],
+         FROM (SELECT DISTINCT segment FROM archive_hold WHERE NOT done AND segment > $2 ORDER BY segment LIMIT $1) t`,
+        [atMost, after],
       );
       return rows.map((row) => ({ segment: Number(row['segment']), wanted: row['wanted'] === true }));
     },
@@ -75,6 +78,9 @@ export function createArchiveHolds(
         ]);
         if (wanted.length > 0 !== held) {
           await run('UPDATE archive_hold SET done = false WHERE segment = $1', [segment]);
+          // Of what is there by now nothing may be known any more.
+          if (held)
+            await run('INSERT INTO archive_hold (segment, hold) VALUES ($1, 0) ON CONFLICT DO NOTHING', [segment]);
           return false;
         }
         await run(`DELETE FROM archive_hold a WHERE a.segment = $1 AND NOT ${standing}`, [segment]);

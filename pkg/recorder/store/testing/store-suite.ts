@@ -1684,6 +1684,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.archiveHolds.looked({ ...due, holds: due.holds.slice(0, 1) }, 4, { segment: 10, holds: [first] });
       expect(await store.archiveHolds.settle(10, true)).toBe(true);
       expect(await store.archiveHolds.due(9)).toMatchObject({ from: 0, holds: [{ id: second }] });
+      expect(await store.archiveHolds.due(9, 'most')).toMatchObject({ from: 4, holds: [{ id: first }] });
+      expect(await store.archiveHolds.due(4, 'most')).toMatchObject({ from: 0, holds: [{ id: second }] });
       // Who is late moves nothing back.
       await store.archiveHolds.looked(due, 2, { segment: 10, holds: [] });
       expect(await store.archiveHolds.due(9)).toMatchObject({ from: 2, holds: [{ id: second }] });
@@ -1742,6 +1744,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         { segment: 20, wanted: true },
       ]);
       expect(await table.todo(1)).toEqual([{ segment: 10, wanted: true }]);
+      expect(await table.todo(9, 10)).toEqual([{ segment: 20, wanted: true }]);
       expect([await table.settle(10, true), await table.settle(20, true)]).toEqual([true, true]);
       expect(await table.todo(9)).toEqual([]);
       await reopen();
@@ -1769,6 +1772,10 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await again.settle(10, true)).toBe(false);
       expect(await again.settle(10, false)).toBe(true);
       await again.absent(20);
+      // Another recorder has taken it off already, and this one has put it there after that.
+      expect(await again.settle(10, true)).toBe(false);
+      expect([await again.todo(9), (await again.counts()).toFree]).toEqual([[{ segment: 10, wanted: false }], 1]);
+      expect(await again.settle(10, false)).toBe(true);
       expect([await again.todo(9), await again.counts()]).toEqual([[], { holds: [], toFree: 0 }]);
     });
   });

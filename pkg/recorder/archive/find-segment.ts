@@ -1,0 +1,56 @@
+import type { LogKeys } from '../../record/index.ts';
+import { segmentKey } from './names.ts';
+import { ObjectStoreError } from './object-store-error.ts';
+import type { ObjectStore, ObjectVersions } from './object-store.ts';
+import { openSegment, SegmentError } from './segment.ts';
+import type { Segment } from './segment.ts';
+
+/** What stands under a segment's name. */
+export interface FoundSegment {
+  readonly versions: ObjectVersions;
+  /** The first version that the log's keys have signed for this place. */
+  readonly signed: { readonly segment: Segment; readonly version: string } | undefined;
+  /** The first that they have signed for another. */
+  readonly elsewhere: Segment | undefined;
+  /** What is wrong with the first that is none of these: no key has signed it, or the archive does not give it out. */
+  readonly fault: SegmentError | ObjectStoreError | undefined;
+}
+
+/**
+ * Looks for a segment among all that was written under its name: others may have put something there before the recorder, and hidden it by a marker,
+ * which lies below what the recorder wrote then. A version that the archive refuses to give out, or that is too large, hides no other.
+ *
+ * @param keys Of the log; undefined: whoever signed it.
+ * @returns undefined: nothing stands there
+ * @throws ObjectStoreError unavailable, or what the list of versions is refused with
+ */
+export async function findSegment(
+  objects: Pick<ObjectStore, 'get' | 'versions'>,
+  name: string,
+  log: string,
+  keys: LogKeys | undefined,
+): Promise<FoundSegment | undefined> {
+  const versions = await objects.versions(name);
+  if (versions === undefined) return undefined;
+  let elsewhere: Segment | undefined;
+  let fault: FoundSegment['fault'];
+  let there = false;
+  for (const version of versions.ids) {
+    try {
+      const object = await objects.get(name, version);
+      if (object === undefined) continue;
+      there = true;
+      const segment = openSegment(object, keys);
+      const { first, from } = segment.header;
+      if (segment.header.log === log && segmentKey(log, first, from) === name)
+        return { versions, signed: { segment, version }, elsewhere, fault };
+      elsewhere ??= segment;
+    } catch (error) {
+      const one = error instanceof SegmentError || (error instanceof ObjectStoreError && error.code !== 'unavailable');
+      if (!one) throw error;
+      there = true;
+      fault ??= error;
+    }
+  }
+  return there ? { versions, signed: undefined, elsewhere, fault } : undefined;
+}
