@@ -17,14 +17,15 @@ describe('room', () => {
   test.each<[string, StoreSpace, Partial<ShareSettings>, number | undefined]>([
     ['there is, as long as a twentieth is free', volume(gib), {}, undefined],
     ['is short below that', volume(0.75 * gib), {}, 0.5],
-    ['is as short as can be with half of that', volume(0.5 * gib), {}, 1],
+    ['is shorter with half of that', volume(0.5 * gib), {}, 1],
+    ['is as short as can be where none is left', volume(0), {}, 2],
     ['is not short where shares never count', volume(0), { belowPercent: 0 }, undefined],
     ['of a small volume is short with less than a quarter', volume(90 * mib, 400 * mib), {}, 0.2],
     ['of a small volume is not, with more', volume(101 * mib, 400 * mib), {}, undefined],
     ['of a database that has no size is never short', { usedBytes: gib }, {}, undefined],
     ['of a database is what its tables leave', { usedBytes: 9.75 * gib }, { databaseBytes: 10 * gib }, 1],
     ['of a database is there', { usedBytes: 9 * gib }, { databaseBytes: 10 * gib }, undefined],
-    ['of a database that has grown larger is none', { usedBytes: 11 * gib }, { databaseBytes: 10 * gib }, 1],
+    ['of a database that has grown larger is none', { usedBytes: 11 * gib }, { databaseBytes: 10 * gib }, 2],
   ])('%s', (_, space, more, short) => {
     expect(shortage(space, { ...settings, ...more })).toBe(short);
   });
@@ -75,6 +76,20 @@ describe('a namespace', () => {
     // They have to hold what they take: a sixteenth of all is half of the share of each.
     const costly = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`made-${n}`, gib]));
     expect(share({ hog: 1_000 * gib, ml: 500 * gib, ...costly })).toBeCloseTo((1_600 * gib) / 4, -9);
+  });
+
+  test('that is small has the last quarter of the room, whatever larger ones and however many hold', () => {
+    for (const held of [
+      { hog: 1_000, tiny: 1 },
+      { hog: 500, large: 500, tiny: 1 },
+    ]) {
+      expect(over(held, 1.499)).toEqual([]);
+      expect(over(held, 1.5)).toEqual(Object.keys(held).filter((name) => name !== 'tiny'));
+    }
+    expect(over({ alone: 1_000 }, 2)).toEqual([]);
+    expect(over({ one: 520, other: 500 }, 2)).toEqual([]);
+    // With its parts.
+    expect(over({ finance: 700, small: 100 }, 2, { finance: 7 })).toEqual([]);
   });
 
   test('has a share with those that have begun a while ago, and is not kept out by being a little larger', () => {

@@ -50,13 +50,16 @@ const idleMs = 60_000;
 /** Entries of the log about one namespace. */
 const tellMs = 10 * 60_000;
 
-/** How short room is: 0 where it has just become so, 1 where none is left; undefined: there is enough. */
+/** From there on ({@link shortage}) what is left is for those that hold less than an equal share. */
+const lastRoom = 1.5;
+
+/** How short room is: 0 where it has just become so, 1 where half of it is left, 2 where none is; undefined: there is enough. */
 export function shortage(space: StoreSpace, { belowPercent, databaseBytes }: ShareSettings): number | undefined {
   const size = space.volume?.sizeBytes ?? databaseBytes;
   if (size === undefined || belowPercent === 0) return undefined;
   const free = Math.max(0, space.volume?.freeBytes ?? size - space.usedBytes);
   const room = Math.max((size * belowPercent) / 100, Math.min(leastRoom, size / 4));
-  return free >= room ? undefined : Math.min(1, (2 * (room - free)) / room);
+  return free >= room ? undefined : (2 * (room - free)) / room;
 }
 
 /** Namespaces that hold more than they may, with their shares. @param short {@link shortage} */
@@ -67,7 +70,9 @@ export function overShare(
 ): ReadonlyMap<string, number> {
   const partsOf = (namespace: string): number => (Object.hasOwn(parts, namespace) ? (parts[namespace] ?? 1) : 1);
   const holders = [...held].filter(([, bytes]) => bytes > 0);
-  const part = shareOfPart(holders.map(([namespace, bytes]) => [bytes, partsOf(namespace)]));
+  const own = holders.map(([namespace, bytes]) => [bytes, partsOf(namespace)] as const);
+  // Whoever is small must have room when the large ones have taken all but this: a crowd of small ones may cost the large ones that much.
+  const part = short < lastRoom ? shareOfPart(own) : equalShareOfPart(own);
   return new Map(
     holders.flatMap(([namespace, bytes]) => {
       const share = Math.floor(part * partsOf(namespace));
@@ -76,10 +81,18 @@ export function overShare(
   );
 }
 
-/** The share of one part: all that is held, by all parts as far as they count ({@link fullFrom}). */
-function shareOfPart(holders: readonly (readonly [bytes: number, parts: number])[]): number {
-  let rest = fullFrom * holders.reduce((sum, [bytes]) => sum + bytes, 0);
-  let parts = holders.reduce((sum, [, own]) => sum + own, 0);
+type Holders = readonly (readonly [bytes: number, parts: number])[];
+
+const heldBy = (holders: Holders): number => holders.reduce((sum, [bytes]) => sum + bytes, 0);
+const partsOfAll = (holders: Holders): number => holders.reduce((sum, [, parts]) => sum + parts, 0);
+
+/** The share of one part: all that is held, by the parts of all who hold anything. */
+const equalShareOfPart = (holders: Holders): number => heldBy(holders) / partsOfAll(holders);
+
+/** The same by all parts as far as they count ({@link fullFrom}). */
+function shareOfPart(holders: Holders): number {
+  let rest = fullFrom * heldBy(holders);
+  let parts = partsOfAll(holders);
   for (const [bytes, own] of holders.toSorted(([a, one], [b, other]) => a / one - b / other)) {
     if (bytes * parts >= rest * own) break;
     rest -= bytes;
