@@ -47,7 +47,8 @@ test('an object whose bytes stop coming is given up', async () => {
   const objects = openS3(parseLocation('s3://records', { endpoint, region: 'eu-central-1', pathStyle: true }), {
     stallMs: 100,
   });
-  await expect(objects.get('a/b', 'v0')).rejects.toMatchObject({ code: 'unavailable' });
+  const message = 'the archive does not answer (ObjectStalled)';
+  await expect(objects.get('a/b', 'v0')).rejects.toMatchObject({ code: 'unavailable', message });
   await expect(objects.get('a/b')).rejects.toMatchObject({ code: 'unavailable' });
   objects.close();
   stalled.closeAllConnections();
@@ -227,6 +228,22 @@ describe('names', () => {
 });
 
 describe('what goes wrong', () => {
+  test('with a connection is said by the code that the system has for it', async () => {
+    const broken = createServer((request, response) => {
+      response.writeHead(200, { 'content-length': 1_000 });
+      response.write('x', () => request.socket.destroy());
+    });
+    await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(broken.address() as AddressInfo).port}`;
+    const objects = openS3(parseLocation('s3://records', { endpoint, region: 'eu-central-1', pathStyle: true }));
+    await expect(objects.get('a', 'v0')).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'the archive does not answer (ECONNRESET)',
+    });
+    objects.close();
+    broken.close();
+  });
+
   test('is said without what the server said', async () => {
     const other = openS3(
       parseLocation('s3://other-bucket', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }),

@@ -284,7 +284,8 @@ export function openS3(
 
 /** The SDK's own timeout ends with the head of an answer. @throws where nothing comes for so long */
 async function readWhole(body: Readable, stallMs: number): Promise<Uint8Array> {
-  const stalled = (): void => void body.destroy(new Error('it stopped coming'));
+  const stalled = (): void =>
+    void body.destroy(Object.assign(new Error('it stopped coming'), { name: 'ObjectStalled' }));
   const timer = setTimeout(stalled, stallMs);
   try {
     const parts: Buffer[] = [];
@@ -306,16 +307,24 @@ const digest = (body: Uint8Array): string => hash('sha256', body, 'base64');
 
 interface Failure {
   readonly name?: string;
+  readonly code?: unknown;
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 const statusOf = (error: unknown): number | undefined => (error as Failure).$metadata?.httpStatusCode;
 const nameOf = (error: unknown): string => (error as Failure).name ?? '';
 
+/** Errors of sockets have no name of their own, but the system's code, such as ECONNRESET. */
+function codeOf(error: unknown): string {
+  const { code } = error as Failure;
+  const name = nameOf(error);
+  return name === 'Error' && typeof code === 'string' ? code : name;
+}
+
 /** The server's words may hold what it was sent; its code does not. */
 function problem(error: unknown): ObjectStoreError {
   if (error instanceof ObjectStoreError) return error;
   const status = statusOf(error);
-  const name = /^[A-Za-z0-9]{1,60}$/.exec(nameOf(error))?.[0] ?? 'no answer';
+  const name = /^\w{1,60}$/.exec(codeOf(error))?.[0] ?? 'no answer';
   const cause = new Error(`S3: ${name}`);
   if (name === 'CredentialsProviderError')
     return new ObjectStoreError('refused', 'no credentials for the archive were found', { cause });
