@@ -48,6 +48,8 @@ describe('what detectors say of what they find', () => {
     ['UkNino', 'AB123456C', 'Likely Spelling'],
     ['EsDni', '12345678z', 'Possible CheckDigits'],
     ['BirthDate', 'born 12/03/1984', 'Likely TellingWord'],
+    ['BirthDate', 'born 12/03/1984-1 of 3', 'Likely TellingWord'],
+    ['BirthDate', 'born 1984-03-12/2', 'Likely TellingWord'],
     ['Vin', '1HGCM82633A004352', 'Likely CheckDigits'],
     ['Vin', 'VIN 1HGCM82633A004352', 'Certain TellingWord'],
     ['Vin', 'VIN WVWZZZ1JZXW000010', 'Likely TellingWord'],

@@ -101,11 +101,17 @@ function isOfOtherLine(text: string, start: number): boolean {
 }
 const anyLetter = /\p{L}/u;
 
-/** A further part of it stands behind: it is a version or a longer number (`20241121.3`). */
-function goesOn(text: string, end: number): boolean {
+/**
+ * A further part of it stands behind: it is a version or a longer number (`20241121.3`, `2024-11-21-3`). What has another separator is another date
+ * (`12/03/1980-13/04/1982`).
+ */
+function goesOn(text: string, start: number, end: number): boolean {
   const code = text.charCodeAt(end);
-  return (code === 0x2e || code === 0x2d || code === 0x2f) && isDigit(text.charCodeAt(end + 1));
+  if ((code !== 0x2e && code !== 0x2d && code !== 0x2f) || !isDigit(text.charCodeAt(end + 1))) return false;
+  const own = separator.exec(text.slice(start, end))?.[0];
+  return own === undefined || own.charCodeAt(0) === code;
 }
+const separator = /\D/u;
 
 export const birthDate: Detector = {
   name: 'BirthDate',
@@ -119,7 +125,7 @@ export const birthDate: Detector = {
     required: true,
   },
   accept: (text, start, end) =>
-    isDate(text, start, end) && !goesOn(text, end) && !isOfOtherLine(text, start) && likelyAsTold,
+    isDate(text, start, end) && !goesOn(text, start, end) && !isOfOtherLine(text, start) && likelyAsTold,
   significant: (code) => isDigit(code) || isLetter(code),
   leastSignificant: 5,
 };
