@@ -51,6 +51,9 @@ export const maxReportBytes = 4 * 1024 * 1024;
 const maxListed = 100_000;
 export const maxListBytes = 72 * 1024 * 1024;
 
+/** Values and keys of a head with six members, and of a pod that is gone with two. */
+const nodesOfPod = 1 + 2 * 6 + 1 + 2 * 2;
+
 const version = integer(1, 1) as Reader<1>;
 const source = matching(/^spiffe:\/\/[A-Za-z0-9._/-]{1,690}$/);
 const name = matching(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/);
@@ -85,7 +88,7 @@ function read<Value>(reader: Reader<Value>, text: string, maxNodes: number): Val
 }
 
 /** @throws WireError */
-export const readPodReport = (text: string): PodReport => read(report, text, maxReported * 16);
+export const readPodReport = (text: string): PodReport => read(report, text, maxReported * nodesOfPod + 8);
 
 /** @throws WireError */
 export const readPodList = (text: string): PodList => read(podList, text, maxListed + 8);

@@ -68,7 +68,7 @@ beforeEach(() => {
     onClosed: (reason) => void closed.push(reason),
   });
 });
-afterEach(() => far.destroy());
+afterEach(() => void far.destroy());
 
 const say = (message: RecordUpMessage): boolean => far.write(encodeRecordFrame(message));
 const hello = (): boolean =>
