@@ -252,6 +252,8 @@ const alerts: Readonly<Record<string, string>> = {
   hole: 'lines were lost by their sidecar',
   vanished: 'a pod is gone, and lines of its record never came',
 };
+/** Of a pod that vanished, whose sidecar had said that it stops. */
+const stopped = 'a pod has stopped in good order, and the last lines of its record never came';
 const notices: Readonly<Record<string, string>> = {
   read: 'somebody read the record',
   hold: 'a legal hold was placed or released',
@@ -269,7 +271,8 @@ const mostOfEntry = { text: 2_048, characters: 16_384, members: 256 };
 export function entryEvent(text: string, entry: number): ShippedEvent | undefined {
   const root = parseJson(text);
   const type = textAt(root, 'type') ?? '';
-  const message = alerts[type] ?? notices[type];
+  const message =
+    root.get('ended')?.boolean === true && type === 'vanished' ? stopped : (alerts[type] ?? notices[type]);
   if (message === undefined) return undefined;
   const alert = alerts[type] !== undefined;
   const { type: _, v: _v, bundle: _bundle, key: _key, signature: _signature, ...rest } = jsonValue(root) as Fields;
