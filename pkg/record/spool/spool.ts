@@ -8,6 +8,7 @@ import { auditDigest, isWhole, namedStart } from '../audit-line.ts';
 import type { AuditIo } from '../audit-output.ts';
 import { readAuditTail } from '../audit-tail.ts';
 import { auditFiles } from '../audit-verify.ts';
+import { lastOf } from './chain-files.ts';
 import { openLossMark } from './loss-mark.ts';
 import { readBootMark, systemBootId } from './boot-mark.ts';
 
@@ -182,8 +183,9 @@ function continuable(folder: string, logger: Logger): string | undefined {
 function isUsable(file: string): boolean {
   const fd = openSync(file, 'r');
   try {
-    const { usable, rest } = readAuditTail(fd, auditDigest(undefined));
-    return usable && !holdsLine(rest);
+    const { usable, rest, head } = readAuditTail(fd, auditDigest(undefined));
+    // A full one ends with the line of its name: where the disk lost that, it may have been sent.
+    return usable && !holdsLine(rest) && [head.seq, Infinity].includes(lastOf(file));
   } finally {
     closeSync(fd);
   }
