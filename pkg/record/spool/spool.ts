@@ -91,6 +91,7 @@ export function openSpool(options: SpoolOptions): Spool {
     lose: (events) => file.lose(events),
     head: () => file.head(),
     durable: () => file.durable(),
+    ended: () => file.ended(),
     opened: () => file.opened(),
     written: () => before + file.written(),
     problem: () => file.problem(),
