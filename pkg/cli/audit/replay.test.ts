@@ -138,7 +138,8 @@ describe('each step comes at its time', () => {
     const at: number[] = [];
     const client = {
       create: () => Promise.resolve({ status: { token: 't' } }),
-      request: ({ path }: { readonly path: string }) => Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
+      request: ({ path }: { readonly path: string }) =>
+        Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
       close: () => undefined,
     } as unknown as Cluster['client'];
     await sidegateCommand(['audit', 'replay', sessionId(1), '-o', 'jsonl', '--speed', speed], {
