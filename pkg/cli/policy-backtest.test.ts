@@ -5,6 +5,7 @@ import type {
   Certainty,
   FindingReason,
   FoundKind,
+  Operation,
   ReasonCode,
   RecordedText,
   RuleAct,
@@ -37,6 +38,12 @@ interface Row {
   readonly said?: string;
   /** All of its texts are sealed, and none stands in clear. */
   readonly whole?: true;
+  /** Default: Chat. */
+  readonly operation?: Operation;
+  /** So many texts of a request beside `ask`. */
+  readonly texts?: number;
+  /** The line of its answer is not there. */
+  readonly cut?: true;
 }
 
 const allowed: RuleAct = { rule: 'old/all', act: 'allowed' };
@@ -45,7 +52,7 @@ const blocked: RuleAct = { rule: 'old/secrets', act: 'blocked', by: ['word'] };
 
 function eventsOf(
   id: string,
-  { issuer = 'https://idp.test', acts = [allowed], said, code, whole, ...row }: Row,
+  { issuer = 'https://idp.test', acts = [allowed], said, code, whole, operation = 'Chat', texts = 0, cut, ...row }: Row,
 ): readonly AuditEvent[] {
   const sealer = whole === true ? sealing.wholeSession(id) : sealing.session(id);
   const seals = said !== undefined || whole === true;
@@ -53,11 +60,15 @@ function eventsOf(
     lane,
     ...sealer.sealWhole(direction, lane, text, said !== undefined && direction === 'response' ? said : text),
   });
-  return sessionEvents({ id, ...row }).map((event): AuditEvent => {
+  const others = Array.from({ length: texts }, (_, at) => ({ lane: `input[${at}]`, text: 'a' }));
+  const events = sessionEvents({ id, ...row }).filter(({ type }) => cut !== true || type !== 'segment');
+  return events.map((event): AuditEvent => {
     switch (event.type) {
       case 'start':
         return {
           ...event,
+          operation,
+          ...(texts > 0 && { request: [...(event.request ?? []), ...others] }),
           caller: event.caller === null ? null : { ...event.caller, issuer },
           ...(seals && { sealed: sealer.head }),
           ...(whole === true && { request: (event.request ?? []).map((text) => wholeOf('request', text)) }),
@@ -579,7 +590,7 @@ test('what cannot be decided again is left out, and said', async () => {
   const { sessions, cannotKnow } = await reportOf(label, [{ acts: [limited], outcome: 'refused' }, {}]);
   expect([sessions, cannotKnow]).toEqual([
     1,
-    { masked: 0, sealed: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
+    { masked: 0, missing: 0, sealed: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
   ]);
   const { out } = await backtest(label, [{}], '', 'other');
   expect(out).toContain('0 sessions decided again');
@@ -610,6 +621,8 @@ test('all sessions are looked at, past a thousand; where a bound keeps some out,
       partly: [],
       partlyMore: false,
       sealed: 0,
+      unread: 0,
+      unreadWhy: [],
     });
     const some = await reportOf(guard('Block'), few, `${source} --limit 4`);
     expect(some).toMatchObject({ code: 1, unchanged: 4, looked: { sessions: 4, more: true } });
@@ -655,4 +668,84 @@ test('a file that is no export, another key, and policies with faults are said',
     code: 1,
     err: expect.stringContaining('sealTo'),
   });
+});
+
+const byGrant: RuleAct = { rule: 'grant/night', act: 'allowed' };
+const byHelper: RuleAct = { rule: 'old/loopback', act: 'allowed' };
+const helper = 'loopback: [{ runAsUser: 1001, operations: [Embeddings] }]';
+
+test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
+  ['a grant', label, { operation: 'Embeddings', acts: [byGrant] }, {}],
+  ['none', label, { operation: 'Embeddings' }, { blocked: 1 }],
+  ['a grant, of which something would be masked', guard('Mask'), { ask: 'falcon', acts: [byGrant] }, { masked: 1 }],
+  [
+    'the pod itself',
+    label,
+    { user: null, operation: 'Health', acts: [{ rule: 'sidegate/loopback', act: 'allowed' }] },
+    {},
+  ],
+  ['a helper', helper, { user: null, operation: 'Embeddings', acts: [byHelper] }, {}],
+  [
+    'a helper that nothing opens it to now',
+    label,
+    { user: null, operation: 'Embeddings', acts: [byHelper] },
+    { blocked: 1 },
+  ],
+  ['a helper, to something else', helper, { user: null, operation: 'Completions', acts: [byHelper] }, { blocked: 1 }],
+])('what let a session in beside rules of access does so again: %s', async (_, rules, row, expected) => {
+  const { changes, sessions } = await reportOf(rules, [row]);
+  expect({ changes, sessions }).toEqual({ changes: { ...none, ...expected }, sessions: 1 });
+});
+
+test.each<[string, Row]>([
+  [
+    'asked what its page may send',
+    { user: null, operation: 'Other', acts: [{ rule: 'sidegate/cors', act: 'allowed' }] },
+  ],
+  ['of another page', { outcome: 'refused', code: 'access_denied', acts: [{ rule: 'sidegate/cors', act: 'denied' }] }],
+])('a browser that %s is not decided on again', async (_, row) => {
+  const { code, sessions, cannotKnow } = await reportOf(label, [row, {}]);
+  expect([code, sessions, cannotKnow.otherReason]).toEqual([0, 1, 1]);
+});
+
+test('the model’s own key is masked by no policy', async () => {
+  const key: RuleAct = { rule: 'sidegate/credential', act: 'masked' };
+  expect((await reportOf(label, [{ answer: 'it is [credential]', acts: [allowed, key] }])).changes).toEqual(none);
+});
+
+test('a session that cannot be decided on is named, is a failure, and keeps nobody from the others', async () => {
+  const rows = [{}, { texts: 200_000 }, { ask: 'falcon' }];
+  const { code, out } = await backtest(guard('Flag'), rows, '--accept blocked');
+  expect(code).toBe(1);
+  expect(out).toMatch(/^2 sessions decided again: 2 would go as they went\n/);
+  expect(out).toContain(`NOT ALL: 1 sessions could not be decided on:\n  ${sessionId(1)}: `);
+  expect((await backtest(guard('Flag'), rows, '--accept partial')).code).toBe(0);
+});
+
+test('of a session of which lines are missing nobody knows whether a rule would act again', async () => {
+  const row: Row = { acts: [wordHeld], ask: 'hello' };
+  const of = async (one: Row) => {
+    const { changes, cannotKnow } = await reportOf(guard('RequireApproval'), [one]);
+    return [changes, cannotKnow.missing, cannotKnow.masked];
+  };
+  expect(await of(row)).toEqual([{ ...none, allowed: 1 }, 0, 0]);
+  expect(await of({ ...row, cut: true })).toEqual([{ ...none, unknown: 1 }, 1, 0]);
+});
+
+test('what of the policies no session is decided by is said', async () => {
+  const rules = `responseLimits: [{ subjects: [{ anyone: true }], maxBytes: 1Ki }]
+  tls: { inbound: Mutual }
+  classification: [{ label: ssn, fields: ["**.ssn"], otherwise: Mask, inRequests: Block }]`;
+  const { code, out } = await backtest(rules, [{}]);
+  expect(code).toBe(0);
+  expect(out).toContain(
+    [
+      'What of these policies no session was decided by:',
+      '  new: responseLimits',
+      '  new: client certificates: everybody has one',
+      '  new/ssn: fields in arguments of tools',
+      '',
+    ].join('\n'),
+  );
+  expect((await backtest(`mode: Observe\n  ${rules}`, [{}])).out).not.toContain('no session was decided by');
 });

@@ -1,9 +1,9 @@
 import { parseJson } from '../../base/index.ts';
-import { compileSnapshot } from '../../core/index.ts';
+import { compileSnapshot, grantRule } from '../../core/index.ts';
 import type { AccessRequest, Identity, Policy, Snapshot } from '../../core/index.ts';
 import { recognise } from '../../dialect/index.ts';
-import { createJudge } from '../../proxy/index.ts';
-import type { Judge, Judgement } from '../../proxy/index.ts';
+import { createJudge, credentialRuleId, loopbackRule } from '../../proxy/index.ts';
+import type { Judge, JudgedAccess, Judgement } from '../../proxy/index.ts';
 import { findingsOf, missingFrom } from './findings.ts';
 import type { Finding } from './findings.ts';
 import type { RecordedSession } from './recorded-session.ts';
@@ -59,7 +59,9 @@ function refusersOf({ acts, refusal }: Judgement): readonly Finding[] {
 }
 
 /** What the policies of then came to. */
-export function verdictOf({ acts, code, outcome }: RecordedSession): Verdict {
+export function verdictOf({ acts: all, code, outcome }: RecordedSession): Verdict {
+  // The model's own key is masked whatever policies say.
+  const acts = all.filter(({ rule }) => rule !== credentialRuleId);
   const masks = findingsOf(acts, 'masked');
   const refused = findingsOf(acts, 'blocked', 'denied');
   if (refused.length > 0) return { fate: 'blocked', rules: refused, masks };
@@ -185,7 +187,7 @@ export class Backtest {
     const caller = this.#callerOf(session);
     if (caller === 'stranger') return refusedBy('identity', ['token_invalid']);
     // Whether a certificate came is not on record.
-    const asked = { caller, operation, model, certificate: true, hosted: this.#hosted };
+    const asked = { caller, operation, model, certificate: true, hosted: this.#hosted, ...openedBy(session) };
     const { allowed, refusal } = this.#judge.access(asked);
     if (refusal !== undefined) return refusedBy(refusal.rule, [refusal.reason]);
     const judged = await this.#judged(session, asked, allowed);
@@ -226,6 +228,17 @@ function requestOf({ request, model, bytes, path }: RecordedSession) {
   const text = JSON.stringify({ model: model ?? 'none', messages });
   const route = recognise('POST', '/v1/chat/completions');
   return { text, view: route.dialect.request(route, parseJson(text, { loneSurrogates: true })), target: path, bytes };
+}
+
+/** What let it in beside the rules of policies: a grant, or that it came from inside the pod. Nothing else of the record says so. */
+function openedBy({ acts, caller }: RecordedSession): Pick<JudgedAccess, 'grant' | 'inside'> {
+  const rules = acts.filter(({ act }) => act === 'allowed').map(({ rule }) => rule);
+  if (caller !== undefined) {
+    const grant = rules.find((rule) => rule.startsWith(grantRule({ name: '' })));
+    if (grant !== undefined) return { grant };
+  }
+  if (rules.includes(loopbackRule)) return { inside: 'anybody' };
+  return rules.some((rule) => rule.endsWith('/loopback')) ? { inside: 'helper' } : {};
 }
 
 /** The act of a rule that made a fate. */

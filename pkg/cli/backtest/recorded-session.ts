@@ -1,5 +1,6 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { createSessionCount } from '../../record/index.ts';
 import { foundRows } from '../found-text.ts';
 import type { FoundRow } from '../found-text.ts';
 import { sealedLength } from '../audit/sealed-length.ts';
@@ -36,6 +37,8 @@ export interface RecordedSession {
   readonly maskedIn: { readonly request: boolean; readonly answer: boolean };
   /** Texts of it are sealed and were not opened: nothing is known of them. */
   readonly sealed: boolean;
+  /** Lines of it were deleted, lost or never written: its text may not be all there. */
+  readonly partial: boolean;
 }
 
 export interface RecordedAct {
@@ -100,9 +103,17 @@ function callerOf(start: JsonNode): RecordedSession['caller'] {
   };
 }
 
-/** @param acted a rule masked something, wherever that stands */
-function masking(request: Texts, answer: Texts, acted: boolean): Pick<RecordedSession, 'masked' | 'maskedIn'> {
-  const unseen = acted && !request.masked && !answer.masked;
+/**
+ * @param acted a rule masked something, wherever that stands
+ * @param partial other texts are not there, wherever they stood
+ */
+function masking(
+  request: Texts,
+  answer: Texts,
+  acted: boolean,
+  partial: boolean,
+): Pick<RecordedSession, 'masked' | 'maskedIn'> {
+  const unseen = partial || (acted && !request.masked && !answer.masked);
   const maskedIn = { request: request.masked || unseen, answer: answer.masked || unseen };
   return { masked: maskedIn.request || maskedIn.answer, maskedIn };
 }
@@ -117,8 +128,10 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
   const answer = new Texts();
   let start: JsonNode | undefined;
   let end: JsonNode | undefined;
+  const count = createSessionCount();
   for (const line of lines) {
     const root = parseJson(line, { loneSurrogates: true });
+    count.add(root);
     switch (root.get('type')?.string) {
       case 'start':
         start = root;
@@ -138,6 +151,7 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
   }
   if (start === undefined || end === undefined) return undefined;
   const acts = actsOf(end);
+  const partial = count.verdict().fault !== undefined || (end.get('unwritten')?.number ?? 0) > 0;
   const operation = operations.find((one) => one === textAt(start, 'operation')) ?? 'Other';
   return {
     id: textAt(start, 'session'),
@@ -153,6 +167,7 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
     outcome: textAt(end, 'outcome'),
     code: end.get('code')?.string,
     sealed: request.sealed || answer.sealed,
-    ...masking(request, answer, !opened && acts.some((act) => act.act === 'masked')),
+    partial,
+    ...masking(request, answer, !opened && acts.some((act) => act.act === 'masked'), partial),
   };
 }

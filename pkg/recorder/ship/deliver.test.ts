@@ -275,6 +275,65 @@ describe('a receiver by HTTP', () => {
   });
 });
 
+describe('a receiver that at one event alone', () => {
+  const webhook = async (poisoned: (response: ServerResponse) => unknown, got: string[]): Promise<Receiver> => {
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (part: Buffer) => (text += part.toString()));
+      request.on('end', () => {
+        const ids: readonly string[] = text.match(/(?<="event.id":")e[0-9]+/g) ?? [];
+        if (ids.includes('e5') || ids.includes('e40')) return poisoned(response);
+        got.push(...ids);
+        return response.writeHead(200).end();
+      });
+    });
+    servers.push({ close: () => void (server.close(), server.closeAllConnections()) });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return webhookReceiver('w', { url, headers: () => ({}), ca: () => undefined, timeoutMs: 250 });
+  };
+
+  test.each<[string, (response: ServerResponse) => unknown]>([
+    ['closes the connection', (response) => response.destroy()],
+    ['does not answer', () => undefined],
+  ])(
+    '%s gets all others, and these are kept aside',
+    async (_, poisoned) => {
+      const got: string[] = [];
+      const { counts, done, dead } = ship(64, await webhook(poisoned, got));
+      await done();
+      expect(dead()).toEqual(['e5', 'e40']);
+      expect(counts.dead).toBe(2);
+      expect(new Set(got)).toEqual(new Set(idsTo(64).filter((id) => id !== 'e5' && id !== 'e40')));
+    },
+    30_000,
+  );
+
+  test('closes the connection, and at all others for a time, gets everything', async () => {
+    const got: string[] = [];
+    let broken = true;
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (part: Buffer) => (text += part.toString()));
+      request.on('end', () => {
+        if (broken) return response.destroy();
+        got.push(...(text.match(/(?<="event.id":")e[0-9]+/g) ?? []));
+        return response.writeHead(200).end();
+      });
+    });
+    servers.push({ close: () => void (server.close(), server.closeAllConnections()) });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const options = { url, headers: () => ({}), ca: () => undefined, timeoutMs: 5_000 };
+    const { counts, done } = ship(64, webhookReceiver('w', options));
+    await until(() => counts.failures > 25, 'tries');
+    expect([counts.sent, counts.dead]).toEqual([0, 0]);
+    broken = false;
+    await done();
+    expect([counts.sent, counts.dead, got]).toEqual([64, 0, idsTo(64)]);
+  });
+});
+
 describe('an answer of OTLP', () => {
   const answering = async (answer: () => string | Buffer, type = 'application/json'): Promise<Receiver> => {
     const server = createServer((request, response) => {
