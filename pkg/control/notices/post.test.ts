@@ -14,7 +14,9 @@ test('a receiver that would speak another protocol has refused it', async () => 
   const [cert, key, ca] = [files.certFile, files.keyFile, files.caFile].map((file) => readFileSync(file, 'utf8'));
   const server = createServer({ cert, key }, (socket) => {
     socket.on('error', () => undefined);
-    socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'));
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
+    );
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   try {

@@ -343,7 +343,8 @@ test('a receiver that would speak another protocol is tried again, and keeps nob
     socket.on('error', () => undefined);
     socket.on('data', (part: Buffer) => {
       text += part.toString();
-      if (switches) return socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+      if (switches)
+        return socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
       if (!text.includes('e3"')) return undefined;
       got.push(...(text.match(/(?<="event.id":")e[0-9]+/g) ?? []));
       return socket.end('HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n');
