@@ -295,12 +295,17 @@ const refusedRead: EntryKind = {
   action: 'refused',
   outcome: 'failure',
 };
+const stopped: EntryKind = {
+  severity: 'alert',
+  message: 'a pod has stopped in good order, and the last lines of its record never came',
+};
 const resumedShare: EntryKind = { severity: 'info', message: 'lines of a namespace are taken again' };
 
 function kindOf(root: JsonNode): EntryKind | undefined {
   const [type = '', what] = [textAt(root, 'type'), textAt(root, 'what')];
   if (type === 'read' && what === 'refused') return refusedRead;
   if (type === 'share' && what === 'resumed') return resumedShare;
+  if (type === 'vanished' && root.get('ended')?.boolean === true) return stopped;
   return Object.hasOwn(entryKinds, type) ? entryKinds[type as keyof typeof entryKinds] : undefined;
 }
 

@@ -131,7 +131,8 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     const place = { entry, at: root.get('at')?.number ?? 0 };
     if (own !== undefined) {
       if (root.get('type')?.string !== 'vanished') return [own];
-      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place))];
+      const why = root.get('ended')?.boolean === true ? 'lost' : 'killed';
+      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place, why))];
     }
     if (root.get('type')?.string !== 'block') return [];
     const lines = await store.blockLines(entry);

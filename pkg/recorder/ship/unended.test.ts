@@ -34,10 +34,10 @@ const begins = (name: string): AuditEvent => ({ type: 'process', what: 'start', 
 const whole = (n: number): readonly AuditEvent[] => sessionEvents({ id: sessionId(n) });
 const start = (n: number): AuditEvent => whole(n)[0] as AuditEvent;
 const end = (n: number): AuditEvent => whole(n).at(-1) as AuditEvent;
-const vanish = (): Promise<void> => {
+const vanish = (ended = false): Promise<void> => {
   const { sequence: stored, hash } = chain.point();
   const entry = { type: 'vanished', at: testTime, source, chain: chain.name, stored, known: stored, hash } as const;
-  return store.append([{ entry: { ...entry, ended: false, gone: testTime } }]);
+  return store.append([{ entry: { ...entry, known: stored + (ended ? 2 : 0), ended, gone: testTime } }]);
 };
 /** All events; by a source that knows nothing before each of so many. */
 async function shipped(atMost = 1_000_000, forget = false): Promise<readonly ShippedEvent[]> {
@@ -101,6 +101,14 @@ test('they are told of when its chain goes on with a new process, or its pod is 
   expect(Object.keys(open?.fields ?? {})).not.toContain('event.duration');
   // Receivers of spans have one of it.
   expect(JSON.stringify(tracesRequest(open === undefined ? [] : [open]))).toContain('"name":"chat llama-3"');
+});
+
+test('of a sidecar that stopped in good order they had an end, which was lost with its pod', async () => {
+  await add(begins('one'), start(0));
+  await vanish(true);
+  expect((await shipped()).find(({ id }) => id === sessionId(0))?.message).toBe(
+    'ana: Chat of llama-3: its end was lost with its pod, whose sidecar stopped in good order',
+  );
 });
 
 test.each([1, 2, 3])('%d events at a time, by a recorder that begins anew after each batch, too', async (atMost) => {

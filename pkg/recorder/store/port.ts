@@ -246,8 +246,8 @@ export interface DepartedChain {
   readonly chain: string;
   /** The last line that is stored. */
   readonly stored: Omit<ChainPosition, 'newest'>;
-  /** The last line that the controller heard of; undefined: of none that was not stored then. */
-  readonly known: Omit<ChainPosition, 'newest'> | undefined;
+  /** The last line that the controller heard of, and whether it says that the sidecar stops; undefined: of none that was not stored then. */
+  readonly known: (Omit<ChainPosition, 'newest'> & { readonly ended: boolean }) | undefined;
   /** When the pod was gone: the controller's clock, epoch milliseconds. */
   readonly gone: number;
   /** The last lines of the last block that is stored, 4 KiB at most; undefined: there is none, or it was deleted. */

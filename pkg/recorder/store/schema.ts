@@ -166,6 +166,10 @@ const steps: readonly string[] = [
   CREATE INDEX archive_hold_todo ON archive_hold (segment) WHERE done = 0;
   ALTER TABLE hold ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- 1: the last line that the controller heard of a chain says that its sidecar stops.
+  ALTER TABLE chain ADD COLUMN knownEnded INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -835,13 +835,13 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.departed(testTime + 10, 10)).toEqual([]);
       const departed = await store.departed(later, 10);
       const one = departed.find((found) => found.source === source);
-      expect(one).toMatchObject({ chain: chain.name, stored, known, gone: testTime + 5 });
+      expect(one).toMatchObject({ chain: chain.name, stored, known: { ...known, ended: false }, gone: testTime + 5 });
       expect(one?.tail).toContain('"type":"end"');
       expect(departed).toContainEqual({
         source: 'spiffe://two',
         chain: unheard.name,
         stored: { sequence: 0, hash: namedStart(unheard.name).hash },
-        known,
+        known: { ...known, ended: false },
         gone: testTime + 5,
         tail: undefined,
       });
@@ -865,6 +865,32 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.departed(later, 10)).toHaveLength(1);
       await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
       expect(await store.departed(later, 10)).toHaveLength(2);
+    });
+
+    test('are known to have stopped in good order where the last of their lines says so, also where that is heard later', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const head = { source, namespace: 'ml', pod: 'llama-0', chain: chain.name, sequence: 9, hash: 'f'.repeat(64) };
+      const told = async (what: Partial<typeof head> & { readonly ended?: boolean } = {}) => {
+        await store.learn({ heads: [{ ...head, ...what }], gone: [{ source, at: testTime }] }, testTime);
+        const [one] = await store.departed(testTime + 1, 10);
+        return one === undefined ? undefined : [one.known?.sequence, one.known?.ended];
+      };
+      expect(await told()).toEqual([9, false]);
+      const [before] = await store.departed(testTime + 1, 10);
+      if (before === undefined) throw new Error('departed');
+      await store.settle(before, []);
+      // Of another line under its number it is no news.
+      expect(await told({ hash: 'e'.repeat(64), ended: true })).toBeUndefined();
+      expect(await told({ ended: true })).toEqual([9, true]);
+      // An older controller says nothing of it.
+      expect(await told()).toEqual([9, true]);
+      // It went on.
+      expect(await told({ sequence: 10 })).toEqual([10, false]);
+      expect(await told({ ended: true })).toEqual([10, false]);
+      expect(await told({ chain: 'd'.repeat(32), ended: true })).toBeDefined();
+      const all = (await store.departed(testTime + 1, 10)).map(({ known }) => known?.ended);
+      expect(all.toSorted()).toEqual([false, true]);
     });
 
     test('of whose chains most never came are known by a few of these', async () => {
