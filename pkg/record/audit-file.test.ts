@@ -427,6 +427,21 @@ describe('a pipe', () => {
 });
 
 describe('time', () => {
+  test('that a disk took is no step of the clock', () => {
+    const path = fresh();
+    const clock = fakeClock();
+    // What is said of a change by others is said while the disk is looked at.
+    const logger = createLogger({ level: 'error', clock, write: () => clock.stall(5_000) });
+    const file = auditFile({ output: { path }, clock, logger });
+    file.append([event('a')]);
+    clock.advance(1_000);
+    appendFileSync(path, '\n');
+    file.append([event('b')]);
+    file.append([event('c')]);
+    expect(readFileSync(path, 'utf8')).not.toContain('clock_step');
+    expect(clock.monotonic()).toBeGreaterThan(5_000);
+  });
+
   test('that steps is recorded before the events that carry it, once', async () => {
     const path = fresh();
     const { sink, clock } = make(path);

@@ -171,7 +171,7 @@ class FileSink implements AuditFile {
       }
       this.#open();
       if (this.#syncFailure !== undefined) throw new PartialWrite(0, this.#syncFailure.error);
-      this.#write(events, now);
+      this.#write(events);
     } catch (error) {
       const failure = error instanceof PartialWrite ? error : new PartialWrite(0, error);
       if (counts) this.#lost += Math.max(0, events.length - failure.recorded);
@@ -247,8 +247,9 @@ class FileSink implements AuditFile {
     this.#lost += found.lost;
   }
 
-  #write(events: readonly AuditEvent[], monotonic: number): void {
-    const wall = this.#clock.now();
+  #write(events: readonly AuditEvent[]): void {
+    // Together, behind all that may have taken long.
+    const [wall, monotonic] = [this.#clock.now(), this.#clock.monotonic()];
     const moved = wall - monotonic - this.#offset;
     const own: ProcessEvent[] = [];
     if (this.#lost > 0) own.push({ type: 'process', what: 'gap', amount: this.#lost });

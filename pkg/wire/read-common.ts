@@ -15,7 +15,7 @@ export const purpose = oneOf('identity', 'serving');
 
 export const auditHead: Reader<AuditHead> = fields<AuditHead>({
   sequence: integer(0, Number.MAX_SAFE_INTEGER),
-  hash: matching(/^[0-9a-zA-Z+/=_-]{1,128}$/),
+  hash,
   chain: maybe(matching(/^[0-9a-f]{32}$/)),
   ended: maybe(boolean),
 });

@@ -195,29 +195,29 @@ describe('a sidecar and its controller', () => {
 
   test('heartbeats carry the head of the record', async () => {
     const pod = world.pod();
-    const sidecar = await running(pod, [open('p')], { auditHead: () => ({ sequence: 7, hash: 'ab' }) });
+    const sidecar = await running(pod, [open('p')], { auditHead: () => ({ sequence: 7, hash: 'ab'.repeat(32) }) });
     await world.clock.advanceAsync(15_000);
     await until(() => world.directory.heads.length >= 2);
-    expect(world.directory.heads.at(-1)).toEqual({ sequence: 7, hash: 'ab' });
+    expect(world.directory.heads.at(-1)).toEqual({ sequence: 7, hash: 'ab'.repeat(32) });
     expect(sidecar.connected()).toBe(true);
   });
 
   test('the first number of a record that has just begun is told at once, and the last one before the goodbye', async () => {
     const pod = world.pod();
-    let head: AuditHead = { sequence: 0, hash: 'aa' };
+    let head: AuditHead = { sequence: 0, hash: 'aa'.repeat(32) };
     const sidecar = await running(pod, [open('p')], { auditHead: () => head });
     expect(world.directory.heads).toEqual([head]);
-    head = { sequence: 1, hash: 'ab' };
+    head = { sequence: 1, hash: 'ab'.repeat(32) };
     await world.clock.advanceAsync(200);
     await until(() => world.directory.heads.length === 2);
     await world.clock.advanceAsync(2_000);
-    head = { sequence: 9, hash: 'ac', ended: true };
+    head = { sequence: 9, hash: 'ac'.repeat(32), ended: true };
     await sidecar.close();
     await until(() => world.directory.gone.length > 0);
     expect(world.directory.heads).toEqual([
-      { sequence: 0, hash: 'aa' },
-      { sequence: 1, hash: 'ab' },
-      { sequence: 9, hash: 'ac', ended: true },
+      { sequence: 0, hash: 'aa'.repeat(32) },
+      { sequence: 1, hash: 'ab'.repeat(32) },
+      { sequence: 9, hash: 'ac'.repeat(32), ended: true },
     ]);
   });
 });

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError, randomId } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
+import type { Clock, Logger, Timer } from '../../base/index.ts';
 import { auditFile } from '../audit-file.ts';
 import type { AuditFile } from '../audit-file.ts';
 import { auditDigest, isWhole, namedStart } from '../audit-line.ts';
@@ -47,6 +47,8 @@ export interface SpoolOptions {
 }
 
 const lineFeed = 10;
+/** How often the mark of the boot is tried again. */
+const markMs = 1_000;
 const filePattern = /^record-([0-9a-f]{32})\.jsonl(?:\.[0-9]{15})?$/;
 
 export const chainPath = (folder: string, chain: string): string => join(folder, `record-${chain}.jsonl`);
@@ -101,7 +103,11 @@ export function openSpool(options: SpoolOptions): Spool {
     },
     leave: () => file.leave(),
   };
-  if (!boot.crashed || tellCrash(record, logger)) boot.take();
+  let marking: Timer | undefined;
+  if ((!boot.crashed || tellCrash(record, logger)) && !boot.take())
+    marking = clock.every(markMs, () => {
+      if (boot.take()) marking?.cancel();
+    });
   return {
     get chain() {
       return chain;
@@ -114,7 +120,10 @@ export function openSpool(options: SpoolOptions): Spool {
       chain = newName(folder, clock, logger);
       file = open(lost);
     },
-    closed: boot.remove,
+    closed() {
+      marking?.cancel();
+      boot.remove();
+    },
   };
 }
 
