@@ -4,7 +4,7 @@ import type { RecordStore, SessionChain } from '../store/index.ts';
 import { entryLeaf, lineType } from '../../record/index.ts';
 import { changeEvent } from './change-event.ts';
 import { processEvent } from './process-event.ts';
-import { entryEvent, sessionEvent, shippedStart } from './event.ts';
+import { damagedEvent, entryEvent, sessionEvent, shippedStart } from './event.ts';
 import type { LogPlace, ShippedEvent, ShippedStart } from './event.ts';
 import { createUnendedSessions } from './unended.ts';
 import type { LaterEvent } from './unended.ts';
@@ -57,7 +57,14 @@ export function createEventSource(store: ShippedStore, isController: (source: st
   const starts = new Map<string, ShippedStart>();
   const lookedUp = new Map<string, ShippedStart | undefined>();
   let characters = 0;
-  const parse = (line: string): JsonNode => parseJson(line, { loneSurrogates: true });
+  /** Undefined: it is none, since somebody has changed it in the store. */
+  const parse = (text: string, loneSurrogates = true): JsonNode | undefined => {
+    try {
+      return parseJson(text, { loneSurrogates });
+    } catch {
+      return undefined;
+    }
+  };
 
   const keyOf = (session: string, { source, chain }: SessionChain): string => `${source} ${chain} ${session}`;
   const keep = (key: string, start: ShippedStart): void => {
@@ -71,24 +78,36 @@ export function createEventSource(store: ShippedStore, isController: (source: st
   };
   /** A session's first line, where it is its start. */
   const lookUp = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
-    for await (const line of store.sessionLines(session, of))
-      return lineType(line) === 'start' ? shippedStart(parse(line)) : undefined;
+    for await (const line of store.sessionLines(session, of)) {
+      const start = lineType(line) === 'start' ? parse(line) : undefined;
+      return start && shippedStart(start);
+    }
     return undefined;
   };
-  const startFor = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
-    const key = keyOf(session, of);
+  const takeKept = (key: string): ShippedStart | undefined => {
     const kept = starts.get(key);
-    if (kept !== undefined) {
-      starts.delete(key);
-      characters -= lengthOf(kept);
-      return kept;
-    }
+    if (kept === undefined) return undefined;
+    starts.delete(key);
+    characters -= lengthOf(kept);
+    return kept;
+  };
+  const lookUpOnce = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
+    const key = keyOf(session, of);
     if (!lookedUp.has(key)) {
       const found = await lookUp(session, of);
       if (lookedUp.size >= mostLookedUp) lookedUp.clear();
       lookedUp.set(key, found);
     }
     return lookedUp.get(key);
+  };
+  const startFor = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> =>
+    takeKept(keyOf(session, of)) ?? lookUpOnce(session, of);
+  /** Whose start has to be looked up is made when it is its turn: a block may end thousands that began in others. */
+  const ended = (end: JsonNode, session: string, of: SessionChain, place: LogPlace): LaterEvent => {
+    const kept = takeKept(keyOf(session, of));
+    return kept !== undefined
+      ? sessionEvent(end, kept, of.source, place)
+      : async () => sessionEvent(end, await lookUpOnce(session, of), of.source, place);
   };
 
   const unended = createUnendedSessions(store, startFor);
@@ -97,13 +116,16 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     const events: LaterEvent[] = [];
     // Behind the block's own, so that these keep their places where retention has deleted some of them when the block is read again.
     const neverEnded: LaterEvent[] = [];
+    let damaged = !lines.startsWith('{');
     for (const line of lines.split('\n')) {
       const type = lineType(line);
       if (type === undefined || !shipped.has(type)) continue;
       const root = parse(line);
+      damaged ||= root === undefined;
+      if (root === undefined) continue;
       const session = root.get('session')?.string ?? '';
       if (type === 'start') keep(keyOf(session, of), shippedStart(root));
-      else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, place));
+      else if (type === 'end') events.push(ended(root, session, of, place));
       else if (type === 'process') {
         if (root.get('what')?.string === 'start')
           neverEnded.push(...(await unended.before(root.get('seq')?.number ?? 0, of, place)));
@@ -111,17 +133,19 @@ export function createEventSource(store: ShippedStore, isController: (source: st
         if (befell !== undefined) events.push(befell);
       } else if (isController(of.source)) events.push(changeEvent(root, of.source, place));
     }
-    return [...events, ...neverEnded];
+    return [...events, ...(damaged ? [damagedEvent(of.source, place)] : []), ...neverEnded];
   };
 
   const eventsOf = async (text: string, entry: number): Promise<readonly LaterEvent[]> => {
+    const root = parse(text, false);
+    if (root === undefined) return [damagedEvent('', { entry, at: 0 })];
     const own = entryEvent(text, entry);
-    const root = parseJson(text);
     const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
     const place = { entry, at: root.get('at')?.number ?? 0 };
     if (own !== undefined) {
       if (root.get('type')?.string !== 'vanished') return [own];
-      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place))];
+      const why = root.get('ended')?.boolean === true ? 'lost' : 'killed';
+      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place, why))];
     }
     if (root.get('type')?.string !== 'block') return [];
     const lines = await store.blockLines(entry);
@@ -130,19 +154,28 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, place);
   };
 
+  /** Events of the entry that the last batch did not come to the end of. */
+  let begun: { readonly entry: number; readonly text: string; readonly all: readonly LaterEvent[] } | undefined;
+  const eventsOnce = async (text: string, entry: number): Promise<readonly LaterEvent[]> =>
+    begun?.entry === entry && begun.text === text ? begun.all : eventsOf(text, entry);
+
   return {
     async read(from, atMost) {
       const { entry, events: taken } = from;
       const events: ShippedEvent[] = [];
       let next = from;
       for (const { index, text } of await store.entries(entry, mostEntries)) {
-        const all = await eventsOf(text, index);
+        const all = await eventsOnce(text, index);
+        begun = undefined;
         // A place beyond an entry's events is none: what comes twice is known, what never comes is not.
         const skipped = index === entry && taken <= all.length ? taken : 0;
         const room = atMost - events.length;
         for (const one of all.slice(skipped, skipped + room))
           events.push(typeof one === 'function' ? await one() : one);
-        if (all.length - skipped > room) return { events, next: { ...next, entry: index, events: skipped + room } };
+        if (all.length - skipped > room) {
+          begun = { entry: index, text, all };
+          return { events, next: { ...next, entry: index, events: skipped + room } };
+        }
         next = { entry: index + 1, events: 0, last: hashOf(text) };
         if (events.length === atMost) break;
       }
