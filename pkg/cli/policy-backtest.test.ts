@@ -31,7 +31,7 @@ interface Row {
   readonly user?: string | null;
   readonly issuer?: string;
   readonly acts?: readonly RuleAct[];
-  readonly outcome?: 'completed' | 'refused';
+  readonly outcome?: 'completed' | 'refused' | 'ended';
   /** Of what was refused; default: by a guard. */
   readonly code?: ReasonCode;
   /** What of the answer was masked is sealed, too. */
@@ -44,6 +44,10 @@ interface Row {
   readonly texts?: number;
   /** The line of its answer is not there. */
   readonly cut?: true;
+  /** Refused before its body was read. */
+  readonly unseen?: true;
+  /** What rules of policies in Observe mode would have done. */
+  readonly observed?: readonly RuleAct[];
 }
 
 const allowed: RuleAct = { rule: 'old/all', act: 'allowed' };
@@ -52,7 +56,20 @@ const blocked: RuleAct = { rule: 'old/secrets', act: 'blocked', by: ['word'] };
 
 function eventsOf(
   id: string,
-  { issuer = 'https://idp.test', acts = [allowed], said, code, whole, operation = 'Chat', texts = 0, cut, ...row }: Row,
+  {
+    issuer = 'https://idp.test',
+    acts = [allowed],
+    said,
+    code,
+    whole,
+    operation = 'Chat',
+    texts = 0,
+    cut,
+    unseen,
+    observed = [],
+    outcome,
+    ...row
+  }: Row,
 ): readonly AuditEvent[] {
   const sealer = whole === true ? sealing.wholeSession(id) : sealing.session(id);
   const seals = said !== undefined || whole === true;
@@ -61,7 +78,8 @@ function eventsOf(
     ...sealer.sealWhole(direction, lane, text, said !== undefined && direction === 'response' ? said : text),
   });
   const others = Array.from({ length: texts }, (_, at) => ({ lane: `input[${at}]`, text: 'a' }));
-  const events = sessionEvents({ id, ...row }).filter(({ type }) => cut !== true || type !== 'segment');
+  const refused = outcome === 'refused' ? { outcome } : {};
+  const events = sessionEvents({ id, ...row, ...refused }).filter(({ type }) => cut !== true || type !== 'segment');
   return events.map((event): AuditEvent => {
     switch (event.type) {
       case 'start':
@@ -69,6 +87,7 @@ function eventsOf(
           ...event,
           operation,
           ...(texts > 0 && { request: [...(event.request ?? []), ...others] }),
+          ...(unseen === true && { model: null, request: [] }),
           caller: event.caller === null ? null : { ...event.caller, issuer },
           ...(seals && { sealed: sealer.head }),
           ...(whole === true && { request: (event.request ?? []).map((text) => wholeOf('request', text)) }),
@@ -84,6 +103,8 @@ function eventsOf(
           ...event,
           ...(code !== undefined && { code }),
           rules: acts,
+          observed,
+          ...(outcome !== undefined && { outcome }),
           ...(seals && { sealed: sealer.end() }),
         };
       default:
@@ -124,7 +145,7 @@ metadata: { name: new, namespace: ml }
 spec:
   identity: { providers: [{ name: corp, oidc: { issuer: "https://idp.test", audiences: [a] } }] }
 ${rules.includes('approvals:') ? '' : '  approvals: { approvers: [{ group: leads }] }\n'}\
-  access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat] }]
+${rules.includes('access:') ? '' : '  access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat] }]\n'}\
 ${rules}`;
 
 const label = 'classification: [{ label: personal, detectors: [Email], visibleTo: [], otherwise: Mask }]';
@@ -146,6 +167,8 @@ async function backtest(
     'was.yaml': policy(`  ${was}\n`),
     'log.jsonl': exportOf([...linesOf(rows), ...beside], namespace),
     'key.pem': keys.privateKey,
+    'other.pem': makeSealKeys().privateKey,
+    'web.yaml': policy(`  ${rules}\n`).replace('namespace: ml', 'namespace: web'),
   };
   const lines = [...linesOf(rows), ...beside];
   const client = {
@@ -748,4 +771,107 @@ test('what of the policies no session is decided by is said', async () => {
     ].join('\n'),
   );
   expect((await backtest(`mode: Observe\n  ${rules}`, [{}])).out).not.toContain('no session was decided by');
+});
+
+test('a session that is sealed to another key is named, and the others are decided on', async () => {
+  const rows: Row[] = [{ ask: 'falcon' }, { answer: 'to [personal]', said: 'to bob@corp.test' }];
+  const report = await reportOf(guard('Block'), rows, '--unseal other.pem');
+  expect(report).toMatchObject({ code: 1, sessions: 1, changes: { blocked: 1 }, looked: { unread: 1 } });
+  expect(report.looked.unreadWhy).toEqual([
+    { session: sessionId(1), why: expect.stringContaining('it is sealed to key') },
+  ]);
+});
+
+test('policies of two namespaces are not asked about the sessions of one', async () => {
+  const given = await backtest(label, [{}], '--against log.jsonl web.yaml');
+  expect(given).toMatchObject({ code: 2, out: '', err: expect.stringContaining('several namespaces (ml, web)') });
+});
+
+test('of an answer that a policy ended nobody knows the end: the rule that ended it would again, where it is the same', async () => {
+  const row: Row = {
+    outcome: 'ended',
+    code: 'response_blocked',
+    answer: 'the ',
+    acts: [{ ...wordBlocked, rule: 'new/raven' }],
+  };
+  const raven = 'guards: [{ name: raven, direction: Response, match: { words: [raven] }, action: Block }]';
+  const of = async (more: string, was = raven) => {
+    const { code, out } = await backtest(raven, [row], `-o json ${more}`.trim(), 'ml', was);
+    const { changes, cannotKnow } = JSON.parse(out) as BacktestReport;
+    return [code, changes, cannotKnow.missing];
+  };
+  expect(await of('--was was.yaml')).toEqual([0, none, 1]);
+  expect(await of('')).toEqual([1, { ...none, unknown: 1 }, 1]);
+  expect(await of('--was was.yaml', raven.replace('[raven]', '[crow]'))).toEqual([1, { ...none, unknown: 1 }, 1]);
+});
+
+test('who was refused on sight would be let in to some model, and the record does not say which they asked for', async () => {
+  const row: Row = {
+    unseen: true,
+    outcome: 'refused',
+    code: 'access_denied',
+    acts: [{ rule: 'default', act: 'denied' }],
+  };
+  const deny =
+    'access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat], models: [a] }]';
+  const only = { operation: 'Embeddings' } as const;
+  const some = label.replace('classification', `${deny}\n  classification`);
+  expect((await reportOf(label, [{ ...row, ...only }])).changes).toEqual(none);
+  expect((await reportOf(some, [row])).changes).toEqual({ ...none, unknown: 1 });
+});
+
+describe('what rules of a policy in Observe mode found is masked in the record, and', () => {
+  const observing = (rules: string): string => `mode: Observe\n  ${rules}`;
+  const of = async (rules: string, row: Row, was?: string) => {
+    const { out } = await backtest(
+      rules,
+      [row],
+      `-o json ${was === undefined ? '' : '--was was.yaml'}`.trim(),
+      'ml',
+      was,
+    );
+    return (JSON.parse(out) as BacktestReport).changes;
+  };
+  const falcon: Row = { ask: 'about [disguised]', observed: [wordBlocked] };
+
+  test.each<[string, string, Row, string | undefined, Partial<BacktestReport['changes']>]>([
+    ['a word blocks where it is the same', guard('Block'), falcon, observing(guard('Block')), { blocked: 1 }],
+    ['may block where nobody says what it was', guard('Block'), falcon, undefined, { unknown: 1 }],
+    [
+      'may block where it is another',
+      guard('Block'),
+      falcon,
+      observing(guard('Block').replace('[falcon]', '[kite]')),
+      { unknown: 1 },
+    ],
+    ['does nothing where it still observes', observing(guard('Block')), falcon, observing(guard('Block')), {}],
+    ['does nothing where it is gone', label, falcon, observing(guard('Block')), {}],
+    [
+      'a word is held',
+      guard('RequireApproval'),
+      { ...falcon, observed: [wordHeld] },
+      observing(guard('RequireApproval')),
+      { held: 1 },
+    ],
+    ['a detector masks', label, { answer: 'to [personal]', observed: [byNew(masked)] }, undefined, { masked: 1 }],
+    ['what is masked refuses over two texts', guard('Mask'), falcon, observing(guard('Mask')), { blocked: 1 }],
+    [
+      'what may be seen by this caller is shown',
+      labels({ ...mail, visibleTo: everyone }),
+      { answer: 'to [personal]', observed: [byNew(masked)] },
+      undefined,
+      {},
+    ],
+  ])('%s', async (_, rules, row, was, expected) => {
+    expect(await of(rules, row, was)).toEqual({ ...none, ...expected });
+  });
+
+  test('nobody is there to be asked', async () => {
+    const nobody = (rules: string): string => rules.replace('guards:', 'approvals: { required: 1 }\n  guards:');
+    const row = { ...falcon, observed: [wordHeld] };
+    expect(await of(nobody(guard('RequireApproval')), row, observing(guard('RequireApproval')))).toEqual({
+      ...none,
+      blocked: 1,
+    });
+  });
 });

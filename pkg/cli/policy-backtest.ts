@@ -53,9 +53,15 @@ function numberOf(flags: Flags, name: 'limit' | 'examples', fallback: number): n
   return Number(text);
 }
 
-/** The one namespace that the policies govern; undefined: all. */
-const namespaceOf = (policies: readonly Policy[]): string | undefined =>
-  policies.map((policy) => policy.namespace).find((one) => one !== undefined);
+/** The one namespace that the policies govern; undefined: all. @throws Error for several: no session is decided by the policies of two */
+function namespaceOf(policies: readonly Policy[]): string | undefined {
+  const [first, ...others] = new Set(policies.flatMap(({ namespace }) => namespace ?? []));
+  if (others.length > 0)
+    throw new Error(
+      `policies of several namespaces (${[first, ...others].join(', ')}): test those of each by themselves`,
+    );
+  return first;
+}
 
 /** @throws Error in words */
 function policiesOfThen(files: readonly string[], flags: Flags, io: CommandIo): readonly Policy[] {

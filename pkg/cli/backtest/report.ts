@@ -66,7 +66,7 @@ export const isPartial = ({ more, unsearched, partly, partlyMore, sealed, unread
 export interface CannotKnow {
   /** Decided on text of which something was, or may have been, masked: rules could have found more in them. */
   readonly masked: number;
-  /** Of which lines are missing: what stood there nobody knows. */
+  /** Of which lines are missing, or whose answer a policy ended: what stood there nobody knows. */
   readonly missing: number;
   /** Of which texts are sealed, and were not opened: what rules would find in them nobody knows who has not the key. */
   readonly sealed: number;
@@ -209,7 +209,7 @@ const meaning: Readonly<Record<Change, string>> = {
   unmasked: 'newly let through unmasked',
   otherwise: 'refused or held as before, by other rules',
   unknown:
-    'perhaps milder: what a rule of then found is not in the record, and it may have been changed (--was has the policies of then); or otherwise in whatever way: its texts are sealed (--unseal)',
+    'perhaps otherwise: what a rule found then is not in the record, and it may have been changed (--was has the policies of then), or nobody knows which model was asked for; or in whatever way: its texts are sealed (--unseal)',
 };
 
 /** Nothing of a record may move the reader's cursor. */
@@ -249,7 +249,10 @@ export function reportText(report: BacktestReport): string {
   }
   const unknown = [
     [cannotKnow.masked, 'with masked text: rules could find more in what was masked (Full content: --unseal)'],
-    [cannotKnow.missing, 'of which lines are missing (deleted, lost): rules could find more in what they said'],
+    [
+      cannotKnow.missing,
+      'whose text is not all there (lines that were deleted or lost, an answer that was ended): rules could find more in the rest',
+    ],
     [cannotKnow.sealed, 'whose texts are sealed: decided by caller, operation and model alone (--unseal)'],
     [cannotKnow.withoutText, 'without text: decided by caller, operation and model alone'],
     [cannotKnow.limited, 'refused by a limit: not decided again, as limits depend on when and how many'],

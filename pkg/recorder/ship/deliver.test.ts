@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -332,6 +333,32 @@ describe('a receiver that at one event alone', () => {
     await done();
     expect([counts.sent, counts.dead, got]).toEqual([64, 0, idsTo(64)]);
   });
+});
+
+test('a receiver that would speak another protocol is tried again, and keeps nobody from stopping', async () => {
+  let switches = true;
+  const got: string[] = [];
+  const server = createTcpServer((socket) => {
+    let text = '';
+    socket.on('error', () => undefined);
+    socket.on('data', (part: Buffer) => {
+      text += part.toString();
+      if (switches)
+        return socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+      if (!text.includes('e3"')) return undefined;
+      got.push(...(text.match(/(?<="event.id":")e[0-9]+/g) ?? []));
+      return socket.end('HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n');
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const options = { url, headers: () => ({}), ca: () => undefined, timeoutMs: 5_000 };
+  const { counts, done } = ship(4, webhookReceiver('w', options));
+  await until(() => counts.failures > 2, 'tries');
+  switches = false;
+  await done();
+  expect([counts.sent, counts.dead, got]).toEqual([4, 0, idsTo(4)]);
 });
 
 describe('an answer of OTLP', () => {
