@@ -58,7 +58,10 @@ export interface RecordStore {
   allOf(type: 'authorities' | 'clock', from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
-  /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
+  /**
+   * The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. Of one that is damaged a line that is none of
+   * the record.
+   */
   blockLines(entry: number): Promise<Uint8Array | undefined>;
   /** The tree that stands. */
   log(): Promise<LogState>;
@@ -143,23 +146,23 @@ export interface ArchiveHolds {
     end: number,
     holds: readonly Hold[],
   ): Promise<{ readonly held: readonly number[]; readonly gone: boolean }>;
-  /** Notes which of them want a segment, and that they have seen the archive before `to`: one transaction. */
+  /** Notes which of them, or of those behind them, want a segment, and that they have seen the archive before `to`: one transaction. */
   looked(
-    due: HoldsDue,
+    due: Omit<HoldsDue, 'behind'>,
     to: number,
     wanted: { readonly segment: number; readonly holds: readonly number[] },
   ): Promise<void>;
   /** Segments that do not carry what holds want of them, or not for certain, and whether any hold that stands wants them; at most so many, ascending, behind `after`. */
   todo(atMost: number, after?: number): Promise<readonly { readonly segment: number; readonly wanted: boolean }[]>;
   /**
-   * Notes that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again, also where another recorder has
+   * Notes that the archive has said at a time, epoch milliseconds, that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again, also where another recorder has
    * settled meanwhile that it carries none.
    */
-  settle(segment: number, held: boolean): Promise<boolean>;
+  settle(segment: number, held: boolean, at: number): Promise<boolean>;
   /** There is no such segment any more. */
   absent(segment: number): Promise<void>;
-  /** Nothing is for certain. */
-  again(): Promise<void>;
+  /** What the archive said longer ago than this is not for certain, and what it is to say as long from now: clocks step. */
+  again(at: number, ofMs: number): Promise<void>;
   /** Of each hold that stands; and how many segments are to be freed of holds that do not. */
   counts(): Promise<{ readonly holds: readonly ArchivedHold[]; readonly toFree: number }>;
 }
@@ -167,6 +170,8 @@ export interface ArchiveHolds {
 export interface HoldsDue {
   readonly from: number;
   readonly holds: readonly Hold[];
+  /** Those that have seen less of the archive. */
+  readonly behind: readonly Hold[];
 }
 
 export interface ArchivedHold {
@@ -292,8 +297,10 @@ export type Addition =
 export interface ArchivedEntry extends StoredEntry {
   /** Of a block or a hole. */
   readonly pod?: Block['pod'];
-  /** Lines of a block, or the evidence of a conflict; a block without them: they are deleted. */
+  /** Lines of a block, or the evidence of a conflict; a block without them: they are deleted, or damaged. */
   readonly data?: Uint8Array;
+  /** Of a store alone: the lines of the block are there, and are not what was packed. */
+  readonly damaged?: true;
 }
 
 /** An entry that comes back from an archive. */

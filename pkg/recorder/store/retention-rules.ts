@@ -46,9 +46,12 @@ export function retentionRules({ all, namespaces, policies }: RetentionDays): re
     return { namespace: owner, rules, days };
   });
   const own = [...new Set([...Object.keys(namespaces), ...wanted.flatMap(({ namespace }) => namespace ?? [])])];
+  // A namespace may be called as what every object has.
+  const daysOf = (namespace: string): number =>
+    Object.hasOwn(namespaces, namespace) ? (namespaces[namespace] ?? all) : all;
   const bases = [
     { days: all, namespace: undefined, of: { allBut: own } },
-    ...own.map((namespace) => ({ days: namespaces[namespace] ?? all, namespace, of: { namespace } })),
+    ...own.map((namespace) => ({ days: daysOf(namespace), namespace, of: { namespace } })),
   ];
   return bases.flatMap(({ days: base, namespace, of }) => {
     const theirs = wanted.filter((one) => one.namespace === undefined || one.namespace === namespace);

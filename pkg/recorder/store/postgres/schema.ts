@@ -227,6 +227,10 @@ const steps: readonly string[] = [
   -- The last line that the controller heard of a chain says that its sidecar stops.
   ALTER TABLE chain ADD COLUMN known_ended boolean NOT NULL DEFAULT false;
   `,
+  `
+  -- When the archive last said that a segment carries its hold; NULL: not known.
+  ALTER TABLE archive_hold ADD COLUMN asked bigint;
+  `,
 ];
 
 /** Of a store that has been through all steps. */
