@@ -28,6 +28,14 @@ test('of several policies the longest decides, whatever else acted', () => {
   ]);
 });
 
+test('a namespace that is called as what every object has goes by the days of all', () => {
+  expect(days(90, {}, { 'constructor/support': 365 })).toEqual([
+    { days: 90, of: { allBut: ['constructor'] } },
+    { days: 90, of: { namespace: 'constructor' }, exceptRules: ['support/'] },
+    { days: 365, of: { namespace: 'constructor' } },
+  ]);
+});
+
 test('a policy makes nothing shorter, and nothing that is kept for ever end', () => {
   expect(days(90, { ml: 0 }, { 'ml/support': 30 })).toEqual([{ days: 90, of: { allBut: ['ml'] } }]);
 });

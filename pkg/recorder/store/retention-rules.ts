@@ -75,7 +75,10 @@ export function retentionRules(days: RetentionDays, controlNamespace?: string): 
     const { owner, rules } = policyOf(policy);
     return { namespace: owner, rules, days };
   });
-  const controlDays = namespaces[controlNamespace ?? ''] ?? all;
+  // A namespace may be called as what every object has.
+  const daysOf = (namespace: string): number =>
+    Object.hasOwn(namespaces, namespace) ? (namespaces[namespace] ?? all) : all;
+  const controlDays = controlNamespace === undefined ? all : daysOf(controlNamespace);
   const changes = daysOfChanges(days, controlNamespace).filter((one) => longer(one.days, controlDays));
   const own = [
     ...new Set([
@@ -86,7 +89,7 @@ export function retentionRules(days: RetentionDays, controlNamespace?: string): 
   ];
   const bases = [
     { days: all, namespace: undefined, of: { allBut: own } },
-    ...own.map((namespace) => ({ days: namespaces[namespace] ?? all, namespace, of: { namespace } })),
+    ...own.map((namespace) => ({ days: daysOf(namespace), namespace, of: { namespace } })),
   ];
   return bases.flatMap(({ days: base, namespace, of }) => {
     const theirs = wanted.filter((one) => one.namespace === undefined || one.namespace === namespace);
