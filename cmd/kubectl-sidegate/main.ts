@@ -11,6 +11,12 @@ import { loginIo } from './login-io.ts';
 import { lines, output } from './long-files.ts';
 import { openCluster } from './open-cluster.ts';
 
+// Whoever reads no more (`| head`) has what they wanted; it is no fault of this program.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(1);
+});
+
 process.exitCode = await run(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),

@@ -178,6 +178,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     ...(people !== undefined && webConsole({ settings, people, store, serving, meters, clock, logger })),
   });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
+  meters.reading('sidegate_recorder_connections', 'Connections to the port of sidecars.', () => server.connections());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
   meters.reading('sidegate_recorder_frame_bytes', 'Bytes that frames of sidecars hold.', () => server.frameBytes());

@@ -5,6 +5,7 @@ import type {
   Certainty,
   FindingReason,
   FoundKind,
+  Operation,
   ReasonCode,
   RecordedText,
   RuleAct,
@@ -30,13 +31,23 @@ interface Row {
   readonly user?: string | null;
   readonly issuer?: string;
   readonly acts?: readonly RuleAct[];
-  readonly outcome?: 'completed' | 'refused';
+  readonly outcome?: 'completed' | 'refused' | 'ended';
   /** Of what was refused; default: by a guard. */
   readonly code?: ReasonCode;
   /** What of the answer was masked is sealed, too. */
   readonly said?: string;
   /** All of its texts are sealed, and none stands in clear. */
   readonly whole?: true;
+  /** Default: Chat. */
+  readonly operation?: Operation;
+  /** So many texts of a request beside `ask`. */
+  readonly texts?: number;
+  /** The line of its answer is not there. */
+  readonly cut?: true;
+  /** Refused before its body was read. */
+  readonly unseen?: true;
+  /** What rules of policies in Observe mode would have done. */
+  readonly observed?: readonly RuleAct[];
 }
 
 const allowed: RuleAct = { rule: 'old/all', act: 'allowed' };
@@ -45,7 +56,20 @@ const blocked: RuleAct = { rule: 'old/secrets', act: 'blocked', by: ['word'] };
 
 function eventsOf(
   id: string,
-  { issuer = 'https://idp.test', acts = [allowed], said, code, whole, ...row }: Row,
+  {
+    issuer = 'https://idp.test',
+    acts = [allowed],
+    said,
+    code,
+    whole,
+    operation = 'Chat',
+    texts = 0,
+    cut,
+    unseen,
+    observed = [],
+    outcome,
+    ...row
+  }: Row,
 ): readonly AuditEvent[] {
   const sealer = whole === true ? sealing.wholeSession(id) : sealing.session(id);
   const seals = said !== undefined || whole === true;
@@ -53,11 +77,17 @@ function eventsOf(
     lane,
     ...sealer.sealWhole(direction, lane, text, said !== undefined && direction === 'response' ? said : text),
   });
-  return sessionEvents({ id, ...row }).map((event): AuditEvent => {
+  const others = Array.from({ length: texts }, (_, at) => ({ lane: `input[${at}]`, text: 'a' }));
+  const refused = outcome === 'refused' ? { outcome } : {};
+  const events = sessionEvents({ id, ...row, ...refused }).filter(({ type }) => cut !== true || type !== 'segment');
+  return events.map((event): AuditEvent => {
     switch (event.type) {
       case 'start':
         return {
           ...event,
+          operation,
+          ...(texts > 0 && { request: [...(event.request ?? []), ...others] }),
+          ...(unseen === true && { model: null, request: [] }),
           caller: event.caller === null ? null : { ...event.caller, issuer },
           ...(seals && { sealed: sealer.head }),
           ...(whole === true && { request: (event.request ?? []).map((text) => wholeOf('request', text)) }),
@@ -73,6 +103,8 @@ function eventsOf(
           ...event,
           ...(code !== undefined && { code }),
           rules: acts,
+          observed,
+          ...(outcome !== undefined && { outcome }),
           ...(seals && { sealed: sealer.end() }),
         };
       default:
@@ -113,7 +145,7 @@ metadata: { name: new, namespace: ml }
 spec:
   identity: { providers: [{ name: corp, oidc: { issuer: "https://idp.test", audiences: [a] } }] }
 ${rules.includes('approvals:') ? '' : '  approvals: { approvers: [{ group: leads }] }\n'}\
-  access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat] }]
+${rules.includes('access:') ? '' : '  access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat] }]\n'}\
 ${rules}`;
 
 const label = 'classification: [{ label: personal, detectors: [Email], visibleTo: [], otherwise: Mask }]';
@@ -135,6 +167,8 @@ async function backtest(
     'was.yaml': policy(`  ${was}\n`),
     'log.jsonl': exportOf([...linesOf(rows), ...beside], namespace),
     'key.pem': keys.privateKey,
+    'other.pem': makeSealKeys().privateKey,
+    'web.yaml': policy(`  ${rules}\n`).replace('namespace: ml', 'namespace: web'),
   };
   const lines = [...linesOf(rows), ...beside];
   const client = {
@@ -579,7 +613,7 @@ test('what cannot be decided again is left out, and said', async () => {
   const { sessions, cannotKnow } = await reportOf(label, [{ acts: [limited], outcome: 'refused' }, {}]);
   expect([sessions, cannotKnow]).toEqual([
     1,
-    { masked: 0, sealed: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
+    { masked: 0, missing: 0, sealed: 0, withoutText: 0, limited: 1, otherReason: 0, open: 0, elsewhere: 0 },
   ]);
   const { out } = await backtest(label, [{}], '', 'other');
   expect(out).toContain('0 sessions decided again');
@@ -610,6 +644,8 @@ test('all sessions are looked at, past a thousand; where a bound keeps some out,
       partly: [],
       partlyMore: false,
       sealed: 0,
+      unread: 0,
+      unreadWhy: [],
     });
     const some = await reportOf(guard('Block'), few, `${source} --limit 4`);
     expect(some).toMatchObject({ code: 1, unchanged: 4, looked: { sessions: 4, more: true } });
@@ -654,5 +690,188 @@ test('a file that is no export, another key, and policies with faults are said',
   expect(await backtest('audit: { content: Full }', [{}])).toMatchObject({
     code: 1,
     err: expect.stringContaining('sealTo'),
+  });
+});
+
+const byGrant: RuleAct = { rule: 'grant/night', act: 'allowed' };
+const byHelper: RuleAct = { rule: 'old/loopback', act: 'allowed' };
+const helper = 'loopback: [{ runAsUser: 1001, operations: [Embeddings] }]';
+
+test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
+  ['a grant', label, { operation: 'Embeddings', acts: [byGrant] }, {}],
+  ['none', label, { operation: 'Embeddings' }, { blocked: 1 }],
+  ['a grant, of which something would be masked', guard('Mask'), { ask: 'falcon', acts: [byGrant] }, { masked: 1 }],
+  [
+    'the pod itself',
+    label,
+    { user: null, operation: 'Health', acts: [{ rule: 'sidegate/loopback', act: 'allowed' }] },
+    {},
+  ],
+  ['a helper', helper, { user: null, operation: 'Embeddings', acts: [byHelper] }, {}],
+  [
+    'a helper that nothing opens it to now',
+    label,
+    { user: null, operation: 'Embeddings', acts: [byHelper] },
+    { blocked: 1 },
+  ],
+  ['a helper, to something else', helper, { user: null, operation: 'Completions', acts: [byHelper] }, { blocked: 1 }],
+])('what let a session in beside rules of access does so again: %s', async (_, rules, row, expected) => {
+  const { changes, sessions } = await reportOf(rules, [row]);
+  expect({ changes, sessions }).toEqual({ changes: { ...none, ...expected }, sessions: 1 });
+});
+
+test.each<[string, Row]>([
+  [
+    'asked what its page may send',
+    { user: null, operation: 'Other', acts: [{ rule: 'sidegate/cors', act: 'allowed' }] },
+  ],
+  ['of another page', { outcome: 'refused', code: 'access_denied', acts: [{ rule: 'sidegate/cors', act: 'denied' }] }],
+])('a browser that %s is not decided on again', async (_, row) => {
+  const { code, sessions, cannotKnow } = await reportOf(label, [row, {}]);
+  expect([code, sessions, cannotKnow.otherReason]).toEqual([0, 1, 1]);
+});
+
+test('the model’s own key is masked by no policy', async () => {
+  const key: RuleAct = { rule: 'sidegate/credential', act: 'masked' };
+  expect((await reportOf(label, [{ answer: 'it is [credential]', acts: [allowed, key] }])).changes).toEqual(none);
+});
+
+test('a session that cannot be decided on is named, is a failure, and keeps nobody from the others', async () => {
+  const rows = [{}, { texts: 200_000 }, { ask: 'falcon' }];
+  const { code, out } = await backtest(guard('Flag'), rows, '--accept blocked');
+  expect(code).toBe(1);
+  expect(out).toMatch(/^2 sessions decided again: 2 would go as they went\n/);
+  expect(out).toContain(`NOT ALL: 1 sessions could not be decided on:\n  ${sessionId(1)}: `);
+  expect((await backtest(guard('Flag'), rows, '--accept partial')).code).toBe(0);
+});
+
+test('of a session of which lines are missing nobody knows whether a rule would act again', async () => {
+  const row: Row = { acts: [wordHeld], ask: 'hello' };
+  const of = async (one: Row) => {
+    const { changes, cannotKnow } = await reportOf(guard('RequireApproval'), [one]);
+    return [changes, cannotKnow.missing, cannotKnow.masked];
+  };
+  expect(await of(row)).toEqual([{ ...none, allowed: 1 }, 0, 0]);
+  expect(await of({ ...row, cut: true })).toEqual([{ ...none, unknown: 1 }, 1, 0]);
+});
+
+test('what of the policies no session is decided by is said', async () => {
+  const rules = `responseLimits: [{ subjects: [{ anyone: true }], maxBytes: 1Ki }]
+  tls: { inbound: Mutual }
+  classification: [{ label: ssn, fields: ["**.ssn"], otherwise: Mask, inRequests: Block }]`;
+  const { code, out } = await backtest(rules, [{}]);
+  expect(code).toBe(0);
+  expect(out).toContain(
+    [
+      'What of these policies no session was decided by:',
+      '  new: responseLimits',
+      '  new: client certificates: everybody has one',
+      '  new/ssn: fields in arguments of tools',
+      '',
+    ].join('\n'),
+  );
+  expect((await backtest(`mode: Observe\n  ${rules}`, [{}])).out).not.toContain('no session was decided by');
+});
+
+test('a session that is sealed to another key is named, and the others are decided on', async () => {
+  const rows: Row[] = [{ ask: 'falcon' }, { answer: 'to [personal]', said: 'to bob@corp.test' }];
+  const report = await reportOf(guard('Block'), rows, '--unseal other.pem');
+  expect(report).toMatchObject({ code: 1, sessions: 1, changes: { blocked: 1 }, looked: { unread: 1 } });
+  expect(report.looked.unreadWhy).toEqual([
+    { session: sessionId(1), why: expect.stringContaining('it is sealed to key') },
+  ]);
+});
+
+test('policies of two namespaces are not asked about the sessions of one', async () => {
+  const given = await backtest(label, [{}], '--against log.jsonl web.yaml');
+  expect(given).toMatchObject({ code: 2, out: '', err: expect.stringContaining('several namespaces (ml, web)') });
+});
+
+test('of an answer that a policy ended nobody knows the end: the rule that ended it would again, where it is the same', async () => {
+  const row: Row = {
+    outcome: 'ended',
+    code: 'response_blocked',
+    answer: 'the ',
+    acts: [{ ...wordBlocked, rule: 'new/raven' }],
+  };
+  const raven = 'guards: [{ name: raven, direction: Response, match: { words: [raven] }, action: Block }]';
+  const of = async (more: string, was = raven) => {
+    const { code, out } = await backtest(raven, [row], `-o json ${more}`.trim(), 'ml', was);
+    const { changes, cannotKnow } = JSON.parse(out) as BacktestReport;
+    return [code, changes, cannotKnow.missing];
+  };
+  expect(await of('--was was.yaml')).toEqual([0, none, 1]);
+  expect(await of('')).toEqual([1, { ...none, unknown: 1 }, 1]);
+  expect(await of('--was was.yaml', raven.replace('[raven]', '[crow]'))).toEqual([1, { ...none, unknown: 1 }, 1]);
+});
+
+test('who was refused on sight would be let in to some model, and the record does not say which they asked for', async () => {
+  const row: Row = {
+    unseen: true,
+    outcome: 'refused',
+    code: 'access_denied',
+    acts: [{ rule: 'default', act: 'denied' }],
+  };
+  const deny =
+    'access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat], models: [a] }]';
+  const only = { operation: 'Embeddings' } as const;
+  const some = label.replace('classification', `${deny}\n  classification`);
+  expect((await reportOf(label, [{ ...row, ...only }])).changes).toEqual(none);
+  expect((await reportOf(some, [row])).changes).toEqual({ ...none, unknown: 1 });
+});
+
+describe('what rules of a policy in Observe mode found is masked in the record, and', () => {
+  const observing = (rules: string): string => `mode: Observe\n  ${rules}`;
+  const of = async (rules: string, row: Row, was?: string) => {
+    const { out } = await backtest(
+      rules,
+      [row],
+      `-o json ${was === undefined ? '' : '--was was.yaml'}`.trim(),
+      'ml',
+      was,
+    );
+    return (JSON.parse(out) as BacktestReport).changes;
+  };
+  const falcon: Row = { ask: 'about [disguised]', observed: [wordBlocked] };
+
+  test.each<[string, string, Row, string | undefined, Partial<BacktestReport['changes']>]>([
+    ['a word blocks where it is the same', guard('Block'), falcon, observing(guard('Block')), { blocked: 1 }],
+    ['may block where nobody says what it was', guard('Block'), falcon, undefined, { unknown: 1 }],
+    [
+      'may block where it is another',
+      guard('Block'),
+      falcon,
+      observing(guard('Block').replace('[falcon]', '[kite]')),
+      { unknown: 1 },
+    ],
+    ['does nothing where it still observes', observing(guard('Block')), falcon, observing(guard('Block')), {}],
+    ['does nothing where it is gone', label, falcon, observing(guard('Block')), {}],
+    [
+      'a word is held',
+      guard('RequireApproval'),
+      { ...falcon, observed: [wordHeld] },
+      observing(guard('RequireApproval')),
+      { held: 1 },
+    ],
+    ['a detector masks', label, { answer: 'to [personal]', observed: [byNew(masked)] }, undefined, { masked: 1 }],
+    ['what is masked refuses over two texts', guard('Mask'), falcon, observing(guard('Mask')), { blocked: 1 }],
+    [
+      'what may be seen by this caller is shown',
+      labels({ ...mail, visibleTo: everyone }),
+      { answer: 'to [personal]', observed: [byNew(masked)] },
+      undefined,
+      {},
+    ],
+  ])('%s', async (_, rules, row, was, expected) => {
+    expect(await of(rules, row, was)).toEqual({ ...none, ...expected });
+  });
+
+  test('nobody is there to be asked', async () => {
+    const nobody = (rules: string): string => rules.replace('guards:', 'approvals: { required: 1 }\n  guards:');
+    const row = { ...falcon, observed: [wordHeld] };
+    expect(await of(nobody(guard('RequireApproval')), row, observing(guard('RequireApproval')))).toEqual({
+      ...none,
+      blocked: 1,
+    });
   });
 });

@@ -1,6 +1,7 @@
 import { CodedError, JsonError, describeError } from '../base/index.ts';
 import type { Policy } from '../core/index.ts';
 import { KubeError } from '../kube/index.ts';
+import { corsRule } from '../proxy/index.ts';
 import { readPrivateKey, unsealLines } from '../seal/index.ts';
 import { openAudit } from './audit/client.ts';
 import { Backtest } from './backtest/compare.ts';
@@ -13,6 +14,7 @@ import type { RecordedSession } from './backtest/recorded-session.ts';
 import { Tally, isPartial, reportText } from './backtest/report.ts';
 import { questionOf, sessionsOfFile, sessionsOfRecorder } from './backtest/sources.ts';
 import type { SourceSession } from './backtest/sources.ts';
+import { untoldOf } from './backtest/untold.ts';
 import { withCluster } from './cluster-command.ts';
 import type { CommandIo, ExitCode } from './command.ts';
 import type { Flags } from './flags.ts';
@@ -51,9 +53,15 @@ function numberOf(flags: Flags, name: 'limit' | 'examples', fallback: number): n
   return Number(text);
 }
 
-/** The one namespace that the policies govern; undefined: all. */
-const namespaceOf = (policies: readonly Policy[]): string | undefined =>
-  policies.map((policy) => policy.namespace).find((one) => one !== undefined);
+/** The one namespace that the policies govern; undefined: all. @throws Error for several: no session is decided by the policies of two */
+function namespaceOf(policies: readonly Policy[]): string | undefined {
+  const [first, ...others] = new Set(policies.flatMap(({ namespace }) => namespace ?? []));
+  if (others.length > 0)
+    throw new Error(
+      `policies of several namespaces (${[first, ...others].join(', ')}): test those of each by themselves`,
+    );
+  return first;
+}
 
 /** @throws Error in words */
 function policiesOfThen(files: readonly string[], flags: Flags, io: CommandIo): readonly Policy[] {
@@ -77,13 +85,15 @@ const refusing: ReadonlySet<string> = new Set(['blocked', 'denied', 'held']);
 
 /** What decided how a session went. */
 function deciderOf({ acts, outcome, code }: RecordedSession): DecidedBy {
+  // Where a page is from is not on record.
+  if (acts.length > 0 && acts.every(({ rule }) => rule === corsRule)) return 'other';
   if (acts.some(({ act }) => act === 'limited')) return 'limit';
   if (outcome !== 'refused' || acts.some(({ act }) => refusing.has(act))) return 'policy';
   return decidedBy(code);
 }
 
 async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<SourceSession>, run: Run): Promise<void> {
-  const { backtest, tally, namespace, limit, open } = run;
+  const { tally, namespace, limit } = run;
   for await (const one of sessions) {
     if (tally.looked.sessions >= limit) {
       tally.looked.more = true;
@@ -94,15 +104,29 @@ async function judgeAll(sessions: AsyncIterable<SourceSession> | Iterable<Source
       tally.cannotKnow.elsewhere += 1;
       continue;
     }
-    const { lines, opened } = open(one);
-    const session = recordedSession(lines, opened);
-    if (session === undefined) tally.cannotKnow.open += 1;
-    else {
-      const by = deciderOf(session);
-      if (by === 'policy') tally.add(await backtest.compare(session));
-      else tally.cannotKnow[by === 'limit' ? 'limited' : 'otherReason'] += 1;
+    if (one.isTooLong === true) {
+      tally.leaveUnread(one.id, 'it is longer than an answer of the recorder may be');
+      continue;
+    }
+    // What one caller asked, or one sidecar wrote, keeps nobody from the others.
+    try {
+      await judge(one, run);
+    } catch (error) {
+      tally.leaveUnread(one.id, describeError(error));
     }
   }
+}
+
+async function judge(one: SourceSession, { backtest, tally, open }: Run): Promise<void> {
+  const { lines, opened } = open(one);
+  const session = recordedSession(lines, opened);
+  if (session === undefined) {
+    tally.cannotKnow.open += 1;
+    return;
+  }
+  const by = deciderOf(session);
+  if (by === 'policy') tally.add(await backtest.compare(session));
+  else tally.cannotKnow[by === 'limit' ? 'limited' : 'otherReason'] += 1;
 }
 
 /**
@@ -123,7 +147,7 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
     const key = keyFile === undefined ? undefined : readPrivateKey(io.readFile(keyFile));
     run = {
       backtest: new Backtest(policies, flags.on('hosted'), was),
-      tally: new Tally(numberOf(flags, 'examples', 3), key === undefined),
+      tally: new Tally(numberOf(flags, 'examples', 3), key === undefined, untoldOf(policies)),
       namespace,
       limit: numberOf(flags, 'limit', usualLimit),
       open({ id, lines }) {

@@ -13,7 +13,7 @@ import type { Session } from './session.ts';
  */
 
 /** Under which preflights and handshakes are counted and on record. */
-const corsRule = 'sidegate/cors';
+export const corsRule = 'sidegate/cors';
 
 const requestedMethod = 'access-control-request-method';
 const requestedHeaders = 'access-control-request-headers';

@@ -1,11 +1,13 @@
 export { createDataPlane } from './data-plane.ts';
 export type { DataPlane, DataPlaneOptions, Door, DoorOptions } from './data-plane.ts';
-export { outer } from './loopback.ts';
+export { corsRule } from './cors.ts';
+export { loopbackRule, outer } from './loopback.ts';
 export type { Entrance } from './loopback.ts';
 export { createPortTargets, fixedTarget, noPassthrough } from './model-target.ts';
 export type { ModelTarget, ModelTargets, PortTargetsOptions } from './model-target.ts';
 export { startSidecar } from './sidecar.ts';
 export type { Sidecar, SidecarOptions } from './sidecar.ts';
 export { actName } from './rule-acts.ts';
+export { credentialRuleId } from './runtime.ts';
 export { createJudge } from './what-if.ts';
 export type { Judge, JudgedAccess, Judgement } from './what-if.ts';

@@ -16,7 +16,7 @@ export interface Asked extends AccessRequest {
   /** Absent: `outer`. */
   readonly entrance?: Entrance;
   /** Access for a time. Absent: there is none. */
-  readonly grants?: LiveGrants;
+  readonly grants?: Pick<LiveGrants, 'covering'>;
   /** Whose tokens were taken back. Absent: nobody's. */
   readonly revocations?: LiveRevocations;
 }

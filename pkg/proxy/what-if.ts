@@ -1,11 +1,21 @@
 import { applyEdits, systemClock } from '../base/index.ts';
-import type { AccessRequest, Identity, MatchedRule, Refusal, RuleAct, RuleId, Snapshot } from '../core/index.ts';
+import type {
+  AccessRequest,
+  Identity,
+  MatchedRule,
+  Operation,
+  Refusal,
+  RuleAct,
+  RuleId,
+  Snapshot,
+} from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import { outermost } from './edits.ts';
 import { blockedBy, inspectRequest } from './inspect-request.ts';
 import { Limiter } from './limits.ts';
 import type { Admission, Demand } from './limits.ts';
+import type { Entrance } from './loopback.ts';
 import { actName, countAct, stoppedBy } from './rule-acts.ts';
 import type { CountedAct } from './rule-acts.ts';
 import { compileViews } from './runtime.ts';
@@ -44,6 +54,10 @@ export interface JudgedAccess extends AccessRequest {
   readonly certificate: boolean;
   /** The model is somebody else's, also where no policy says so. */
   readonly hosted: boolean;
+  /** A grant that covers it. Absent: none does. */
+  readonly grant?: RuleId | undefined;
+  /** From inside the pod: from anybody there, or from a helper that some `loopback` rule may know. Absent: from outside. */
+  readonly inside?: 'anybody' | 'helper' | undefined;
 }
 
 /** Allowed, or refused. */
@@ -103,12 +117,18 @@ async function admit(
   return outcome;
 }
 
+/** Of a helper that any rule opens it to. */
+function entranceFor({ loopback }: Snapshot, operation: Operation, inside: 'anybody' | 'helper'): Entrance {
+  const rule = inside === 'helper' ? loopback.find((one) => one.operations.has(operation)) : undefined;
+  return rule === undefined ? { kind: 'loopback' } : { kind: 'helper', uid: rule.runAsUser };
+}
+
 /** @throws CodedError as compileViews */
 export function createJudge(snapshot: Snapshot): Judge {
   const { requestViews, responseViews, reviewViews, scanner } = compileViews(snapshot, undefined, hashKey);
   const ruled = { snapshot };
   return {
-    access({ certificate, hosted, ...asked }) {
+    access({ certificate, hosted, grant, inside, ...asked }) {
       const observed: Refusal[] = [];
       const session = {
         act: () => undefined,
@@ -118,7 +138,11 @@ export function createJudge(snapshot: Snapshot): Judge {
       const wire = { encrypted: true, clientCertificate: certificate ? certificateThatCame : undefined };
       try {
         judgeWire(ruled, session, wire);
-        const allowed = decideAccess(ruled, session, asked);
+        const allowed = decideAccess(ruled, session, {
+          ...asked,
+          ...(grant !== undefined && { grants: { covering: () => grant } }),
+          ...(inside !== undefined && { entrance: entranceFor(snapshot, asked.operation, inside) }),
+        });
         refuseHosted(allowed, hosted || snapshot.upstream?.hosted !== undefined);
         return { allowed, refusal: undefined, observed };
       } catch (error) {

@@ -96,6 +96,49 @@ describe('the audit file', () => {
     expect(verdict(path)).toMatchObject({ ok: true, records: 3, last: { seq: 3 } });
   });
 
+  test('says that it ended once the line is on the disk in which its process stops, and nothing but signatures came after it', async () => {
+    const syncs: ((error: Error | null) => void)[] = [];
+    let waits = true;
+    const io: AuditIo = { ...systemAuditIo, sync: (_, done) => (waits ? void syncs.push(done) : done(null)) };
+    const synced = (): void => {
+      clock.advance(100);
+      for (const done of syncs.splice(0)) done(null);
+    };
+    const stop: AuditEvent = { type: 'process', what: 'stop' };
+    const signature: AuditEvent = {
+      ...{ type: 'signature', chain: 'c', sequence: 1, over: 'o' },
+      ...{ certificate: 'c', value: 'v' },
+    };
+    const path = fresh();
+    const { sink, clock } = make(path, { io });
+    sink.append([event('a')]);
+    synced();
+    expect(sink.ended()).toBe(false);
+    sink.append([stop]);
+    // The disk does not have it yet.
+    expect(sink.ended()).toBe(false);
+    synced();
+    expect(sink.ended()).toBe(true);
+    sink.append([event('b')]);
+    synced();
+    expect(sink.ended()).toBe(false);
+    sink.append([event('c'), stop]);
+    sink.append([signature]);
+    synced();
+    expect(sink.ended()).toBe(true);
+    // One that could not be recorded comes after it.
+    sink.lose(1);
+    expect(sink.ended()).toBe(false);
+    waits = false;
+    await sink.close();
+    expect([brief(path).at(-1), sink.ended()]).toEqual(['gap 1', false]);
+    // What a process before said is not this one's word.
+    const { sink: next } = make(fresh());
+    next.append([stop]);
+    await next.close();
+    expect(next.ended()).toBe(true);
+  });
+
   test('takes long records whole', async () => {
     const path = fresh();
     const { sink } = make(path);
@@ -384,6 +427,21 @@ describe('a pipe', () => {
 });
 
 describe('time', () => {
+  test('that a disk took is no step of the clock', () => {
+    const path = fresh();
+    const clock = fakeClock();
+    // What is said of a change by others is said while the disk is looked at.
+    const logger = createLogger({ level: 'error', clock, write: () => clock.stall(5_000) });
+    const file = auditFile({ output: { path }, clock, logger });
+    file.append([event('a')]);
+    clock.advance(1_000);
+    appendFileSync(path, '\n');
+    file.append([event('b')]);
+    file.append([event('c')]);
+    expect(readFileSync(path, 'utf8')).not.toContain('clock_step');
+    expect(clock.monotonic()).toBeGreaterThan(5_000);
+  });
+
   test('that steps is recorded before the events that carry it, once', async () => {
     const path = fresh();
     const { sink, clock } = make(path);

@@ -53,6 +53,8 @@ export interface AuditFile extends AuditSink {
   head(): ChainHead;
   /** The last line that the disk keeps whatever happens to the machine; where nothing can be synced, that of the head. */
   durable(): ChainHead;
+  /** Whether the last line up to {@link durable}, but for signatures behind it, says that this process stops, and nothing was to be written after it. */
+  ended(): boolean;
   /** Whether what was there before could be read: until then the head is where a chain begins, whatever is in the file. */
   opened(): boolean;
   /** Bytes that it has written in all. */
@@ -105,6 +107,8 @@ class FileSink implements AuditFile {
   #timer: Timer | undefined;
   #syncing = false;
   #durable: ChainHead;
+  /** Number of the line that says that the process stops, where only signatures stand behind it. */
+  #stop: number | undefined;
   /** Records written since the last sync began, and since the last that succeeded, with those that `gap` lines among them speak of. */
   #unsynced = 0;
   /** How many of these count as lost already. */
@@ -167,7 +171,7 @@ class FileSink implements AuditFile {
       }
       this.#open();
       if (this.#syncFailure !== undefined) throw new PartialWrite(0, this.#syncFailure.error);
-      this.#write(events, now);
+      this.#write(events);
     } catch (error) {
       const failure = error instanceof PartialWrite ? error : new PartialWrite(0, error);
       if (counts) this.#lost += Math.max(0, events.length - failure.recorded);
@@ -186,6 +190,10 @@ class FileSink implements AuditFile {
 
   durable(): ChainHead {
     return this.#output.syncable ? this.#durable : this.head();
+  }
+
+  ended(): boolean {
+    return this.#stop !== undefined && this.#lost === 0 && this.durable().seq >= this.#stop;
   }
 
   opened(): boolean {
@@ -235,11 +243,13 @@ class FileSink implements AuditFile {
     if (found === undefined) return;
     this.#chain.reset(found.head);
     this.#durable = found.head;
+    this.#stop = undefined;
     this.#lost += found.lost;
   }
 
-  #write(events: readonly AuditEvent[], monotonic: number): void {
-    const wall = this.#clock.now();
+  #write(events: readonly AuditEvent[]): void {
+    // Together, behind all that may have taken long.
+    const [wall, monotonic] = [this.#clock.now(), this.#clock.monotonic()];
     const moved = wall - monotonic - this.#offset;
     const own: ProcessEvent[] = [];
     if (this.#lost > 0) own.push({ type: 'process', what: 'gap', amount: this.#lost });
@@ -253,6 +263,9 @@ class FileSink implements AuditFile {
     for (const event of events) this.#chain.append(named(event), wall, lines);
     this.#output.rotateFor(lines.length, seq);
     const failed = this.#output.write(lines);
+    const whole = failed?.wholeLines ?? own.length + events.length;
+    this.#noteStop(own, seq, whole);
+    this.#noteStop(events, seq + own.length, whole - own.length);
     if (failed === undefined) {
       this.#written += lines.length;
       this.#settle(own, moved);
@@ -261,11 +274,19 @@ class FileSink implements AuditFile {
       return;
     }
     // The chain goes back to the last line that is really there.
-    const whole = failed.wholeLines;
     const last = whole === 0 ? undefined : lines.text().split('\n', whole)[whole - 1];
     this.#chain.reset(last === undefined ? { seq, hash } : { seq: seq + whole, hash: last.slice(-66, -2) });
     this.#settle(own.slice(0, whole), moved);
     throw new PartialWrite(Math.max(0, whole - own.length), failed.error);
+  }
+
+  /** @param before Number of the line before theirs. @param count How many of them were written. */
+  #noteStop(events: readonly AuditEvent[], before: number, count: number): void {
+    for (let at = 0; at < Math.min(count, events.length); at++) {
+      const event = events[at];
+      if (event === undefined || event.type === 'signature') continue;
+      this.#stop = event.type === 'process' && event.what === 'stop' ? before + at + 1 : undefined;
+    }
   }
 
   /** What these own events said is now on record. */

@@ -91,7 +91,10 @@ export interface VanishedEntry extends Of<'vanished'>, OfChain {
   readonly known: number;
   /** Hash of that line. */
   readonly hash: string;
-  /** False: the sidecar did not say that it stops, so that it may have written lines after `known` that nobody heard of. */
+  /**
+   * True: the sidecar said that it stops, in line `known`. False: it did not, or an older one could not, so that it may have written lines after `known`
+   * that nobody heard of.
+   */
   readonly ended: boolean;
   /** When the pod was gone: the controller's clock, epoch milliseconds. */
   readonly gone: number;

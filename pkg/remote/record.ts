@@ -58,7 +58,7 @@ export function openPodRecord(options: PodRecordOptions): PodRecord {
     audit,
     head() {
       const { seq, hash } = spool.record.durable();
-      return { sequence: seq, hash, chain: spool.chain };
+      return { sequence: seq, hash, chain: spool.chain, ...(spool.record.ended() && { ended: true }) };
     },
     sendBy(remote) {
       const connect = async (signal: AbortSignal): Promise<Duplex | undefined> => {

@@ -57,7 +57,15 @@ export type {
   UpMessage,
   Welcome,
 } from './messages.ts';
-export { maxListBytes, maxReportBytes, maxReported, podsPath, readPodList, readPodReport } from './pod-reports.ts';
+export {
+  maxListBytes,
+  maxReportBytes,
+  maxReported,
+  mostInReport,
+  podsPath,
+  readPodList,
+  readPodReport,
+} from './pod-reports.ts';
 export { isTaken } from './taken.ts';
 export type { GonePod, PodHead, PodList, PodReport } from './pod-reports.ts';
 export { createRecordDownReader, createRecordUpReader, encodeRecordFrame } from './record-frames.ts';

@@ -36,6 +36,8 @@ export interface AuditHead {
   readonly hash: string;
   /** Name of the chain. */
   readonly chain?: string;
+  /** True: the last line, but for signatures behind it, says that the sidecar stops. Absent: it does not, or the sidecar or a controller is an older one. */
+  readonly ended?: boolean;
 }
 
 /** A pod as it names itself. The controller believes none of it: it must be the pod that the connection proved. */

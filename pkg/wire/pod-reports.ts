@@ -1,9 +1,10 @@
 import { JsonError, jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
 import { chainName } from './record-frames.ts';
+import type { AuditHead } from './messages.ts';
 import type { ChainPoint } from './record-messages.ts';
 import { hash } from './read-common.ts';
-import { fields, integer, list, matching } from './shape.ts';
+import { boolean, fields, integer, list, matching, maybe } from './shape.ts';
 import type { Reader } from './shape.ts';
 import { WireError } from './wire-error.ts';
 
@@ -28,6 +29,7 @@ export interface PodHead extends ChainPoint {
   readonly namespace: string;
   readonly pod: string;
   readonly chain: string;
+  readonly ended?: AuditHead['ended'];
 }
 
 export interface GonePod {
@@ -43,13 +45,18 @@ export interface PodList {
   readonly sources: readonly string[];
 }
 
-/** Most heads, and most pods, of one report. */
+/** Most heads, and most pods, of one report that is taken. */
 export const maxReported = 2_000;
+/** And of one that is sent: recorders before `ended` take fewer values in all. */
+export const mostInReport = 1_000;
 /** A head has at most 1 KB. */
 export const maxReportBytes = 4 * 1024 * 1024;
 /** Most pods of a list; a SPIFFE id has at most 700 characters. */
 const maxListed = 100_000;
 export const maxListBytes = 72 * 1024 * 1024;
+
+/** Values and names of a head and of a pod that is gone, of which a report may have as many. */
+const nodesOfPod = 32;
 
 const version = integer(1, 1) as Reader<1>;
 const source = matching(/^spiffe:\/\/[A-Za-z0-9._/-]{1,690}$/);
@@ -66,6 +73,7 @@ const report = fields<PodReport>({
       chain: chainName,
       sequence: integer(0, Number.MAX_SAFE_INTEGER),
       hash,
+      ended: maybe(boolean),
     }),
     maxReported,
   ),
@@ -85,7 +93,7 @@ function read<Value>(reader: Reader<Value>, text: string, maxNodes: number): Val
 }
 
 /** @throws WireError */
-export const readPodReport = (text: string): PodReport => read(report, text, maxReported * 16);
+export const readPodReport = (text: string): PodReport => read(report, text, maxReported * nodesOfPod);
 
 /** @throws WireError */
 export const readPodList = (text: string): PodList => read(podList, text, maxListed + 8);

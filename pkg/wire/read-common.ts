@@ -1,6 +1,6 @@
 import type { AuditHead, Beat, Goodbye, SeenVersions } from './messages.ts';
 import { operations } from '../core/index.ts';
-import { fields, integer, matching, maybe, nullable, oneOf, record } from './shape.ts';
+import { boolean, fields, integer, matching, maybe, nullable, oneOf, record } from './shape.ts';
 import type { Reader } from './shape.ts';
 
 /** Readers of what stands in messages of both directions. */
@@ -15,8 +15,9 @@ export const purpose = oneOf('identity', 'serving');
 
 export const auditHead: Reader<AuditHead> = fields<AuditHead>({
   sequence: integer(0, Number.MAX_SAFE_INTEGER),
-  hash: matching(/^[0-9a-zA-Z+/=_-]{1,128}$/),
+  hash,
   chain: maybe(matching(/^[0-9a-f]{32}$/)),
+  ended: maybe(boolean),
 });
 
 /** Says to readers that do not know the message that they may leave it aside. */

@@ -8,12 +8,13 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { AuditEvent } from '../../pkg/core/index.ts';
 import { consoleAssets, keepHeads } from '../../pkg/recorder/index.ts';
-import { blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { findChromium, noChromium } from '../support/chromium.ts';
 import { faintTexts } from '../support/faint-texts.ts';
 import { startConsoleWorld } from '../support/console-world.ts';
 import type { ConsoleWorld } from '../support/console-world.ts';
+import { pause } from '../support/wait.ts';
 
 // The web console in a real Chromium, at a real recorder and a real issuer. Pictures of its pages go to the folder CONSOLE_SCREENSHOTS,
 // by default sidegate-console-screenshots among the temporary files.
@@ -340,7 +341,7 @@ test('what became of a grant says who took it back', async () => {
   };
   const steps = JSON.stringify([{ kind: 'change', line }]);
   const shown = await page.evaluate(
-    `import('/console/assets/timeline.js').then(({ timeline }) => timeline({ steps: ${steps} }, {})[0].textContent)`,
+    `import('/console/assets/timeline.js').then(({ timeline }) => timeline({ steps: ${steps} }, [], {})[0].textContent)`,
   );
   expect(shown).toContain('for ana, asked by eve, taken back by kim');
 });
@@ -402,6 +403,42 @@ test('a session that is longer than one answer is shown as far as it was asked f
   expect(await page.locator('text=It is longer than what is shown.').count()).toBe(0);
   expect(asked).toEqual([`?chain=${chain.name}`, `?chain=${chain.name}&from=the+rest`]);
   await page.unroute(`**/v1/sessions/${ids.masked}?*`);
+  await nothingWrong();
+});
+
+test('of a session whose end is not shown yet nothing is said that its end would say otherwise', async () => {
+  await page.route(`**/v1/sessions/${ids.masked}*`, async (route) => {
+    const found = JSON.parse(await (await route.fetch()).text()) as { readonly lines: readonly string[] };
+    const body = JSON.stringify({ ...found, lines: found.lines.slice(0, 3), next: 'the rest' });
+    await route.fulfill({ contentType: 'application/json', body });
+  });
+  await open(ids.masked);
+  await page.waitForSelector('text=It is longer than what is shown.');
+  expect(await text('section[aria-label=Decision]')).toContain('Its end is not shown yet.');
+  expect(await page.locator('text=It goes on').count()).toBe(0);
+  expect(await page.locator('text=Its caller’s receipt must read').count()).toBe(0);
+  // A search knows which rules acted.
+  expect(await page.getAttribute('.timeline mark', 'title')).toBe('support-llm/confidential acted');
+  await page.unroute(`**/v1/sessions/${ids.masked}*`);
+  await nothingWrong();
+});
+
+test('of several sidecars that recorded under one id nothing is told before one is chosen', async () => {
+  const liar = testChain('liar');
+  const lie = sessionEvents({ id: sessionId(3), user: 'mallory', ask: 'what nobody asked' });
+  await world.store.append([blockOfEvents(liar, lie, Date.now())]);
+  await open(sessionId(3));
+  await page.waitForSelector('text=2 records under this id');
+  expect(await text('main')).not.toContain('what nobody asked');
+  expect(await page.locator('section[aria-label=Decision]').count()).toBe(0);
+  await look('chains');
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('section[aria-label=Decision]');
+  const { searchParams } = new URL(page.url());
+  expect([searchParams.get('chain'), searchParams.get('source')]).toEqual([chain.name, source]);
+  expect(await text('main')).not.toContain('what nobody asked');
   await nothingWrong();
 });
 
@@ -497,6 +534,11 @@ test('policies: those of the records and all others that there are, and how they
   await nothingWrong();
 });
 
+const decided = () =>
+  world.decisions.asked
+    .filter(({ line }) => line.startsWith('POST'))
+    .map(({ line, body }) => [line.replace(/^POST .*\/approvals\/([^/]+)\/decision$/, '$1'), body]);
+
 test('approvals: decided by keys alone, as the person themselves', async () => {
   world.decisions.asked.length = 0;
   await page.keyboard.press('g');
@@ -504,45 +546,81 @@ test('approvals: decided by keys alone, as the person themselves', async () => {
   await page.waitForSelector('.approval >> nth=1');
   await page.keyboard.press('j');
   await page.keyboard.press('a');
-  await page.waitForSelector('text=Approve this one request');
+  expect(await page.evaluate('document.activeElement.textContent')).toBe('Approve');
   await look('approvals');
   await page.keyboard.press('Escape');
-  expect(await page.locator('.confirm').count()).toBe(0);
+  expect(await page.evaluate(`document.activeElement.className`)).toBe('panel approval');
+  expect(decided()).toEqual([]);
   await page.keyboard.press('a');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=Approved by you.');
   await page.keyboard.press('j');
-  await page.keyboard.press('d');
-  await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
   await page.keyboard.type('not today');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=Denied by you.');
-  const decided = world.decisions.asked.filter(({ line }) => line.startsWith('POST'));
-  expect(decided.map(({ line, body }) => [line, body])).toEqual([
-    ['POST /v1/namespaces/ml/approvals/a-1/decision', '{"decision":"Approve"}'],
-    ['POST /v1/namespaces/ml/approvals/a-2/decision', '{"decision":"Deny","comment":"not today"}'],
+  expect(decided()).toEqual([
+    ['a-1', '{"decision":"Approve"}'],
+    ['a-2', '{"decision":"Deny","comment":"not today"}'],
   ]);
   const claims = (token: string): unknown => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-  expect(decided.map(({ token }) => claims(token))).toEqual(decided.map(() => expect.objectContaining({ sub: 'ana' })));
+  const tokens = world.decisions.asked.filter(({ line }) => line.startsWith('POST')).map(({ token }) => claims(token));
+  expect(tokens).toEqual([1, 2].map(() => expect.objectContaining({ sub: 'ana' })));
+  await nothingWrong();
+});
+
+test('approvals: one click decides, and none that what has just moved came under', async () => {
+  approvals = [waiting('a-5')];
+  world.decisions.asked.length = 0;
+  // The pointer comes down in the moment in which the button is there.
+  await page.goto(`${world.url}/console/`);
+  await page.waitForSelector(rows);
+  await page.evaluate(`void new MutationObserver(() => {
+    const button = document.querySelector('.approval .primary');
+    if (button === null || globalThis.pressed) return;
+    globalThis.pressed = true;
+    button.dispatchEvent(new MouseEvent('click', { bubbles: true, detail: 1 }));
+  }).observe(document, { childList: true, subtree: true })`);
+  await page.click('#pages >> text=Approvals');
+  await page.waitForSelector('text=This has just moved: look at it, then press again.');
+  expect(decided()).toEqual([]);
+  await pause(800);
+  await page.click('.approval >> text=Approve');
+  await page.waitForSelector('text=Approved by you.');
+  expect(decided()).toEqual([['a-5', '{"decision":"Approve"}']]);
+  await nothingWrong();
+});
+
+test('an approval whose time is up by a clock that is wrong can be decided as long as it is listed', async () => {
+  approvals = [{ ...waiting('a-6'), expiresAt: new Date(Date.now() - 60_000).toISOString() }];
+  world.decisions.asked.length = 0;
+  await page.goto(`${world.url}/console/?page=approvals`);
+  await page.waitForSelector('text=its time is up');
+  // Its clock ticks each second.
+  await pause(1_500);
+  await page.click('.approval >> text=Deny');
+  await page.waitForSelector('text=Denied by you.');
+  expect(decided()).toEqual([['a-6', '{"decision":"Deny"}']]);
   await nothingWrong();
 });
 
 test('an approval that was missing from a list, and is listed again, can be decided', async () => {
   approvals = [waiting('a-3')];
   await page.goto(`${world.url}/console/?page=approvals`);
-  await page.waitForSelector('text=Approve…');
+  await page.waitForSelector('.approval >> text=Approve');
   await page.evaluate(`globalThis.placed = document.querySelector('.approval')`);
   const buttons = (): Promise<readonly string[]> => page.locator('.approval button').allInnerTexts();
   approvals = [];
-  await page.waitForSelector('text=Decided elsewhere, or its caller has gone.');
+  await page.waitForSelector('text=It waits no longer: decided elsewhere, out of time, or its caller has gone.');
   expect([await page.getAttribute('.approval', 'class'), await buttons()]).toEqual(['panel approval over', []]);
   await page.waitForSelector('text=Nothing waits for you.');
   approvals = [waiting('a-3')];
-  await page.waitForSelector('text=Approve…');
+  await page.waitForSelector('.approval >> text=Approve');
   expect([await page.getAttribute('.approval', 'class'), await buttons()]).toEqual([
     'panel approval',
-    ['Approve…', 'Deny…'],
+    ['Approve', 'Deny'],
   ]);
   // The same card, in its place.
   expect(await page.evaluate(`placed === document.querySelector('.approval')`)).toBe(true);
@@ -553,9 +631,7 @@ test('an approval that was missing from a list, and is listed again, can be deci
   await page.keyboard.press('d');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=Denied by you.');
-  expect(world.decisions.asked.filter(({ line }) => line.startsWith('POST')).map(({ line }) => line)).toEqual([
-    'POST /v1/namespaces/ml/approvals/a-3/decision',
-  ]);
+  expect(decided()).toEqual([['a-3', '{"decision":"Deny"}']]);
   await nothingWrong();
 });
 
@@ -589,6 +665,19 @@ test('errors say what to do, and one can try again', async () => {
   await page.unroute('**/v1/search');
   await page.click('text=Try again >> nth=-1');
   await page.waitForSelector(rows);
+  await nothingWrong();
+});
+
+test('whoever could not be logged out is told so', async () => {
+  await page.goto(`${world.url}/console/?page=policies`);
+  await page.route('**/console/logout', (route) => route.abort());
+  await page.click('text=Log out');
+  await page.waitForSelector('text=You are still logged in.');
+  expect(await page.locator('text=You are logged out.').count()).toBe(0);
+  await look('still-logged-in');
+  await page.unroute('**/console/logout');
+  // What the browser says of the request that came to nothing.
+  complaints.length = 0;
   await nothingWrong();
 });
 

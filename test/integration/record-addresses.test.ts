@@ -39,6 +39,21 @@ async function silent(localAddress: string): Promise<Socket> {
   return socket;
 }
 
+test('nothing is kept of a connection that is closed, whoever it was', async () => {
+  await start({});
+  for (let n = 0; n < 5; n++) await stream(`uid-${n}`);
+  for (let n = 0; n < 20; n++) await silent('127.0.0.1');
+  await until(
+    () => recorder.connections() === 25,
+    () => `all: ${recorder.connections()}`,
+  );
+  for (const socket of open.splice(0)) socket.destroy();
+  await until(
+    () => recorder.connections() === 0,
+    () => `none: ${recorder.connections()}`,
+  );
+});
+
 test('connections of one address that show nothing are few: the oldest makes room for one more', async () => {
   await start({ perAddress: 2 });
   const [one, two] = [await silent('127.0.0.1'), await silent('127.0.0.1')];

@@ -190,6 +190,48 @@ describe('the OpenAPI document', () => {
   });
 });
 
+describe('a question', () => {
+  /** Values at the bounds that the document gives, and beyond them. */
+  function boundsOf(schema: Fields): { readonly good: readonly JsonValue[]; readonly bad: readonly JsonValue[] } {
+    const { type, minLength, maxLength, minimum, maximum, maxItems, pattern, items } = schema;
+    const words = schema['enum'] as readonly string[] | undefined;
+    if (words !== undefined) return { good: words, bad: ['none', '', 1] };
+    if (pattern !== undefined) return { good: ['0'.repeat(32)], bad: ['0'.repeat(31), '', 1] };
+    if (type === 'string') {
+      const of = (length: unknown): string => 'x'.repeat(Number(length));
+      expect([minLength, typeof maxLength]).toEqual([1, 'number']);
+      return { good: [of(1), of(maxLength)], bad: ['', of(Number(maxLength) + 1), 1, null, ['x']] };
+    }
+    if (type === 'array') {
+      const one = 'x'.repeat(Number(at(items, 'maxLength')));
+      const list = Array.from({ length: Number(maxItems) }, () => 'x');
+      return { good: [[], [one], list], bad: [[`${one}x`], [...list, 'x'], [1], 'x'] };
+    }
+    return {
+      good: [Number(minimum ?? -1), ...(maximum === undefined ? [Number.MAX_SAFE_INTEGER] : [maximum])],
+      bad: [
+        ...(minimum === undefined ? [] : [Number(minimum) - 1]),
+        ...(maximum === undefined ? [] : [Number(maximum) + 1]),
+        ...[1.5, '1', null],
+      ],
+    };
+  }
+
+  test('has the members that the document says, as it says, and no other', async () => {
+    const members = at(document, 'components', 'schemas', 'Question', 'properties') as Fields;
+    const search = (body: JsonValue) => ask('POST', '/v1/search', { token: 'bounds', body });
+    for (const [name, schema] of Object.entries(members)) {
+      const { good, bad } = boundsOf(schema as Fields);
+      // What a cursor is like is the recorder's own.
+      for (const value of name === 'cursor' ? [] : good)
+        expect([name, value, (await search({ [name]: value })).status]).toEqual([name, value, 200]);
+      for (const value of bad)
+        expect([name, value, (await search({ [name]: value })).status]).toEqual([name, value, 400]);
+    }
+    expect((await search({ other: 'x' })).status).toBe(400);
+  });
+});
+
 describe('the parameters of a page', () => {
   const described = (name: string): readonly Fields[] => {
     const [method = '', route = ''] = name.split(' ');

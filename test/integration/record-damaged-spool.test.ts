@@ -129,6 +129,30 @@ describe('a spool', () => {
     expect([holes.length, lines + (to - from + 1), others]).toEqual([1, 51 * 3, []]);
   });
 
+  test.each([
+    ['the chain goes on', thisBoot, 0],
+    ['another began', nextBoot, 1],
+  ])(
+    'of which a full file lost its end sends what is behind it, and names what was lost: %s',
+    async (_, boot, more) => {
+      const file = await past(20);
+      const written = readFileSync(file, 'utf8').split(/(?<=\n)/);
+      writeFileSync(`${file}.000000000000030`, written.slice(0, 28).join(''));
+      writeFileSync(file, written.slice(30).join(''));
+      // As who was killed leaves it.
+      writeFileSync(join(spool(), 'boot'), `${thisBoot}\n`);
+      await recorder.start();
+      const { sender, write } = open(boot);
+      write(1);
+      expect(await sender.flush(20_000)).toBe(true);
+      await until(empty, 'the old chain is gone');
+      const { lines, holes, others } = await logged();
+      expect(holes).toEqual([expect.objectContaining({ from: 29, to: 30, why: 'missing' })]);
+      // The crash is a line, too.
+      expect([lines, others]).toEqual([21 * 3 - 2 + more, []]);
+    },
+  );
+
   test('whose old chain is damaged and torn sends the live one, and counts the end that it cannot read', async () => {
     const file = await past(10);
     damage(file, flip);

@@ -90,9 +90,9 @@ function sidecar(mode: 'beat' | 'stop') {
         .split('\n')
         .slice(0, -1)
         .map((line) => jsonValue(parseJson(line)) as unknown as AuditHead),
-    async kill() {
+    async kill(by: 'SIGKILL' | 'SIGTERM' = 'SIGKILL') {
       const closed = once(child, 'close');
-      child.kill('SIGKILL');
+      child.kill(by);
       await closed;
       rmSync(join(folder, 'spool'), { recursive: true });
     },
@@ -105,14 +105,16 @@ const entries = async (type: string) =>
 const stored = async (chain = ''): Promise<number> => (await recorder.store.position(source, chain))?.sequence ?? 0;
 
 /** Writes on until the recorder has some of it; then the recorder is away, and more is written and said in heartbeats. */
-async function cutOff(): Promise<{ readonly known: AuditHead; readonly had: number }> {
+async function cutOff(
+  by: 'SIGKILL' | 'SIGTERM' = 'SIGKILL',
+): Promise<{ readonly known: AuditHead; readonly had: number }> {
   const one = sidecar('beat');
   await until(async () => (await stored(one.heads().at(-1)?.chain)) > 10, 'some of the record');
   await recorder.stop();
   const had = await stored(one.heads().at(-1)?.chain);
   const before = one.heads().length;
   await until(() => one.heads().length > before + 5 && (one.heads().at(-1)?.sequence ?? 0) > had, 'more of the record');
-  await one.kill();
+  await one.kill(by);
   const known = one.heads().at(-1);
   if (known === undefined) throw new Error('no heartbeat');
   return { known, had };
@@ -132,6 +134,18 @@ describe('a pod that vanishes', () => {
     expect(entry).toMatchObject({ ended: false });
     expect(Number(entry?.['gone'])).toBeGreaterThanOrEqual(before);
     expect(await entries('vanished')).toHaveLength(1);
+  });
+
+  test('having stopped in good order while the recorder was away: the log says which lines never came, and that there were no more', async () => {
+    const { known, had } = await cutOff('SIGTERM');
+    expect(known.ended).toBe(true);
+    reporter.head(pod, known);
+    reporter.gone(pod);
+    await recorder.start();
+    await until(async () => (await entries('vanished')).length > 0, 'the entry');
+    expect(await entries('vanished')).toMatchObject([
+      { chain: known.chain, stored: had, known: known.sequence, hash: known.hash, ended: true },
+    ]);
   });
 
   test('is found when no controller was there to see it go', async () => {

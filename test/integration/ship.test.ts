@@ -18,6 +18,8 @@ import {
   startShipper,
 } from '../../pkg/recorder/index.ts';
 import type { ReceiverSettings, RecordStore, Shipper } from '../../pkg/recorder/index.ts';
+import type { Receiver } from '../../pkg/recorder/ship/receiver.ts';
+import { syslogReceiver } from '../../pkg/recorder/ship/syslog.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../pkg/recorder/testing/chains.ts';
 import { fakeClock } from '../support/fake-clock.ts';
@@ -81,9 +83,13 @@ afterAll(async () => {
 const expected = [...Array.from({ length: sessions }, (_, at) => sessionId(at)), 'entry-4', 'entry-5', later];
 
 let made = 0;
-function ship(settings: ReceiverSettings, name = `r${made++}`) {
+function ship(settings: ReceiverSettings, name?: string) {
   const [receiver] = openReceivers([settings], folder, systemClock);
   if (receiver === undefined) throw new Error('no receiver');
+  return shipTo(receiver, name);
+}
+
+function shipTo(receiver: Receiver, name = `r${made++}`) {
   const counts = { sent: 0, failures: 0, dead: 0 };
   const rewinds = { count: 0 };
   const shipper = startShipper({
@@ -338,8 +344,9 @@ describe('syslog over TLS', () => {
     };
   }
 
-  async function listenTls(onSocket: (socket: TLSSocket) => void): Promise<number> {
-    const server = createTlsServer({ cert: tls.cert, key: tls.key }, onSocket);
+  async function listenTls(onSocket: (socket: TLSSocket) => void, halfOpen = false): Promise<number> {
+    // It ends its side itself.
+    const server = createTlsServer({ cert: tls.cert, key: tls.key, allowHalfOpen: halfOpen }, onSocket);
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return (server.address() as AddressInfo).port;
@@ -449,6 +456,51 @@ describe('syslog over TLS', () => {
     expect(sizes.filter((size) => size <= 4).reduce((sum, size) => sum + size, 0)).toBe(expected.length);
   });
 
+  test('by a receiver that closes at one message, as it is too long for it, goes but for that one, which is kept aside', async () => {
+    const got: Line[] = [];
+    const poison = sessionId(7);
+    const port = await listenTls((socket) => {
+      socket.on('error', () => undefined);
+      const read = frames((message) => {
+        const line = JSON.parse(shape.exec(message)?.[4] ?? '') as Line;
+        if (line['event.id'] === poison) socket.destroy();
+        else if (!socket.destroyed) got.push(line);
+      });
+      socket.on('data', read);
+    });
+    writeFileSync(join(folder, 'close-ca'), tls.ca);
+    const settings = { name: 's', type: 'Syslog', address: `localhost:${port}`, caKey: 'close-ca' } as const;
+    const { counts, done, name } = ship(settings);
+    await done();
+    expect(new Set(ids(got))).toEqual(new Set(expected.filter((id) => id !== poison)));
+    expect([counts.dead, counts.sent]).toEqual([1, expected.length - 1]);
+    expect(ids(linesOf(readFileSync(join(folder, `${name}.dead.jsonl`), 'utf8')))).toEqual([poison]);
+  }, 60_000);
+
+  test('by a receiver that takes its time once it has all of it goes a few at a time', async () => {
+    const port = await listenTls((socket) => {
+      socket.on('error', () => undefined);
+      let count = 0;
+      socket.on(
+        'data',
+        frames(() => count++),
+      );
+      socket.on('end', () => void (count <= 4 && socket.end()));
+    }, true);
+    const receiver = syslogReceiver('s', {
+      host: 'localhost',
+      port,
+      ca: () => tls.ca,
+      certificate: () => undefined,
+      timeoutMs: 300,
+      mostMs: 15_000,
+      clock: systemClock,
+    });
+    const { counts, done } = shipTo(receiver);
+    await done();
+    expect([counts.sent, counts.dead]).toEqual([expected.length, 0]);
+  }, 60_000);
+
   test('goes to nobody whose certificate is not of the authority', async () => {
     let sockets = 0;
     const port = await listenTls(() => (sockets += 1));
@@ -471,6 +523,7 @@ test('settings: everything that is wrong is said', () => {
     [{ name: 'A b', type: 'Otlp', url: 'https://x' }, '.name must be a DNS label'],
     [{ name: 'a', type: 'Webhook', url: 'http://siem.test' }, '.url must be an https:// address'],
     [{ name: 'a', type: 'Webhook', url: 'https://user:pass@siem.test' }, '.url must be an https:// address'],
+    [{ name: 'a', type: 'Webhook', url: 'https://:pass@siem.test' }, '.url must be an https:// address'],
     [{ name: 'a', type: 'Webhook', url: 'https://x', header: 'authorization' }, 'belong together'],
     [{ name: 'a', type: 'Webhook', url: 'https://x', token: 'secret' }, '.token is nothing'],
     [{ name: 'a', type: 'Syslog', address: 'siem.test' }, '.address must be HOST:PORT'],

@@ -12,6 +12,7 @@ import type { OpenedCertificate } from '../../pkg/control/stream/index.ts';
 import { createKeyRequest } from '../../pkg/pki/index.ts';
 import { RuntimeHolder } from '../../pkg/proxy/runtime.ts';
 import { encodeFrame } from '../../pkg/wire/index.ts';
+import type { AuditHead } from '../../pkg/wire/index.ts';
 import { controllerName, rawPeer, secretValue, snapshotOf, streamWorld, until } from '../support/stream.ts';
 import type { Sidecar, StreamWorld } from '../support/stream.ts';
 import { pause } from '../support/wait.ts';
@@ -194,29 +195,29 @@ describe('a sidecar and its controller', () => {
 
   test('heartbeats carry the head of the record', async () => {
     const pod = world.pod();
-    const sidecar = await running(pod, [open('p')], { auditHead: () => ({ sequence: 7, hash: 'ab' }) });
+    const sidecar = await running(pod, [open('p')], { auditHead: () => ({ sequence: 7, hash: 'ab'.repeat(32) }) });
     await world.clock.advanceAsync(15_000);
     await until(() => world.directory.heads.length >= 2);
-    expect(world.directory.heads.at(-1)).toEqual({ sequence: 7, hash: 'ab' });
+    expect(world.directory.heads.at(-1)).toEqual({ sequence: 7, hash: 'ab'.repeat(32) });
     expect(sidecar.connected()).toBe(true);
   });
 
   test('the first number of a record that has just begun is told at once, and the last one before the goodbye', async () => {
     const pod = world.pod();
-    let head = { sequence: 0, hash: 'aa' };
+    let head: AuditHead = { sequence: 0, hash: 'aa'.repeat(32) };
     const sidecar = await running(pod, [open('p')], { auditHead: () => head });
     expect(world.directory.heads).toEqual([head]);
-    head = { sequence: 1, hash: 'ab' };
+    head = { sequence: 1, hash: 'ab'.repeat(32) };
     await world.clock.advanceAsync(200);
     await until(() => world.directory.heads.length === 2);
     await world.clock.advanceAsync(2_000);
-    head = { sequence: 9, hash: 'ac' };
+    head = { sequence: 9, hash: 'ac'.repeat(32), ended: true };
     await sidecar.close();
     await until(() => world.directory.gone.length > 0);
     expect(world.directory.heads).toEqual([
-      { sequence: 0, hash: 'aa' },
-      { sequence: 1, hash: 'ab' },
-      { sequence: 9, hash: 'ac' },
+      { sequence: 0, hash: 'aa'.repeat(32) },
+      { sequence: 1, hash: 'ab'.repeat(32) },
+      { sequence: 9, hash: 'ac'.repeat(32), ended: true },
     ]);
   });
 });

@@ -18,6 +18,7 @@ export interface Locator {
 }
 
 export interface Route {
+  abort(): Promise<void>;
   request(): { url(): string };
   fetch(): Promise<{ text(): Promise<string> }>;
   fulfill(answer: {

@@ -1,6 +1,6 @@
 // A sidecar's record as a process of its own, to be killed at any moment: `record-writer.ts FOLDER PORT MODE`. FOLDER has
 // `identity.pem`, `identity-key.pem`, `trust.pem` and `spool/`. Each line that it says is a number that `append` has returned for.
-// MODE `write`: goes on for ever; `pace`: too, a session each 20 ms, and says the ids of sessions in place of numbers; `beat`: too, and says heartbeats in place of numbers; `flush`: sends what is there, says `flushed` or
+// MODE `write`: goes on for ever; `pace`: too, a session each 20 ms, and says the ids of sessions in place of numbers; `beat`: too, and says heartbeats in place of numbers, and ends in good order when it is told to, the last one said; `flush`: sends what is there, says `flushed` or
 // `not flushed`, and ends; `stop`: writes some, and ends as a sidecar does that is told to.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -39,7 +39,17 @@ if (mode === 'stop') {
   process.stdout.write(`${JSON.stringify(record.head())}\n`);
   process.exit(0);
 }
+let told = false;
+if (mode === 'beat') process.once('SIGTERM', () => (told = true));
 for (let n = Number(from); ; n++) {
+  if (told) {
+    // While it waits for the recorder nothing else keeps the process.
+    setInterval(() => undefined, 1_000);
+    record.audit.append([{ type: 'process', what: 'stop' }]);
+    await record.finish(200);
+    process.stdout.write(`${JSON.stringify(record.head())}\n`, () => process.exit(0));
+    break;
+  }
   const id = randomId();
   record.audit.append(sessionEvents({ id, ask: `number ${n} ${'x'.repeat(n % 900)}`, user: `u${n}` }));
   process.stdout.write(mode === 'beat' ? `${JSON.stringify(record.head())}\n` : `${mode === 'pace' ? id : n}\n`);

@@ -35,6 +35,8 @@ export interface TestRecorder {
   /** Duplicates and holes. */
   readonly counts: { duplicates: number; holes: number; gaps: number; events: number };
   port(): number;
+  /** To the port of sidecars. */
+  connections(): number;
   /** What frames of sidecars hold. */
   frameBytes(): number;
   identity(
@@ -136,6 +138,7 @@ export async function startRecorder(
     told,
     counts,
     port: () => port,
+    connections: () => server?.connections() ?? 0,
     frameBytes: () => server?.frameBytes() ?? 0,
     async identity(uid, more = {}) {
       const { namespace = 'ml', serviceAccount = 'default', purpose = 'client', trustDomain = 'cluster.local' } = more;

@@ -26,7 +26,7 @@ export interface TestS3 {
   readonly objects: Map<string, S3Object>;
   /** What lies over it, oldest first. */
   readonly covers: Map<string, S3Cover[]>;
-  /** Requests so far, as `PUT key`. */
+  /** Requests so far, as `PUT key`, or `GET key bytes=0-99` of a beginning. */
   readonly asked: string[];
   /** What goes wrong until it is set to undefined. */
   fault: S3Fault | undefined;
@@ -224,7 +224,8 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
     const url = new URL(request.url ?? '/', 'http://s3.test');
     const [, first = '', ...rest] = decodeURIComponent(url.pathname).split('/');
     const key = rest.join('/');
-    asked.push(`${request.method} ${key}`);
+    const { range } = request.headers;
+    asked.push(`${request.method} ${key}${range === undefined ? '' : ` ${range}`}`);
     if (!isSigned(request, url, body)) return refuse(response, 403, 'SignatureDoesNotMatch');
     if (first !== bucket) return refuse(response, 404, 'NoSuchBucket');
     if (state.fault === 'busy') return refuse(response, 503, 'SlowDown');
@@ -249,8 +250,11 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
       objects.delete(key);
       return void response.writeHead(204).end();
     }
-    response.writeHead(200, {
-      'content-length': object.body.length,
+    const most = /^bytes=0-([0-9]+)$/.exec(range ?? '')?.[1];
+    const shown = most === undefined ? object.body : object.body.subarray(0, Number(most) + 1);
+    if (most !== undefined && shown.length === 0) return refuse(response, 416, 'InvalidRange');
+    response.writeHead(most === undefined ? 200 : 206, {
+      'content-length': shown.length,
       ...(object.checksum === undefined ? {} : { 'x-amz-checksum-sha256': object.checksum }),
       ...(object.mode === undefined ? {} : { 'x-amz-object-lock-mode': object.mode }),
       ...(object.until === undefined
@@ -258,7 +262,7 @@ export async function startS3(options: { readonly page?: number } = {}): Promise
         : { 'x-amz-object-lock-retain-until-date': new Date(object.until).toISOString() }),
       ...(object.held === undefined ? {} : { 'x-amz-object-lock-legal-hold': object.held ? 'ON' : 'OFF' }),
     });
-    response.end(request.method === 'HEAD' ? undefined : object.body);
+    response.end(request.method === 'HEAD' ? undefined : shown);
   };
 
   const server = createServer((request, response) => {

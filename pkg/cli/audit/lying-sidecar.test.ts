@@ -42,15 +42,15 @@ function log() {
 test('audit verify names ten chains of a pod that never sent them, and counts the others', async () => {
   const frontier = createFrontier();
   const lines: string[] = [];
-  const add = (namespace: string, n: number): void => {
+  const add = (namespace: string, n: number, ended = false): void => {
     const [source, chain, hash] = [sourceIn(namespace), n.toString(16).padStart(32, '0'), 'f'.repeat(64)];
-    const end = { stored: 0, known: 7, hash, ended: false, gone: at } as const;
+    const end = { stored: 0, known: 7, hash, ended, gone: at } as const;
     const text = entryText({ type: 'vanished', at, source, chain, ...end });
     frontier.append(entryLeaf(text));
     lines.push(JSON.stringify({ kind: 'entry', index: lines.length, text, lines: null }));
   };
   for (let n = 0; n < 25; n++) add('tenant', n);
-  add('finance', 1);
+  add('finance', 1, true);
   const head = signHead({ size: lines.length, root: frontier.root().toString('hex'), at }, privateKey);
   const files: Record<string, string> = {
     'log.jsonl': [JSON.stringify({ kind: 'head', text: head }), ...lines, ''].join('\n'),
@@ -61,7 +61,13 @@ test('audit verify names ten chains of a pod that never sent them, and counts th
   const told = out.split('\n').filter((line) => line.startsWith('lost with its pod: '));
   expect(told.filter((line) => line.includes('/ns/tenant/'))).toHaveLength(11);
   expect(told).toContain(`lost with its pod: ${sourceIn('tenant')}: and 15 more chains`);
-  expect(told.filter((line) => line.includes('/ns/finance/'))).toHaveLength(1);
+  const gone = `gone at ${new Date(at).toISOString()}: lines 1 to 7 never came`;
+  expect(told).toContain(
+    `lost with its pod: ${sourceIn('tenant')}, ${gone}; it did not say that it stops, and may have written more`,
+  );
+  expect(told.filter((line) => line.includes('/ns/finance/'))).toEqual([
+    `lost with its pod: ${sourceIn('finance')}, ${gone}; its sidecar stopped in good order, and wrote no more`,
+  ]);
 });
 
 test('audit verify names what was done to the record of one beside a sidecar whose own lines are findings', async () => {

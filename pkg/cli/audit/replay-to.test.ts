@@ -93,6 +93,16 @@ test('the request is sent as the record has it, and the answers are compared', a
   status = 200;
 });
 
+test('a session without an answer on record has none that is the same', async () => {
+  answer = 'here it is';
+  const [start, , end] = sessionEvents({ id, ask: 'where?' });
+  if (start?.type !== 'start' || end?.type !== 'end') throw new Error('no session');
+  const { code, out, err } = await replay(linesOf([start, { ...end, lines: 2 }]));
+  expect([code, err]).toEqual([1, expect.stringContaining('no text of the answer is in the record')]);
+  expect(out).toMatch(/^200 after [0-9]+ ms\n {2}> .*here it is/);
+  expect(asked).toHaveLength(1);
+});
+
 test('what was masked is said, and sent where it can be unsealed', async () => {
   const [start, segment, end] = sessionEvents({ id, ask: 'I am [email]', answer: 'hi' });
   if (start?.type !== 'start' || segment?.type !== 'segment' || end?.type !== 'end') throw new Error('no session');

@@ -43,7 +43,7 @@ export function isPrivateTo(text: string): boolean {
  * Sends the request of a session to a model, and compares the answers.
  *
  * @param lines of the session; `opened`: with what was masked
- * @returns 0: the answer is the same. 1: it differs, there is none, or nothing can be sent.
+ * @returns 0: the answer is the same. 1: it differs, there is none or none on record, or nothing can be sent.
  */
 export async function replayTo(
   url: URL,
@@ -72,6 +72,11 @@ export async function replayTo(
     });
     const ms = io.now() - began;
     if (status !== 200) {
+      io.stdout(`${status} after ${ms} ms\n${indented('>', text.slice(0, 2_000))}`);
+      return 1;
+    }
+    if (answer.size === 0) {
+      io.stderr('no text of the answer is in the record: there is nothing to compare with\n');
       io.stdout(`${status} after ${ms} ms\n${indented('>', text.slice(0, 2_000))}`);
       return 1;
     }

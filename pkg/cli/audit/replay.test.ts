@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
 import { parseJson } from '../../base/index.ts';
 import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
@@ -120,6 +120,59 @@ test.each([
     expect(cells).toBeLessThanOrEqual(40);
   }
   expect(shown.map((row) => row.slice(2)).join('')).toBe(`${text}${text}completed 200`);
+});
+
+describe('each step comes at its time', () => {
+  const [start, segment, end] = sessionEvents({ id: sessionId(1) });
+  if (start?.type !== 'start' || segment?.type !== 'segment' || end?.type !== 'end') throw new Error('no session');
+  const segments = Array.from({ length: 100 }, (_, n) => ({ ...segment, lane: `lane ${n}`, at: 10 * n }));
+  const timing = { ...end.timing, total: 1_000 };
+  const lines = testChain()
+    .lines([start, ...segments, { ...end, lines: 102, timing }])
+    .toString()
+    .trimEnd()
+    .split('\n');
+  /** By a clock on which each sleep takes 3 ms longer. @returns when steps were printed, and what was slept at most */
+  const times = async (speed: string, step = 0) => {
+    let [time, slept, longest] = [5_000, 0, 0];
+    const at: number[] = [];
+    const client = {
+      create: () => Promise.resolve({ status: { token: 't' } }),
+      request: ({ path }: { readonly path: string }) =>
+        Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
+      close: () => undefined,
+    } as unknown as Cluster['client'];
+    await sidegateCommand(['audit', 'replay', sessionId(1), '-o', 'jsonl', '--speed', speed], {
+      openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+      now: () => time + (slept >= 50 ? step : 0),
+      sleep: (ms) => {
+        slept++;
+        longest = Math.max(longest, ms);
+        time += ms + 3;
+        return Promise.resolve();
+      },
+      stdout: () => void at.push(time - 5_000),
+    });
+    return { at, longest };
+  };
+
+  test.each([
+    ['1', 1],
+    ['4', 4],
+    ['0.5', 0.5],
+  ])('--speed %s', async (flag, speed) => {
+    const { at } = await times(flag);
+    const meant = [0, ...segments.map((one) => one.at), 1_000].map((one) => one / speed);
+    expect(at).toHaveLength(meant.length);
+    for (const [n, one] of at.entries()) expect(one - (meant[n] ?? 0)).toBeLessThanOrEqual(4);
+    for (const [n, one] of at.entries()) expect(one - (meant[n] ?? 0)).toBeGreaterThanOrEqual(0);
+  });
+
+  test('at once', async () => expect((await times('0')).at.at(-1)).toBe(0));
+
+  test('and a clock that is set back makes none wait longer', async () => {
+    expect((await times('1', -3_600_000)).longest).toBe(10);
+  });
 });
 
 test('many short texts of a request are replayed one by one, and shown so', () => {

@@ -30,12 +30,15 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
   --min-duration MS      --max-duration MS
   --min-bytes NUMBER     --max-bytes NUMBER
-  --limit NUMBER         default 100; --all: every session. Where there are more, a line on stderr says so
+  --limit NUMBER         default 100; --all: every session, in pages of it (default 1000). Where there are more, a line on stderr says so
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
   --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
                          has signed. Sessions come as they began, newest first, and behind them those whose start is not there
 ${archiveUsage}${auditUsage}${connectionUsage}`;
+
+/** Sessions that one question to a recorder may ask for. */
+const mostOfPage = 1_000;
 
 function wholeOf(name: string, text: string): number {
   if (!/^[0-9]{1,12}$/.test(text)) throw new Error(`--${name} is a whole number`);
@@ -83,7 +86,8 @@ function questionOf(flags: Flags, now: number): Record<string, JsonValue> {
     const text = flags.text(flag);
     if (text !== undefined) question[name] = wholeOf(flag, text);
   }
-  question['limit'] = wholeOf('limit', flags.text('limit') ?? '100');
+  // Each page is a question on record: of all sessions it is asked for few.
+  question['limit'] = wholeOf('limit', flags.text('limit') ?? String(flags.on('all') ? mostOfPage : 100));
   return Object.fromEntries(Object.entries(question).filter(([, value]) => value !== null));
 }
 
@@ -124,9 +128,12 @@ function rowOf(session: Session): string[] {
 /** How a formula begins, also in full-width characters, behind what a spreadsheet leaves out. */
 const formula = /^[\s\p{C}\p{Z}]*[=+\-@\u2212\uFF0B\uFF0D\uFF1D\uFF20]/u;
 
+/** And behind what other spreadsheets, by their country, take for the end of a cell; quotes there are what is left out. */
+const formulaBehind = /([;|][\s\p{C}\p{Z}"]*)(?=[=+\-@\u2212\uFF0B\uFF0D\uFF1D\uFF20])/gu;
+
 /** Nothing of a record may be a formula to the reader's spreadsheet. */
 export function csvCell(text: string): string {
-  const seen = printable(text);
+  const seen = printable(text).replaceAll(formulaBehind, "$1'");
   return `"${(formula.test(seen) ? `'${seen}` : seen).replaceAll('"', '""')}"`;
 }
 
@@ -153,9 +160,6 @@ interface Told {
   /** Of sessions whose texts are sealed, so that it knows no word of them. */
   sealed(sessions: number, more: boolean): void;
 }
-
-/** Sessions that one question to a recorder may ask for. */
-const mostOfPage = 1_000;
 
 /** @returns whether there may be more sessions than were asked for */
 async function ask(

@@ -172,7 +172,7 @@ function reportLosses(verdict: LogVerdict, io: Pick<CommandIo, 'stdout'>): void 
     io.stdout(
       `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
-        `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
+        `; ${ended ? 'its sidecar stopped in good order, and wrote no more' : 'it did not say that it stops, and may have written more'}\n`,
     );
   }
   for (const [source, chains] of ofPods)

@@ -1,13 +1,13 @@
 import { parseJson } from '../../base/index.ts';
-import { compileSnapshot } from '../../core/index.ts';
-import type { AccessRequest, Identity, Policy, Snapshot } from '../../core/index.ts';
+import { compileSnapshot, grantRule } from '../../core/index.ts';
+import type { AccessRequest, Identity, Operation, Policy, Snapshot } from '../../core/index.ts';
 import { recognise } from '../../dialect/index.ts';
-import { createJudge } from '../../proxy/index.ts';
-import type { Judge, Judgement } from '../../proxy/index.ts';
+import { createJudge, credentialRuleId, loopbackRule } from '../../proxy/index.ts';
+import type { Judge, JudgedAccess, Judgement } from '../../proxy/index.ts';
 import { findingsOf, missingFrom } from './findings.ts';
 import type { Finding } from './findings.ts';
-import type { RecordedSession } from './recorded-session.ts';
-import { hidden, looksAlike, stands } from './standing.ts';
+import type { RecordedAct, RecordedSession } from './recorded-session.ts';
+import { hidden, looksAlike, stands, wouldStand } from './standing.ts';
 
 /** What policies came to for a session, from the mildest on. */
 export const fates = ['allowed', 'masked', 'held', 'blocked'] as const;
@@ -17,7 +17,8 @@ export type Fate = (typeof fates)[number];
  * How a session would go otherwise; one may in several ways. `masked`, `unmasked`: a rule would mask something of it, or would not any more;
  * `allowed`: it was refused or held and would go on; `otherwise`: it would be refused or held as it was, by other rules; `unknown`: it would
  * be treated more mildly as far as its recorded text says, and not all of that is there, or a rule that is gone masked its request or its answer, and
- * only one of them would be masked; or its texts are sealed, and rules that look at them may act on it.
+ * only one of them would be masked; or a rule that observed may act now; or which model it asked for is not known; or its texts are sealed, and rules
+ * that look at them may act on it.
  */
 export const changes = ['blocked', 'held', 'masked', 'allowed', 'unmasked', 'otherwise', 'unknown'] as const;
 export type Change = (typeof changes)[number];
@@ -59,7 +60,9 @@ function refusersOf({ acts, refusal }: Judgement): readonly Finding[] {
 }
 
 /** What the policies of then came to. */
-export function verdictOf({ acts, code, outcome }: RecordedSession): Verdict {
+export function verdictOf({ acts: all, code, outcome }: RecordedSession): Verdict {
+  // The model's own key is masked whatever policies say.
+  const acts = all.filter(({ rule }) => rule !== credentialRuleId);
   const masks = findingsOf(acts, 'masked');
   const refused = findingsOf(acts, 'blocked', 'denied');
   if (refused.length > 0) return { fate: 'blocked', rules: refused, masks };
@@ -99,9 +102,35 @@ export class Backtest {
   async compare(session: RecordedSession): Promise<Comparison> {
     const was = verdictOf(session);
     const would = await this.#would(session);
+    // It was refused before its model was known, and some model would be allowed.
+    if (
+      would.fate === 'blocked' &&
+      this.#unread(session) &&
+      this.snapshot.couldAllow(this.#identityOf(session), session.operation)
+    )
+      return { session, was, would, changes: [{ change: 'unknown', rules: namesOf(was.rules) }] };
     if (session.sealed && would.fate !== 'blocked' && !this.#looksAlike(session))
       return { session, was, would, changes: [{ change: 'unknown', rules: namesOf([...was.rules, ...was.masks]) }] };
-    return { session, was, would, changes: this.#changes(session, was, would) };
+    return { session, was, would, changes: [...this.#changes(session, was, would), ...this.#maybe(session, would)] };
+  }
+
+  /** What policies in Observe mode would have done on text that is masked in the record, as far as their rules do so now. */
+  #observed(session: RecordedSession, caller: Identity | undefined, how: 'sure' | 'maybe'): readonly RecordedAct[] {
+    if (!session.masked) return [];
+    const policies = { next: this.snapshot, was: this.#was };
+    return session.observed.filter((act) => hiding.has(act.act) && wouldStand(act, caller, policies) === how);
+  }
+
+  /** Rules that observed then and may do the same now, of which nothing else says that they act. */
+  #maybe(session: RecordedSession, would: Verdict): readonly Changed[] {
+    const caller = this.#callerOf(session);
+    if (caller === 'stranger' || would.fate === 'blocked') return [];
+    const known = new Set(namesOf([...would.rules, ...would.masks]));
+    const rules = [...new Set(this.#observed(session, caller, 'maybe').map(({ rule }) => rule))];
+    return changedBy(
+      'unknown',
+      rules.filter((rule) => !known.has(rule)).map((rule) => ({ rule, by: [], count: undefined })),
+    );
   }
 
   /** Whether rules that look at texts would do with each what they did: there are none, or they are those that were in force. */
@@ -181,19 +210,35 @@ export class Backtest {
   }
 
   async #would(session: RecordedSession): Promise<Verdict> {
-    const { operation, model } = session;
+    const { operation } = session;
+    // As a sidecar decides on sight: a rule that denies some models does not refuse what is allowed on none.
+    const model = session.model ?? (session.outcome === 'refused' && session.request.length === 0 ? '' : undefined);
     const caller = this.#callerOf(session);
     if (caller === 'stranger') return refusedBy('identity', ['token_invalid']);
     // Whether a certificate came is not on record.
-    const asked = { caller, operation, model, certificate: true, hosted: this.#hosted };
+    const asked = { caller, operation, model, certificate: true, hosted: this.#hosted, ...openedBy(session) };
     const { allowed, refusal } = this.#judge.access(asked);
     if (refusal !== undefined) return refusedBy(refusal.rule, [refusal.reason]);
     const judged = await this.#judged(session, asked, allowed);
-    const blocked = judged.filter((one) => one.refusal !== undefined);
-    if (blocked.length > 0) return { fate: 'blocked', rules: blocked.flatMap(refusersOf), masks: [] };
-    const acts = judged.flatMap((one) => one.acts);
+    const observed = this.#observed(session, caller, 'sure');
+    const refused = [
+      ...judged.filter((one) => one.refusal !== undefined).flatMap(refusersOf),
+      ...findingsOf(observed, 'blocked'),
+      ...(this.#asks(caller) ? [] : findingsOf(observed, 'held')),
+    ];
+    if (refused.length > 0)
+      return {
+        fate: 'blocked',
+        rules: findingsOf(
+          refused.map((one) => ({ ...one, act: '' })),
+          '',
+        ),
+        masks: [],
+      };
+    const acts = [...judged.flatMap((one) => one.acts), ...observed];
     const masks = findingsOf(acts, 'masked');
-    if (judged.some((one) => one.approvals.length > 0)) return { fate: 'held', rules: findingsOf(acts, 'held'), masks };
+    if (judged.some((one) => one.approvals.length > 0) || observed.some(({ act }) => act === 'held'))
+      return { fate: 'held', rules: findingsOf(acts, 'held'), masks };
     return { fate: masks.length > 0 ? 'masked' : 'allowed', rules: masks, masks };
   }
 
@@ -206,6 +251,21 @@ export class Backtest {
     const request = texts.length === 0 ? [] : [await this.#judge.request(asked, allowed, requestOf(session))];
     if (request.some((one) => one.refusal !== undefined)) return request;
     return [...request, ...session.answer.map((text) => this.#judge.answer(asked.caller, text))];
+  }
+
+  /** Whether anybody could approve what this caller asks. */
+  #asks(caller: Identity | undefined): boolean {
+    return caller !== undefined && (this.snapshot.approvals?.approvers.length ?? 0) > 0;
+  }
+
+  /** Whether it was refused on sight: of what it asked nothing is on record, the model neither. */
+  #unread({ model, operation, request, outcome }: RecordedSession): boolean {
+    return outcome === 'refused' && model === undefined && request.length === 0 && ofModels.has(operation);
+  }
+
+  #identityOf(session: RecordedSession): Identity | undefined {
+    const caller = this.#callerOf(session);
+    return caller === 'stranger' ? undefined : caller;
   }
 
   /** As the proposed policies know who it was: their provider of the same issuer. Scopes are not recorded. */
@@ -228,6 +288,17 @@ function requestOf({ request, model, bytes, path }: RecordedSession) {
   return { text, view: route.dialect.request(route, parseJson(text, { loneSurrogates: true })), target: path, bytes };
 }
 
+/** What let it in beside the rules of policies: a grant, or that it came from inside the pod. Nothing else of the record says so. */
+function openedBy({ acts, caller }: RecordedSession): Pick<JudgedAccess, 'grant' | 'inside'> {
+  const rules = acts.filter(({ act }) => act === 'allowed').map(({ rule }) => rule);
+  if (caller !== undefined) {
+    const grant = rules.find((rule) => rule.startsWith(grantRule({ name: '' })));
+    if (grant !== undefined) return { grant };
+  }
+  if (rules.includes(loopbackRule)) return { inside: 'anybody' };
+  return rules.some((rule) => rule.endsWith('/loopback')) ? { inside: 'helper' } : {};
+}
+
 /** The act of a rule that made a fate. */
 const actOf: Readonly<Record<Fate, string>> = {
   allowed: 'allowed',
@@ -235,6 +306,12 @@ const actOf: Readonly<Record<Fate, string>> = {
   held: 'held',
   blocked: 'blocked',
 };
+
+/** Operations that name a model. */
+const ofModels: ReadonlySet<Operation> = new Set<Operation>(['Chat', 'Completions', 'Embeddings']);
+
+/** Acts of which the record does not have what was found. */
+const hiding: ReadonlySet<string> = new Set(['masked', 'held', 'blocked']);
 
 /** Acts of rules that have looked at a text. */
 const looking: ReadonlySet<string> = new Set(['masked', 'held', 'blocked', 'flagged']);

@@ -1,5 +1,6 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { createSessionCount } from '../../record/index.ts';
 import { foundRows } from '../found-text.ts';
 import type { FoundRow } from '../found-text.ts';
 import { sealedLength } from '../audit/sealed-length.ts';
@@ -28,6 +29,8 @@ export interface RecordedSession {
   /** Bytes of the request. */
   readonly bytes: number;
   readonly acts: readonly RecordedAct[];
+  /** What rules of policies in Observe mode would have done. */
+  readonly observed: readonly RecordedAct[];
   readonly outcome: string;
   readonly code: string | undefined;
   /** Some of its text may have been replaced when it was recorded. */
@@ -36,6 +39,8 @@ export interface RecordedSession {
   readonly maskedIn: { readonly request: boolean; readonly answer: boolean };
   /** Texts of it are sealed and were not opened: nothing is known of them. */
   readonly sealed: boolean;
+  /** Not all of its text is there: lines were deleted, lost or never written, or a policy ended the answer before what it found. */
+  readonly partial: boolean;
 }
 
 export interface RecordedAct {
@@ -79,8 +84,14 @@ class Texts {
   }
 }
 
-function actsOf(end: JsonNode): readonly RecordedAct[] {
-  return (end.get('rules')?.items ?? []).map((act) => ({
+/** Of these the record masks what was found, also where the policy observes. */
+const hiding: ReadonlySet<string> = new Set(['masked', 'blocked', 'held']);
+
+const hasHidden = (acts: readonly RecordedAct[], observed: readonly RecordedAct[]): boolean =>
+  acts.some(({ act }) => act === 'masked') || observed.some(({ act }) => hiding.has(act));
+
+function actsOf(end: JsonNode, key: 'rules' | 'observed'): readonly RecordedAct[] {
+  return (end.get(key)?.items ?? []).map((act) => ({
     rule: textAt(act, 'rule'),
     act: textAt(act, 'act'),
     by: (act.get('by')?.items ?? []).map((one) => one.string ?? ''),
@@ -100,11 +111,19 @@ function callerOf(start: JsonNode): RecordedSession['caller'] {
   };
 }
 
-/** @param acted a rule masked something, wherever that stands */
-function masking(request: Texts, answer: Texts, acted: boolean): Pick<RecordedSession, 'masked' | 'maskedIn'> {
-  const unseen = acted && !request.masked && !answer.masked;
-  const maskedIn = { request: request.masked || unseen, answer: answer.masked || unseen };
-  return { masked: maskedIn.request || maskedIn.answer, maskedIn };
+/**
+ * @param acted a rule masked something, wherever that stands
+ * @param lost other texts are not there, wherever they stood
+ * @param ended the end of the answer is not
+ */
+function masking(
+  request: Texts,
+  answer: Texts,
+  { acted, lost, ended }: { readonly acted: boolean; readonly lost: boolean; readonly ended: boolean },
+): Pick<RecordedSession, 'masked' | 'maskedIn' | 'partial'> {
+  const unseen = lost || (acted && !request.masked && !answer.masked);
+  const maskedIn = { request: request.masked || unseen, answer: answer.masked || unseen || ended };
+  return { masked: maskedIn.request || maskedIn.answer, maskedIn, partial: lost || ended };
 }
 
 /**
@@ -117,8 +136,10 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
   const answer = new Texts();
   let start: JsonNode | undefined;
   let end: JsonNode | undefined;
+  const count = createSessionCount();
   for (const line of lines) {
     const root = parseJson(line, { loneSurrogates: true });
+    count.add(root);
     switch (root.get('type')?.string) {
       case 'start':
         start = root;
@@ -137,7 +158,8 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
     }
   }
   if (start === undefined || end === undefined) return undefined;
-  const acts = actsOf(end);
+  const [acts, observed] = [actsOf(end, 'rules'), actsOf(end, 'observed')];
+  const lost = count.verdict().fault !== undefined || (end.get('unwritten')?.number ?? 0) > 0;
   const operation = operations.find((one) => one === textAt(start, 'operation')) ?? 'Other';
   return {
     id: textAt(start, 'session'),
@@ -150,9 +172,14 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
     answer: answer.all,
     bytes: end.get('bytesIn')?.number ?? 0,
     acts,
+    observed,
     outcome: textAt(end, 'outcome'),
     code: end.get('code')?.string,
     sealed: request.sealed || answer.sealed,
-    ...masking(request, answer, !opened && acts.some((act) => act.act === 'masked')),
+    ...masking(request, answer, {
+      acted: !opened && hasHidden(acts, observed),
+      lost,
+      ended: textAt(end, 'outcome') === 'ended',
+    }),
   };
 }

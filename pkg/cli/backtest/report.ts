@@ -1,5 +1,6 @@
 import { changes } from './compare.ts';
 import type { Change, Changed, Comparison } from './compare.ts';
+import type { Untold } from './untold.ts';
 
 /** What would be otherwise, counted. */
 export interface BacktestReport {
@@ -14,6 +15,8 @@ export interface BacktestReport {
   readonly callers: readonly { readonly change: Change; readonly caller: string; readonly sessions: number }[];
   readonly examples: readonly BacktestExample[];
   readonly cannotKnow: CannotKnow;
+  /** What of the policies no session was decided by. */
+  readonly untold: readonly Untold[];
 }
 
 export interface BacktestExample {
@@ -42,23 +45,36 @@ export interface Looked {
   readonly partlyMore: boolean;
   /** Sessions, at least, that have sealed texts: a question by text did not find those by their words. */
   readonly sealed: number;
+  /** Sessions that were found and could not be decided on, and why the first of them could not. */
+  readonly unread: number;
+  readonly unreadWhy: readonly UnreadSession[];
 }
 
+export interface UnreadSession {
+  readonly session: string;
+  readonly why: string;
+}
+
+/** Of how many sessions it is said why they could not be decided on. */
+const mostWhy = 5;
+
 /** Whether something that was asked for was not looked at. */
-export const isPartial = ({ more, unsearched, partly, partlyMore, sealed }: Looked): boolean =>
-  more || unsearched > 0 || partly.length > 0 || partlyMore || sealed > 0;
+export const isPartial = ({ more, unsearched, partly, partlyMore, sealed, unread }: Looked): boolean =>
+  more || unsearched > 0 || partly.length > 0 || partlyMore || sealed > 0 || unread > 0;
 
 /** Sessions of which the record does not say enough. */
 export interface CannotKnow {
   /** Decided on text of which something was, or may have been, masked: rules could have found more in them. */
   readonly masked: number;
+  /** Of which lines are missing, or whose answer a policy ended: what stood there nobody knows. */
+  readonly missing: number;
   /** Of which texts are sealed, and were not opened: what rules would find in them nobody knows who has not the key. */
   readonly sealed: number;
   /** Without any text: refused before it was read, recorded without content, or there was none. */
   readonly withoutText: number;
   /** Refused by a limit, which depends on when and how many: not decided again. */
   readonly limited: number;
-  /** Refused by nothing that a policy decides: the request was none, the model or the sidecar could not go on. Not decided again. */
+  /** Decided by nothing that is decided again: the request was none, the model or the sidecar could not go on, a browser asked what its page may send. */
   readonly otherReason: number;
   /** Not ended, or their start or end was not there. */
   readonly open: number;
@@ -86,23 +102,44 @@ export class Tally {
     partly: [],
     partlyMore: false,
     sealed: 0,
+    unread: 0,
+    unreadWhy: [],
   };
-  readonly cannotKnow = { masked: 0, sealed: 0, withoutText: 0, limited: 0, otherReason: 0, open: 0, elsewhere: 0 };
+  readonly cannotKnow = {
+    masked: 0,
+    missing: 0,
+    sealed: 0,
+    withoutText: 0,
+    limited: 0,
+    otherReason: 0,
+    open: 0,
+    elsewhere: 0,
+  };
+
+  readonly #untold: readonly Untold[];
 
   /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
-  constructor(perChange: number, withText: boolean) {
+  constructor(perChange: number, withText: boolean, untold: readonly Untold[] = []) {
     this.#perChange = perChange;
     this.#withText = withText;
+    this.#untold = untold;
   }
 
   add(comparison: Comparison): void {
     const { session } = comparison;
     this.#sessions += 1;
     if (session.sealed) this.cannotKnow.sealed += 1;
+    else if (session.partial) this.cannotKnow.missing += 1;
     else if (session.request.length + session.answer.length === 0) this.cannotKnow.withoutText += 1;
     else if (session.masked) this.cannotKnow.masked += 1;
     if (comparison.changes.length === 0) this.#unchanged += 1;
     for (const one of comparison.changes) this.#addChange(comparison, one);
+  }
+
+  /** A session that was found, and of which nobody can say how it would go. */
+  leaveUnread(session: string, why: string): void {
+    this.looked.unread += 1;
+    if (this.looked.unreadWhy.length < mostWhy) this.looked.unreadWhy = [...this.looked.unreadWhy, { session, why }];
   }
 
   #addChange({ session, was, would }: Comparison, { change, rules }: Changed): void {
@@ -145,6 +182,7 @@ export class Tally {
       callers: list(this.#callers, 'caller'),
       examples: this.#examples,
       cannotKnow: this.cannotKnow,
+      untold: this.#untold,
     };
   }
 }
@@ -171,14 +209,14 @@ const meaning: Readonly<Record<Change, string>> = {
   unmasked: 'newly let through unmasked',
   otherwise: 'refused or held as before, by other rules',
   unknown:
-    'perhaps milder: what a rule of then found is not in the record, and it may have been changed (--was has the policies of then); or otherwise in whatever way: its texts are sealed (--unseal)',
+    'perhaps otherwise: what a rule found then is not in the record, and it may have been changed (--was has the policies of then), or nobody knows which model was asked for; or in whatever way: its texts are sealed (--unseal)',
 };
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, ' ');
 
 export function reportText(report: BacktestReport): string {
-  const { sessions, unchanged, looked, rules, callers, examples, cannotKnow } = report;
+  const { sessions, unchanged, looked, rules, callers, examples, cannotKnow, untold } = report;
   const lines = [`${sessions} sessions decided again: ${unchanged} would go as they went`];
   if (looked.more) lines.push(`NOT ALL: ${looked.sessions} sessions were looked at, and there are more (--limit)`);
   if (looked.unsearched > 0)
@@ -191,6 +229,10 @@ export function reportText(report: BacktestReport): string {
     lines.push(
       `NOT ALL: ${looked.sealed} sessions or more have sealed texts, and may hold these words all the same; ask by fields`,
     );
+  if (looked.unread > 0) {
+    lines.push(`NOT ALL: ${looked.unread} sessions could not be decided on:`);
+    for (const { session, why } of looked.unreadWhy) lines.push(`  ${plain(session)}: ${plain(why)}`);
+  }
   for (const change of changes) {
     if (report.changes[change] === 0) continue;
     lines.push('', `${report.changes[change]} ${meaning[change]}`);
@@ -207,17 +249,27 @@ export function reportText(report: BacktestReport): string {
   }
   const unknown = [
     [cannotKnow.masked, 'with masked text: rules could find more in what was masked (Full content: --unseal)'],
+    [
+      cannotKnow.missing,
+      'whose text is not all there (lines that were deleted or lost, an answer that was ended): rules could find more in the rest',
+    ],
     [cannotKnow.sealed, 'whose texts are sealed: decided by caller, operation and model alone (--unseal)'],
     [cannotKnow.withoutText, 'without text: decided by caller, operation and model alone'],
     [cannotKnow.limited, 'refused by a limit: not decided again, as limits depend on when and how many'],
     [
       cannotKnow.otherReason,
-      'refused for another reason than a policy (a bad request, a model that is away): not decided again',
+      'that policies do not decide (a bad request, a model that is away, what a browser asks for its page): not decided again',
     ],
     [cannotKnow.open, 'that have not ended: left out'],
     [cannotKnow.elsewhere, 'of other namespaces than the policies: left out'],
   ] as const;
   const said = unknown.filter(([number]) => number > 0).map(([number, what]) => `  ${number} ${what}`);
   if (said.length > 0) lines.push('', 'What the record does not say:', ...said);
+  if (untold.length > 0)
+    lines.push(
+      '',
+      'What of these policies no session was decided by:',
+      ...untold.map(({ rule, what }) => `  ${plain(rule)}: ${what}`),
+    );
   return `${lines.join('\n')}\n`;
 }

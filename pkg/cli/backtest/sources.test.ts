@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { entryText } from '../../record/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../recorder/testing/chains.ts';
+import { KubeError } from '../../kube/index.ts';
 import type { AuditClient } from '../audit/client.ts';
 import { sessionsOfFile, sessionsOfRecorder } from './sources.ts';
 import type { SourceSession } from './sources.ts';
@@ -46,4 +47,30 @@ test('of a recorder: what it finds, but for processes', async () => {
     sessionId(1),
     sessionId(2),
   ]);
+});
+
+test('of a recorder: one that is longer than an answer may be is passed over, and named', async () => {
+  const asked: string[] = [];
+  const found = {
+    session: { session: sessionId(2), namespace: 'ml' },
+    lines: testChain().lines(ended).toString().split('\n'),
+  };
+  const audit: Pick<AuditClient, 'post'> = {
+    post: async (path, body) => {
+      const { cursor, limit } = body as { readonly cursor?: string; readonly limit: number };
+      asked.push(`${path} ${cursor ?? ''} ${limit}`);
+      if (cursor === 'b') return { sessions: [found], cursor: null } as never;
+      if (path === '/v1/sessions') throw new KubeError('too_large', 'an answer of the API server is too long');
+      return { sessions: [{ session: sessionId(1), namespace: 'ml' }], cursor: 'b' };
+    },
+  };
+  const nothing = (): void => undefined;
+  const sessions: (readonly [string, boolean])[] = [];
+  for await (const { id, isTooLong = false } of sessionsOfRecorder(audit as AuditClient, {}, nothing, nothing, nothing))
+    sessions.push([id, isTooLong]);
+  expect(sessions).toEqual([
+    [sessionId(1), true],
+    [sessionId(2), false],
+  ]);
+  expect(asked).toEqual(['/v1/sessions  50', '/v1/search  1', '/v1/sessions b 50']);
 });

@@ -1,6 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
-import type { AuditClient } from '../audit/client.ts';
+import { isKubeError } from '../../kube/index.ts';
+import type { Answer, AuditClient } from '../audit/client.ts';
 import { blocksOfFile } from '../audit/log-pages.ts';
 import { refuseEmptyRange, timeOf } from '../audit/time.ts';
 
@@ -9,6 +10,8 @@ export interface SourceSession {
   readonly id: string;
   readonly namespace: string;
   readonly lines: readonly string[];
+  /** Its lines were not read: they are more than one answer may have. */
+  readonly isTooLong?: true;
 }
 
 const terms = ['namespace', 'pod', 'user', 'group', 'issuer', 'model', 'operation', 'outcome', 'code', 'text'] as const;
@@ -34,6 +37,21 @@ const ofProcess = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","t
 const isNone = (lines: readonly string[]): boolean => lines.length > 0 && lines.every((line) => ofProcess.test(line));
 
 /**
+ * Sessions with their lines. A page begins with a whole session, however long it is: of one that is more than an answer may have, what is known
+ * without its lines, which are null.
+ */
+async function pageOf(audit: AuditClient, asked: Record<string, JsonValue>): Promise<Answer> {
+  try {
+    return await audit.post('/v1/sessions', asked);
+  } catch (error) {
+    if (!isKubeError(error) || error.code !== 'too_large') throw error;
+    const page = await audit.post('/v1/search', { ...asked, limit: 1 });
+    const found = Array.isArray(page['sessions']) ? page['sessions'] : [];
+    return { ...page, sessions: found.map((session) => ({ session, lines: null })) };
+  }
+}
+
+/**
  * What the recorder finds, newest first.
  *
  * @param onUnsearched Told of blocks of the record that a question by text did not reach.
@@ -51,7 +69,7 @@ export async function* sessionsOfRecorder(
   do {
     const asked: Record<string, JsonValue> = { ...question, limit: pageSize };
     if (cursor !== null) asked['cursor'] = cursor;
-    const page = await audit.post('/v1/sessions', asked);
+    const page = await pageOf(audit, asked);
     const unsearched = page['unsearched'];
     if (typeof unsearched === 'number' && unsearched > 0) onUnsearched(unsearched);
     const partly = Array.isArray(page['partly']) ? page['partly'] : [];
@@ -62,9 +80,11 @@ export async function* sessionsOfRecorder(
     for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {
       const { session, lines } = one as unknown as {
         readonly session: { readonly session: string; readonly namespace: string };
-        readonly lines: readonly string[];
+        readonly lines: readonly string[] | null;
       };
-      if (!isNone(lines)) yield { id: session.session, namespace: session.namespace, lines };
+      const { session: id, namespace } = session;
+      if (lines === null) yield { id, namespace, lines: [], isTooLong: true };
+      else if (!isNone(lines)) yield { id, namespace, lines };
     }
     cursor = page['cursor'] ?? null;
   } while (cursor !== null);

@@ -85,6 +85,31 @@ export function stands(
 }
 
 /**
+ * Whether what a rule of a policy in Observe mode would have done it would do, now that it is enforced, on text that is masked in the record: `sure` by
+ * its detectors, or as it is the same as then; `maybe`: it may have been changed; `no`: it is enforced for nobody, or not for this caller.
+ *
+ * @param was what was in force; undefined: nobody gave it
+ */
+export function wouldStand(
+  act: Pick<RecordedAct, 'rule' | 'act' | 'by' | 'found'>,
+  caller: Identity | undefined,
+  { next, was }: { readonly next: Snapshot; readonly was: Snapshot | undefined },
+): 'sure' | 'maybe' | 'no' {
+  const rule = ruleOf(next, act.rule);
+  if (rule === undefined) return 'no';
+  const { request, answer } = reachOf(rule, next, caller);
+  if (request === undefined && answer === undefined) return 'no';
+  // What is masked refuses a request where it stands over two texts.
+  const does = [request, answer].includes(act.act) || (act.act === 'blocked' && request === 'masked');
+  const old = was?.scanRules.find(({ id }) => id === act.rule);
+  const same =
+    was === undefined
+      ? act.by.length > 0 && act.by.every((by) => rule.match.detectors.includes(by) && takes(rule, by, act.found))
+      : old !== undefined && isDeepStrictEqual(meaningOf(rule), meaningOf(old));
+  return does && same ? 'sure' : 'maybe';
+}
+
+/**
  * Whether what a detector found for a rule that masked it would be hidden by whichever rule has that detector: `all` of it, as far as it is asked where
  * these rules act; `some`: where one acts that reaches only a request or only its answer, and the other rule may have masked either; `none`.
  *

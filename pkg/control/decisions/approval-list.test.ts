@@ -212,6 +212,24 @@ describe('what waits', () => {
     expect([reads.length, reading.most]).toEqual([100, 16]);
   });
 
+  test('is a list that whoever asks reads whole, however long the excerpts are, and hides nobody’s', async () => {
+    const eve = { requester: { issuer: 'https://idp.test', subject: 'eve', kubernetesUser: 'eve@example.com' } };
+    const soon = { expiresAt: new Date(clock.now() + 1_000).toISOString() };
+    // One caller may have so many; an excerpt has 4,096 characters, here of three bytes each.
+    for (let at = 0; at < 99; at++) approval('ml', `flood-${at}`, { ...soon, ...eve, excerpt: '請'.repeat(4_096) });
+    approval('ml', 'one');
+    const answer = await ask('bob');
+    expect(Buffer.byteLength(JSON.stringify(answer?.body))).toBeLessThan(1_048_576);
+    expect(answer?.body).toMatchObject({ complete: false });
+    const listed = await names('bob');
+    expect(listed.length).toBeGreaterThan(60);
+    expect(listed.at(-1)).toBe('ml/one');
+    // By keys that JSON escapes it is the same.
+    clock.advance(1_000);
+    for (let at = 0; at < 99; at++) approval('hr', `flood-${at}`, { ...eve, excerpt: '\u0001'.repeat(4_096) });
+    expect(Buffer.byteLength(JSON.stringify((await ask('bob.hr'))?.body))).toBeLessThan(1_048_576);
+  });
+
   test('is shown as it is, where the watch has yet to tell', async () => {
     approval('ml', 'a');
     approval('ml', 'b');

@@ -4,7 +4,7 @@ import type { KubeClient } from '../../kube/index.ts';
 import { createTurns } from '../approvals/index.ts';
 import { faultOf, judgedOf, namedAs, viewOf } from './decidable.ts';
 import type { Decidable, Judged, Place } from './decidable.ts';
-import { fairShare } from './fair-share.ts';
+import { fairRoom, fairShare } from './fair-share.ts';
 import type { ProofLimits } from './decision-limits.ts';
 import type { Bearer, Limited, Person, Prover } from './prover.ts';
 
@@ -15,7 +15,7 @@ export interface ApprovalLister {
 
 export interface ApprovalListing {
   readonly approvals: readonly Readonly<Record<string, unknown>>[];
-  /** False: there may be more, where an issuer does not answer, or beyond the bound of a list. */
+  /** False: there may be more, where an issuer does not answer, or beyond the bounds of a list. */
   readonly complete: boolean;
 }
 
@@ -28,6 +28,8 @@ export interface Waiting extends Judged {
 
 /** Approvals in one list. */
 const mostListed = 100;
+/** Bytes of one list, as JSON, but for one approval that has more: whoever asks reads so much whole (pkg/recorder/console/fetch.ts). */
+const mostBytes = 900_000;
 /** Of all lists together. */
 const mostReadAtOnce = 16;
 const mostKept = 2_000;
@@ -63,16 +65,16 @@ export function createApprovalLister(options: {
 
   return {
     async list(bearer) {
-      const found: { byNamespace?: ReadonlyMap<string, readonly Waiting[]> } = {};
+      const seen: { byNamespace?: ReadonlyMap<string, readonly Waiting[]> } = {};
       const namespaces = (): readonly string[] => {
         const waiting = options.waiting();
         if (waiting === undefined) return [];
-        found.byNamespace = Map.groupBy(waiting, (one) => one.namespace);
-        return [...found.byNamespace.keys()];
+        seen.byNamespace = Map.groupBy(waiting, (one) => one.namespace);
+        return [...seen.byNamespace.keys()];
       };
       const proven = await prover.prove(namespaces, bearer, limits, { anywhere: true });
       if (typeof proven === 'string') return proven;
-      const { byNamespace } = found;
+      const { byNamespace } = seen;
       if (byNamespace === undefined) return 'try_again';
       const people = new Map<string, Person>();
       const mine: Waiting[] = [];
@@ -87,16 +89,21 @@ export function createApprovalLister(options: {
       const shown = fairShare(mine, mostListed);
       const objects = await Promise.all(shown.map(readWaiting));
       // What was read may be newer than what the watch has told.
-      const approvals = objects.flatMap((object, at) => {
-        const { namespace = '', name = '' } = shown[at] ?? {};
+      const found = objects.flatMap((object, at) => {
+        const waits = shown[at];
+        if (object === undefined || waits === undefined) return [];
+        const { namespace, name } = waits;
         const place: Place = { namespace, kind: 'approvals', name };
-        const person = people.get(namespace) ?? [];
-        return object !== undefined && mayDecide(judgedOf(object, place), namespace, person)
-          ? [viewOf(object, place)]
-          : [];
+        if (!mayDecide(judgedOf(object, place), namespace, people.get(namespace) ?? [])) return [];
+        const view = viewOf(object, place);
+        return [{ ...waits, view, bytes: Buffer.byteLength(JSON.stringify(view)) }];
       });
+      const approvals = fairRoom(found, mostBytes);
       if (away && approvals.length === 0) return 'identity_unavailable';
-      return { approvals, complete: !away && mine.length <= mostListed };
+      return {
+        approvals: approvals.map(({ view }) => view),
+        complete: !away && mine.length <= mostListed && approvals.length === found.length,
+      };
     },
   };
 }

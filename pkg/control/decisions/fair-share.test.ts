@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { fairShare } from './fair-share.ts';
+import { fairRoom, fairShare } from './fair-share.ts';
 
 const waits = (namespace: string, subject: string, expiresAt: number) => ({
   namespace,
@@ -32,4 +32,17 @@ test('subjects of two issuers are two who ask', () => {
   const flood = many(5, (at) => waits('a', 'ana', at));
   const other = { ...waits('a', 'ana', 9), asker: { issuer: 'j', subject: 'ana' } };
   expect(fairShare([...flood, other], 2)).toEqual([flood[0], other]);
+});
+
+test.each([
+  [10_000, 11],
+  [1_010, 11],
+  [1_009, 10],
+  [500, 5],
+  [1, 1],
+])('what fits into %i bytes is shared as fairly', (most, count) => {
+  const flood = many(10, (at) => waits('loud', 'eve', at)).map((one) => ({ ...one, bytes: 100 }));
+  const other = { ...waits('quiet', 'bob', 9_000), bytes: 10 };
+  const shown = fairRoom([...flood, other], most);
+  expect([shown.length, shown.includes(other)]).toEqual([count, count > 1]);
 });

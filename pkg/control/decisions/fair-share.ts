@@ -29,3 +29,17 @@ export function fairShare<T extends Waits>(all: readonly T[], most: number): rea
   const chosen = new Set(inTurns(namespaces).slice(0, most));
   return soonest.filter((one) => chosen.has(one));
 }
+
+/** As many of {@link fairShare} as are within so many bytes together; one in any case. */
+export function fairRoom<T extends Waits & { readonly bytes: number }>(all: readonly T[], most: number): readonly T[] {
+  const isWithin = (chosen: readonly T[]): boolean => chosen.reduce((sum, { bytes }) => sum + bytes, 0) <= most;
+  if (isWithin(all)) return fairShare(all, all.length);
+  // What fewer of them are is always among what more are.
+  let [fits, over] = [1, all.length];
+  while (over - fits > 1) {
+    const middle = (fits + over) >> 1;
+    if (isWithin(fairShare(all, middle))) fits = middle;
+    else over = middle;
+  }
+  return fairShare(all, fits);
+}

@@ -2,7 +2,7 @@ import { describeError } from '../../base/index.ts';
 import type { Clock, Logger, Timer } from '../../base/index.ts';
 import { readWorkloadId, writeWorkloadId } from '../../pki/index.ts';
 import type { WorkloadId } from '../../pki/index.ts';
-import { maxReported } from '../../wire/index.ts';
+import { mostInReport } from '../../wire/index.ts';
 import type { AuditHead, PodHead } from '../../wire/index.ts';
 import type { RecorderClient } from './recorder-client.ts';
 import type { LeftReport, UnreportedBook } from './unreported.ts';
@@ -61,9 +61,9 @@ const soonMs = 500;
 function endOfReport(all: readonly (readonly [string, Unsent])[], from: number): number {
   let heads = 0;
   let to = from;
-  while (to < all.length && to - from < maxReported) {
+  while (to < all.length && to - from < mostInReport) {
     heads += all[to]?.[1].heads.size ?? 0;
-    if (heads > maxReported) break;
+    if (heads > mostInReport) break;
     to++;
   }
   // One at least, whatever it has: none would be told for ever.
@@ -74,7 +74,7 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
   const { client, trustDomain, clock, logger, leading, exists, gatherMs = 5_000, compareMs = 60_000 } = options;
   let unsent = new Map<string, Unsent>();
   let suspects = new Set<string>();
-  /** Hash of the head that each pod was last heard with: most heartbeats bring nothing new. */
+  /** Hash of the head that each pod was last heard with, and whether it ends its chain: most heartbeats bring nothing new. */
   const heard = new Map<string, string>();
   let timer: { readonly due: number; readonly timer: Timer } | undefined;
   let working: Promise<void> = Promise.resolve();
@@ -231,13 +231,15 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
   });
 
   return {
-    head(pod, { chain, sequence, hash }) {
+    head(pod, { chain, sequence, hash, ended = false }) {
       // An older sidecar names no chain.
       if (chain === undefined) return;
       const source = sourceOf(pod);
-      if (heard.get(source) === hash) return;
-      heard.set(source, hash);
-      learn({ source, namespace: pod.namespace, pod: pod.name, chain, sequence, hash });
+      const what = `${hash} ${String(ended)}`;
+      if (heard.get(source) === what) return;
+      heard.set(source, what);
+      const point = { chain, sequence, hash, ...(ended && { ended }) };
+      learn({ source, namespace: pod.namespace, pod: pod.name, ...point });
       schedule(gatherMs);
     },
     gone: (pod) => leave(sourceOf(pod)),

@@ -71,6 +71,12 @@ describe('how policies are', () => {
     );
     expect(long).toMatchObject({ status: 200, body: { complete: false } });
     expect(JSON.stringify(long?.body).length).toBeLessThan(1_000_000);
+    // What it is bounded by is what is sent.
+    const wide = await ask(
+      Array.from({ length: 2_000 }, (_, n) => entry('ml', `p${n}`, '請'.repeat(4_096))),
+      '/v1/policies',
+    );
+    expect(Buffer.byteLength(JSON.stringify(wide?.body))).toBeLessThan(1_000_000);
     const many = await ask(
       Array.from({ length: 2_000 }, (_, n) => entry('ml', `p${n}`, '')),
       '/v1/policies',

@@ -11,9 +11,9 @@ import type { PolicyIndex } from '../policies/policy-index.ts';
 const mostNamespaces = 20;
 /** Of one condition; what is more stands in the policy's own status. */
 const longestMessage = 512;
-/** Policies of one answer, and characters, so that whoever asks reads it whole. */
+/** Policies of one answer, and bytes, so that whoever asks reads it whole. */
 const mostPolicies = 1_000;
-const mostCharacters = 900_000;
+const mostBytes = 900_000;
 const namespaceForm = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const no = (status: number, error: string, result: RouteAnswer['result']): RouteAnswer => ({
@@ -45,7 +45,7 @@ function healthOf(entries: readonly PolicyEntry[]): {
   readonly complete: boolean;
 } {
   const policies: JsonValue[] = [];
-  let characters = 0;
+  let bytes = 0;
   for (const { namespace, name, generation, status } of entries) {
     const one: JsonValue = {
       namespace: namespace ?? null,
@@ -59,8 +59,8 @@ function healthOf(entries: readonly PolicyEntry[]): {
         message: (message ?? '').slice(0, longestMessage),
       })),
     };
-    characters += JSON.stringify(one).length;
-    if (policies.length >= mostPolicies || characters > mostCharacters) return { policies, complete: false };
+    bytes += Buffer.byteLength(JSON.stringify(one));
+    if (policies.length >= mostPolicies || bytes > mostBytes) return { policies, complete: false };
     policies.push(one);
   }
   return { policies, complete: true };

@@ -10,8 +10,8 @@ import type { Logger } from '../../base/index.ts';
 export interface BootMark {
   /** Whether the machine was booted since the spool was written, and nobody had closed it. */
   readonly crashed: boolean;
-  /** What was lost is on record: the mark is of this boot from now on. */
-  take(): void;
+  /** What was lost is on record: the mark is of this boot from now on. @returns false: it could not be written */
+  take(): boolean;
   /** Everything is on the disk. */
   remove(): void;
 }
@@ -33,16 +33,21 @@ export function systemBootId(): string | undefined {
 export function readBootMark(folder: string, id: string | undefined, logger: Logger): BootMark {
   const path = join(folder, fileName);
   const before = textOf(path, logger);
+  let told = false;
   return {
     crashed: id !== undefined && before !== undefined && before !== id,
     take() {
-      if (id === undefined || before === id) return;
+      if (id === undefined || before === id) return true;
       try {
         write(path, `${id}\n`);
+        return true;
       } catch (error) {
-        logger.warn('a crash of the machine will not be told: its mark cannot be written', {
-          error: describeError(error),
-        });
+        if (!told)
+          logger.warn('a crash of the machine will not be told until its mark can be written', {
+            error: describeError(error),
+          });
+        told = true;
+        return false;
       }
     },
     remove() {

@@ -25,8 +25,8 @@ const lineFeed = 10;
 const pieceBytes = 256 * 1024;
 const digest = auditDigest(undefined);
 
-/** The number of the last line of a full file, by its name; of the one that is written there is none. */
-const lastOf = (file: string): number => {
+/** The number of the last line of a full file, by its name; of the one that is written there is none: Infinity. */
+export const lastOf = (file: string): number => {
   const [, last] = /\.jsonl\.([0-9]{15})$/.exec(file) ?? [];
   return last === undefined ? Infinity : Number(last);
 };

@@ -173,6 +173,49 @@ describe('the reader of a chain', () => {
     from.close();
   });
 
+  const ends: [string, (full: Buffer) => Buffer, string][] = [
+    ['a bit flipped in its last line', (full) => full.fill('?', full.length - 90, full.length - 89), 'unreadable'],
+    ['the line feed of its last line went', (full) => full.fill('?', full.length - 1), 'unreadable'],
+    ['its last line was cut off', (full) => full.subarray(0, full.lastIndexOf(10, -2) + 1), 'missing'],
+    ['it was cut in its last line', (full) => full.subarray(0, -20), 'unreadable'],
+    ['nothing of it is left', (full) => full.subarray(0, 0), 'missing'],
+  ];
+  test.each(ends)('goes on behind a full file of which %s', (_, lose, why) => {
+    const text = numbered(9);
+    const begins = (of: ChainReader): void => expect(of.next(1)).toMatchObject({ kind: 'lines', count: 1 });
+    for (const whenWritten of [false, true]) {
+      const path = fresh();
+      const [full, rest] = [text.slice(0, 4), text.slice(4)].map((some) => Buffer.from(some.join('')));
+      const damaged = lose(full ?? Buffer.alloc(0));
+      const from = reader(path);
+      writeFileSync(path, whenWritten ? damaged : '');
+      // Opened under the name of the one that is written.
+      if (whenWritten && damaged.length > 0) begins(from);
+      renameSync(path, rotated(path, 4));
+      writeFileSync(rotated(path, 4), damaged);
+      writeFileSync(path, rest ?? '');
+      const given = all(from);
+      const hole = given.find((one) => typeof one !== 'string');
+      expect(hole).toMatchObject({ kind: 'skip', to: 4, why });
+      expect(given.at(-1)).toBe(rest?.toString());
+      expect([from.sequence, from.unreadable]).toEqual([9, 0]);
+      from.close();
+    }
+  });
+
+  test.each(ends)('counts the lines of a full file with nothing behind it, of which %s', (_, lose) => {
+    for (const behind of [undefined, '', '{"v":1,"seq":5,"ti']) {
+      const path = fresh();
+      writeFileSync(rotated(path, 4), lose(Buffer.from(numbered(4).join(''))));
+      if (behind !== undefined) writeFileSync(path, behind);
+      const from = reader(path);
+      all(from);
+      expect(from.unreadable).toBe(4 - from.sequence + (behind ? 1 : 0));
+      expect(from.unreadable).toBeGreaterThan(0);
+      from.close();
+    }
+  });
+
   test('leaves it to the recorder that a line which is whole does not follow the one before', () => {
     const text = numbered(3);
     const other = lines(['a', 'b', 'c']);

@@ -1,14 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
 import { errorCode } from '../../base/index.ts';
 import { auditDigest, isWhole, placeOf } from '../audit-line.ts';
 import { rotatedFiles } from '../audit-verify.ts';
+import { lastOf } from './chain-files.ts';
 
 /**
  * Reads a chain's files from a point on, while they are written, rotated and removed.
  *
  * A disk that flips a bit or gives back zeros takes the lines that it struck and no others: each line's own hash is looked at, and what
- * is not as it was hashed is not there. Whether a line follows the one before it is the recorder's to judge.
+ * is not as it was hashed is not there. A full file ends with the line that its name says, whatever the disk has of it. Whether a line follows
+ * the one before it is the recorder's to judge.
  */
 export interface ChainReader {
   /**
@@ -20,7 +21,10 @@ export interface ChainReader {
   next(upTo: number): Piece | undefined;
   /** Last sequence number that `next` has given. */
   readonly sequence: number;
-  /** Behind the last line that was given: pieces between line feeds that are no whole line. More may come that say what they were. */
+  /**
+   * Behind the last line that was given: lines that a full file had by its name, and pieces between line feeds that are no whole line. More may come
+   * that say what they were.
+   */
   readonly unreadable: number;
   close(): void;
 }
@@ -63,6 +67,8 @@ export interface ChainReaderOptions {
 const lineFeed = 10;
 const digest = auditDigest(undefined);
 
+const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino;
+
 export function createChainReader(options: ChainReaderOptions): ChainReader {
   const { path, after, pieceBytes = 256 * 1024, maxLine } = options;
   let sequence = after.sequence;
@@ -71,8 +77,11 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
   let offset = 0;
   /** Bytes that were read and not given. */
   let rest = Buffer.alloc(0);
-  /** Pieces that are no lines since the last one that is. */
+  /** The last line of the open file, by its name; Infinity: it is the one that is written. */
+  let end = 0;
+  /** Pieces that are no lines since the last one that is; and those of the open file. */
   let bad = 0;
+  let badHere = 0;
 
   const scratch = Buffer.alloc(pieceBytes);
 
@@ -82,17 +91,26 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
     rest = Buffer.alloc(0);
     offset = 0;
   };
-  /** The file in which the next line is, as far as its name says. */
-  const wanted = (): string => rotatedFiles(path).find((file) => Number(basename(file).slice(-15)) > sequence) ?? path;
-  /** @returns false when there is no other file than the one that is open. */
+  /** The file in which the next line is, as far as names say; undefined: the one that is open, which still grows. */
+  const wanted = (): string | undefined => {
+    if (fd !== undefined && end === Infinity && inodeOf(path) === inode) return undefined;
+    const full = rotatedFiles(path);
+    // It was written when it was opened, and has a name that says where it ends.
+    if (end === Infinity) end = Math.max(0, ...full.filter((file) => inodeOf(file) === inode).map(lastOf));
+    return full.find((file) => lastOf(file) > Math.max(sequence, end)) ?? path;
+  };
+  /** At the end of the open file. @returns false when there is no other. */
   const move = (): boolean => {
-    const file = wanted();
     try {
-      if (fd !== undefined && statSync(file).ino === inode) return false;
+      const file = wanted();
+      if (file === undefined) return false;
       const opened = openSync(file, 'r');
+      if (rest.length > 0) bad += 1;
       leave();
       fd = opened;
       inode = fstatSync(opened).ino;
+      end = lastOf(file);
+      badHere = 0;
       return true;
     } catch (error) {
       // Rotated at this moment, or not begun: the next call sees.
@@ -148,7 +166,10 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       if (typeof place === 'string') {
         // The rest of a failed write, what was sent before, or what the disk did not keep: a piece ends there.
         if (last !== undefined) break;
-        if (place === 'bad') bad += 1;
+        if (place === 'bad') {
+          bad += 1;
+          badHere += 1;
+        }
         from = to + 1;
         continue;
       }
@@ -158,6 +179,7 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       // What comes after a hole is read again.
       if (skip === undefined || skip.to === place.seq) from = to + 1;
       bad = 0;
+      badHere = 0;
       if (skip !== undefined) {
         rest = rest.subarray(from);
         return skip;
@@ -188,7 +210,16 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       return sequence;
     },
     get unreadable() {
-      return bad + (rest.length > 0 ? 1 : 0);
+      const pieces = badHere + (rest.length > 0 ? 1 : 0);
+      const named = Math.max(
+        0,
+        ...rotatedFiles(path)
+          .slice(-1)
+          .map(lastOf)
+          .map((last) => last - sequence),
+      );
+      // Pieces of a full file are among the lines that its name tells of.
+      return end === Infinity ? named + pieces : Math.max(named, pieces);
     },
     close: leave,
   };

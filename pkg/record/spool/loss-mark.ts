@@ -1,6 +1,6 @@
-import { closeSync, constants, fdatasync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeError } from '../../base/index.ts';
+import { describeError, errorCode } from '../../base/index.ts';
 import type { Logger } from '../../base/index.ts';
 
 /**
@@ -20,10 +20,22 @@ const digits = 16;
 const shape = /^[0-9]{16}\n$/;
 const textOf = (lost: number): string => `${String(lost).padStart(digits, '0')}\n`;
 
+/** Undefined: there is none. */
+function openFound(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDWR);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** Where the mark cannot be had it says so in the log, and keeps nothing. What it cannot read counts as one. */
 export function openLossMark(folder: string, logger: Logger): LossMark {
   let fd: number | undefined;
   let before = 0;
+  /** Something of it is in the file. */
+  let written = false;
   let failed = false;
   const fail = (error: unknown): void => {
     if (!failed)
@@ -32,15 +44,22 @@ export function openLossMark(folder: string, logger: Logger): LossMark {
       });
     failed = true;
   };
+  const path = join(folder, fileName);
   try {
-    fd = openSync(join(folder, fileName), constants.O_RDWR | constants.O_CREAT, 0o600);
-    const bytes = Buffer.alloc(fstatSync(fd).size === 0 ? 0 : digits + 1);
-    readSync(fd, bytes, 0, bytes.length, 0);
-    const text = bytes.toString('latin1');
-    if (text === '') {
+    const found = openFound(path);
+    if (found === undefined) {
+      fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       writeSync(fd, textOf(0), 0);
+      written = true;
       fsyncSync(fd);
-    } else before = shape.test(text) ? Number(text) : 1;
+    } else {
+      fd = found;
+      const bytes = Buffer.alloc(digits + 1);
+      const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0));
+      // Empty: there was no room for it when it was made, and so none for what came.
+      before = shape.test(text) ? Number(text) : 1;
+      written = text !== '';
+    }
   } catch (error) {
     fail(error);
   }
@@ -64,6 +83,7 @@ export function openLossMark(folder: string, logger: Logger): LossMark {
       try {
         writeSync(fd, textOf(Math.min(lost, Number.MAX_SAFE_INTEGER)), 0);
         kept = lost;
+        written = true;
         failed = false;
         if (!syncing) sync(fd);
       } catch (error) {
@@ -75,6 +95,8 @@ export function openLossMark(folder: string, logger: Logger): LossMark {
       const open = fd;
       fd = undefined;
       try {
+        // The next process would take it for a loss.
+        if (!written) writeSync(open, textOf(kept), 0);
         fsyncSync(open);
       } catch (error) {
         fail(error);

@@ -96,20 +96,33 @@ describe('events that a full spool refused', () => {
     expect(gaps()).toEqual([4]);
   });
 
-  test('are told by the next process where the volume was full to its last byte', () => {
+  /** On a volume of its own. */
+  const onFullDisk = (...args: readonly string[]): Readonly<Record<string, unknown>> => {
     const program = join(import.meta.dirname, 'testing/full-disk.ts');
-    const mounted = 'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$1" --no-warnings "$2" "$0"';
-    const args = ['-Urm', 'sh', '-c', mounted, folder, process.execPath, program];
-    const { stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
+    const mounted = 'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$1" --no-warnings "$2" "$0" "$3"';
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      ['-Urm', 'sh', '-c', mounted, folder, process.execPath, program, ...args],
+      { encoding: 'utf8' },
+    );
     expect(stderr).toBe('');
-    const { before, refused, gaps: said } = JSON.parse(stdout) as Record<string, unknown>;
+    return JSON.parse(stdout) as Record<string, unknown>;
+  };
+
+  test('are told by the next process where the volume was full to its last byte', () => {
+    const { before, refused, gaps: said } = onFullDisk();
     expect([before, Number(refused) > 100, said]).toEqual([true, true, [refused]]);
   });
 
-  test('count as one where their mark cannot be read', () => {
-    writeFileSync(join(folder, 'lost'), 'what is this?');
-    open(1_000_000);
+  test('are told as one at least where the volume was full before the first process began', () => {
+    expect(onFullDisk('first')).toMatchObject({ before: false, gaps: [1] });
+  });
+
+  test.each(['what is this?', ''])('count as one where their mark cannot be read: %j', async (mark) => {
+    writeFileSync(join(folder, 'lost'), mark);
+    const { sink } = open(1_000_000);
     expect(gaps()).toEqual([1]);
+    await sink.close();
     open(1_000_000);
     expect(gaps()).toEqual([1]);
   });

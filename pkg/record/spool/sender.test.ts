@@ -208,20 +208,79 @@ test.each(['at the welcome', 'while a chain is sent'])(
   },
 );
 
-test('a chain that can be neither read nor removed ends the stream, each time after the backoff', async () => {
+test('an old chain on which the disk gives an error, before a line of it was taken too, waits ten minutes, and the live one goes on', async () => {
   const old = '0'.repeat(32);
-  start();
+  const live = start();
   mkdirSync(join(folder, `record-${old}.jsonl`));
+  await stands(old, 0, namedStart(old).hash);
+  await until(() => events.includes('disconnected'));
+  expect(events).toContain('set_aside');
+  clock.advance(1_000);
+  await until(() => recorders.length === 2);
+  await stands(live, 1, spool.record.head().hash);
+  await until(() => sender.connected());
+  expect(begun).toEqual([old, live]);
+  expect(events).not.toContain('protocol_fault');
+  expect(readdirSync(folder)).toContain(`record-${old}.jsonl`);
+});
+
+test('the live chain on which the disk gives an error is tried again, each time after the backoff', async () => {
+  const live = start();
+  const file = chainPath(folder, live);
+  await until(() => {
+    clock.advance(100);
+    return spool.record.durable().seq === 1;
+  });
+  const kept = readFileSync(file);
+  rmSync(file);
+  mkdirSync(file);
   for (let n = 1; n <= 2; n++) {
-    await until(() => recorders.length === n && asked.length === 2 * n - 1);
-    say(welcome);
-    await until(() => asked.length === 2 * n);
-    say({ type: 'position', chain: old, sequence: 0, hash: namedStart(old).hash });
+    await until(() => recorders.length === n);
+    await stands(live, 0, namedStart(live).hash);
     await until(() => events.filter((event) => event === 'disconnected').length === n);
     clock.advance(1_000);
   }
-  expect(asked.slice(0, 4)).toEqual(['hello', 'begin', 'hello', 'begin']);
-  expect(events).not.toContain('protocol_fault');
+  expect(begun).toEqual([live, live]);
+  expect(events).not.toContain('set_aside');
+  rmSync(file, { recursive: true });
+  writeFileSync(file, kept);
+  await until(() => recorders.length === 3);
+  await stands(live, 0, namedStart(live).hash);
+  await until(() => came.get(live)?.length === 1);
+});
+
+test('an old chain of which a full file was cut arrives but for what was cut, which is named', async () => {
+  const old = '0'.repeat(32);
+  const lines = linesOf(old, 9);
+  start();
+  writeFileSync(`${chainPath(folder, old)}.000000000000004`, lines.slice(0, 3).join(''));
+  writeFileSync(chainPath(folder, old), lines.slice(4).join(''));
+  await stands(old, 0, namedStart(old).hash);
+  await until(() => came.get(old)?.length === 8);
+  expect(came.get(old)).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);
+  expect(asked).toContain('skip');
+  expect(readdirSync(folder).filter((name) => name.includes(old))).toHaveLength(2);
+});
+
+test('an old chain that ends with a full file which was cut tells how many lines that had', async () => {
+  const old = '0'.repeat(32);
+  const lines = linesOf(old, 3);
+  start();
+  writeFileSync(`${chainPath(folder, old)}.000000000000005`, lines.join(''));
+  await stands(old, 0, namedStart(old).hash);
+  await until(() => came.get(old)?.length === 3);
+  say({ type: 'ack', chain: old, sequence: 3, hash: hashOf(lines[2]) });
+  await until(() => gaps().length === 1);
+  expect(gaps()).toEqual([2]);
+});
+
+test('a full file that was cut, with nothing behind it, is not gone on with: no number is given twice', async () => {
+  const { chain, lines } = await past(5);
+  rmSync(chainPath(folder, chain));
+  writeFileSync(`${chainPath(folder, chain)}.000000000000005`, lines.slice(0, 3).join(''));
+  spool = openSpool({ folder, clock, logger: silentLogger });
+  begin();
+  expect(spool.chain).not.toBe(chain);
 });
 
 test('an old chain that is sent and cannot be removed does not hold up the live one, here or at the next stream', async () => {

@@ -416,7 +416,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         return setAside(on);
       }
       say('the spool cannot be read', { error: describeError(error) });
-      return leave(on);
+      return live ? leave(on) : setAside(on);
     }
     if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
       const told = tellEnd(chain, chain, reader.unreadable);

@@ -1,13 +1,14 @@
 import { closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError, randomId } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
+import type { Clock, Logger, Timer } from '../../base/index.ts';
 import { auditFile } from '../audit-file.ts';
 import type { AuditFile } from '../audit-file.ts';
 import { auditDigest, isWhole, namedStart } from '../audit-line.ts';
 import type { AuditIo } from '../audit-output.ts';
 import { readAuditTail } from '../audit-tail.ts';
 import { auditFiles } from '../audit-verify.ts';
+import { lastOf } from './chain-files.ts';
 import { openLossMark } from './loss-mark.ts';
 import { readBootMark, systemBootId } from './boot-mark.ts';
 
@@ -46,6 +47,8 @@ export interface SpoolOptions {
 }
 
 const lineFeed = 10;
+/** How often the mark of the boot is tried again. */
+const markMs = 1_000;
 const filePattern = /^record-([0-9a-f]{32})\.jsonl(?:\.[0-9]{15})?$/;
 
 export const chainPath = (folder: string, chain: string): string => join(folder, `record-${chain}.jsonl`);
@@ -90,6 +93,7 @@ export function openSpool(options: SpoolOptions): Spool {
     lose: (events) => file.lose(events),
     head: () => file.head(),
     durable: () => file.durable(),
+    ended: () => file.ended(),
     opened: () => file.opened(),
     written: () => before + file.written(),
     problem: () => file.problem(),
@@ -99,7 +103,11 @@ export function openSpool(options: SpoolOptions): Spool {
     },
     leave: () => file.leave(),
   };
-  if (!boot.crashed || tellCrash(record, logger)) boot.take();
+  let marking: Timer | undefined;
+  if ((!boot.crashed || tellCrash(record, logger)) && !boot.take())
+    marking = clock.every(markMs, () => {
+      if (boot.take()) marking?.cancel();
+    });
   return {
     get chain() {
       return chain;
@@ -112,7 +120,10 @@ export function openSpool(options: SpoolOptions): Spool {
       chain = newName(folder, clock, logger);
       file = open(lost);
     },
-    closed: boot.remove,
+    closed() {
+      marking?.cancel();
+      boot.remove();
+    },
   };
 }
 
@@ -181,8 +192,9 @@ function continuable(folder: string, logger: Logger): string | undefined {
 function isUsable(file: string): boolean {
   const fd = openSync(file, 'r');
   try {
-    const { usable, rest } = readAuditTail(fd, auditDigest(undefined));
-    return usable && !holdsLine(rest);
+    const { usable, rest, head } = readAuditTail(fd, auditDigest(undefined));
+    // A full one ends with the line of its name: where the disk lost that, it may have been sent.
+    return usable && !holdsLine(rest) && [head.seq, Infinity].includes(lastOf(file));
   } finally {
     closeSync(fd);
   }

@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../base/index.ts';
-import { askedActs, askedOperations, askedOutcomes } from './query.ts';
+import { askedActs, askedOperations, askedOutcomes, longestOfCaller, longestText } from './query.ts';
 
 /** The recorder's API as OpenAPI 3.1, served at `/v1/openapi.json`. */
 
@@ -20,53 +20,57 @@ function object(properties: Readonly<Record<string, Schema>>, optional: readonly
   return { type: 'object', properties, required, additionalProperties: false };
 }
 
+/** Of a question: nothing is found by no text, and a longer one is nobody's. */
+const asked: Schema = { type: 'string', minLength: 1, maxLength: longestText };
+const askedOfCaller: Schema = { ...asked, maxLength: longestOfCaller };
+const askedTime: Schema = { type: 'integer', description: 'Epoch milliseconds.' };
 const terms: Readonly<Record<string, Schema>> = {
-  namespace: text,
-  pod: text,
-  user: { type: 'string', description: 'Subject of the caller.' },
+  namespace: asked,
+  pod: asked,
+  user: { ...askedOfCaller, description: 'Subject of the caller.' },
   session: { type: 'string', pattern: '^[0-9a-f]{32}$', description: 'Request id of a receipt.' },
-  since: time,
-  until: time,
+  since: askedTime,
+  until: askedTime,
 };
-const label: Schema = { type: 'string', description: 'A label or guard of this name acted, whatever its policy.' };
+const label: Schema = { ...asked, description: 'A label or guard of this name acted, whatever its policy.' };
 const termsOfHolds: Readonly<Record<string, Schema>> = {
   ...terms,
-  model: text,
-  group: text,
+  model: asked,
+  group: askedOfCaller,
   policy: {
-    type: 'string',
+    ...asked,
     description: '`NAMESPACE/POLICY`, or `cluster/POLICY` of the platform: a rule of it acted, or would have.',
   },
-  rule: { type: 'string', description: 'It acted, or would have.' },
+  rule: { ...asked, description: 'It acted, or would have.' },
   label: { ...label, description: 'A label or guard of this name acted, or would have, whatever its policy.' },
 };
 const question: Readonly<Record<string, Schema>> = {
   ...terms,
-  source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
-  chain: { type: 'string', description: 'Of the sidecar.' },
-  group: text,
-  issuer: text,
-  model: text,
+  source: { ...asked, description: 'SPIFFE id of the sidecar.' },
+  chain: { ...asked, description: 'Of the sidecar.' },
+  group: askedOfCaller,
+  issuer: asked,
+  model: asked,
   operation: { type: 'string', enum: [...askedOperations] },
   outcome: {
     type: 'string',
     enum: [...askedOutcomes],
     description: '`open`: has not ended, or its end has not come.',
   },
-  code: { type: 'string', description: 'Of a refusal: docs/errors.md.' },
+  code: { ...asked, description: 'Of a refusal: docs/errors.md.' },
   status: { ...whole, maximum: 999 },
   tags: {
-    ...list(text),
+    ...list({ type: 'string', maxLength: longestText }),
     maxItems: 20,
     description: `\`rule:NAME\`, \`act:masked\`, \`by:Email\`, \`observed:NAME\`, \`open:…\`: all of them. Acts are ${askedActs.join(', ')}.`,
   },
-  text: { type: 'string', description: 'Words that all occur in what was asked and answered.' },
+  text: { ...asked, description: 'Words that all occur in what was asked and answered.' },
   label,
   minDurationMs: whole,
   maxDurationMs: whole,
   minBytes: whole,
   maxBytes: whole,
-  cursor: { type: 'string', description: 'Of the page before.' },
+  cursor: { ...asked, description: 'Of the page before.' },
   limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
 };
 

@@ -25,9 +25,13 @@ const texts = [
   'cursor',
 ] as const;
 const numbers = ['since', 'until', 'status', 'minDurationMs', 'maxDurationMs', 'minBytes', 'maxBytes'] as const;
+/** Before 1970 there is nothing; so long ago may be before it. */
+const times: ReadonlySet<string> = new Set(['since', 'until']);
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
 const ofHolds = new Set('namespace pod user session model group label policy rule since until'.split(' '));
-const longest = 1_000;
+/** Characters of what is asked for, and of what names a caller: as long as a token can name one. */
+export const longestText = 1_000;
+export const longestOfCaller = 16_384;
 
 /** As an outcome: none yet. */
 const notEnded = 'open';
@@ -53,8 +57,7 @@ const acts: Readonly<Record<RuleAct['act'], true>> = {
 export const askedOutcomes: readonly string[] = Object.keys(outcomes);
 export const askedActs: readonly string[] = Object.keys(acts);
 export const askedOperations: readonly string[] = [...operations, ...changeOperations];
-/** Of a caller: as long as a token can name one. */
-const longestOf: Readonly<Record<string, number>> = { user: 16_384, group: 16_384 };
+const longestOf: Readonly<Record<string, number>> = { user: longestOfCaller, group: longestOfCaller };
 /** What sessions are found by is cut: what is asked for is, too. */
 const indexed = ['namespace', 'pod', 'user', 'group', 'issuer', 'model', 'operation', 'outcome', 'code'] as const;
 const mostStatus = 999;
@@ -85,23 +88,25 @@ function read(value: JsonValue | undefined): SessionQuery {
   for (const key of texts) {
     const text = fields[key];
     if (text === undefined) continue;
-    const most = longestOf[key] ?? longest;
+    const most = longestOf[key] ?? longestText;
     if (typeof text !== 'string' || text === '' || text.length > most)
       throw no(`${key} is a text of 1 to ${most} characters`);
     query[key] = text;
   }
   refuseStrangeWords(fields);
-  for (const key of numbers) {
-    const number = fields[key];
-    if (number === undefined) continue;
-    if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw no(`${key} is a whole number`);
-    if (key === 'status' && (number < 0 || number > mostStatus)) throw no(`status is at most ${mostStatus}`);
-    query[key] = number;
-  }
+  for (const key of numbers) if (fields[key] !== undefined) query[key] = numberOf(key, fields[key]);
   const [since, until] = [fields['since'], fields['until']];
   if (typeof since === 'number' && typeof until === 'number' && since >= until)
     throw no('until is after since: nothing is between them');
   return { ...query, ...sessionOf(fields), ...tagsOf(fields), limit: limitOf(fields) };
+}
+
+/** @throws StoreError query */
+function numberOf(key: (typeof numbers)[number], number: JsonValue): number {
+  if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw no(`${key} is a whole number`);
+  if (number < 0 && !times.has(key)) throw no(`${key} is at least 0`);
+  if (key === 'status' && number > mostStatus) throw no(`status is at most ${mostStatus}`);
+  return number;
 }
 
 /** What a hold is about, read as strictly, whole. @throws StoreError query */
@@ -111,8 +116,8 @@ export function readTerms(fields: Fields): HoldTerms {
   const { limit: _, ...terms } = read(others);
   if (policy !== undefined && !(typeof policy === 'string' && policyForm.test(policy)))
     throw no('policy is NAMESPACE/POLICY, or cluster/POLICY of the platform');
-  if (rule !== undefined && (typeof rule !== 'string' || rule === '' || rule.length > longest))
-    throw no(`rule is a text of 1 to ${longest} characters`);
+  if (rule !== undefined && (typeof rule !== 'string' || rule === '' || rule.length > longestText))
+    throw no(`rule is a text of 1 to ${longestText} characters`);
   if (typeof rule === 'string' && !ruleForm.test(rule))
     throw no('rule is POLICY/RULE as the record names it, cluster/POLICY/RULE of the platform, or default');
   return { ...terms, ...(policy === undefined ? {} : { policy }), ...(rule === undefined ? {} : { rule }) };
@@ -156,7 +161,7 @@ function sessionOf({ session }: Fields): Pick<SessionQuery, 'session'> {
 
 function tagsOf({ tags }: Fields): Pick<SessionQuery, 'tags'> {
   if (tags === undefined) return {};
-  const good = Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string' && tag.length <= longest) : [];
+  const good = Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string' && tag.length <= longestText) : [];
   if (!Array.isArray(tags) || tags.length > 20 || good.length < tags.length)
     throw no('tags is a list of at most 20 texts');
   const texts = good.map(String);

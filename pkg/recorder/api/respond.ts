@@ -23,6 +23,8 @@ const pieceLength = 64 * 1024;
 const unreadMs = 60_000;
 /** And whoever takes them slowly has so long in all, and more for each: an answer holds a place, which others wait for. */
 const slowMs = { first: 300_000, each: 4_000 } as const;
+/** What was made of JSON lines is sent after so long, however little it is: whoever waits sees that it goes on. */
+const heldMs = 1_000;
 
 /** Waits until it was taken. Whoever does not take it loses the connection. @param most Milliseconds. */
 function taken(response: ServerResponse, event: 'drain' | 'finish', clock: Clock, most = unreadMs): Promise<void> {
@@ -41,6 +43,18 @@ function taken(response: ServerResponse, event: 'drain' | 'finish', clock: Clock
   });
 }
 
+/** Writes pieces, and waits for who takes them as long as all of them may take. */
+function pieceWriter(response: ServerResponse, clock: Clock): (piece: string | Uint8Array) => Promise<void> {
+  let left: number = slowMs.first;
+  return async (piece) => {
+    left += slowMs.each;
+    if (response.write(piece)) return;
+    const from = clock.monotonic();
+    await taken(response, 'drain', clock, Math.max(1, Math.min(unreadMs, left)));
+    left -= clock.monotonic() - from;
+  };
+}
+
 async function end(response: ServerResponse, piece: string | Uint8Array, clock: Clock): Promise<void> {
   if (response.destroyed) return;
   const finished = taken(response, 'finish', clock);
@@ -53,46 +67,47 @@ export async function respondWhole(response: ServerResponse, body: JsonValue, cl
   const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
   response.writeHead(200, { ...headers, 'content-type': 'application/json', 'content-length': bytes.length });
   let from = 0;
+  const write = pieceWriter(response, clock);
   for (; bytes.length - from > pieceLength; from += pieceLength) {
     if (response.destroyed) return;
-    if (!response.write(bytes.subarray(from, from + pieceLength))) await taken(response, 'drain', clock);
+    await write(bytes.subarray(from, from + pieceLength));
   }
   await end(response, bytes.subarray(from), clock);
 }
 
 /**
  * Sends an answer as fast as it is made and taken, until it was taken. What fails before its first piece is thrown; after that, the answer
- * ends without its last chunk, which every client tells from an end.
+ * ends without its last chunk, which every client tells from an end. Where nobody is there any more, nothing more is made.
  *
- * @param check Is asked before each piece; what it throws ends the answer.
+ * @param check Is asked at each part; what it throws ends the answer.
  */
 export async function respondStreamed(
   response: ServerResponse,
   { type, parts }: Streamed,
   { clock, check }: { readonly clock: Clock; readonly check: () => Promise<void> },
 ): Promise<void> {
-  const start = async (): Promise<void> => {
-    await check();
-    if (!response.headersSent) response.writeHead(200, { ...headers, 'content-type': type });
-  };
+  const write = pieceWriter(response, clock);
+  // Of one JSON text nobody takes a part: as long as nothing of it was sent, a fault of it can be told.
+  const held = type === 'application/jsonl' ? heldMs : Infinity;
   let piece = '';
-  let left = slowMs.first;
-  const drained = async (): Promise<void> => {
-    const from = clock.monotonic();
-    await taken(response, 'drain', clock, Math.max(1, Math.min(unreadMs, left)));
-    left -= clock.monotonic() - from;
+  let sentAt = clock.monotonic();
+  const head = (): void => {
+    if (!response.headersSent) response.writeHead(200, { ...headers, 'content-type': type });
   };
   try {
     for await (const part of parts) {
-      piece += part;
-      if (piece.length < pieceLength) continue;
-      await start();
       if (response.destroyed) return;
-      left += slowMs.each;
-      if (!response.write(piece)) await drained();
+      await check();
+      piece += part;
+      if (piece.length < pieceLength && clock.monotonic() - sentAt < held) continue;
+      head();
+      if (piece === '') response.flushHeaders();
+      else await write(piece);
       piece = '';
+      sentAt = clock.monotonic();
     }
-    await start();
+    await check();
+    head();
   } catch (error) {
     if (!response.headersSent) throw error;
     response.destroy();

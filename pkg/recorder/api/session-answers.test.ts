@@ -1,10 +1,10 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { SessionSummary } from '../store/index.ts';
 import { Streamed } from './question.ts';
-import { respondStreamed } from './respond.ts';
+import { respondStreamed, respondWhole } from './respond.ts';
 import { exported, sessionsPage } from './session-answers.ts';
 
 // A session may be longer than fits into memory: here it has no end.
@@ -57,24 +57,35 @@ test('an export by text says of how many blocks the index of words knows nothing
   expect(text).toBe('{"unsearched":5000,"partly":["a1"],"partlyMore":true,"sealed":{"sessions":7,"more":false}}\n');
 });
 
-test('what is not taken is not read', async () => {
-  read = 0;
+/** @param takes Whether what is written is taken at once. */
+function newResponse(takes: boolean) {
   const sent: string[] = [];
   const response = Object.assign(new EventEmitter(), {
     headersSent: false,
     destroyed: false,
     writeHead: () => void (response.headersSent = true),
-    write: (piece: string): boolean => sent.push(piece) < 0,
-    end: () => undefined,
+    flushHeaders: () => undefined,
+    write: (piece: string | Uint8Array): boolean => sent.push(String(piece)) > 0 && takes,
+    end: () => void response.emit('finish'),
+    destroy: () => {
+      response.destroyed = true;
+      response.emit('close');
+    },
   });
-  const answering = respondStreamed(
-    response as unknown as ServerResponse,
-    new Streamed('application/jsonl', exported(store, { limit: 1 })),
-    { clock: fakeClock(), check: () => Promise.resolve() },
-  );
-  const turns = async (): Promise<void> => {
-    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
-  };
+  return { response, sent, answer: response as unknown as ServerResponse };
+}
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+const allowed = () => Promise.resolve();
+
+test('what is not taken is not read', async () => {
+  read = 0;
+  const { response, sent, answer } = newResponse(false);
+  const answering = respondStreamed(answer, new Streamed('application/jsonl', exported(store, { limit: 1 })), {
+    clock: fakeClock(),
+    check: allowed,
+  });
   await turns();
   const before = read;
   await turns();
@@ -82,7 +93,66 @@ test('what is not taken is not read', async () => {
   response.emit('drain');
   await turns();
   expect(sent.length).toBe(2);
-  response.destroyed = true;
-  response.emit('close');
+  response.destroy();
   await answering;
+});
+
+describe('an export that finds nothing for long', () => {
+  /** Looks through sessions for ever, half a second for each page, and finds none. */
+  const looking = () => {
+    const clock = fakeClock();
+    const state = { searches: 0 };
+    const search = async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(500);
+      return { sessions: [], cursors: [], cursor: String(++state.searches) };
+    };
+    return { clock, state, parts: new Streamed('application/jsonl', exported({ ...store, search }, { limit: 1 })) };
+  };
+
+  test('has begun after a second, so that whoever waits sees that it goes on', async () => {
+    const { clock, state, parts } = looking();
+    const { response, answer } = newResponse(true);
+    const answering = respondStreamed(answer, parts, { clock, check: allowed });
+    await turns();
+    expect([response.headersSent, state.searches]).toEqual([true, expect.any(Number)]);
+    response.destroy();
+    await answering;
+  });
+
+  test('ends when nobody is there any more', async () => {
+    const { clock, state, parts } = looking();
+    const { response, answer } = newResponse(true);
+    const answering = respondStreamed(answer, parts, { clock, check: allowed });
+    await turns();
+    response.destroy();
+    await answering;
+    const before = state.searches;
+    await turns();
+    expect(state.searches).toBe(before);
+  });
+
+  test('ends when the right to it was taken away', async () => {
+    const { clock, parts } = looking();
+    let asked = 0;
+    const check = () => (++asked > 5 ? Promise.reject(new Error('no right')) : Promise.resolve());
+    const { response, answer } = newResponse(true);
+    await respondStreamed(answer, parts, { clock, check });
+    expect(response.destroyed).toBe(true);
+  });
+});
+
+test('whoever takes an answer in one piece slowly has as long for it as for a streamed one', async () => {
+  const clock = fakeClock();
+  const { response, answer } = newResponse(false);
+  const answering = respondWhole(answer, 'x'.repeat(4 * 1024 * 1024), clock);
+  let pieces = 0;
+  for (; !response.destroyed && pieces < 64; pieces++) {
+    await clock.advanceAsync(50_000);
+    response.emit('drain');
+    await turns();
+  }
+  await answering;
+  // Five minutes, and four seconds for each piece of 64 KiB.
+  expect(pieces).toBeLessThan(8);
 });

@@ -100,7 +100,7 @@ export async function* sessionsPage(store: Lines, page: SessionPage): AsyncItera
 }
 
 /**
- * Every session that is found, with its lines, as JSON lines. Of a question that the index could not answer whole, a last line says so:
+ * Every session that is found, with its lines, as JSON lines; an empty part where a search has come to its end. Of a question that the index could not answer whole, a last line says so:
  * `{"unsearched":BLOCKS,"partly":[SESSION],"partlyMore":false,"sealed":{"sessions":NUMBER,"more":false}}`.
  */
 export async function* exported(
@@ -123,6 +123,8 @@ export async function* exported(
     partlyMore ||= page.partlyMore === true;
     if (page.sealed !== undefined) ({ sealed } = page);
     ({ cursor } = page);
+    // A page may have found nothing: whoever sends this learns that it goes on, and may end it.
+    yield '';
   } while (cursor !== undefined);
   if (unsearched > 0 || partly.length > 0 || partlyMore || sealed.sessions > 0 || sealed.more)
     yield `${JSON.stringify({ unsearched, partly, partlyMore, sealed })}\n`;

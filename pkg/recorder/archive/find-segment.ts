@@ -2,19 +2,21 @@ import type { LogKeys } from '../../record/index.ts';
 import { segmentKey } from './names.ts';
 import { ObjectStoreError } from './object-store-error.ts';
 import type { ObjectStore, ObjectVersions } from './object-store.ts';
-import { openSegment, SegmentError } from './segment.ts';
+import { openHeader, openSegment, SegmentError } from './segment.ts';
 import type { Segment } from './segment.ts';
 
 /** What stands under a segment's name. */
-export interface FoundSegment {
+export interface Found<One extends Pick<Segment, 'header'>> {
   readonly versions: ObjectVersions;
   /** The first version that the log's keys have signed for this place. */
-  readonly signed: { readonly segment: Segment; readonly version: string } | undefined;
+  readonly signed: { readonly segment: One; readonly version: string } | undefined;
   /** The first that they have signed for another. */
-  readonly elsewhere: Segment | undefined;
+  readonly elsewhere: One | undefined;
   /** What is wrong with the first that is none of these: no key has signed it, or the archive does not give it out. */
   readonly fault: SegmentError | ObjectStoreError | undefined;
 }
+
+type Objects = Pick<ObjectStore, 'get' | 'versions'>;
 
 /**
  * Looks for a segment among all that was written under its name: others may have put something there before the recorder, and hidden it by a marker,
@@ -24,23 +26,44 @@ export interface FoundSegment {
  * @returns undefined: nothing stands there
  * @throws ObjectStoreError unavailable, or what the list of versions is refused with
  */
-export async function findSegment(
-  objects: Pick<ObjectStore, 'get' | 'versions'>,
+export const findSegment = (
+  objects: Objects,
   name: string,
   log: string,
   keys: LogKeys | undefined,
-): Promise<FoundSegment | undefined> {
+): Promise<Found<Segment> | undefined> =>
+  find(objects, { name, log }, async (version) => {
+    const object = await objects.get(name, version);
+    return object === undefined ? undefined : openSegment(object, keys);
+  });
+
+/**
+ * As {@link findSegment}, of headers alone, by a request that asks for no more: a version counts as signed whose header is, whatever entries stand
+ * behind it.
+ */
+export const findHeader = (
+  objects: Objects,
+  name: string,
+  log: string,
+  keys: LogKeys,
+): Promise<Found<Pick<Segment, 'header'>> | undefined> =>
+  find(objects, { name, log }, (version) => openHeader((most) => objects.get(name, version, most), keys));
+
+async function find<One extends Pick<Segment, 'header'>>(
+  objects: Objects,
+  { name, log }: { readonly name: string; readonly log: string },
+  open: (version: string) => Promise<One | undefined>,
+): Promise<Found<One> | undefined> {
   const versions = await objects.versions(name);
   if (versions === undefined) return undefined;
-  let elsewhere: Segment | undefined;
-  let fault: FoundSegment['fault'];
+  let elsewhere: One | undefined;
+  let fault: Found<One>['fault'];
   let there = false;
   for (const version of versions.ids) {
     try {
-      const object = await objects.get(name, version);
-      if (object === undefined) continue;
+      const segment = await open(version);
+      if (segment === undefined) continue;
       there = true;
-      const segment = openSegment(object, keys);
       const { first, from } = segment.header;
       if (segment.header.log === log && segmentKey(log, first, from) === name)
         return { versions, signed: { segment, version }, elsewhere, fault };

@@ -35,6 +35,7 @@ let folder: string;
 let store: RecordStore;
 let archiver: Archiver | undefined;
 let keeper: HoldKeeper | undefined;
+const day = 86_400_000;
 let chain = testChain();
 let number = 0;
 let failures = 0;
@@ -75,8 +76,8 @@ const objects = (url = 's3://records/log'): ObjectStore => {
   open.push(one);
   return one;
 };
-const sign = async (to = store): Promise<void> => {
-  const heads = keepHeads({ store: to, key: privateKey, clock: systemClock, logger: silentLogger });
+const sign = async (time: { readonly now?: () => number } = {}): Promise<void> => {
+  const heads = keepHeads({ store, key: privateKey, clock: { ...systemClock, ...time }, logger: silentLogger });
   await heads.sign();
   heads.close();
 };
@@ -87,8 +88,8 @@ async function write(...sessions: readonly Omit<TestSession, 'id'>[]): Promise<v
     await archive();
   }
 }
-async function archive(url?: string): Promise<void> {
-  await sign();
+async function archive({ url, ...time }: { readonly url?: string; readonly now?: () => number } = {}): Promise<void> {
+  await sign(time);
   archiver ??= startArchiver({
     ...{ store, objects: objects(url), key: privateKey, clock: systemClock, logger: silentLogger },
     lock: { mode: 'GOVERNANCE', days: 30 },
@@ -172,6 +173,200 @@ describe('a hold in the archive', () => {
       expect(failures).toBe(0);
     },
   );
+
+  test('needs no more of a segment than its header, where the store has all lines', async () => {
+    await write({}, { user: 'bob' }, {});
+    await place({ user: 'ana' });
+    const gets = (): readonly string[] => server.asked.filter((one) => /^GET .*[.]segment/.test(one));
+    server.asked.length = 0;
+    keep();
+    await done();
+    expect(held()).toEqual([0, 2]);
+    expect(gets().map((one) => one.replace(/.* bytes=/, ''))).toEqual(['0-16383', '0-16383', '0-16383']);
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 1)).toBe(1);
+    server.asked.length = 0;
+    await place({ user: 'bob' });
+    await done();
+    expect(held()).toEqual([0, 1, 2]);
+    expect(gets().filter((one) => !one.includes(' bytes='))).toHaveLength(1);
+    expect(failures).toBe(0);
+  });
+
+  test('is on a segment whose header alone is signed, and whose lines are needed and no good', async () => {
+    await write({ user: 'bob' }, { user: 'bob' });
+    for (const [name, object] of server.objects)
+      if (readKey(name)?.number === 0 && name.includes('/segments/')) {
+        const body = Buffer.from(object.body);
+        body.writeUInt8(body.readUInt8(body.length - 1) ^ 1, body.length - 1);
+        server.objects.set(name, { ...object, body });
+      }
+    const id = await place({ user: 'ana' });
+    let unreadable = 0;
+    keep({ onUnreadable: () => unreadable++ });
+    await done();
+    expect([held(), unreadable]).toEqual([[], 0]);
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 9)).toBe(2);
+    await release(id);
+    await place({ user: 'ana' });
+    await done();
+    expect([held(), unreadable]).toEqual([[0], 1]);
+  });
+
+  describe('from a time on', () => {
+    /** Segments of an hour each, a head over each, of which the last is of now; their lines are deleted. @returns times of them */
+    const hours = async (count: number): Promise<readonly number[]> => {
+      const now = systemClock.now();
+      const times = Array.from({ length: count }, (_, n) => now - (count - 1 - n) * 3_600_000);
+      for (const at of times) {
+        await store.append([blockOf(chain, [{ id: sessionId(number++) }], at)]);
+        await archive({ now: () => at });
+      }
+      const { at } = await store.log();
+      expect(await deleteOld(store, { before: at + 1, of: { allBut: [] } }, at, 100)).toBe(count);
+      server.asked.length = 0;
+      return times;
+    };
+    const firsts = (): readonly number[] => [
+      ...new Set(
+        server.asked.flatMap((one) =>
+          /^GET .*[.]segment/.test(one) ? (readKey(one.split(' ')[1] ?? '')?.number ?? []) : [],
+        ),
+      ),
+    ];
+
+    test('is looked for from the last signed segment before that, and in none of those before it', async () => {
+      const times = await hours(6);
+      await place({ since: times[3] ?? 0 });
+      keep();
+      await done();
+      expect(held()).toEqual([3, 4, 5]);
+      expect(firsts().toSorted()).toEqual([3, 4, 5]);
+      await place({ since: systemClock.now() + 365 * day });
+      await place({ since: 0 });
+      await done();
+      expect(held()).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(failures).toBe(0);
+    });
+
+    test('is on a session that began after it by the clock of its sidecar, which was four minutes ahead', async () => {
+      const at = systemClock.now() - 7_200_000;
+      for (const [hour, ahead] of [
+        [-1, 0],
+        [0, 4],
+        [1, 0],
+      ] as const) {
+        const received = at + hour * 3_600_000;
+        const events = sessionEvents({ id: sessionId(number++) });
+        const block = blockOfEvents(chain, events, received + ahead * 60_000);
+        await store.append([{ ...block, entry: { ...block.entry, at: received } } as typeof block]);
+        await archive({ now: () => received });
+      }
+      await place({ since: at + 2 * 60_000 });
+      keep();
+      await done();
+      expect(held()).toEqual([1, 2]);
+      expect(failures).toBe(0);
+    });
+
+    test('goes by no head that the key has not signed', async () => {
+      const times = await hours(4);
+      const { heads } = store;
+      store.heads = async (size, atMost) =>
+        (await heads.call(store, size, atMost)).map((head) => ({
+          ...head,
+          text: head.text.replace('"at":1', '"at":2'),
+        }));
+      await place({ since: times[2] ?? 0 });
+      keep();
+      await done();
+      expect([held(), firsts().toSorted()]).toEqual([
+        [2, 3],
+        [0, 1, 2, 3],
+      ]);
+    });
+
+    test.each(['none', 'some', 'many'])(
+      'begins with the segment that holds that time, whatever others have put among its names: %s',
+      async (decoys) => {
+        const now = systemClock.now();
+        const timeOf = (n: number): number => now - (39 - n) * 3_600_000;
+        // One segment of 35 entries, with a head in its middle.
+        for (let n = 0; n < 40; n++) {
+          await store.append([blockOf(chain, [{ id: sessionId(number++) }], timeOf(n))]);
+          if ([4, 25, 39].includes(n)) await sign({ now: () => timeOf(n) });
+          if (n !== 4) continue;
+          await archive();
+          await archiver?.close();
+          archiver = undefined;
+        }
+        await archive();
+        const [first = ''] = [...server.objects.keys()].filter((one) => one.includes('0000000000000005.segment'));
+        const object = server.objects.get(first);
+        if (object === undefined) throw new Error('segment');
+        const put = { none: [], some: [24, 25], many: Array.from({ length: 20 }, (_, n) => n + 6) }[decoys] ?? [];
+        for (const n of put) {
+          const on = new Date(timeOf(n)).toISOString().slice(0, 10);
+          const name = first.replace(/[^/]*[/][^/]*$/, `${on}/${String(n).padStart(16, '0')}.segment`);
+          server.objects.set(name, { ...object, body: Buffer.from('decoy') });
+        }
+        const { at } = await store.log();
+        expect(await deleteOld(store, { before: at + 1, of: { allBut: [] } }, at, 100)).toBe(40);
+        server.asked.length = 0;
+        await place({ since: timeOf(26) });
+        keep();
+        await done();
+        expect(held()).toEqual([5]);
+        // Among too many it is found from the first entry on.
+        expect(firsts().includes(0)).toBe(decoys === 'many');
+        expect(failures).toBe(0);
+      },
+    );
+
+    test('also where some of the archive was lost and written anew, which overlaps what is left', async () => {
+      const times = await hours(3);
+      for (const name of [...server.objects.keys()])
+        if (name.includes('/segments/') && readKey(name)?.number === 1) server.objects.delete(name);
+      await archiver?.close();
+      archiver = undefined;
+      await store.append([blockOf(chain, [{ id: sessionId('anew') }], systemClock.now())]);
+      await sign();
+      expect(await store.moveArchived(await store.archived(), { entries: 1, heads: 1 })).toBe(true);
+      await archive();
+      await place({ since: times[2] ?? 0 });
+      keep();
+      await done();
+      // The third as it was left, and what begins with the second.
+      expect(held()).toEqual([1, 2]);
+      expect(failures).toBe(0);
+    });
+  });
+
+  test('is looked for with others that have seen more or less of the archive: each segment is read once', async () => {
+    await write({}, { user: 'bob' }, { user: 'carl' }, {}, { user: 'bob' }, { user: 'carl' });
+    expect(await deleteOld(store, { before: Date.now() + 1, of: { allBut: [] } }, Date.now(), 100)).toBe(6);
+    const [ana, bob, carl] = [
+      await place({ user: 'ana' }),
+      await place({ user: 'bob' }),
+      await place({ user: 'carl' }),
+    ];
+    const due = await store.archiveHolds.due(6);
+    const some = (id: number) => ({ from: 0, holds: due?.holds.filter((one) => one.id === id) ?? [] });
+    await store.archiveHolds.looked(some(ana), 3, { segment: 0, holds: [] });
+    await store.archiveHolds.looked(some(bob), 1, { segment: 0, holds: [] });
+    server.asked.length = 0;
+    keep();
+    await done();
+    const whole = server.asked.filter((one) => /^GET .*[.]segment$/.test(one)).map((one) => readKey(one)?.number);
+    expect(whole.toSorted()).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(held()).toEqual([1, 2, 3, 4, 5]);
+    for (const [id, segments] of [
+      [ana, 1],
+      [bob, 2],
+      [carl, 2],
+    ] as const)
+      expect([id, (await counts(id))?.segments]).toEqual([id, segments]);
+    expect(failures).toBe(0);
+  });
 
   test('by a rule is on what has no end, where only the archive has it', async () => {
     const [start, ...rest] = sessionEvents({ id: sessionId('open'), rule: 'support/no' });
@@ -352,7 +547,7 @@ describe('a hold in the archive', () => {
     const object = server.objects.get(name);
     if (object === undefined) throw new Error('segment');
     server.objects.set(name, { ...object, held: false });
-    await store.archiveHolds.again();
+    await store.archiveHolds.again(Date.now() + 2 * day, day);
     await done();
     expect(held()).toEqual([0]);
   });
@@ -528,22 +723,47 @@ describe('a hold in the archive', () => {
     expect(held()).toEqual([3]);
   });
 
-  test('is asked for again ten minutes after a start', async () => {
-    await write({});
+  test('is asked for again a day after it was last asked, whatever was started meanwhile, and not sooner', async () => {
+    await write({}, { user: 'bob' });
     await place({});
-    keep();
+    let [passed, monotonic] = [0, 0];
+    const clock = {
+      ...systemClock,
+      now: () => systemClock.now() + passed,
+      monotonic: () => systemClock.monotonic() + monotonic,
+    };
+    keep({ clock });
     await done();
-    await keeper?.close();
-    for (const [name, object] of server.objects) server.objects.set(name, { ...object, held: false });
-    let passed = 0;
-    keep({ clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passed } });
-    await until(() => keeper?.waiting === 0);
-    expect(held()).toEqual([]);
-    passed = 600_000;
-    await until(() => {
+    expect(held()).toEqual([0, 1]);
+    const takeOff = (): void => {
+      for (const [name, object] of server.objects) server.objects.set(name, { ...object, held: false });
+      server.asked.length = 0;
+    };
+    const asked = (): boolean => server.asked.some((one) => one.includes('/segments/'));
+    takeOff();
+    // Begun anew, again and again.
+    for (const hours of [1, 12, 23]) {
+      await keeper?.close();
+      [passed, monotonic] = [hours * 3_600_000, 0];
+      keep({ clock });
+      await until(() => keeper?.waiting === 0);
+      monotonic = 700_000;
       keeper?.kick();
-      return held().length === 1;
-    });
+      await until(() => keeper?.waiting === 0);
+    }
+    expect([held(), asked()]).toEqual([[], false]);
+    // In the process that goes on, by its own time; and in a new one at once.
+    [passed, monotonic] = [day, 1_400_000];
+    await until(() => (keeper?.kick(), held().length === 2));
+    for (const step of [2 * day, -day]) {
+      await keeper?.close();
+      takeOff();
+      // Clocks that have gone back say as little of what was asked then.
+      [passed, monotonic] = [step, 0];
+      keep({ clock });
+      await until(() => held().length === 2);
+    }
+    expect(failures).toBe(0);
   });
 
   test('is on all versions of a segment of which none is signed', async () => {
@@ -572,7 +792,7 @@ describe('a hold in the archive', () => {
     await archiver?.close();
     archiver = undefined;
     server.objects.clear();
-    await archive('s3://records/elsewhere');
+    await archive({ url: 's3://records/elsewhere' });
     keep({ objects: objects('s3://records/elsewhere') });
     await done();
     expect(held()).toEqual([0]);

@@ -5,10 +5,12 @@ import type { LogKeys } from '../../record/index.ts';
 import type { HoldsDue, RecordStore } from '../store/index.ts';
 import { heldInSegment } from './held-segment.ts';
 import { findSegment } from './find-segment.ts';
-import { dayOf, logId, readKey, segmentKey, segmentsPrefix } from './names.ts';
+import { createHeldPlaces, timeOfEntry } from './held-places.ts';
+import type { Place } from './held-places.ts';
+import { logId, segmentKey } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
 import { SegmentError } from './segment.ts';
-import type { Segment } from './segment.ts';
+import type { SegmentHeader } from './segment.ts';
 
 /**
  * Brings holds into the archive: S3's legal hold on each segment that has lines which a hold names, also on those that are written while it stands,
@@ -26,7 +28,7 @@ export interface HoldKeeper {
 }
 
 export interface HoldKeeperOptions {
-  readonly store: Pick<RecordStore, 'archiveHolds' | 'archived' | 'entries'>;
+  readonly store: Pick<RecordStore, 'archiveHolds' | 'archived' | 'entries' | 'heads'>;
   readonly objects: Pick<ObjectStore, 'get' | 'versions' | 'list' | 'folders' | 'hold'>;
   /** Of the log: what none of them has signed is held for every hold. */
   readonly keys: LogKeys;
@@ -49,20 +51,21 @@ export interface HoldKeeperOptions {
 const lookMs = 5_000;
 const retryMs = { first: 1_000, longest: 60_000 };
 const atOnce = 100;
-/** After which it is asked again whether segments carry what they are to carry: others with rights in the bucket may have taken it off. */
+/** After which it is asked again whether a segment carries what it is to carry: others with rights in the bucket may have taken it off. */
 const againMs = 86_400_000;
-/** How long after it began a recorder asks for the first time: one that is often begun anew would never ask. */
-const firstAgainMs = 600_000;
+/** Between two looks for segments that were last asked so long ago: when they were, the store keeps. */
+const againLookMs = 600_000;
+/** Segments that are remembered for holds that have seen less: some hundred GiB of the archive. */
+const mostAhead = 16_384;
 /** Failures one after another after which a round goes no further: the next begins behind them. */
 const mostInARow = 20;
 
-const timeOf = (entry: { readonly text: string } | undefined): number =>
-  Number(/"at":([0-9]+)/.exec(entry?.text ?? '')?.[1] ?? 0);
-
-/** What begins with an entry, up to another. `unreadable`: no key of the log has signed what stands there. */
-interface Place {
-  readonly segment: Segment | 'absent' | 'unreadable';
+interface Looked {
+  /** The first entry behind it. */
   readonly end: number;
+  /** Numbers of the holds that want it, and of those of which that is known by now. */
+  readonly wanted: readonly number[];
+  readonly of: readonly number[];
 }
 
 export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
@@ -72,7 +75,7 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
   let closed = false;
   let kicked = false;
   let wake: (() => void) | undefined;
-  let lookedAgain = clock.monotonic() + firstAgainMs - againMs;
+  let lookedAgain = -Infinity;
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       const done = (): void => {
@@ -95,68 +98,84 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
   };
   const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+  const places = createHeldPlaces({ store, objects, keys, logger, onUnreadable: options.onUnreadable });
   /**
-   * The first entry of the next segment that has a name; undefined: there is none of what is archived. Who may write to the bucket may put any name
-   * there: a segment's is that of an entry of the log, below the end of what is archived, with the day that the log says.
+   * Of segments that were looked at for some holds, and are to be for others that have seen less: by their first entries the hash of what stands there,
+   * and the holds for which it is noted whether they want it, so that each is read once.
    */
-  const nextNamed = async (entry: number, day: string, archived: number): Promise<number | undefined> => {
-    const all = segmentsPrefix(log ?? '');
-    const lastDay = dayOf(timeOf((await store.entries(archived - 1, 1))[0]));
-    for (const later of (await objects.folders(all)).filter((one) => one >= day && one <= lastDay))
-      for await (const name of objects.list(`${all}${later}/`)) {
-        const first = readKey(name)?.number;
-        if (first === undefined || first <= entry || first >= archived) continue;
-        const [there] = await store.entries(first, 1);
-        if (there !== undefined && name === segmentKey(log ?? '', first, timeOf(there))) return first;
-      }
-    return undefined;
+  const ahead = new Map<number, { readonly sha256: string; readonly seen: Set<number> }>();
+  const seenAhead = (first: number, { sha256 }: SegmentHeader): ReadonlySet<number> => {
+    const known = ahead.get(first);
+    return known?.sha256 === sha256 ? known.seen : new Set();
   };
-  /**
-   * The segment that begins with an entry. Where it ends its own header says, which the log's key has signed. Where there is none that is signed, the
-   * next name that may be a segment's is looked at next: what others put between, or leave out, in the bucket's names hides nothing.
-   */
-  const segmentAt = async (entry: number, archived: number): Promise<Place | undefined> => {
-    const [there] = await store.entries(entry, 1);
-    const name = segmentKey(log ?? '', entry, timeOf(there));
-    const found = await findSegment(objects, name, log ?? '', keys);
-    const segment = found?.signed?.segment;
-    if (segment !== undefined) return { segment, end: segment.header.last + 1 };
-    const end = await nextNamed(entry, dayOf(timeOf(there)), archived);
-    if (found === undefined) return end === undefined ? undefined : { segment: 'absent', end };
-    const { message = 'it is another segment' } = found.fault ?? {};
-    logger.warn('a segment cannot be read, and is held for every hold', { segment: name, error: message });
-    options.onUnreadable?.();
-    return { segment: 'unreadable', end: end ?? archived };
+  const noteAhead = (first: number, { sha256 }: SegmentHeader, holds: readonly number[]): void => {
+    const known = ahead.get(first);
+    const seen = known?.sha256 === sha256 ? known.seen : new Set<number>();
+    for (const id of holds) seen.add(id);
+    ahead.delete(first);
+    ahead.set(first, { sha256, seen });
+    const [oldest] = ahead.keys();
+    if (ahead.size > mostAhead && oldest !== undefined) ahead.delete(oldest);
   };
 
-  const wantedBy = async ({ segment, end }: Place, { from, holds }: HoldsDue): Promise<readonly number[]> => {
-    if (segment === 'absent') return [];
-    if (segment === 'unreadable') return holds.map(({ id }) => id);
-    const { held, gone } = await table.between(from, end, holds);
-    if (!gone || held.length === holds.length) return held;
-    const others = holds.filter(({ id }) => !held.includes(id));
+  const wantedBy = async ({ header, first, end }: Place, { holds, behind }: HoldsDue): Promise<Looked> => {
+    if (header === 'absent') return { end, wanted: [], of: [] };
+    if (header === 'unreadable') return { end, wanted: holds.map(({ id }) => id), of: [] };
+    const seen = seenAhead(first, header);
+    const of = [...holds, ...behind].filter(({ id }) => !seen.has(id));
+    const ids = of.map(({ id }) => id);
+    const looked = { end, of: ids };
+    if (of.length === 0) return { ...looked, wanted: [] };
+    const { held, gone } = await table.between(first, end, of);
+    if (!gone || held.length === of.length) return { ...looked, wanted: held };
+    const segment = await places.whole(first);
+    if (segment === undefined) return { ...looked, wanted: ids };
+    const others = of.filter(({ id }) => !held.includes(id));
     try {
-      return [...held, ...(await heldInSegment(segment, others, breathe))];
+      const wanted = [...held, ...(await heldInSegment(segment, others, breathe))];
+      // One of another length, that the key has signed too.
+      const same = segment.header.sha256 === header.sha256;
+      return { end: segment.header.last + 1, wanted, of: same ? ids : [] };
     } catch (error) {
-      if (error instanceof SegmentError) return holds.map(({ id }) => id);
+      if (error instanceof SegmentError) return { ...looked, wanted: ids };
       throw error;
     }
   };
   // The log's time stands still where the clock once was, which may be far ahead.
   const isYoung = async (entry: number): Promise<boolean> =>
     !archivedAt.some(({ entries, at }) => entry < entries && clock.monotonic() - at >= ageMs) &&
-    timeOf((await store.entries(entry, 1))[0]) > clock.now() - ageMs;
-  /** Looks at the next segment for those holds that have seen the least, or the most. @returns false: there is none yet */
+    timeOfEntry((await store.entries(entry, 1))[0]) > clock.now() - ageMs;
+  /** Holds of which it is known where they begin. */
+  const begun = new Set<number>();
+  /** Has a hold from a time on begin there, where it is still before that. @returns whether one does */
+  const skip = async ({ from, holds }: HoldsDue, archived: number): Promise<boolean> => {
+    for (const hold of holds) {
+      const { since } = hold.terms;
+      if (since === undefined || begun.has(hold.id)) continue;
+      const first = await places.before(since, archived);
+      begun.add(hold.id);
+      if (first <= from) continue;
+      await table.looked({ from, holds: [hold] }, first, { segment: from, holds: [] });
+      return true;
+    }
+    return false;
+  };
+  /** Looks at the next segment for those holds that have seen the least, or the most, and there for all that have seen less. @returns false: there is none yet */
   const look = async (which: 'least' | 'most'): Promise<boolean> => {
     const { entries: archived } = await store.archived();
     noteArchived(archived);
     const due = await table.due(archived, which);
     if (due === undefined) return false;
+    if (which === 'least') for (const first of ahead.keys()) if (first < due.from) ahead.delete(first);
+    if (await skip(due, archived)) return true;
     // Most often that of its first entry is enough, and it is not read.
     if (await isYoung(due.from)) return false;
-    const place = await segmentAt(due.from, archived);
+    const place = await places.at(due.from, archived);
     if (place === undefined || (await isYoung(place.end - 1))) return false;
-    await table.looked(due, place.end, { segment: due.from, holds: await wantedBy(place, due) });
+    const { end, wanted, of } = await wantedBy(place, due);
+    await table.looked(due, end, { segment: place.first, holds: wanted });
+    const { header, first } = place;
+    if (due.behind.length > 0 && of.length > 0 && typeof header === 'object') noteAhead(first, header, of);
     return true;
   };
   /**
@@ -167,7 +186,7 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
    */
   const holdAt = async (entry: number, wanted: boolean): Promise<boolean> => {
     const [there] = await store.entries(entry, 1);
-    const name = segmentKey(log ?? '', entry, timeOf(there));
+    const name = segmentKey(log ?? '', entry, timeOfEntry(there));
     const versions = await objects.versions(name);
     if (versions === undefined) return false;
     let { ids } = versions;
@@ -182,7 +201,7 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
   const carryOutOne = async (segment: number, wanted: boolean): Promise<void> => {
     if (!(await holdAt(segment, wanted))) await table.absent(segment);
     // Where it is wanted by now, or no more, it is to be done again.
-    else if (await table.settle(segment, wanted)) options.onDone?.(wanted ? 'placed' : 'taken_off');
+    else if (await table.settle(segment, wanted, clock.now())) options.onDone?.(wanted ? 'placed' : 'taken_off');
   };
   /** The last segment that was tried: a round that was broken off is gone on with behind it. */
   let tried = -1;
@@ -230,8 +249,8 @@ export function startHoldKeeper(options: HoldKeeperOptions): HoldKeeper {
     const [first] = await store.entries(0, 1);
     if (first === undefined) return false;
     log ??= logId(first.text);
-    if (clock.monotonic() - lookedAgain >= againMs) {
-      await table.again();
+    if (clock.monotonic() - lookedAgain >= againLookMs) {
+      await table.again(clock.now(), againMs);
       lookedAgain = clock.monotonic();
     }
     const did = await carryOut(fail);

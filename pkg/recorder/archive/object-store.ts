@@ -25,8 +25,13 @@ export interface ObjectStore {
    * @throws ObjectStoreError not_kept: the store says that it is not so all the same
    */
   hold(key: string, version: string, on: boolean): Promise<void>;
-  /** @param version One of {@link versions}; default: the first. @returns undefined: there is none. @throws ObjectStoreError */
-  get(key: string, version?: string): Promise<Uint8Array | undefined>;
+  /**
+   * @param version One of {@link versions}; undefined: the first.
+   * @param most Bytes of its beginning that are wanted; default: all.
+   * @returns undefined: there is none
+   * @throws ObjectStoreError
+   */
+  get(key: string, version?: string, most?: number): Promise<Uint8Array | undefined>;
   /**
    * @param listed As the last {@link list} that went over it had them, if one did: others may have written there since.
    * @returns undefined: there is none

@@ -96,18 +96,24 @@ export function openS3(
     );
   };
 
-  const read = async (key: string, VersionId: string | undefined): Promise<Uint8Array | undefined> => {
+  const read = async (key: string, VersionId: string | undefined, most?: number): Promise<Uint8Array | undefined> => {
     try {
       const { Body, ContentLength = 0 } = await client.send(
-        new GetObjectCommand({ Bucket, Key: prefix + key, ...(VersionId === undefined ? {} : { VersionId }) }),
+        new GetObjectCommand({
+          ...{ Bucket, Key: prefix + key },
+          ...(VersionId === undefined ? {} : { VersionId }),
+          ...(most === undefined ? {} : { Range: `bytes=0-${most - 1}` }),
+        }),
       );
-      if (ContentLength > maxObjectBytes) {
+      if (ContentLength > maxObjectBytes && most === undefined) {
         await Body?.transformToWebStream().cancel();
         throw new ObjectStoreError('too_large', 'an object is larger than any that is written');
       }
-      return Body === undefined ? undefined : await readWhole(Body as Readable, stallMs);
+      return Body === undefined ? undefined : await readBody(Body as Readable, stallMs, most);
     } catch (error) {
       if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return undefined;
+      // Of nothing there is no beginning.
+      if (statusOf(error) === 416 && most !== undefined) return new Uint8Array();
       throw problem(error);
     }
   };
@@ -234,9 +240,9 @@ export function openS3(
           'the archive does not say that an object carries a legal hold, or none: s3:GetObjectLegalHold is needed, and object lock',
         );
     },
-    async get(key, version) {
+    async get(key, version, most) {
       const id = version ?? (await found(key))?.ids[0];
-      const body = id === undefined ? undefined : await read(key, id);
+      const body = id === undefined ? undefined : await read(key, id, most);
       // What is first there may be another by now.
       if (body === undefined) recent.delete(prefix + key);
       return body;
@@ -282,18 +288,21 @@ export function openS3(
   };
 }
 
-/** The SDK's own timeout ends with the head of an answer. @throws where nothing comes for so long */
-async function readWhole(body: Readable, stallMs: number): Promise<Uint8Array> {
+/** The SDK's own timeout ends with the head of an answer. @param most Some servers know no ranges. @throws where nothing comes for so long */
+async function readBody(body: Readable, stallMs: number, most = Infinity): Promise<Uint8Array> {
   const stalled = (): void =>
     void body.destroy(Object.assign(new Error('it stopped coming'), { name: 'ObjectStalled' }));
   const timer = setTimeout(stalled, stallMs);
   try {
     const parts: Buffer[] = [];
-    for await (const part of body) {
-      parts.push(part as Buffer);
+    let size = 0;
+    for await (const part of body as AsyncIterable<Buffer>) {
+      parts.push(part);
+      size += part.length;
+      if (size >= most) break;
       timer.refresh();
     }
-    return Buffer.concat(parts);
+    return Buffer.concat(parts).subarray(0, most);
   } finally {
     clearTimeout(timer);
   }

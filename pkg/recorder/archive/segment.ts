@@ -59,6 +59,8 @@ export const notSigned = (): SegmentError => new SegmentError('forged', 'the key
 /** The header is signed as a head is: its bytes up to and without `,"signature"`, by the key that `key` names. */
 const shape = /^(\{"v":1,"type":"segment",.*,"key":"([0-9a-f]{64})"),"signature":"([A-Za-z0-9+/=]{1,200})"\}$/;
 const longestHeader = 1024 * 1024;
+/** Nearly all have less. */
+const shortHeader = 16 * 1024;
 /** Most bytes behind a header before they were compressed: four times what the archiver fills one with. */
 const mostBytes = 64 * 1024 * 1024;
 const lineFeed = 0x0a;
@@ -84,15 +86,48 @@ export interface Segment {
  */
 export function openSegment(object: Uint8Array, publicKey: LogKeys | undefined): Segment {
   const bytes = Buffer.from(object.buffer, object.byteOffset, object.byteLength);
-  const end = bytes.subarray(0, longestHeader).indexOf(lineFeed);
-  const header = end === -1 ? undefined : readHeader(bytes.toString('utf8', 0, end), publicKey);
-  if (header === undefined) throw new SegmentError('changed', 'it is no segment');
+  const { header, end } = readStart(bytes, publicKey) ?? noSegment();
   // Without a key nobody has vouched for what the header says.
   if (header.bytes > mostBytes) throw new SegmentError('changed', 'it holds more than any that is written');
   const body = bytes.subarray(end + 1);
   if (hash('sha256', body, 'hex') !== header.sha256)
     throw new SegmentError('changed', 'its entries are not those that were signed');
   return { header, entries: () => readEntries(body, header) };
+}
+
+const noSegment = (): never => {
+  throw new SegmentError('changed', 'it is no segment');
+};
+
+/**
+ * Reads the header of a segment from its first bytes, of which nothing is believed before its signature is right; what stands behind it is not looked at.
+ *
+ * @param publicKey As of {@link openSegment}.
+ * @param start Gives so many of its first bytes, or all that there are. Undefined: it is not there.
+ * @throws SegmentError, and what `start` does
+ */
+export async function openHeader(
+  start: (most: number) => Promise<Uint8Array | undefined>,
+  publicKey: LogKeys | undefined,
+): Promise<Pick<Segment, 'header'> | undefined> {
+  for (const most of [shortHeader, longestHeader]) {
+    const bytes = await start(most);
+    if (bytes === undefined) return undefined;
+    const header = readStart(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), publicKey);
+    if (header !== undefined) return header;
+    if (bytes.length < most) break;
+  }
+  return noSegment();
+}
+
+/** @returns undefined: there is no line that could be a header */
+function readStart(
+  bytes: Buffer,
+  publicKey: LogKeys | undefined,
+): { readonly header: SegmentHeader; readonly end: number } | undefined {
+  const end = bytes.subarray(0, longestHeader).indexOf(lineFeed);
+  if (end === -1) return undefined;
+  return { header: readHeader(bytes.toString('utf8', 0, end), publicKey) ?? noSegment(), end };
 }
 
 function readHeader(text: string, publicKey: LogKeys | undefined): SegmentHeader | undefined {

@@ -116,6 +116,8 @@ export const ingestLimits: IngestLimits = {
 export interface IngestServer {
   readonly port: number;
   streams(): number;
+  /** All that are open, those that are no streams yet too. */
+  connections(): number;
   /** What their frames hold. */
   frameBytes(): number;
   /** Whether this sidecar (SPIFFE id) has a stream, or one whose end is not settled. */
@@ -234,8 +236,10 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       proven();
     };
     socket.once('close', leave);
-    turns.set(connectionKey(socket), { shaken, proven });
-    socket.once('close', () => turns.delete(connectionKey(socket)));
+    // Of one that is closed not all of it can be asked any more.
+    const key = connectionKey(socket);
+    turns.set(key, { shaken, proven });
+    socket.once('close', () => turns.delete(key));
   });
   const turns = new Map<string, { shaken(): void; proven(): void }>();
   server.on('secureConnection', (socket: TLSSocket) => turns.get(connectionKey(socket))?.shaken());
@@ -340,6 +344,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   return {
     port: (server.address() as AddressInfo).port,
     streams: () => all.size,
+    connections: () => turns.size,
     frameBytes: () => frames.held,
     connected: (source) => bySource.has(source),
     sources: () => [...bySource.keys()],

@@ -108,6 +108,8 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   /** Messages are handled one after the other. */
   let work: Promise<void> = Promise.resolve();
   let queued = 0;
+  /** The store is waited for. */
+  let behind = false;
   /** The frame that is not whole yet: since when, and for how long its socket was read meanwhile. */
   let unfinished: { readonly at: number; readMs: number } | undefined;
   let tickedAt = openedAt;
@@ -115,14 +117,17 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   const write = (message: RecordDownMessage): void => {
     if (!closed && !socket.destroyed) socket.write(encodeRecordFrame(message));
   };
-  const end = (reason: RecordGoodbyeReason): void => {
+  const close = (reason: RecordGoodbyeReason | 'peer'): void => {
     if (closing !== undefined) return;
-    write({ type: 'goodbye', reason });
     closing = reason;
     holes.close();
     socket.end();
-    // Who does not close in answer is closed.
+    // Who does not close in answer, or does not take what was said to it, is closed: it would count as connected for ever.
     clock.after(2_000, () => void socket.destroy());
+  };
+  const end = (reason: RecordGoodbyeReason): void => {
+    if (closing === undefined) write({ type: 'goodbye', reason });
+    close(reason);
   };
   /** Keeps what came, as evidence, and ends. */
   const conflict = async (what: ConflictKind, sequence: number, line: Uint8Array): Promise<void> => {
@@ -346,23 +351,25 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
       case 'beat':
         return;
       case 'goodbye':
-        closing ??= 'peer';
-        holes.close();
-        socket.end();
-        return;
+        return close('peer');
     }
   };
 
   const failed = (error: unknown): void => {
-    logger.warn('a sidecar broke the protocol', { error: describeError(error) });
-    if (error instanceof WireError) observer.refused('protocol');
-    end(error instanceof WireError ? 'protocol' : 'internal');
+    const isLie = error instanceof WireError;
+    if (isLie) observer.refused('protocol');
+    logger.warn(isLie ? 'a sidecar broke the protocol' : 'what a sidecar sent could not be dealt with', {
+      error: describeError(error),
+    });
+    end(isLie ? 'protocol' : 'internal');
     // What follows cannot be read.
     socket.removeAllListeners('data');
     socket.resume();
   };
   const readOn = (): void => {
-    if (queued > 0 || closing !== undefined || frames.waits) return;
+    if (queued > 0 || behind || closing !== undefined || frames.waits) return;
+    // Who does not take its answers is not read: they would fill the memory.
+    if (socket.writableNeedDrain) return void socket.pause();
     // What comes now was sent before.
     heardAt = clock.monotonic();
     socket.resume();
@@ -384,7 +391,11 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
           queued--;
           frames.give();
           // The sidecar is read as fast as the disk takes it.
-          if (committer.full) await committer.whenRoom();
+          if (committer.full) {
+            behind = true;
+            await committer.whenRoom();
+            behind = false;
+          }
           readOn();
         });
       if (queued > 1 || committer.full) socket.pause();
@@ -413,11 +424,8 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
       failed(error);
     }
   });
-  socket.on('end', () => {
-    closing ??= 'peer';
-    holes.close();
-    socket.end();
-  });
+  socket.on('drain', readOn);
+  socket.on('end', () => close('peer'));
   socket.on('error', () => {
     closing ??= 'peer';
   });

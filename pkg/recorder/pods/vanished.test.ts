@@ -8,6 +8,7 @@ import { silentLogger, systemClock } from '../../base/index.ts';
 import type { AuditEvent } from '../../core/index.ts';
 import { createLogVerifier } from '../../record/index.ts';
 import { openPodRecord } from '../../remote/index.ts';
+import { entryEvent } from '../ship/event.ts';
 import { openSqliteStore } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import { blockOfEvents, source } from '../store/testing/store-suite.ts';
@@ -96,6 +97,51 @@ test('a chain of which nothing can be written keeps no other', async () => {
   await watch.look();
   await watch.close();
   expect((await store.departed(clock.now(), 10)).map(({ chain }) => chain)).toEqual([first?.chain]);
+});
+
+test('a pod that stops in good order while the recorder is away: the log says which lines never came, and that there were no more', async () => {
+  const record = openPodRecord({
+    ...{ folder, limit: 1 << 30, pod: { namespace: 'ml', name: 'p', uid: 'uid-1' } },
+    ...{ clock: systemClock, logger: silentLogger, onEvent: () => undefined },
+  });
+  record.audit.append([{ type: 'process', what: 'start' }, segment(5)]);
+  record.audit.append([{ type: 'process', what: 'stop' }]);
+  await record.finish(0);
+  const { chain = '', ...head } = record.head();
+  expect(head).toMatchObject({ sequence: 3, ended: true });
+  const told: string[] = [];
+  const logger = { ...silentLogger, error: (words: string) => void told.push(words) };
+  const look = async (known: typeof head, of: string): Promise<void> => {
+    await store.learn({ heads: [{ source: of, namespace: 'ml', pod: 'p', ...known, chain }], gone: [] }, clock.now());
+    await store.learn({ heads: [], gone: [{ source: of, at: clock.now() }] }, clock.now());
+    clock.advance(60_000);
+    const watch = watchVanished({ store, connected: () => false, clock, logger });
+    await watch.look();
+    await watch.close();
+  };
+  await look(head, source);
+  // As a controller that knows of no end tells it.
+  const { ended: _, ...older } = head;
+  await look(older, `${source}2`);
+  const entries = await store.entries(0, 100);
+  expect(entries.map(({ text }) => JSON.parse(text) as unknown)).toMatchObject([
+    { type: 'vanished', source, chain, stored: 0, known: 3, hash: head.hash, ended: true },
+    { type: 'vanished', source: `${source}2`, stored: 0, known: 3, ended: false },
+  ]);
+  expect(told).toEqual([
+    'a pod has stopped in good order, and the last lines of its record did not come',
+    'a pod is gone, and its record did not come to its end',
+  ]);
+  const verifier = createLogVerifier({ publicKey: generateKeyPairSync('ed25519').publicKey, heads: [] });
+  for (const [index, { text }] of entries.entries()) verifier.entry(index, text);
+  expect(verifier.end().lostWithPods).toMatchObject([
+    { source, lines: { first: 1, last: 3 }, ended: true },
+    { lines: { first: 1, last: 3 }, ended: false },
+  ]);
+  expect(entries.map(({ index, text }) => entryEvent(text, index)?.message)).toEqual([
+    'a pod has stopped in good order, and the last lines of its record never came',
+    'a pod is gone, and lines of its record never came',
+  ]);
 });
 
 test('a pod that is gone before any of its record was on the disk, while the recorder was away: the log says so', async () => {

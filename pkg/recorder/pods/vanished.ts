@@ -49,16 +49,17 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
         additions.push(otherHead(at, departed, known));
       }
     }
-    const last = known !== undefined && known.sequence > stored.sequence ? known : stored;
-    const ended = last === stored && saysStop(tail);
-    if (ended) return additions;
+    const unsent = known !== undefined && known.sequence > stored.sequence ? known : undefined;
+    const ended = unsent === undefined ? saysStop(tail) : unsent.ended;
+    if (unsent === undefined && ended) return additions;
+    const last = unsent ?? stored;
     const lines = last.sequence - stored.sequence;
-    logger.error('a pod is gone, and its record did not come to its end', {
-      source,
-      chain,
-      stored: stored.sequence,
-      known: last.sequence,
-    });
+    logger.error(
+      ended
+        ? 'a pod has stopped in good order, and the last lines of its record did not come'
+        : 'a pod is gone, and its record did not come to its end',
+      { source, chain, stored: stored.sequence, known: last.sequence },
+    );
     options.onVanished?.(countedLoss(lines));
     const entry: VanishedEntry = {
       type: 'vanished',
@@ -114,13 +115,14 @@ function otherHead(
   { source, chain }: DepartedChain,
   known: NonNullable<DepartedChain['known']>,
 ): { readonly entry: ConflictEntry; readonly evidence: Uint8Array } {
-  const evidence = Buffer.from(JSON.stringify(known));
+  const { sequence, hash: said } = known;
+  const evidence = Buffer.from(JSON.stringify({ sequence, hash: said }));
   const entry: ConflictEntry = {
     type: 'conflict',
     at,
     source,
     chain,
-    sequence: known.sequence,
+    sequence,
     what: 'other_head',
     evidence: hash('sha256', evidence, 'hex'),
   };

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -273,6 +274,91 @@ describe('a receiver by HTTP', () => {
     expect([counts.sent, counts.dead]).toEqual([64, 0]);
     expect(most).toBeGreaterThan(1);
   });
+});
+
+describe('a receiver that at one event alone', () => {
+  const webhook = async (poisoned: (response: ServerResponse) => unknown, got: string[]): Promise<Receiver> => {
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (part: Buffer) => (text += part.toString()));
+      request.on('end', () => {
+        const ids: readonly string[] = text.match(/(?<="event.id":")e[0-9]+/g) ?? [];
+        if (ids.includes('e5') || ids.includes('e40')) return poisoned(response);
+        got.push(...ids);
+        return response.writeHead(200).end();
+      });
+    });
+    servers.push({ close: () => void (server.close(), server.closeAllConnections()) });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return webhookReceiver('w', { url, headers: () => ({}), ca: () => undefined, timeoutMs: 250 });
+  };
+
+  test.each<[string, (response: ServerResponse) => unknown]>([
+    ['closes the connection', (response) => response.destroy()],
+    ['does not answer', () => undefined],
+  ])(
+    '%s gets all others, and these are kept aside',
+    async (_, poisoned) => {
+      const got: string[] = [];
+      const { counts, done, dead } = ship(64, await webhook(poisoned, got));
+      await done();
+      expect(dead()).toEqual(['e5', 'e40']);
+      expect(counts.dead).toBe(2);
+      expect(new Set(got)).toEqual(new Set(idsTo(64).filter((id) => id !== 'e5' && id !== 'e40')));
+    },
+    30_000,
+  );
+
+  test('closes the connection, and at all others for a time, gets everything', async () => {
+    const got: string[] = [];
+    let broken = true;
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (part: Buffer) => (text += part.toString()));
+      request.on('end', () => {
+        if (broken) return response.destroy();
+        got.push(...(text.match(/(?<="event.id":")e[0-9]+/g) ?? []));
+        return response.writeHead(200).end();
+      });
+    });
+    servers.push({ close: () => void (server.close(), server.closeAllConnections()) });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const options = { url, headers: () => ({}), ca: () => undefined, timeoutMs: 5_000 };
+    const { counts, done } = ship(64, webhookReceiver('w', options));
+    await until(() => counts.failures > 25, 'tries');
+    expect([counts.sent, counts.dead]).toEqual([0, 0]);
+    broken = false;
+    await done();
+    expect([counts.sent, counts.dead, got]).toEqual([64, 0, idsTo(64)]);
+  });
+});
+
+test('a receiver that would speak another protocol is tried again, and keeps nobody from stopping', async () => {
+  let switches = true;
+  const got: string[] = [];
+  const server = createTcpServer((socket) => {
+    let text = '';
+    socket.on('error', () => undefined);
+    socket.on('data', (part: Buffer) => {
+      text += part.toString();
+      if (switches)
+        return socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+      if (!text.includes('e3"')) return undefined;
+      got.push(...(text.match(/(?<="event.id":")e[0-9]+/g) ?? []));
+      return socket.end('HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n');
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const options = { url, headers: () => ({}), ca: () => undefined, timeoutMs: 5_000 };
+  const { counts, done } = ship(4, webhookReceiver('w', options));
+  await until(() => counts.failures > 2, 'tries');
+  switches = false;
+  await done();
+  expect([counts.sent, counts.dead, got]).toEqual([4, 0, idsTo(4)]);
 });
 
 describe('an answer of OTLP', () => {

@@ -2,7 +2,7 @@ import { CodedError, createSeldom } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { ShipBook } from './book.ts';
 import type { ShippedEvent } from './event.ts';
-import { NotTaken } from './receiver.ts';
+import { NotTaken, isTooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
 
@@ -25,6 +25,9 @@ const mostAsked = 5;
 /** Entries at the end of the log that are looked at for an event. */
 const newestEntries = 64;
 
+/** In the place of a status: the receiver broke off, or did not answer in time, at one event alone. No HTTP status. */
+const brokenOff = 0;
+
 /** Code of an error: nothing that was sent was taken. */
 export const refusesAll = 'refuses_all';
 
@@ -38,7 +41,8 @@ class TurnLost extends Error {}
  * that wants a certificate, a header that grew too long): nothing is dead then, and the batch is tried again.
  *
  * A status that may be the receiver's own fault ({@link NotTaken}) counts as a refusal where the same batch got one time after time, and from
- * then on at once, until the receiver takes nothing else either. An event is asked for more often then, as one of several servers may be at fault.
+ * then on at once, until the receiver takes nothing else either; so does that it breaks off, or does not answer, at one event alone. An event is asked
+ * for more often then, as one of several servers may be at fault.
  *
  * @returns `(events, next, doubts)`: sends them; `next` is where the log goes on behind them; `doubts`: such a status counts as a refusal this time.
  *   It resolves to false where another recorder has the turn
@@ -62,8 +66,10 @@ export function createDelivery(
     try {
       return await receiver.send(events, signal);
     } catch (error) {
-      if (!(error instanceof NotTaken && (doubting || ofEvents.has(error.status)))) throw error;
-      answered = error.status;
+      const status =
+        error instanceof NotTaken ? error.status : events.length === 1 && isTooSlow(error) ? brokenOff : undefined;
+      if (status === undefined || !(doubting || ofEvents.has(status))) throw error;
+      answered = status;
       return 'refused';
     }
   };
@@ -90,10 +96,15 @@ export function createDelivery(
 
   /** The newest event behind a position. */
   const newest = async (next: Position): Promise<ShippedEvent | undefined> => {
-    const entry = Math.max(next.entry, (await source.size()) - newestEntries);
-    const from = entry === next.entry ? next : { entry, events: 0 };
-    const { events } = await source.read(from, Infinity);
-    return events.findLast((event) => receiver.takes?.(event) ?? true);
+    const size = await source.size();
+    // From the end of the log on, more of it each time: a block may have thousands.
+    for (let entries = 1; ; entries = Math.min(newestEntries, entries * 2)) {
+      const entry = Math.max(next.entry, size - entries);
+      const from = entry === next.entry ? next : { entry, events: 0 };
+      const { events } = await source.read(from, Infinity);
+      const found = events.findLast((event) => receiver.takes?.(event) ?? true);
+      if (found !== undefined || entry === next.entry || entries === newestEntries) return found;
+    }
   };
 
   /** Whether it takes anything: what it took last, or else the newest of all, which comes again in its turn. */

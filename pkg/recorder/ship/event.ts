@@ -1,5 +1,6 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonNode, JsonValue } from '../../base/index.ts';
+import type { LogEntry } from '../../record/index.ts';
 import { cut, cutList, cutValue, owned } from '../bounds.ts';
 import { seenTime } from '../store/session-time.ts';
 
@@ -162,6 +163,17 @@ const operationNames: ReadonlyMap<string, string> = new Map([
   ['Embeddings', 'embeddings'],
 ]);
 
+/** The convention's names of providers, where they are not those of the dialects: of each the form is meant, whatever server speaks it. */
+const providerNames: ReadonlyMap<string, string> = new Map([
+  ['bedrock', 'aws.bedrock'],
+  ['gemini', 'gcp.gemini'],
+  ['openai-media', 'openai'],
+  ['openai-realtime', 'openai'],
+  ['openai-responses', 'openai'],
+]);
+const providerOf = ({ dialect = '' }: Pick<ShippedStart, 'dialect'>): string | undefined =>
+  providerNames.get(dialect) ?? (dialect === '' ? undefined : dialect);
+
 function exchangeFields(start: ShippedStart | undefined, end: JsonNode): Fields {
   const tokens = end.get('tokens');
   const operation = start?.operation ?? '';
@@ -172,8 +184,7 @@ function exchangeFields(start: ShippedStart | undefined, end: JsonNode): Fields 
     'http.response.status_code': numberAt(end, 'status'),
     'url.path': start?.path,
     'gen_ai.operation.name': operationNames.get(operation) ?? start?.operation?.toLowerCase(),
-    // The convention's name for the form of requests and answers, whatever server speaks it.
-    'gen_ai.provider.name': operationNames.has(operation) ? start?.dialect : undefined,
+    'gen_ai.provider.name': start !== undefined && operationNames.has(operation) ? providerOf(start) : undefined,
     'gen_ai.request.model': start?.model,
     'gen_ai.usage.input_tokens': numberAt(tokens, 'input'),
     'gen_ai.usage.output_tokens': numberAt(tokens, 'output'),
@@ -231,7 +242,7 @@ export function sessionEvent(
       ...common(source),
       ...known({
         'event.kind': 'event',
-        'event.category': ['web'],
+        'event.category': ['api'],
         'event.type': refused ? ['access', 'denied'] : ['access', 'allowed'],
         'event.outcome': outcomes[outcome] ?? 'unknown',
         'event.reason': code,
@@ -246,21 +257,57 @@ export function sessionEvent(
   };
 }
 
-/** Things that befell the record, of which somebody has to know. */
-const alerts: Readonly<Record<string, string>> = {
-  conflict: 'lines of a sidecar do not go with its chain',
-  hole: 'lines were lost by their sidecar',
-  vanished: 'a pod is gone, and lines of its record never came',
+/** What an entry that is none of lines tells a receiver. */
+interface EntryKind {
+  readonly severity: Severity;
+  readonly message: string;
+  /** Default: that something has changed. */
+  readonly type?: readonly string[];
+  /** In place of the entry's type. */
+  readonly action?: string;
+  readonly outcome?: string;
+}
+
+/** By types of entries: each has one, so that none is passed over. */
+const entryKinds: Readonly<Record<Exclude<LogEntry['type'], 'block'>, EntryKind>> = {
+  conflict: { severity: 'alert', message: 'lines of a sidecar do not go with its chain' },
+  hole: { severity: 'alert', message: 'lines were lost by their sidecar' },
+  vanished: { severity: 'alert', message: 'a pod is gone, and lines of its record never came' },
+  share: {
+    severity: 'alert',
+    message: 'lines of a namespace wait: the store has little room, and it holds more than its share',
+  },
+  read: { severity: 'info', message: 'somebody read the record', type: ['access'] },
+  hold: { severity: 'info', message: 'a legal hold was placed or released' },
+  deleted: { severity: 'info', message: 'lines were deleted by retention' },
+  retention: { severity: 'info', message: 'how long lines are kept has changed' },
+  authorities: { severity: 'info', message: 'the authorities of sidecars changed' },
+  ship: { severity: 'info', message: 'a receiver is sent again what it had taken' },
+  clock: {
+    severity: 'info',
+    message: 'the time of the log is ahead of the recorder’s clock, which was wrong once',
+  },
 };
-const notices: Readonly<Record<string, string>> = {
-  read: 'somebody read the record',
-  hold: 'a legal hold was placed or released',
-  deleted: 'lines were deleted by retention',
-  retention: 'how long lines are kept has changed',
-  authorities: 'the authorities of sidecars changed',
-  ship: 'a receiver is sent again what it had taken',
-  clock: 'the time of the log is ahead of the recorder’s clock, which was wrong once',
+const refusedRead: EntryKind = {
+  severity: 'warning',
+  message: 'a question about the record was refused',
+  type: ['access', 'denied'],
+  action: 'refused',
+  outcome: 'failure',
 };
+const stopped: EntryKind = {
+  severity: 'alert',
+  message: 'a pod has stopped in good order, and the last lines of its record never came',
+};
+const resumedShare: EntryKind = { severity: 'info', message: 'lines of a namespace are taken again' };
+
+function kindOf(root: JsonNode): EntryKind | undefined {
+  const [type = '', what] = [textAt(root, 'type'), textAt(root, 'what')];
+  if (type === 'read' && what === 'refused') return refusedRead;
+  if (type === 'share' && what === 'resumed') return resumedShare;
+  if (type === 'vanished' && root.get('ended')?.boolean === true) return stopped;
+  return Object.hasOwn(entryKinds, type) ? entryKinds[type as keyof typeof entryKinds] : undefined;
+}
 
 /** What is shipped of an entry. */
 const mostOfEntry = { text: 2_048, characters: 16_384, members: 256 };
@@ -269,24 +316,29 @@ const mostOfEntry = { text: 2_048, characters: 16_384, members: 256 };
 export function entryEvent(text: string, entry: number): ShippedEvent | undefined {
   const root = parseJson(text);
   const type = textAt(root, 'type') ?? '';
-  const message = alerts[type] ?? notices[type];
-  if (message === undefined) return undefined;
-  const alert = alerts[type] !== undefined;
+  const kind = kindOf(root);
+  if (kind === undefined) return undefined;
+  const { severity, message, action = type, outcome } = kind;
+  const alert = severity === 'alert';
+  const fromSource = common(textAt(root, 'source') ?? '');
   const { type: _, v: _v, bundle: _bundle, key: _key, signature: _signature, ...rest } = jsonValue(root) as Fields;
   return {
     entry,
     id: `entry-${entry}`,
     at: numberAt(root, 'at') ?? 0,
     logged: numberAt(root, 'at') ?? 0,
-    severity: alert ? 'alert' : 'info',
-    action: `record.${type}`,
+    severity,
+    action: `record.${action}`,
     message,
     fields: {
-      ...common(textAt(root, 'source') ?? ''),
+      ...fromSource,
       ...known({
         'event.kind': alert ? 'alert' : 'event',
         'event.category': ['configuration'],
-        'event.type': [type === 'read' ? 'access' : 'change'],
+        'event.type': [...(kind.type ?? ['change'])],
+        'event.outcome': outcome,
+        // Of what is said of a whole namespace.
+        'orchestrator.namespace': textAt(root, 'namespace') ?? fromSource['orchestrator.namespace'],
         'user.name': textAt(root, 'who'),
         'sidegate.record': cutValue({ ...rest }, mostOfEntry),
       }),

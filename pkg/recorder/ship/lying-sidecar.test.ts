@@ -7,7 +7,7 @@ import { entryEvent, eventText, sessionEvent, shippedStart } from './event.ts';
 import { logsRequest } from './otlp.ts';
 import { processEvent } from './process-event.ts';
 import { createEventSource } from './source.ts';
-import type { ShippedStore } from './source.ts';
+import type { Position, ShippedStore } from './source.ts';
 
 // A sidecar writes its lines itself: whatever stands in them, little of it is shipped, and less is kept.
 
@@ -229,6 +229,34 @@ describe('a source of events', () => {
     );
     expect((await source.read({ entry: 0, events: 0 }, 200)).events).toHaveLength(150);
     expect(asked).toBe(1);
+  });
+
+  test('looks up the starts of what it sends alone, and reads a block of thousands of ends once', async () => {
+    const ids = Array.from({ length: 300 }, (_, n) => n.toString(16).padStart(32, '0'));
+    const lines = ids.map((session) => `${JSON.stringify({ ...place, type: 'end', session, outcome: 'completed' })}\n`);
+    const looked: string[] = [];
+    let read = 0;
+    const stored = storeOf([lines.join('')], async function* (session) {
+      looked.push(session);
+      yield JSON.stringify({ ...place, type: 'segment', session });
+    });
+    const source = createEventSource(
+      {
+        ...stored,
+        blockLines(entry) {
+          read++;
+          return stored.blockLines(entry);
+        },
+      },
+      nobody,
+    );
+    const sent: string[] = [];
+    for (let from: Position = { entry: 0, events: 0 }; from.entry === 0;) {
+      const { events, next } = await source.read(from, 10);
+      sent.push(...events.map((event) => event.id));
+      from = next;
+    }
+    expect([sent, looked, read]).toEqual([ids, ids, 1]);
   });
 
   test('is told of who decided what by controllers alone, and by lines that are of that type themselves', async () => {

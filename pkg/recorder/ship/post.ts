@@ -71,6 +71,11 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
       },
     );
     call.on('error', failed);
+    // Without a listener neither an answer nor an error comes of it, nor does the end of the time.
+    call.on('upgrade', (_response, socket) => {
+      socket.destroy();
+      reject(new CodedError('not_taken', 'the receiver answers 101'));
+    });
     // Behind the handshake, or on a connection that is used again.
     call.on('socket', (socket) => {
       const stands = (): void => void (stood = true);

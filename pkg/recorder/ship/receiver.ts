@@ -3,6 +3,7 @@ import type { ShippedEvent } from './event.ts';
 
 /** Code of an error that says that a batch took too long, or its answer was: fewer events may not. */
 export const tooSlow = 'too_slow';
+export const isTooSlow = (error: unknown): boolean => error instanceof CodedError && error.code === tooSlow;
 
 /**
  * A batch was answered by a status that may be the receiver's fault, or that of something before it, or of one event alone: a firewall that does not

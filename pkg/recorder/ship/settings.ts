@@ -45,8 +45,10 @@ const addressForm = /^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]
 
 function isUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname, username } = new URL(text);
-  return username === '' && (protocol === 'https:' || (protocol === 'http:' && loopback.test(hostname)));
+  const { protocol, hostname, username, password } = new URL(text);
+  return (
+    username === '' && password === '' && (protocol === 'https:' || (protocol === 'http:' && loopback.test(hostname)))
+  );
 }
 
 function faultsOf(value: unknown, at: string): readonly string[] {

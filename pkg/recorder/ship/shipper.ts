@@ -4,7 +4,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { beginning } from './book.ts';
 import type { ShipBook } from './book.ts';
 import { createDelivery, refusesAll } from './deliver.ts';
-import { NotTaken, tooSlow } from './receiver.ts';
+import { NotTaken, isTooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
 
@@ -60,7 +60,7 @@ export function startShipper(options: ShipperOptions): Shipper {
   /** The log was found to be the one that was shipped. */
   let known = false;
   let most = batchSize;
-  /** Times in succession that the receiver, or what is before it, answered that it does not take a batch. */
+  /** Times in succession that the receiver, or what is before it, answered that it does not take a batch, or broke off at one event alone. */
   let refusals = 0;
 
   const pause = (ms: number): Promise<void> =>
@@ -136,7 +136,11 @@ export function startShipper(options: ShipperOptions): Shipper {
         if (stopped()) return;
         options.onFailure?.();
         if (error instanceof NotTaken || (error instanceof CodedError && error.code === refusesAll)) refusals += 1;
-        if (error instanceof CodedError && error.code === tooSlow) most = Math.max(1, most >> 1);
+        if (isTooSlow(error)) {
+          // There is no less than one: it may be why.
+          if (most === 1) refusals += 1;
+          most = Math.max(1, most >> 1);
+        }
         const why = error instanceof CodedError ? error.message : describeError(error);
         if (why !== told) logger.warn('events were not shipped: tried again', { receiver: receiver.name, error: why });
         told = why;

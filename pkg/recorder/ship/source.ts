@@ -75,20 +75,30 @@ export function createEventSource(store: ShippedStore, isController: (source: st
       return lineType(line) === 'start' ? shippedStart(parse(line)) : undefined;
     return undefined;
   };
-  const startFor = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
-    const key = keyOf(session, of);
+  const takeKept = (key: string): ShippedStart | undefined => {
     const kept = starts.get(key);
-    if (kept !== undefined) {
-      starts.delete(key);
-      characters -= lengthOf(kept);
-      return kept;
-    }
+    if (kept === undefined) return undefined;
+    starts.delete(key);
+    characters -= lengthOf(kept);
+    return kept;
+  };
+  const lookUpOnce = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
+    const key = keyOf(session, of);
     if (!lookedUp.has(key)) {
       const found = await lookUp(session, of);
       if (lookedUp.size >= mostLookedUp) lookedUp.clear();
       lookedUp.set(key, found);
     }
     return lookedUp.get(key);
+  };
+  const startFor = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> =>
+    takeKept(keyOf(session, of)) ?? lookUpOnce(session, of);
+  /** Whose start has to be looked up is made when it is its turn: a block may end thousands that began in others. */
+  const ended = (end: JsonNode, session: string, of: SessionChain, place: LogPlace): LaterEvent => {
+    const kept = takeKept(keyOf(session, of));
+    return kept !== undefined
+      ? sessionEvent(end, kept, of.source, place)
+      : async () => sessionEvent(end, await lookUpOnce(session, of), of.source, place);
   };
 
   const unended = createUnendedSessions(store, startFor);
@@ -103,7 +113,7 @@ export function createEventSource(store: ShippedStore, isController: (source: st
       const root = parse(line);
       const session = root.get('session')?.string ?? '';
       if (type === 'start') keep(keyOf(session, of), shippedStart(root));
-      else if (type === 'end') events.push(sessionEvent(root, await startFor(session, of), of.source, place));
+      else if (type === 'end') events.push(ended(root, session, of, place));
       else if (type === 'process') {
         if (root.get('what')?.string === 'start')
           neverEnded.push(...(await unended.before(root.get('seq')?.number ?? 0, of, place)));
@@ -121,7 +131,8 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     const place = { entry, at: root.get('at')?.number ?? 0 };
     if (own !== undefined) {
       if (root.get('type')?.string !== 'vanished') return [own];
-      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place))];
+      const why = root.get('ended')?.boolean === true ? 'lost' : 'killed';
+      return [own, ...(await unended.before((root.get('stored')?.number ?? 0) + 1, of, place, why))];
     }
     if (root.get('type')?.string !== 'block') return [];
     const lines = await store.blockLines(entry);
@@ -130,19 +141,28 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, place);
   };
 
+  /** Events of the entry that the last batch did not come to the end of. */
+  let begun: { readonly entry: number; readonly text: string; readonly all: readonly LaterEvent[] } | undefined;
+  const eventsOnce = async (text: string, entry: number): Promise<readonly LaterEvent[]> =>
+    begun?.entry === entry && begun.text === text ? begun.all : eventsOf(text, entry);
+
   return {
     async read(from, atMost) {
       const { entry, events: taken } = from;
       const events: ShippedEvent[] = [];
       let next = from;
       for (const { index, text } of await store.entries(entry, mostEntries)) {
-        const all = await eventsOf(text, index);
+        const all = await eventsOnce(text, index);
+        begun = undefined;
         // A place beyond an entry's events is none: what comes twice is known, what never comes is not.
         const skipped = index === entry && taken <= all.length ? taken : 0;
         const room = atMost - events.length;
         for (const one of all.slice(skipped, skipped + room))
           events.push(typeof one === 'function' ? await one() : one);
-        if (all.length - skipped > room) return { events, next: { ...next, entry: index, events: skipped + room } };
+        if (all.length - skipped > room) {
+          begun = { entry: index, text, all };
+          return { events, next: { ...next, entry: index, events: skipped + room } };
+        }
         next = { entry: index + 1, events: 0, last: hashOf(text) };
         if (events.length === atMost) break;
       }

@@ -42,7 +42,8 @@ const hostOf = (name: string): string => name.replaceAll(/[^\x21-\x7e]/g, '-').s
 /**
  * Syslog over TLS (RFC 5425). The protocol has no acknowledgement, so each batch has a connection of its own, whose orderly end is
  * one: the receiver closes its side when it has read to the end of ours, and a connection that it resets or closes before is a failure.
- * What a receiver that crashes had read and not yet kept is lost all the same.
+ * What a receiver that crashes had read and not yet kept is lost all the same. Nor has it a word for a message that is not taken: a receiver that will
+ * not have one, as it is too long, closes the connection, each time that it comes.
  */
 export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
   const { clock } = options;
@@ -62,9 +63,11 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
           ...(ca === undefined ? {} : { ca }),
           ...options.certificate(),
         });
+        let stood = false;
         let ending = false;
         let settle: Timer | undefined;
-        const finish = (why: string | undefined, code = 'unreachable'): void => {
+        // A receiver that was reached says no in no other way: fewer messages may go, or all but one.
+        const finish = (why: string | undefined, code = stood ? tooSlow : 'unreachable'): void => {
           settle?.cancel();
           whole.cancel();
           signal.removeEventListener('abort', aborted);
@@ -72,7 +75,7 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
           if (why === undefined) resolve('taken');
           else reject(new CodedError(code, `the receiver did not take the messages (${why})`));
         };
-        const aborted = (): void => finish('stopped');
+        const aborted = (): void => finish('stopped', 'unreachable');
         const whole = clock.after(options.mostMs, () => finish('too slow', tooSlow));
         signal.addEventListener('abort', aborted, { once: true });
         socket.setTimeout(options.timeoutMs, () => finish('timeout'));
@@ -81,6 +84,7 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
         socket.on('close', () => finish('closed'));
         socket.resume(); // what it says has no meaning
         socket.once('secureConnect', () => {
+          stood = true;
           // A receiver that closes at once is seen to within a round trip, of which the handshake took two or more.
           const quiet = Math.max(leastQuietMs, clock.monotonic() - began);
           socket.write(Buffer.concat(events.map((event) => syslogFrame(event, host))), () => {

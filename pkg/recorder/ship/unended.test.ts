@@ -34,10 +34,10 @@ const begins = (name: string): AuditEvent => ({ type: 'process', what: 'start', 
 const whole = (n: number): readonly AuditEvent[] => sessionEvents({ id: sessionId(n) });
 const start = (n: number): AuditEvent => whole(n)[0] as AuditEvent;
 const end = (n: number): AuditEvent => whole(n).at(-1) as AuditEvent;
-const vanish = (): Promise<void> => {
+const vanish = (ended = false): Promise<void> => {
   const { sequence: stored, hash } = chain.point();
   const entry = { type: 'vanished', at: testTime, source, chain: chain.name, stored, known: stored, hash } as const;
-  return store.append([{ entry: { ...entry, ended: false, gone: testTime } }]);
+  return store.append([{ entry: { ...entry, known: stored + (ended ? 2 : 0), ended, gone: testTime } }]);
 };
 /** All events; by a source that knows nothing before each of so many. */
 async function shipped(atMost = 1_000_000, forget = false): Promise<readonly ShippedEvent[]> {
@@ -103,6 +103,14 @@ test('they are told of when its chain goes on with a new process, or its pod is 
   expect(JSON.stringify(tracesRequest(open === undefined ? [] : [open]))).toContain('"name":"chat llama-3"');
 });
 
+test('of a sidecar that stopped in good order they had an end, which was lost with its pod', async () => {
+  await add(begins('one'), start(0));
+  await vanish(true);
+  expect((await shipped()).find(({ id }) => id === sessionId(0))?.message).toBe(
+    'ana: Chat of llama-3: its end was lost with its pod, whose sidecar stopped in good order',
+  );
+});
+
 test.each([1, 2, 3])('%d events at a time, by a recorder that begins anew after each batch, too', async (atMost) => {
   const expected = await killed();
   expect(told(await shipped(atMost))).toEqual(expected);
@@ -157,13 +165,12 @@ test('what retention deletes of them between two batches takes no other event of
   await add(begins('one'), start(0), start(1));
   await add(begins('two'), ...whole(2), ...whole(3));
   const all = [0, 1].map(sessionId);
-  const events = createEventSource(
-    { ...store, openSessions: async () => ({ sessions: all, count: all.length }) },
-    () => false,
-  );
-  const { next, events: first } = await events.read({ entry: 1, events: 0 }, 2);
+  // Another recorder goes on, which has not read the block before.
+  const events = () =>
+    createEventSource({ ...store, openSessions: async () => ({ sessions: [...all], count: all.length }) }, () => false);
+  const { next, events: first } = await events().read({ entry: 1, events: 0 }, 2);
   all.splice(0);
-  const { events: second } = await events.read(next, 10);
+  const { events: second } = await events().read(next, 10);
   expect(told([...first, ...second])).toEqual(['process.start two', 'session 2 completed', 'session 3 completed']);
 });
 

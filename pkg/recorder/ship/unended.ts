@@ -12,8 +12,19 @@ export interface UnendedSessions {
    * A process began with a line of the chain, or the chain is over: events of what began before that line, behind the process before, and has not
    * ended. Each is made when it is its turn: their starts have to be looked up.
    */
-  before(sequence: number, of: SessionChain, place: LogPlace): Promise<readonly LaterEvent[]>;
+  before(sequence: number, of: SessionChain, place: LogPlace, why?: NoEnd): Promise<readonly LaterEvent[]>;
 }
+
+/** Why no end will come; `lost`: the sidecar stopped in good order, and its last lines were lost with its pod. */
+export type NoEnd = 'killed' | 'lost';
+
+const words: Readonly<Record<NoEnd, { readonly one: string; readonly more: string }>> = {
+  killed: { one: 'it never ended: its sidecar was killed', more: 'of a sidecar that was killed never ended' },
+  lost: {
+    one: 'its end was lost with its pod, whose sidecar stopped in good order',
+    more: 'have ends that were lost with their pod, whose sidecar stopped in good order',
+  },
+};
 
 /** An event, or how it is made. */
 export type LaterEvent = ShippedEvent | (() => Promise<ShippedEvent>);
@@ -63,7 +74,7 @@ export function createUnendedSessions(
   };
 
   return {
-    async before(sequence, of, place) {
+    async before(sequence, of, place, why = 'killed') {
       const key = `${of.source} ${of.chain}`;
       const known = knownAfter(key, sequence - 1);
       let after = known ?? 0;
@@ -74,29 +85,39 @@ export function createUnendedSessions(
       }
       keep(key, sequence - 1, after);
       const events: LaterEvent[] = open.sessions.map(
-        (session) => async () => unendedEvent(session, await startFor(session, of), of.source, place),
+        (session) => async () => unendedEvent(session, await startFor(session, of), of.source, { ...place, why }),
       );
       const more = open.count - open.sessions.length;
-      if (more > 0) events.push(moreEvent(more, sequence, of.source, place));
+      if (more > 0) events.push(moreEvent(more, sequence, of.source, { ...place, why }));
       return events;
     },
   };
 }
 
 /** @param start undefined where its line is not here any more */
-function unendedEvent(session: string, start: ShippedStart | undefined, source: string, place: LogPlace): ShippedEvent {
+function unendedEvent(
+  session: string,
+  start: ShippedStart | undefined,
+  source: string,
+  place: LogPlace & { readonly why: NoEnd },
+): ShippedEvent {
   const time = new Date(Math.min(longestTime, place.at)).toISOString();
   const event = sessionEvent(parseJson(JSON.stringify({ session, time, outcome: 'open' })), start, source, place);
   const { 'event.duration': _, ...fields } = event.fields;
   return {
     ...event,
     severity: 'warning',
-    message: `${event.message.replace(/(: )?: open *$/, '')}: it never ended: its sidecar was killed`,
+    message: `${event.message.replace(/(: )?: open *$/, '')}: ${words[place.why].one}`,
     fields: { ...fields, 'event.type': ['access'] },
   };
 }
 
-function moreEvent(sessions: number, sequence: number, source: string, place: LogPlace): ShippedEvent {
+function moreEvent(
+  sessions: number,
+  sequence: number,
+  source: string,
+  place: LogPlace & { readonly why: NoEnd },
+): ShippedEvent {
   return {
     entry: place.entry,
     id: `unended-${String(place.entry)}-${String(sequence)}`,
@@ -104,7 +125,7 @@ function moreEvent(sessions: number, sequence: number, source: string, place: Lo
     logged: place.at,
     severity: 'alert',
     action: 'record.unended',
-    message: `${String(sessions)} more sessions of a sidecar that was killed never ended`,
+    message: `${String(sessions)} more sessions ${words[place.why].more}`,
     fields: {
       ...common(source),
       ...known({

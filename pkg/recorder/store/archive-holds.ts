@@ -14,7 +14,7 @@ export function createArchiveHolds(
   const sql = {
     least: db.prepare('SELECT min(archived) AS at FROM hold WHERE archived < ?'),
     most: db.prepare('SELECT max(archived) AS at FROM hold WHERE archived < ?'),
-    at: db.prepare('SELECT id FROM hold WHERE archived = ?'),
+    upTo: db.prepare('SELECT id, archived FROM hold WHERE archived <= ?'),
     add: db.prepare('INSERT OR IGNORE INTO archive_hold (segment, hold) VALUES (?, ?)'),
     move: db.prepare('UPDATE hold SET archived = ? WHERE archived = ? AND id IN (SELECT value FROM json_each(?))'),
     todo: db.prepare(
@@ -24,10 +24,10 @@ export function createArchiveHolds(
     wanted: db.prepare(`SELECT 1 FROM archive_hold a WHERE a.segment = ? AND ${standing} LIMIT 1`),
     nobodys: db.prepare('INSERT OR IGNORE INTO archive_hold (segment, hold) VALUES (?, 0)'),
     undo: db.prepare('UPDATE archive_hold SET done = 0 WHERE segment = ?'),
-    done: db.prepare('UPDATE archive_hold SET done = 1 WHERE segment = ?'),
+    done: db.prepare('UPDATE archive_hold SET done = 1, asked = ? WHERE segment = ?'),
     forget: db.prepare(`DELETE FROM archive_hold AS a WHERE a.segment = ? AND NOT ${standing}`),
     absent: db.prepare('DELETE FROM archive_hold WHERE segment = ?'),
-    again: db.prepare('UPDATE archive_hold SET done = 0'),
+    again: db.prepare('UPDATE archive_hold SET done = 0 WHERE done = 1 AND (asked IS NULL OR abs(asked - ?) >= ?)'),
     counts: db.prepare(
       `SELECT h.id, h.archived, (SELECT count(*) FROM archive_hold a WHERE a.hold = h.id AND a.done = 1) AS segments,
          (SELECT count(*) FROM archive_hold a WHERE a.hold = h.id AND a.done = 0) AS waiting FROM hold h ORDER BY h.id`,
@@ -42,8 +42,13 @@ export function createArchiveHolds(
       return guarded(() => {
         const at = sql[which].get(upTo)?.['at'];
         if (typeof at !== 'number') return undefined;
-        const ids = new Set(sql.at.all(at).map((row) => Number(row['id'])));
-        return { from: at, holds: holds().filter(({ id }) => ids.has(id)) };
+        const seen = new Map(sql.upTo.all(at).map((row) => [Number(row['id']), Number(row['archived'])]));
+        const standing = holds();
+        return {
+          from: at,
+          holds: standing.filter(({ id }) => seen.get(id) === at),
+          behind: standing.filter(({ id }) => (seen.get(id) ?? at) < at),
+        };
       });
     },
     between: (first, end, given) =>
@@ -67,7 +72,7 @@ export function createArchiveHolds(
         })),
       );
     },
-    async settle(segment, held) {
+    async settle(segment, held, at) {
       return transaction(() => {
         if ((sql.wanted.get(segment) !== undefined) !== held) {
           sql.undo.run(segment);
@@ -76,15 +81,15 @@ export function createArchiveHolds(
           return false;
         }
         sql.forget.run(segment);
-        sql.done.run(segment);
+        sql.done.run(Math.floor(at), segment);
         return true;
       });
     },
     async absent(segment) {
       transaction(() => void sql.absent.run(segment));
     },
-    async again() {
-      transaction(() => void sql.again.run());
+    async again(at, ofMs) {
+      transaction(() => void sql.again.run(Math.floor(at), ofMs));
     },
     async counts() {
       return guarded(() => ({

@@ -30,14 +30,16 @@ export interface PodTable {
 export function createPodTable(db: DatabaseSync, names: Names): PodTable {
   const sql = {
     unheard: db.prepare('SELECT count(*) AS count FROM chain WHERE source = ? AND sequence = 0 AND gone IS NULL'),
-    find: db.prepare('SELECT id, sequence, hash, known FROM chain WHERE source = ? AND name = ?'),
+    find: db.prepare(
+      'SELECT id, sequence, hash, known, knownHash, knownEnded FROM chain WHERE source = ? AND name = ?',
+    ),
     // A chain of which nothing has come yet.
     add: db.prepare(
-      `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, knownHash) VALUES (?, ?, ?, ?, 0, ?, ?, ?)`,
+      `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, knownHash, knownEnded) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?)`,
     ),
     // Of what was taken for settled (2) the pod may be there: whether it is gone, and since when, the controller says anew.
     know: db.prepare(
-      `UPDATE chain SET known = ?, knownHash = ?, settled = NULL, gone = CASE WHEN settled = 2 THEN NULL ELSE gone END,
+      `UPDATE chain SET known = ?, knownHash = ?, knownEnded = ?, settled = NULL, gone = CASE WHEN settled = 2 THEN NULL ELSE gone END,
          told = CASE WHEN settled = 2 THEN NULL ELSE told END WHERE id = ?`,
     ),
     gone: db.prepare('UPDATE chain SET gone = ?, told = ? WHERE source = ? AND gone IS NULL'),
@@ -46,7 +48,7 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     ),
     present: db.prepare('SELECT DISTINCT n.text FROM chain c JOIN name n ON n.id = c.source WHERE c.gone IS NULL'),
     departed: db.prepare(
-      `SELECT c.name, c.sequence, c.hash, c.known, c.knownHash, c.gone, n.text AS source, b.data, b.size
+      `SELECT c.name, c.sequence, c.hash, c.known, c.knownHash, c.knownEnded, c.gone, n.text AS source, b.data, b.size
        FROM chain c JOIN name n ON n.id = c.source
        LEFT JOIN block b ON b.last = c.sequence AND b.id = (SELECT id FROM block WHERE chain = c.id ORDER BY first DESC LIMIT 1)
        WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < ? ORDER BY c.told LIMIT ?`,
@@ -61,7 +63,7 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
   return {
     learn({ heads, gone }, now) {
       let leftOut = 0;
-      for (const { source, namespace, pod, chain, sequence, hash } of heads) {
+      for (const { source, namespace, pod, chain, sequence, hash, ended = false } of heads) {
         const number = names.number(source);
         const row = sql.find.get(number, chain);
         if (row === undefined) {
@@ -70,13 +72,14 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
             continue;
           }
           const start = namedStart(chain).hash;
-          sql.add.run(number, chain, names.number(namespace), names.number(pod), start, sequence, hash);
+          sql.add.run(number, chain, names.number(namespace), names.number(pod), start, sequence, hash, Number(ended));
           continue;
         }
         const stored = Number(row['sequence']);
         // What has come needs no remembering: mostly the record is here before the heartbeat is.
         const news = sequence > stored || (sequence === stored && hash !== row['hash']);
-        if (news && sequence > Number(row['known'] ?? 0)) sql.know.run(sequence, hash, Number(row['id']));
+        if (news && isMore({ sequence, hash, ended }, row))
+          sql.know.run(sequence, hash, Number(ended), Number(row['id']));
       }
       for (const { source, at } of gone) {
         const number = names.find(source);
@@ -97,7 +100,7 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
           source: String(row['source']),
           chain: String(row['name']),
           stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
-          known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['knownHash']) },
+          known: row['known'] === null ? undefined : knownOf(row),
           gone: Number(row['gone']),
           tail: tailOf(row),
         });
@@ -113,4 +116,18 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
       else sql.restore.run(entry.gone, at, 1, names.number(source), chain);
     },
   };
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+const knownOf = (row: Row): NonNullable<DepartedChain['known']> => ({
+  sequence: Number(row['known']),
+  hash: String(row['knownHash']),
+  ended: row['knownEnded'] === 1,
+});
+
+/** Whether it is of a later line than what is known, or says first of the same line that it is the last: older controllers leave that out. */
+function isMore({ sequence, hash, ended }: NonNullable<DepartedChain['known']>, row: Row): boolean {
+  const known = knownOf(row);
+  return sequence > known.sequence || (sequence === known.sequence && hash === known.hash && ended && !known.ended);
 }

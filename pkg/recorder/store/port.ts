@@ -143,23 +143,23 @@ export interface ArchiveHolds {
     end: number,
     holds: readonly Hold[],
   ): Promise<{ readonly held: readonly number[]; readonly gone: boolean }>;
-  /** Notes which of them want a segment, and that they have seen the archive before `to`: one transaction. */
+  /** Notes which of them, or of those behind them, want a segment, and that they have seen the archive before `to`: one transaction. */
   looked(
-    due: HoldsDue,
+    due: Omit<HoldsDue, 'behind'>,
     to: number,
     wanted: { readonly segment: number; readonly holds: readonly number[] },
   ): Promise<void>;
   /** Segments that do not carry what holds want of them, or not for certain, and whether any hold that stands wants them; at most so many, ascending, behind `after`. */
   todo(atMost: number, after?: number): Promise<readonly { readonly segment: number; readonly wanted: boolean }[]>;
   /**
-   * Notes that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again, also where another recorder has
+   * Notes that the archive has said at a time, epoch milliseconds, that a segment carries a hold, or none. False: by now it is to be otherwise, and it is to be done again, also where another recorder has
    * settled meanwhile that it carries none.
    */
-  settle(segment: number, held: boolean): Promise<boolean>;
+  settle(segment: number, held: boolean, at: number): Promise<boolean>;
   /** There is no such segment any more. */
   absent(segment: number): Promise<void>;
-  /** Nothing is for certain. */
-  again(): Promise<void>;
+  /** What the archive said longer ago than this is not for certain, and what it is to say as long from now: clocks step. */
+  again(at: number, ofMs: number): Promise<void>;
   /** Of each hold that stands; and how many segments are to be freed of holds that do not. */
   counts(): Promise<{ readonly holds: readonly ArchivedHold[]; readonly toFree: number }>;
 }
@@ -167,6 +167,8 @@ export interface ArchiveHolds {
 export interface HoldsDue {
   readonly from: number;
   readonly holds: readonly Hold[];
+  /** Those that have seen less of the archive. */
+  readonly behind: readonly Hold[];
 }
 
 export interface ArchivedHold {
@@ -246,8 +248,8 @@ export interface DepartedChain {
   readonly chain: string;
   /** The last line that is stored. */
   readonly stored: Omit<ChainPosition, 'newest'>;
-  /** The last line that the controller heard of; undefined: of none that was not stored then. */
-  readonly known: Omit<ChainPosition, 'newest'> | undefined;
+  /** The last line that the controller heard of, and whether it says that the sidecar stops; undefined: of none that was not stored then. */
+  readonly known: (Omit<ChainPosition, 'newest'> & { readonly ended: boolean }) | undefined;
   /** When the pod was gone: the controller's clock, epoch milliseconds. */
   readonly gone: number;
   /** The last lines of the last block that is stored, 4 KiB at most; undefined: there is none, or it was deleted. */

@@ -166,6 +166,14 @@ const steps: readonly string[] = [
   CREATE INDEX archive_hold_todo ON archive_hold (segment) WHERE done = 0;
   ALTER TABLE hold ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- 1: the last line that the controller heard of a chain says that its sidecar stops.
+  ALTER TABLE chain ADD COLUMN knownEnded INTEGER NOT NULL DEFAULT 0;
+  `,
+  `
+  -- When the archive last said that a segment carries its hold; NULL: not known.
+  ALTER TABLE archive_hold ADD COLUMN asked INTEGER;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -121,6 +121,7 @@ test.each([2, 4, 5])(
     const db = new DatabaseSync(path);
     db.exec(`
     ALTER TABLE chain DROP COLUMN bytes;
+    ALTER TABLE chain DROP COLUMN knownEnded;
     DROP TABLE evidence_held;
     DELETE FROM tag WHERE tag = (SELECT id FROM name WHERE text = 'label:pii');
     DELETE FROM counter WHERE name = 'labelled';
@@ -241,6 +242,7 @@ describe('the room of what is deleted', () => {
       ALTER TABLE hold DROP COLUMN archived;
       ALTER TABLE chain DROP COLUMN newest;
       ALTER TABLE chain DROP COLUMN bytes;
+      ALTER TABLE chain DROP COLUMN knownEnded;
       DROP TABLE evidence_held;
       DELETE FROM part WHERE block = 0;
       DELETE FROM tag WHERE session = (SELECT min(id) FROM session);

@@ -9,13 +9,15 @@ import { recordText } from './timeline.js';
 /** @import { Page } from './dom.js' */
 
 const everyMs = 5_000;
+/** So long after something moved, a press of the pointer may be meant for what was there before. */
+const movedMs = 700;
 
 /** @param {Approval} approval */
 const keyOf = ({ namespace, name }) => `${namespace}/${name}`;
 
 /** @param {number} ms */
 function left(ms) {
-  if (!(ms > 0)) return 'expired';
+  if (!(ms > 0)) return 'its time is up';
   const seconds = Math.ceil(ms / 1_000);
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
   const two = (/** @type {number} */ part) => String(part).padStart(2, '0');
@@ -23,11 +25,13 @@ function left(ms) {
 }
 
 /**
- * One that waits. It stays where it is, also when it has been decided, so that no button moves under a finger.
+ * One that waits. It stays where it is, also when it has been decided, so that no button moves under a finger. One press decides; what has just
+ * moved under the pointer does not.
  *
  * @param {Approval} approval @param {(text: string) => void} announce @param {AbortSignal} signal
+ * @param {{ at: number }} moved When something on the page moved last, by `performance.now()`.
  */
-function approvalCard(approval, announce, signal) {
+function approvalCard(approval, announce, signal, moved) {
   const { namespace, name, caller, issuer, direction, operation, model, rule, excerpt, created, expires, required } =
     approval;
   const end = Date.parse(expires);
@@ -65,24 +69,58 @@ function approvalCard(approval, announce, signal) {
     ),
     actions,
   );
+  const said = el('span', { class: 'dim', role: 'status' });
+  const reason = el('input', { id, maxlength: 1_024, autocomplete: 'off', placeholder: 'optional, on record' });
+  /** @param {'approve' | 'deny'} verb */
+  const button = (verb) =>
+    el(
+      'button',
+      {
+        type: 'button',
+        class: verb === 'approve' ? 'primary' : 'danger',
+        onclick: ({ detail }) => {
+          // By keys it is pressed where it is.
+          if (detail > 0 && performance.now() - moved.at < movedMs)
+            said.textContent = 'This has just moved: look at it, then press again.';
+          else void decide(verb, reason.value.trim());
+        },
+      },
+      verb === 'approve' ? 'Approve' : 'Deny',
+    );
+  const buttons = { approve: button('approve'), deny: button('deny') };
+  /** @param {...Node} what Instead of what can be done. */
+  const put = (...what) => {
+    actions.replaceChildren(...what);
+    moved.at = performance.now();
+  };
+  const offer = () => {
+    said.textContent = '';
+    put(
+      el('label', { for: id }, 'Reason'),
+      reason,
+      el('span', { class: 'verbs' }, buttons.approve, buttons.deny),
+      said,
+    );
+  };
   /** @param {string} text */
   const settle = (text) => {
     state.over = true;
     card.classList.add('over');
-    actions.replaceChildren(el('span', { role: 'status' }, text));
+    put(el('span', { role: 'status' }, text));
   };
-  /** @param {'approve' | 'deny'} verb @param {string} reason */
-  const decide = async (verb, reason) => {
-    actions.replaceChildren(el('span', { role: 'status' }, 'Sending…'));
+  /** @param {'approve' | 'deny'} verb @param {string} why */
+  const decide = async (verb, why) => {
+    put(el('span', { role: 'status' }, 'Sending…'));
     card.focus();
     try {
       const path = `/approvals/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${verb}`;
-      const after = /** @type {Approval} */ (await post(path, reason === '' ? {} : { reason }, signal));
+      const after = /** @type {Approval} */ (await post(path, why === '' ? {} : { reason: why }, signal));
       const open =
         after.state === 'Pending' ? ` It waits for more: ${after.decided} of ${after.required} approve.` : '';
-      const said = verb === 'approve' ? `Approved by you.${open}` : 'Denied by you.';
-      settle(said);
-      announce(said);
+      const done = verb === 'approve' ? `Approved by you.${open}` : 'Denied by you.';
+      settle(done);
+      state.gone = false;
+      announce(done);
     } catch (error) {
       if (signal.aborted) return;
       offer();
@@ -91,32 +129,6 @@ function approvalCard(approval, announce, signal) {
       else actions.prepend(problem(error));
     }
   };
-  /** @param {'approve' | 'deny'} verb */
-  const confirm = (verb) => {
-    if (state.over) return;
-    const reason = el('input', { id, maxlength: 1_024, autocomplete: 'off', placeholder: 'optional, on record' });
-    const go = el(
-      'button',
-      { type: 'button', class: verb === 'approve' ? 'primary' : 'danger' },
-      verb === 'approve' ? 'Approve this one request' : 'Deny',
-    );
-    const form = el(
-      'form',
-      { class: 'confirm', onsubmit: (event) => (event.preventDefault(), void decide(verb, reason.value.trim())) },
-      go,
-      el('button', { type: 'button', onclick: () => (offer(), card.focus()) }, 'Cancel'),
-      el('label', { for: id }, 'Reason'),
-      reason,
-    );
-    go.type = 'submit';
-    actions.replaceChildren(form);
-    go.focus();
-  };
-  const offer = () =>
-    actions.replaceChildren(
-      el('button', { type: 'button', onclick: () => confirm('approve') }, 'Approve…'),
-      el('button', { type: 'button', onclick: () => confirm('deny') }, 'Deny…'),
-    );
   /** @param {Approval} latest */
   const update = ({ decided }) => {
     votes.textContent = required > 1 ? `${decided} of ${required} approve` : '';
@@ -126,28 +138,28 @@ function approvalCard(approval, announce, signal) {
     card.classList.remove('over');
     offer();
   };
-  const tick = () => {
-    clock.textContent = left(end - now());
-    if (end <= now() && !state.over) settle('Nobody decided in time: denied.');
-  };
+  // Whether its time is up is for the controller to say: this clock may be wrong.
+  const tick = () => void (clock.textContent = left(end - now()));
   offer();
   update(approval);
   tick();
   return {
     card,
-    confirm,
+    /** Leads to the button. @param {'approve' | 'deny'} verb */
+    lead: (verb) => {
+      if (!state.over) buttons[verb].focus();
+    },
     update,
     tick,
     /** It is no longer listed. */
     gone: () => {
       if (state.over) return;
-      settle('Decided elsewhere, or its caller has gone.');
+      settle('It waits no longer: decided elsewhere, out of time, or its caller has gone.');
       state.gone = true;
     },
-    /** @returns {boolean} whether there was something to give up */
-    cancel: () => {
-      if (actions.querySelector('.confirm') === null) return false;
-      offer();
+    /** @returns {boolean} whether the focus was within, and is on the card now */
+    leave: () => {
+      if (!actions.contains(document.activeElement)) return false;
       card.focus();
       return true;
     },
@@ -174,11 +186,17 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
   }
   /** @type {Map<string, ReturnType<typeof approvalCard>>} */
   const cards = new Map();
+  const moved = { at: 0 };
+  /** @param {...Node} what */
+  const tell = (...what) => {
+    if (what.length > 0 || trouble.firstChild !== null) moved.at = performance.now();
+    trouble.replaceChildren(...what);
+  };
   const focused = () => [...cards.values()].find(({ card }) => card.contains(document.activeElement));
   keys({
-    a: () => focused()?.confirm('approve'),
-    d: () => focused()?.confirm('deny'),
-    Escape: () => focused()?.cancel() ?? false,
+    a: () => focused()?.lead('approve'),
+    d: () => focused()?.lead('deny'),
+    Escape: () => focused()?.leave() ?? false,
   });
   const tick = setInterval(() => cards.forEach((one) => one.tick()), 1_000);
   signal.addEventListener('abort', () => clearInterval(tick));
@@ -189,7 +207,7 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
     const fresh = waiting.filter((one) => !cards.has(keyOf(one)));
     for (const one of waiting) cards.get(keyOf(one))?.update(one);
     for (const one of fresh) {
-      const made = approvalCard(one, announce, signal);
+      const made = approvalCard(one, announce, signal, moved);
       cards.set(keyOf(one), made);
       list.append(made.card);
     }
@@ -206,7 +224,7 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
     try {
       const { approvals: waiting, complete } = /** @type {Approvals} */ (await get('/approvals', signal));
       failures = 0;
-      trouble.replaceChildren();
+      tell();
       take(
         waiting.filter(({ state }) => state === 'Pending'),
         complete,
@@ -214,7 +232,7 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
     } catch (error) {
       if (signal.aborted) return;
       failures++;
-      trouble.replaceChildren(problem(error));
+      tell(problem(error));
       if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return;
     }
     await pause(Math.min(everyMs * 2 ** failures, 60_000), signal);

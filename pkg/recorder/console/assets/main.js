@@ -89,9 +89,30 @@ function help() {
   dialog.showModal();
 }
 
+/** Who walks away has to know whether they are logged out. */
 async function logOut() {
-  const { leaving } = await post('/logout', {}).catch(() => ({ leaving: null }));
+  document.getElementById('stays')?.remove();
+  /** @type {unknown} */
+  let leaving;
+  try {
+    ({ leaving } = await post('/logout', {}));
+  } catch (error) {
+    // A session that has ended needs no end.
+    if (!(error instanceof ApiError && error.status === 401)) {
+      const still = el('p', {}, el('strong', {}, 'You are still logged in.'), ' Logging out came to nothing.');
+      main.prepend(
+        el(
+          'div',
+          { id: 'stays' },
+          still,
+          problem(error, () => void logOut()),
+        ),
+      );
+      return;
+    }
+  }
   open.page.abort();
+  open.info = undefined;
   main.replaceChildren(welcome('You are logged out.', typeof leaving === 'string' ? leaving : undefined));
   byId('person').replaceChildren();
   byId('pages').hidden = true;

@@ -1,7 +1,7 @@
 import { ApiError, get, problem, wanted } from './api.js';
 import { add, command, el, facts, pageUrl } from './dom.js';
 import { ago, bytes, clockTime, duration, number, plural, utc } from './format.js';
-import { badges } from './list.js';
+import { badges, tagged } from './list.js';
 import { checkProof } from './proof.js';
 import { actsOf, listOf, numberOf, objectOf, readSession, receiptOf, textOf } from './record.js';
 import { replay } from './replay.js';
@@ -41,9 +41,12 @@ const actItem = ({ rule, act, by = [], count, found = [] }, how = '') =>
     ),
   );
 
-/** Why it went as it did. @param {RecordedSession} session */
-function decisionPanel({ end }) {
-  if (end === undefined) return panel('Decision', el('p', { class: 'dim' }, 'It goes on, or its end has not come.'));
+/** Of a session without an end, by whether there is more of it than is shown. @param {boolean} more */
+const noEnd = (more) => (more ? 'Its end is not shown yet.' : 'It goes on, or its end has not come.');
+
+/** Why it went as it did. @param {RecordedSession} session @param {boolean} more There is more of it than is shown. */
+function decisionPanel({ end }, more) {
+  if (end === undefined) return panel('Decision', el('p', { class: 'dim' }, noEnd(more)));
   const rules = actsOf(end['rules']);
   const open = listOf(end['failedOpen']).map(textOf);
   const code = textOf(end['code']);
@@ -131,8 +134,9 @@ function factsPanel(session, { start, end }) {
  * @param {URLSearchParams} parameters @param {{ below?: string, from?: string }} [more]
  */
 function pathOf(parameters, { below = '', from } = {}) {
-  const chain = parameters.get('chain');
-  const query = new URLSearchParams({ ...(chain !== null && { chain }), ...(from !== undefined && { from }) });
+  const query = new URLSearchParams();
+  for (const name of ['chain', 'source']) if (parameters.has(name)) query.set(name, parameters.get(name) ?? '');
+  if (from !== undefined) query.set('from', from);
   return `/v1/sessions/${parameters.get('id') ?? ''}${below}${query.size === 0 ? '' : `?${query}`}`;
 }
 
@@ -144,9 +148,10 @@ const joined = (one, more) => ({
 });
 
 /** @param {URLSearchParams} parameters @param {SessionLines} found @param {RecordedSession} record @param {AbortSignal} signal */
-function proofPanel(parameters, { lines }, { start, end }, signal) {
+function proofPanel(parameters, { lines, next }, { start, end }, signal) {
   const said = el('p', { role: 'status', class: 'dim' }, 'Reckoning…');
-  const receipt = start === undefined ? undefined : receiptOf(start, end);
+  // Which rules it must name stands in the end.
+  const receipt = start === undefined || (end === undefined && next !== null) ? undefined : receiptOf(start, end);
   const check = async () => {
     try {
       const verdict = await checkProof(await get(pathOf(parameters, { below: '/proof' }), signal), lines);
@@ -203,6 +208,38 @@ function proofPanel(parameters, { lines }, { start, end }, signal) {
   );
 }
 
+/**
+ * Any sidecar may record under any id: of several nothing is told before one is chosen, since their lines together are no session.
+ * @param {string} id @param {SessionLines} found
+ */
+const chainChoice = (id, { sessions, next }) => [
+  el('h1', { tabindex: -1 }, 'Session'),
+  el(
+    'p',
+    { class: 'note' },
+    `${plural(sessions.length, 'record')}${next === null ? '' : ' or more'} under this id: its sidecar chose it, and others may have taken it. Choose which to see.`,
+  ),
+  el(
+    'ul',
+    { class: 'chains' },
+    sessions.map(({ source, chain, namespace, pod, at }) =>
+      el(
+        'li',
+        {},
+        el(
+          'a',
+          { 'data-row': `${source} ${chain}`, href: pageUrl({ page: 'session', id, chain, source }) },
+          `${namespace}/${pod}`,
+        ),
+        el('span', { class: 'dim' }, ` ${clockTime(at)}, `),
+        el('code', {}, source),
+        el('span', { class: 'dim' }, ', chain '),
+        el('code', {}, chain),
+      ),
+    ),
+  ),
+];
+
 /** One session, as it went. @param {Page} page */
 export async function session({ main, parameters, signal, title, keys, announce }) {
   title('Session');
@@ -237,20 +274,30 @@ export async function session({ main, parameters, signal, title, keys, announce 
   const show = (found) => {
     const [first] = found.sessions;
     if (first === undefined) throw new ApiError(404, '');
+    if (found.sessions.length > 1) {
+      main.replaceChildren(...chainChoice(id, found));
+      /** @type {HTMLElement | null} */ (main.querySelector('h1'))?.focus({ preventScroll: true });
+      return;
+    }
+    const isPart = found.next !== null;
     const record = readSession(found.lines);
-    const acts = [...actsOf(record.end?.['rules']), ...actsOf(record.end?.['observed'])];
+    const acts =
+      record.end === undefined
+        ? // The search knows the rules of an end that is not shown yet.
+          tagged(first, 'rule:').map((rule) => ({ rule, act: 'acted' }))
+        : [...actsOf(record.end['rules']), ...actsOf(record.end['observed'])];
     const who = first.subject ?? 'Nobody known';
     const asked = `${first.operation}${first.model === null ? '' : ` of ${first.model}`}`;
     title(`${who}, ${asked}`);
     const player = replay(record, acts, signal);
     if (player !== undefined) keys({ ' ': player.toggle });
-    const [list, more] = timeline(record, {
+    const [list, more] = timeline(record, acts, {
       begin: [el('div', {}, el('strong', {}, who), ` asked for ${asked} from ${first.peer}`)],
       finish:
         record.end === undefined
           ? [
-              el('span', { class: 'dim' }, 'It goes on, or its end has not come. '),
-              el('button', { type: 'button', onclick: () => void load() }, 'Load again'),
+              el('span', { class: 'dim' }, `${noEnd(isPart)} `),
+              isPart ? null : el('button', { type: 'button', onclick: () => void load() }, 'Load again'),
             ]
           : [el('div', {}, badges(first), ` ${textOf(record.end['status'])}`)],
     });
@@ -262,13 +309,6 @@ export async function session({ main, parameters, signal, title, keys, announce 
         badges(first),
       ),
       el('p', { class: 'dim under' }, `${clockTime(first.at)}, ${first.namespace}/${first.pod}`),
-      found.sessions.length > 1
-        ? el(
-            'p',
-            { class: 'note' },
-            `${found.sessions.length} sidecars recorded under this id; their lines follow one after the other.`,
-          )
-        : '',
       el(
         'div',
         { class: 'session' },
@@ -285,7 +325,7 @@ export async function session({ main, parameters, signal, title, keys, announce 
         el(
           'div',
           { class: 'beside' },
-          decisionPanel(record),
+          decisionPanel(record, isPart),
           factsPanel(first, record),
           proofPanel(parameters, found, record, signal),
           panel(

@@ -1,6 +1,6 @@
 import { add, el } from './dom.js';
 import { duration, number, plural, utc } from './format.js';
-import { actsOf, listOf, numberOf, objectOf, textOf, wholeText } from './record.js';
+import { listOf, numberOf, objectOf, textOf, wholeText } from './record.js';
 import { foldAt, marksIn, textNodes } from './text.js';
 
 /** @import { RuleAct } from './contract.d.ts' */
@@ -140,10 +140,10 @@ function stepItem(step, acts) {
 /**
  * What happened, in order, part by part.
  * @param {import('./record.js').RecordedSession} session
+ * @param {readonly RuleAct[]} acts
  * @param {{ begin: readonly (Node | null)[], finish: readonly (Node | null)[] }} ends
  */
-export function timeline({ start, end, steps }, { begin, finish }) {
-  const acts = [...actsOf(end?.['rules']), ...actsOf(end?.['observed'])];
+export function timeline({ start, end, steps }, acts, { begin, finish }) {
   const list = el('ol', { class: 'timeline' });
   const total = numberOf(objectOf(end?.['timing'])['total']);
   if (start !== undefined) add(list, item('event', '+0 ms', start.time, begin));

@@ -18,12 +18,18 @@ export function createArchiveHolds(
     async due(upTo, which = 'least') {
       const far = which === 'least' ? 'min' : 'max';
       const rows = await write(
-        `SELECT id, archived FROM hold WHERE archived = (SELECT ${far}(archived) FROM hold WHERE archived < $1)`,
+        `SELECT id, archived FROM hold WHERE archived <= (SELECT ${far}(archived) FROM hold WHERE archived < $1)`,
         [upTo],
       );
-      if (rows[0] === undefined) return undefined;
-      const ids = new Set(rows.map((row) => Number(row['id'])));
-      return { from: Number(rows[0]['archived']), holds: (await readHolds(read)).filter(({ id }) => ids.has(id)) };
+      if (rows.length === 0) return undefined;
+      const seen = new Map(rows.map((row) => [Number(row['id']), Number(row['archived'])]));
+      const from = Math.max(...seen.values());
+      const standing = await readHolds(read);
+      return {
+        from,
+        holds: standing.filter(({ id }) => seen.get(id) === from),
+        behind: standing.filter(({ id }) => (seen.get(id) ?? from) < from),
+      };
     },
     async between(first, end, holds) {
       const matcher = createHoldMatcher(holds);
@@ -69,7 +75,7 @@ export function createArchiveHolds(
       );
       return rows.map((row) => ({ segment: Number(row['segment']), wanted: row['wanted'] === true }));
     },
-    settle: (segment, held) =>
+    settle: (segment, held, at) =>
       transaction(async (run) => {
         // Neither placed nor released meanwhile.
         await run('LOCK TABLE hold IN SHARE MODE');
@@ -84,14 +90,17 @@ export function createArchiveHolds(
           return false;
         }
         await run(`DELETE FROM archive_hold a WHERE a.segment = $1 AND NOT ${standing}`, [segment]);
-        await run('UPDATE archive_hold SET done = true WHERE segment = $1', [segment]);
+        await run('UPDATE archive_hold SET done = true, asked = $2 WHERE segment = $1', [segment, Math.floor(at)]);
         return true;
       }),
     async absent(segment) {
       await write('DELETE FROM archive_hold WHERE segment = $1', [segment]);
     },
-    async again() {
-      await write('UPDATE archive_hold SET done = false WHERE done');
+    async again(at, ofMs) {
+      await write('UPDATE archive_hold SET done = false WHERE done AND (asked IS NULL OR abs(asked - $1) >= $2)', [
+        Math.floor(at),
+        ofMs,
+      ]);
     },
     async counts() {
       const rows = await read(

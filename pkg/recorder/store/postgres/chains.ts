@@ -106,19 +106,21 @@ export async function learn(
         hash: namedStart(head.chain).hash,
         known: head.sequence,
         known_hash: head.hash,
+        known_ended: head.ended === true,
       },
     ]),
   );
   const left = await withoutUnheard(run, rows);
-  // What has come needs no remembering: mostly the record is here before the heartbeat is. Of what was taken for
-  // settled (2) the pod may be there: whether it is gone, and since when, the controller says anew.
+  // What has come needs no remembering: mostly the record is here before the heartbeat is. That a line is the last is news, too: older
+  // controllers leave it out. Of what was taken for settled (2) the pod may be there: whether it is gone, and since when, the controller says anew.
   await run(
-    `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, known_hash)
-     SELECT source, name, namespace, pod, sequence, hash, known, known_hash FROM json_populate_recordset(NULL::chain, $1)
-     ON CONFLICT (source, name) DO UPDATE SET known = excluded.known, known_hash = excluded.known_hash, settled = NULL,
+    `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, known_hash, known_ended)
+     SELECT source, name, namespace, pod, sequence, hash, known, known_hash, known_ended FROM json_populate_recordset(NULL::chain, $1)
+     ON CONFLICT (source, name) DO UPDATE SET known = excluded.known, known_hash = excluded.known_hash, known_ended = excluded.known_ended, settled = NULL,
        gone = CASE WHEN chain.settled = 2 THEN NULL ELSE chain.gone END, told = CASE WHEN chain.settled = 2 THEN NULL ELSE chain.told END
      WHERE (excluded.known > chain.sequence OR (excluded.known = chain.sequence AND excluded.known_hash <> chain.hash))
-       AND excluded.known > coalesce(chain.known, 0)`,
+       AND (excluded.known > coalesce(chain.known, 0)
+         OR (excluded.known = chain.known AND excluded.known_hash = chain.known_hash AND excluded.known_ended AND NOT chain.known_ended))`,
     [JSON.stringify([...rows.values()])],
   );
   const ofGone = await names.find(
@@ -183,7 +185,7 @@ export async function returned(run: Run, source: number): Promise<void> {
 /** A chain of which a line came after `before` is not departed yet: another recorder may have its stream. */
 export async function departed(run: Run, before: number, atMost: number): Promise<readonly DepartedChain[]> {
   const rows = await run(
-    `SELECT c.id, c.received, c.name, c.sequence, c.hash, c.known, c.known_hash, c.gone, n.text AS source
+    `SELECT c.id, c.received, c.name, c.sequence, c.hash, c.known, c.known_hash, c.known_ended, c.gone, n.text AS source
      FROM chain c JOIN name n ON n.id = c.source
      WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < $1 AND (c.received IS NULL OR c.received < $1)
      ORDER BY c.told LIMIT $2`,
@@ -201,7 +203,10 @@ export async function departed(run: Run, before: number, atMost: number): Promis
       source: String(row['source']),
       chain: String(row['name']),
       stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
-      known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['known_hash']) },
+      known:
+        row['known'] === null
+          ? undefined
+          : { sequence: Number(row['known']), hash: String(row['known_hash']), ended: row['known_ended'] === true },
       gone: Number(row['gone']),
       tail: tailOf(block),
     });

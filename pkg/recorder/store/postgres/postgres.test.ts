@@ -494,7 +494,7 @@ describe('the database', () => {
       SET search_path = ${schema};
       DROP TABLE evidence_held, archive_hold;
       ALTER TABLE hold DROP COLUMN archived;
-      ALTER TABLE chain DROP COLUMN bytes;
+      ALTER TABLE chain DROP COLUMN bytes, DROP COLUMN known_ended;
       DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
       DROP SEQUENCE name_sweep;
       ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed;
@@ -543,7 +543,7 @@ describe('the database', () => {
     await server.query(
       `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold;
         ALTER TABLE ${schema}.hold DROP COLUMN archived;
-        ALTER TABLE ${schema}.chain DROP COLUMN bytes; UPDATE ${schema}.store SET version = 14`,
+        ALTER TABLE ${schema}.chain DROP COLUMN bytes, DROP COLUMN known_ended; UPDATE ${schema}.store SET version = 14`,
     );
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
@@ -592,7 +592,7 @@ describe('the database', () => {
     await server.query(
       `UPDATE ${schema}.store SET version = 11; ALTER TABLE ${schema}.log RENAME COLUMN sealed_root TO root;
       DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
-      DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold; ALTER TABLE ${schema}.chain DROP COLUMN bytes;
+      DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold; ALTER TABLE ${schema}.chain DROP COLUMN bytes, DROP COLUMN known_ended;
       ALTER TABLE ${schema}.hold DROP COLUMN archived;
       ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );

@@ -223,6 +223,14 @@ const steps: readonly string[] = [
   CREATE INDEX archive_hold_todo ON archive_hold (segment) WHERE NOT done;
   ALTER TABLE hold ADD COLUMN archived bigint NOT NULL DEFAULT 0;
   `,
+  `
+  -- The last line that the controller heard of a chain says that its sidecar stops.
+  ALTER TABLE chain ADD COLUMN known_ended boolean NOT NULL DEFAULT false;
+  `,
+  `
+  -- When the archive last said that a segment carries its hold; NULL: not known.
+  ALTER TABLE archive_hold ADD COLUMN asked bigint;
+  `,
 ];
 
 /** Of a store that has been through all steps. */

@@ -3,7 +3,7 @@ import { readCursor, writeCursor } from '../search/cursor.ts';
 import { isLabelTag, labelTag } from '../search/label-tags.ts';
 import { createPageTime } from '../search/page-time.ts';
 import type { PageTimeOptions } from '../search/page-time.ts';
-import { pageOf } from '../search/page.ts';
+import { isFull, pageOf } from '../search/page.ts';
 import { foldedWordsOf } from '../search/words.ts';
 import { groupTag } from './append.ts';
 import { tookTooLong } from './connection.ts';
@@ -52,17 +52,23 @@ export function createSearch(
         ? await byFields(run, query, conditions, limit + 1, time)
         : await byText(run, query, conditions, limit + 1, time);
     const page = rows.slice(0, limit);
-    const sessions = await summariesOf(run, names, page);
+    const sessions: SessionSummary[] = [];
+    // What they are found by is their sidecars' to choose: of those that the page has no room for it is not read.
+    for (let at = 0; at < page.length && !isFull(sessions); at += summariesAtOnce)
+      sessions.push(...(await summariesOf(run, names, page.slice(at, at + summariesAtOnce))));
     const found = pageOf(
       sessions,
       (session) => session,
       page.map((row) => writeCursor(row)),
-      rows.length > limit,
+      rows.length > limit || sessions.length < page.length,
     );
     // Not all was read, and what was is in it.
     return read === undefined || found.cursor !== undefined ? found : { ...found, cursor: writeCursor(read) };
   };
 }
+
+/** Sessions of a page whose texts are read at once. */
+const summariesAtOnce = 50;
 
 export interface SearchTime extends PageTimeOptions {
   /** That an index is given to answer all of a question; default 1 s. */

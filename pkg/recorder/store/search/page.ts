@@ -10,6 +10,10 @@ const lengthOf = ({ groups, end, ...others }: SessionSummary): number => {
   return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), ofEach);
 };
 
+/** Whether a page of these sessions has room for no more. */
+export const isFull = (sessions: readonly SessionSummary[]): boolean =>
+  sessions.reduce((sum, session) => sum + lengthOf(session), 0) >= mostCharacters;
+
 /**
  * @param rows Of the sessions that were found.
  * @param read Is asked of those alone that the page has.

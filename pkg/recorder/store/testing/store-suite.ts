@@ -835,13 +835,13 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.departed(testTime + 10, 10)).toEqual([]);
       const departed = await store.departed(later, 10);
       const one = departed.find((found) => found.source === source);
-      expect(one).toMatchObject({ chain: chain.name, stored, known, gone: testTime + 5 });
+      expect(one).toMatchObject({ chain: chain.name, stored, known: { ...known, ended: false }, gone: testTime + 5 });
       expect(one?.tail).toContain('"type":"end"');
       expect(departed).toContainEqual({
         source: 'spiffe://two',
         chain: unheard.name,
         stored: { sequence: 0, hash: namedStart(unheard.name).hash },
-        known,
+        known: { ...known, ended: false },
         gone: testTime + 5,
         tail: undefined,
       });
@@ -865,6 +865,32 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.departed(later, 10)).toHaveLength(1);
       await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
       expect(await store.departed(later, 10)).toHaveLength(2);
+    });
+
+    test('are known to have stopped in good order where the last of their lines says so, also where that is heard later', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const head = { source, namespace: 'ml', pod: 'llama-0', chain: chain.name, sequence: 9, hash: 'f'.repeat(64) };
+      const told = async (what: Partial<typeof head> & { readonly ended?: boolean } = {}) => {
+        await store.learn({ heads: [{ ...head, ...what }], gone: [{ source, at: testTime }] }, testTime);
+        const [one] = await store.departed(testTime + 1, 10);
+        return one === undefined ? undefined : [one.known?.sequence, one.known?.ended];
+      };
+      expect(await told()).toEqual([9, false]);
+      const [before] = await store.departed(testTime + 1, 10);
+      if (before === undefined) throw new Error('departed');
+      await store.settle(before, []);
+      // Of another line under its number it is no news.
+      expect(await told({ hash: 'e'.repeat(64), ended: true })).toBeUndefined();
+      expect(await told({ ended: true })).toEqual([9, true]);
+      // An older controller says nothing of it.
+      expect(await told()).toEqual([9, true]);
+      // It went on.
+      expect(await told({ sequence: 10 })).toEqual([10, false]);
+      expect(await told({ ended: true })).toEqual([10, false]);
+      expect(await told({ chain: 'd'.repeat(32), ended: true })).toBeDefined();
+      const all = (await store.departed(testTime + 1, 10)).map(({ known }) => known?.ended);
+      expect(all.toSorted()).toEqual([false, true]);
     });
 
     test('of whose chains most never came are known by a few of these', async () => {
@@ -1682,9 +1708,10 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(due).toMatchObject({ from: 0, holds: [{ id: first }, { id: second }] });
       if (due === undefined) throw new Error('due');
       await store.archiveHolds.looked({ ...due, holds: due.holds.slice(0, 1) }, 4, { segment: 10, holds: [first] });
-      expect(await store.archiveHolds.settle(10, true)).toBe(true);
-      expect(await store.archiveHolds.due(9)).toMatchObject({ from: 0, holds: [{ id: second }] });
-      expect(await store.archiveHolds.due(9, 'most')).toMatchObject({ from: 4, holds: [{ id: first }] });
+      expect(await store.archiveHolds.settle(10, true, testTime)).toBe(true);
+      expect(await store.archiveHolds.due(9)).toMatchObject({ from: 0, holds: [{ id: second }], behind: [] });
+      const most = await store.archiveHolds.due(9, 'most');
+      expect(most).toMatchObject({ from: 4, holds: [{ id: first }], behind: [{ id: second }] });
       expect(await store.archiveHolds.due(4, 'most')).toMatchObject({ from: 0, holds: [{ id: second }] });
       // Who is late moves nothing back.
       await store.archiveHolds.looked(due, 2, { segment: 10, holds: [] });
@@ -1723,7 +1750,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       const { archiveHolds: table } = store;
       const id = await place({ user: 'ana' });
       await table.looked({ from: 0, holds: [] }, 9, { segment: 10, holds: [id] });
-      expect([await table.settle(10, true), await table.todo(9)]).toEqual([true, []]);
+      expect([await table.settle(10, true, testTime), await table.todo(9)]).toEqual([true, []]);
       const entry = { type: 'hold', ...who, what: 'released', hold: id, terms: { user: 'ana' } } as const;
       const { size: index } = await store.log();
       await store.restore([{ index, text: entryText(entry), entry }]);
@@ -1745,7 +1772,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ]);
       expect(await table.todo(1)).toEqual([{ segment: 10, wanted: true }]);
       expect(await table.todo(9, 10)).toEqual([{ segment: 20, wanted: true }]);
-      expect([await table.settle(10, true), await table.settle(20, true)]).toEqual([true, true]);
+      expect([await table.settle(10, true, testTime), await table.settle(20, true, testTime)]).toEqual([true, true]);
       expect(await table.todo(9)).toEqual([]);
       await reopen();
       const { archiveHolds: again } = store;
@@ -1758,24 +1785,30 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       // It was taken off, and is wanted by now.
       const third = await place({});
       await again.looked({ from: 0, holds: [] }, 9, { segment: 20, holds: [third] });
-      expect(await again.settle(20, false)).toBe(false);
+      expect(await again.settle(20, false, testTime)).toBe(false);
       expect(await again.todo(9)).toEqual([
         { segment: 10, wanted: true },
         { segment: 20, wanted: true },
       ]);
-      for (const segment of [10, 20]) expect(await again.settle(segment, true)).toBe(true);
-      expect(await again.todo(9)).toEqual([]);
-      await again.again();
-      expect(await again.todo(9)).toHaveLength(2);
+      const hour = 3_600_000;
+      // Asked so long ago, or by a clock that was as far ahead.
+      for (const passed of [hour, -hour]) {
+        for (const segment of [10, 20]) expect(await again.settle(segment, true, testTime)).toBe(true);
+        expect(await again.todo(9)).toEqual([]);
+        await again.again(testTime + passed - Math.sign(passed), hour);
+        expect(await again.todo(9)).toEqual([]);
+        await again.again(testTime + passed, hour);
+        expect(await again.todo(9)).toHaveLength(2);
+      }
       // It was put there, and nobody wants it any more.
       for (const id of [first, third]) await store.releaseHold({ ...who, id });
-      expect(await again.settle(10, true)).toBe(false);
-      expect(await again.settle(10, false)).toBe(true);
+      expect(await again.settle(10, true, testTime)).toBe(false);
+      expect(await again.settle(10, false, testTime)).toBe(true);
       await again.absent(20);
       // Another recorder has taken it off already, and this one has put it there after that.
-      expect(await again.settle(10, true)).toBe(false);
+      expect(await again.settle(10, true, testTime)).toBe(false);
       expect([await again.todo(9), (await again.counts()).toFree]).toEqual([[{ segment: 10, wanted: false }], 1]);
-      expect(await again.settle(10, false)).toBe(true);
+      expect(await again.settle(10, false, testTime)).toBe(true);
       expect([await again.todo(9), await again.counts()]).toEqual([[], { holds: [], toFree: 0 }]);
     });
   });
