@@ -130,7 +130,7 @@ backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripte
 	$(NODE) test/demo/backends.ts
 
 .PHONY: bench
-bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds; STRICT=1 fails on a missed target)
+bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds; AGAIN=1: what failed in the run before; STRICT=1 fails on a missed target)
 	$(NODE) test/bench/main.ts
 
 .PHONY: phone-plans

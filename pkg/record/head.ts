@@ -61,3 +61,9 @@ export function readHead(text: string, keys: LogKeys): SignedHead | undefined {
   }
   return { size: Number(size), root, at: Number(at), key };
 }
+
+/** Whether a head, as a store has it, is what one of these keys has signed: whoever can write the store can put another there. */
+export function isSignedHead({ text, size, root, at }: Head & { readonly text: string }, keys: LogKeys): boolean {
+  const head = readHead(text, keys);
+  return head !== undefined && head.size === size && head.root === root && head.at === at;
+}

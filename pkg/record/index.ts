@@ -5,7 +5,7 @@ export { AuditChain, auditDigest, chainStart, namedStart, placeOf, readAuditLine
 export type { AuditRecord, ChainHead, Digest } from './audit-line.ts';
 export { AuditVerifier, auditFiles, readAuditLog, verifyAuditLog } from './audit-verify.ts';
 export type { AuditFault, AuditVerdict, AuditVerifyOptions } from './audit-verify.ts';
-export { keyName, logKeyOf, readHead, readLogKeys, signHead } from './head.ts';
+export { isSignedHead, keyName, logKeyOf, readHead, readLogKeys, signHead } from './head.ts';
 export type { LogKeys, SignedHead } from './head.ts';
 export type { Head } from './head.ts';
 export { createClockMarks } from './clock-marks.ts';

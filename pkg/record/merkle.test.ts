@@ -81,6 +81,7 @@ describe('a proof', () => {
         expect(provesInclusion(leaf(at), at, n, path, root(n))).toBe(true);
         expect(provesInclusion(leaf(at + 1), at, n, path, root(n))).toBe(false);
         expect(provesInclusion(leaf(at), at, n, path, root(n - 1))).toBe(false);
+        expect(provesInclusion(leaf(at), at + 0.5, n, path, root(n))).toBe(false);
         if (path.length > 0) {
           expect(provesInclusion(leaf(at), at ^ 1, n, path, root(n))).toBe(false);
           expect(provesInclusion(leaf(at), at, n, path.slice(1), root(n))).toBe(false);

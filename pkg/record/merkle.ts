@@ -153,7 +153,8 @@ export function provesInclusion(
   path: readonly Uint8Array[],
   root: Uint8Array,
 ): boolean {
-  if (!(index >= 0 && index < size)) return false;
+  // Between two leaves is none: it would be taken for the one before it.
+  if (!(Number.isSafeInteger(index) && index >= 0 && index < size)) return false;
   let [node, at, last] = [leaf, index, size - 1];
   for (const sibling of path) {
     if (last === 0) return false;

@@ -41,6 +41,18 @@ test.each<[string, readonly (readonly [object, number])[], readonly number[]]>([
     [1],
   ],
   [
+    'that is no time, which nothing goes on from',
+    [
+      [segment, 10],
+      [segment, NaN],
+      [segment, 4],
+      [process('start'), NaN],
+      [segment, 1],
+      [segment, 11],
+    ],
+    [1, 2, 3],
+  ],
+  [
     'that is back in steps',
     [
       [segment, 10],

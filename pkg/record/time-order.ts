@@ -22,6 +22,8 @@ export function createTimeOrder(from = Number.NEGATIVE_INFINITY): TimeOrder {
       return newest;
     },
     isBack(root, time) {
+      // Nothing could be compared with what is no time.
+      if (Number.isNaN(time)) return true;
       if (root.get('type')?.string === 'process' && anew.has(root.get('what')?.string)) newest = time;
       const back = time < newest - mostMs;
       // One that is told is not told for each line behind it.

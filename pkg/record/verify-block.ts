@@ -78,13 +78,12 @@ function name(block: BlockPoint, texts: readonly string[]): BlockVerdict & { rea
     if (place.seq < block.first || place.seq > block.last) return no('changed', place.seq);
     seen.add(place.seq);
   }
-  const missing: number[] = [];
-  for (let line = block.first; line <= block.last; line++) if (!seen.has(line)) missing.push(line);
-  const [from] = missing;
-  if (from !== undefined) {
-    const last = missing.findIndex((line, at) => missing[at + 1] !== line + 1);
-    const to = missing[last] ?? from;
-    return to === block.last ? no('truncated', from, to) : no('removed', from, to);
+  // As many steps as there are lines, whatever numbers the entry says.
+  let from = block.first;
+  while (seen.has(from)) from++;
+  if (from <= block.last) {
+    const behind = [...seen].filter((line) => line > from).reduce((least, line) => Math.min(least, line), Infinity);
+    return behind === Infinity ? no('truncated', from, block.last) : no('removed', from, behind - 1);
   }
   const moved = places.findIndex((place, at) => place?.seq !== block.first + at);
   if (moved !== -1) return no('reordered', block.first + moved);

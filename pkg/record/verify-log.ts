@@ -53,6 +53,8 @@ export interface LogVerifier {
    * the tree does not hold it yet.
    */
   later(index: number, text: string): void;
+  /** That an entry which was read so far says that the lines of this block were deleted. */
+  isDeleted(index: number): boolean;
   end(): LogVerdict;
 }
 
@@ -200,6 +202,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   };
   const checkUnsigned = (): void => {
     const last = frontier.size - 1;
+    // A log begins with what its recorder keeps, and for how long.
+    if (frontier.size === begin) {
+      if (heads.length === 0) find('unsigned', begin, 'no entry and no head: nothing is there to prove');
+      return;
+    }
     if (good === undefined)
       return find('unsigned', begin, 'entries without a head that signs them: nothing proves them', last);
     if (unsignedAt !== undefined && lastAt - unsignedAt > mostUnsignedMs)
@@ -260,6 +267,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   return {
     head: addHead,
     entry(index, text) {
+      // Nothing compares with what is no number.
+      if (!Number.isSafeInteger(index)) {
+        broken = true;
+        return find('changed', next, 'an entry that does not say which it is');
+      }
       if (index < next) {
         const twice = index === next - 1;
         return find(twice ? 'duplicated' : 'reordered', index, twice ? 'an entry twice' : 'an entry out of its place');
@@ -275,6 +287,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       read(index, text);
       checkHeads();
     },
+    isDeleted: (index) => deletions.explains(index, good?.size ?? 0),
     lines(index, text) {
       const block = blocks.get(index);
       if (block === undefined) return;
@@ -294,7 +307,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const last = heads.at(-1);
       if (last !== undefined && last.size > next)
         find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
-      if (!broken && frontier.size > begin) checkUnsigned();
+      if (!broken) checkUnsigned();
       const keys = keysOfHeads();
       for (const index of missing)
         if (!deletions.explains(index, good?.size ?? 0))

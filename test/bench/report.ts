@@ -1,18 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem } from 'node:os';
 import type { Row } from './bench.ts';
+import type { KeptRun } from './kept-run.ts';
 import { nginxVersion } from './peers/peers.ts';
 import { pinned } from './process.ts';
-
-const commit = (): string => {
-  try {
-    const dirty = execFileSync('git', ['status', '--porcelain', '--', 'pkg', 'cmd']).toString() !== '';
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD']).toString().trim() + (dirty ? ' with changes' : '');
-  } catch {
-    return 'unknown';
-  }
-};
 
 const version = (name: string): string =>
   (JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')) as { version: string }).version;
@@ -20,7 +11,7 @@ const version = (name: string): string =>
 export const verdict = ({ reached }: Row): string => (reached === undefined ? 'reported' : reached ? 'yes' : '**no**');
 
 /** docs/BENCHMARKS.md. Written by the bench alone. */
-export function report(rows: readonly Row[], seconds: number): string {
+export function report(rows: readonly Row[], { commit, date, seconds, again }: KeptRun): string {
   const cpu = cpus();
   const table = rows.map((row) => `| ${row.work} | ${row.measured} | ${row.target} | ${verdict(row)} |`);
   const judged = rows.filter(({ reached }) => reached !== undefined);
@@ -32,8 +23,8 @@ Written by \`make bench\`; do not edit by hand. All figures are of one run on on
 | --- | --- |
 | machine | ${cpu.length} x ${cpu[0]?.model.trim() ?? 'unknown'}, ${arch()}, ${Math.round(totalmem() / 1e9)} GB, Linux ${release()} |
 | versions | Node ${process.version.slice(1)}, http-proxy ${version('http-proxy')}, ${nginxVersion() ?? 'nginx not installed: its figures are left out'} |
-| commit | ${commit()} |
-| run | ${new Date().toISOString().slice(0, 10)}, ${Math.round(seconds)} s |
+| commit | ${commit} |
+| run | ${date}, ${Math.round(seconds)} s${again.length === 0 ? '' : `; ${again.join(', ')} by itself afterwards, on the same commit`} |
 
 "Full policy" is TLS 1.3, OIDC, access rules, two guards, all detectors on request and response, masking, and the audit
 record on disk. Every answer of the model holds a card number, an e-mail address and a social security number; what

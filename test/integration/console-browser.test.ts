@@ -338,12 +338,14 @@ test('what became of a grant says who took it back', async () => {
   const line = {
     ...{ type: 'change', what: 'grant', step: 'withdrawn', name: 'ml/grant-1', caller: { subject: 'ana' } },
     ...{ requestedBy: 'eve', by: 'kim', time: '2026-11-26T12:00:00.000Z' },
+    decisions: [{ decision: 'Deny', by: 'lea', at: '2026-11-26T12:00:00Z', comment: 'not today' }],
   };
   const steps = JSON.stringify([{ kind: 'change', line }]);
   const shown = await page.evaluate(
     `import('/console/assets/timeline.js').then(({ timeline }) => timeline({ steps: ${steps} }, [], {})[0].textContent)`,
   );
   expect(shown).toContain('for ana, asked by eve, taken back by kim');
+  expect(shown).toContain('Deny by lea, 2026-11-26T12:00:00Z: “not today”');
 });
 
 test('a session: what was masked by which rule, the decision, the proof, and back to its row by keys', async () => {

@@ -5,8 +5,12 @@ import type { AuditClient } from './client.ts';
 
 /** A log, wherever it comes from. */
 export interface LogPages {
-  /** Reads it once, from its first entry. */
-  each(reader: LogReader): Promise<void>;
+  /**
+   * Reads it once, from its first entry.
+   *
+   * @param proven Entries under a head from elsewhere, whose lines are asked for though no head of the log itself is over them; default: there is none.
+   */
+  each(reader: LogReader, proven?: number): Promise<void>;
 }
 
 export interface LogReader {
@@ -116,10 +120,11 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
     }
   };
   return {
-    async each({ head, entry, found, later }) {
-      const signed = await readHeads(head);
+    async each({ head, entry, found, later }, proven = 0) {
+      const own = await readHeads(head);
       // At once: what no head has signed yet is of a minute.
-      const size = Math.max(signed, await sizeOf());
+      const size = Math.max(own, await sizeOf());
+      const signed = Math.max(own, Math.min(proven, size));
       await readEntries(
         0,
         signed,

@@ -8,7 +8,7 @@ import { auditTokenHeader } from '../../contract/index.ts';
 import { KubeError } from '../../kube/index.ts';
 import { refusedError } from '../../kube/kube-error.ts';
 import type { KubeCall, KubeClient } from '../../kube/index.ts';
-import { createFrontier, entryLeaf, entryText, sealBy, signHead } from '../../record/index.ts';
+import { createFrontier, entryLeaf, entryText, namedStart, sealBy, signHead } from '../../record/index.ts';
 import type { Frontier, LogEntry } from '../../record/index.ts';
 import { logRoutes } from '../../recorder/api/log-routes.ts';
 import { matchRoute, Streamed } from '../../recorder/api/question.ts';
@@ -161,6 +161,97 @@ test('an index that goes with other lines is told, and with --no-lines not looke
   );
   expect(code).toBe(1);
   expect((await audit('verify', '--no-lines')).code).toBe(0);
+});
+
+describe('a block that retention deletes while its page is read', () => {
+  /** The index has nothing of it any more, where the page has its lines. */
+  const deleteIt = (said: 'sealed' | 'unsealed' | 'nothing'): void => {
+    const text = chain.lines(sessionEvents({ id: sessionId(1) }));
+    const { sequence: last, hash } = chain.point();
+    const entry = { type: 'block', at: now, source, chain: chain.name, first: 1, last, hash } as const;
+    lines.set(put({ ...entry, prev: namedStart(chain.name).hash }), text.toString());
+    sign();
+    let steps = 0;
+    meanwhile = () => {
+      if (++steps !== 3) return;
+      now += 2 * 24 * 60 * minuteMs;
+      const deleted = { type: 'deleted', at: now, entry: 1, why: 'retention' } as const;
+      if (said === 'sealed') put(deleted);
+      if (said !== 'unsealed') return;
+      const text = entryText(deleted);
+      frontier.append(entryLeaf(text));
+      entries.push(text);
+    };
+  };
+
+  test('is no difference of the index: the recorder says under its seal that it was deleted', async () => {
+    deleteIt('sealed');
+    const { code, out } = await audit('verify');
+    expect([code, out]).toEqual([0, expect.stringMatching(/^proven: 2 entries/)]);
+  });
+
+  test.each(['unsealed', 'nothing'] as const)('is one where it says %s', async (said) => {
+    deleteIt(said);
+    const { code, out } = await audit('verify');
+    expect([code, out]).toEqual([1, expect.stringMatching(/^index_differs: entry 1: /)]);
+  });
+});
+
+describe('lines that a kept head proves', () => {
+  const few = async (): Promise<void> => {
+    for (let n = 0; n < 3; n++) addBlock();
+    sign();
+    for (let n = 0; n < 3; n++) addBlock();
+    sign();
+    written.set('head', heads.at(-1)?.text ?? '');
+    await audit('export', '--out', 'log.jsonl');
+  };
+  const fromFile = (): Promise<Ran> => audit('verify', '--file', 'log.jsonl', '--key', 'public.pem', '--head', 'head');
+  const editFile = (edit: (lines: string[]) => readonly string[]): void =>
+    void written.set('log.jsonl', edit((written.get('log.jsonl') ?? '').split('\n')).join('\n'));
+  const withoutNewest = (all: string[]): readonly string[] =>
+    all.filter((line) => !line.startsWith('{"kind":"head","text":"{\\"v\\":1,\\"type\\":\\"head\\",\\"size\\":7'));
+  const changed = (all: readonly string[]): readonly string[] =>
+    all.map((line) => (line.includes('"index":6') ? line.replace('\\"amount\\":1', '\\"amount\\":2') : line));
+
+  test('are looked at where the file has no head over them any more', async () => {
+    await few();
+    const whole = written.get('log.jsonl') ?? '';
+    editFile(withoutNewest);
+    expect(written.get('log.jsonl')).not.toBe(whole);
+    expect((await fromFile()).out).toMatch(/^proven: 7 entries under 2 signed heads, 6 lines of 6 blocks/);
+    editFile((all) => [...changed(all)]);
+    expect(await fromFile()).toMatchObject({ code: 1, out: expect.stringMatching(/^changed: entry 6: line 6/) });
+    editFile((all) => all.map((line) => line.replace(/("index":6.*),"lines":.*/, '$1}')));
+    expect(await fromFile()).toMatchObject({ code: 1, out: expect.stringMatching(/^lines_missing: entry 6/) });
+  });
+
+  test('are asked for where the recorder has no head over them any more', async () => {
+    await few();
+    heads = heads.slice(0, 1);
+    expect((await audit('verify', '--head', 'head')).out).toMatch(/^proven: 7 entries .* 6 lines of 6 blocks/);
+    lines.set(6, (lines.get(6) ?? '').replace('"amount":1', '"amount":2'));
+    expect((await audit('verify', '--head', 'head')).out).toMatch(/^changed: entry 6: line 6/);
+  });
+
+  test('are looked at where their entry in the file does not say which it is, and so is what is cut off behind it', async () => {
+    await few();
+    const numberless = (all: string[]): readonly string[] => all.map((line) => line.replace('"index":4,', ''));
+    const whole = written.get('log.jsonl') ?? '';
+    editFile((all) => numberless(all).slice(0, -3));
+    const cut = await fromFile();
+    expect([cut.code, cut.out]).toEqual([1, expect.stringMatching(/^changed: entry 4: .*\ntruncated: entry 4 to 6/)]);
+    written.set('log.jsonl', whole);
+    editFile((all) => numberless(all).map((line) => line.replace(/^(\{"kind":"entry","text".*),"lines":.*/, '$1}')));
+    expect(await fromFile()).toMatchObject({ code: 1, out: expect.stringContaining('changed: entry 4') });
+  });
+
+  test('are not there in a file that has nothing', async () => {
+    await few();
+    written.set('log.jsonl', '');
+    const { code, out } = await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem');
+    expect([code, out]).toEqual([1, expect.stringMatching(/^unsigned: entry 0: /)]);
+  });
 });
 
 test('where the recorder takes no more questions of an account, it waits as long as it is told, and asks again', async () => {

@@ -12,6 +12,7 @@ import {
 import type { Receipt, SessionProof } from '../../record/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { writeInPieces } from '../long-files.ts';
 import { printable } from '../terminal-text.ts';
 import { sessionPath } from './client.ts';
 import type { AuditClient } from './client.ts';
@@ -145,7 +146,13 @@ export function readProof(text: string): SessionProof {
 const isOfAnother = (line: string, session: string): boolean =>
   line !== '' && !line.includes(`,"session":"${session}"`);
 
-export function reportOne(one: OneSession, proof: SessionProof, pem: string, flags: Flags, io: CommandIo): ExitCode {
+export async function reportOne(
+  one: OneSession,
+  proof: SessionProof,
+  pem: string,
+  flags: Flags,
+  io: CommandIo,
+): Promise<ExitCode> {
   const verdict = verifySession(proof, { ...one, publicKey: readLogKeys(pem) });
   if (!verdict.ok) {
     io.stdout(`NOT PROVEN: session ${one.session}: ${printable(verdict.why)}\n`);
@@ -153,7 +160,8 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
   }
   const saveTo = flags.text('save-proof');
   if (saveTo !== undefined) {
-    io.writeFile(saveTo, `${JSON.stringify(proof)}\n`);
+    // For its owner alone, until they give it away.
+    await writeInPieces(io, saveTo, async (write) => write(`${JSON.stringify(proof)}\n`));
     const whole = proof.blocks.filter(({ hidden }) => hidden === undefined);
     const foreign = whole.flatMap(({ lines }) => lines.split('\n')).filter((line) => isOfAnother(line, one.session));
     if (foreign.length > 0)

@@ -8,7 +8,7 @@ import type { BlockEntry, LogFinding, LogKeys, LogVerdict, LogVerifier } from '.
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
-import type { LogPages } from './log-pages.ts';
+import type { LogPages, LogReader } from './log-pages.ts';
 import { archivedSession, sourceFaults } from './session-command.ts';
 import { oneSession, proofOfPages, proofOfRecorder, readProof, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
@@ -86,10 +86,14 @@ interface Trusted {
   readonly presentPods: ReadonlySet<string> | undefined;
 }
 
+/** Differences of the index that are kept until all is read: so many are no deletion that came meanwhile. */
+const mostWaiting = 100_000;
+
 async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSample): Promise<LogVerdict> {
   const { pem, kept, published, authorities, retentionDays, presentPods } = trusted;
+  const publicKey = readLogKeys(pem);
   const verifier: LogVerifier = createLogVerifier({
-    publicKey: readLogKeys(pem),
+    publicKey,
     heads: published,
     ...(kept === undefined ? {} : { until: kept }),
     ...(authorities === undefined ? {} : { authorities }),
@@ -99,8 +103,16 @@ async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSampl
   const { createIndexCheck } = await import('../../recorder/index.ts');
   const indexed = createIndexCheck();
   const differs = createFindings();
-  let signed = 0;
-  await pages.each({
+  /** Of blocks whose lines may be deleted meanwhile: an entry behind them says so then. */
+  let waiting: LogFinding[] = [];
+  const decide = (): void => {
+    for (const finding of waiting) if (!verifier.isDeleted(finding.entry)) differs.add(finding);
+    waiting = [];
+  };
+  // A head from elsewhere proves entries as one of the log does: the lines of all of them are looked at.
+  const elsewhere = [...published, ...(kept === undefined ? [] : [kept])];
+  let signed = elsewhere.reduce((most, text) => Math.max(most, readHead(text, publicKey)?.size ?? 0), 0);
+  const reader: LogReader = {
     head(text) {
       verifier.head(text);
       signed = Math.max(signed, signedBy(text));
@@ -121,12 +133,15 @@ async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSampl
         // Nobody knows then what it hides.
         what = 'the lines, or what the index says of them, cannot be read';
       }
-      if (what !== undefined)
-        differs.add({ fault: 'index_differs', entry: index, what, ...(source === undefined ? {} : { source }) });
-      else sample?.see(index, text, lines);
+      if (what !== undefined) {
+        waiting.push({ fault: 'index_differs', entry: index, what, ...(source === undefined ? {} : { source }) });
+        if (waiting.length >= mostWaiting) decide();
+      } else sample?.see(index, text, lines);
     },
     later: verifier.later,
-  });
+  };
+  await pages.each(reader, signed);
+  decide();
   const verdict = verifier.end();
   for (const finding of (await sample?.ask())?.findings ?? []) differs.add(finding);
   const found = differs.list();
@@ -343,10 +358,10 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     try {
       const pem = io.readFile(flags.text('key') ?? '');
       if (one !== undefined && proofFile !== undefined)
-        return reportOne(one, readProof(io.readFile(proofFile)), pem, flags, io);
+        return await reportOne(one, readProof(io.readFile(proofFile)), pem, flags, io);
       const pages = logOfFile(() => linesOfFile(io, file ?? ''), withLines);
       if (one !== undefined)
-        return reportOne(one, await proofOfPages(pages, one.session, pem, flags.text('chain')), pem, flags, io);
+        return await reportOne(one, await proofOfPages(pages, one.session, pem, flags.text('chain')), pem, flags, io);
       return await finish(pages, pem, published);
     } catch (error) {
       io.stderr(`it cannot be read: ${describeError(error)}\n`);
@@ -376,7 +391,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
 async function verifyOneInArchive(url: string, one: OneSession, flags: Flags, io: CommandIo): Promise<ExitCode> {
   return withArchive(url, flags, io, async (log) => {
     const { session, faults } = await archivedSession(log, one.session, flags, io);
-    const code = reportOne(one, await session.proof(), io.readFile(flags.text('key') ?? ''), flags, io);
+    const code = await reportOne(one, await session.proof(), io.readFile(flags.text('key') ?? ''), flags, io);
     return faults > 0 || log.covered.size > 0 ? 1 : code;
   });
 }

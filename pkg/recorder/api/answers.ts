@@ -222,6 +222,9 @@ export function createAnswers(options: AnswersOptions): Answers {
       },
     });
     if (!(found instanceof Streamed)) return respondWhole(response, found, clock);
+    // Without chunks nobody can tell lines that were broken off from all of them: a proxy would make one of the other.
+    if (found.type === 'application/jsonl' && request.httpVersion === '1.0')
+      throw new Refusal(505, 'http_version', 'this answer is sent in chunks: ask for it by HTTP/1.1');
     let until = clock.monotonic() + rightMs;
     const check = async (): Promise<void> => {
       if (clock.monotonic() < until) return;

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { until } from '../../../test/support/wait.ts';
 import { silentLogger, systemClock } from '../../base/index.ts';
@@ -14,14 +15,13 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-test('an export ends with the token of a person, and goes on with the right of an account of Kubernetes', async () => {
+/** @param good Tokens that are good. */
+async function newServer(good: ReadonlySet<string>) {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-server-'));
   closing.push(() => rmSync(folder, { recursive: true }));
   const files = await ensureSelfSigned(folder, ['localhost'], systemClock);
   const read = (file: string): string => readFileSync(file, 'utf8');
   const clock = fakeClock();
-  /** Tokens that are good. */
-  const good = new Set(['person', 'account']);
   const person = { issuer: 'https://idp.test', subject: 'eve', mayRead: () => true };
   const server = await createAuditServer({
     host: '127.0.0.1',
@@ -54,11 +54,17 @@ test('an export ends with the token of a person, and goes on with the right of a
     isController: () => false,
   });
   closing.push(() => server.close());
+  return { server, clock, ca: read(files.caFile) };
+}
+
+test('an export ends with the token of a person, and goes on with the right of an account of Kubernetes', async () => {
+  const good = new Set(['person', 'account']);
+  const { server, clock, ca } = await newServer(good);
   const run = (token: string) => {
     const state = { bytes: 0, ended: false };
     const sent = httpsRequest(
       {
-        ...{ host: 'localhost', port: server.port, path: '/v1/export', method: 'POST', ca: read(files.caFile) },
+        ...{ host: 'localhost', port: server.port, path: '/v1/export', method: 'POST', ca },
         headers: { authorization: `Bearer ${token}` },
       },
       (answer) => {
@@ -82,4 +88,37 @@ test('an export ends with the token of a person, and goes on with the right of a
   const then = ofAccount.bytes;
   await until(() => ofAccount.bytes > then + 1_000_000, 'more of the other');
   expect(ofAccount.ended).toBe(false);
+});
+
+test.each(['Bearer', 'bearer'])('a token comes behind %s', async (scheme) => {
+  const { server, ca } = await newServer(new Set(['account']));
+  const status = await new Promise((resolve, reject) => {
+    const at = { host: 'localhost', port: server.port, path: '/v1/none', ca };
+    const sent = httpsRequest({ ...at, headers: { authorization: `${scheme} account` } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    sent.on('error', reject).end();
+  });
+  expect(status).toBe(404);
+});
+
+test('an export is sent in chunks alone, whose last one tells that it is whole', async () => {
+  const { server, ca } = await newServer(new Set(['account']));
+  const ask = async (version: string): Promise<string> => {
+    const socket = connect({ host: '127.0.0.1', port: server.port, servername: 'localhost', ca });
+    closing.push(() => socket.destroy());
+    let text = '';
+    socket.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    socket.write(
+      `POST /v1/export HTTP/${version}\r\nhost: localhost\r\nauthorization: Bearer account\r\ncontent-length: 2\r\n\r\n{}`,
+    );
+    await until(() => text.includes('\r\n\r\n'), 'an answer');
+    socket.destroy();
+    return text;
+  };
+  expect(await ask('1.1')).toMatch(/^HTTP\/1\.1 200 [^]*transfer-encoding: chunked/i);
+  const refused = await ask('1.0');
+  expect(refused).toMatch(/^HTTP\/1\.1 505 /);
+  expect(refused).toContain('"code":"http_version"');
 });

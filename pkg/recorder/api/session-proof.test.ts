@@ -85,6 +85,19 @@ test('a session in many blocks is proven whole, as its caller was told', async (
   expect(await checkProof(proof, lines)).toMatchObject({ ok: true, lines: 70, unsigned: 0 });
 });
 
+test('a block that stands twice, between two numbers, does not stand in for one that is kept back', async () => {
+  const head = await store.lastHead();
+  if (head === undefined) throw new Error('no head');
+  const indices = Array.from({ length: 70 }, (_, at) => at);
+  const proof = await proofOf(proofParts(store, head, session, indices));
+  const [four, five] = proof.blocks.slice(4);
+  if (four === undefined || five === undefined) throw new Error('blocks');
+  const blocks = proof.blocks.with(5, { ...four, index: 4.5 });
+  const shown = lines.filter((line) => !five.lines.startsWith(line));
+  expect(verifySession({ ...proof, blocks }, { session, publicKey })).toMatchObject({ ok: false });
+  expect(await checkProof({ ...proof, blocks }, shown)).toMatchObject({ ok: false });
+});
+
 test('a proof that is too long for one answer says how many blocks it lacks', async () => {
   const head = await store.lastHead();
   if (head === undefined) throw new Error('no head');

@@ -3,6 +3,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { startS3 } from '../../../test/support/s3-server.ts';
 import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
@@ -556,6 +557,56 @@ describe('the archive', () => {
     expect(log.match(/the archive does not answer \(SlowDown\)/g)).toHaveLength(1);
     expect(log).toContain('the log is archived again');
     expect(log).not.toContain(server.credentials.secret);
+  });
+
+  describe('of a store in which somebody else writes', () => {
+    const write = (sql: string): void => {
+      const db = new DatabaseSync(join(folder, 'record.db'));
+      db.exec(sql);
+      db.close();
+    };
+
+    test.each([
+      ['over more entries than there are', 1_000_000],
+      ['over those that there are', 2],
+    ])('does not go on by a head of theirs %s, and says so', async (_, size) => {
+      await add(1);
+      start();
+      await archived();
+      await archiver?.close();
+      await store.append([blockOf(chain, [{ id: sessionId(number++) }], systemClock.now())]);
+      write(`INSERT INTO head (size, at, root, text) VALUES (${size}, 1, '${'0'.repeat(64)}', '{"size":${size}}')`);
+      let failures = 0;
+      let log = '';
+      const logger = createLogger({ level: 'error', write: (line) => void (log += line), clock: systemClock });
+      start({ onFailure: () => failures++, logger });
+      await until(() => failures > 0);
+      expect([await store.archived(), names('heads').length]).toEqual([{ entries: 1, heads: 1 }, 1]);
+      expect(log).toContain('a head that no key of it has signed');
+    });
+
+    test('ends where entries that a head has signed are gone, and says so', async () => {
+      await add(2);
+      write('DELETE FROM entry WHERE id = 1');
+      let failures = 0;
+      start({ onFailure: () => failures++ });
+      await until(() => failures > 0);
+      expect(names('segments')).toEqual([]);
+    });
+
+    test('has lines that are damaged there as missing, names them, and has all others', async () => {
+      await add(3);
+      write("UPDATE block SET data = x'00' WHERE id = 1");
+      let log = '';
+      const logger = createLogger({ level: 'error', write: (line) => void (log += line), clock: systemClock });
+      start({ logger });
+      await archived();
+      expect(log).toMatch(/the lines of a block are damaged in the store.*"entry":1/);
+      const from = await openArchivedLog(objects(), undefined, publicKey);
+      const verdict = await verifyArchive(from, { publicKey, withLines: true }, () => undefined);
+      expect(verdict.findings).toMatchObject([{ fault: 'lines_missing', entry: 1 }]);
+      expect(verdict.lines).toBe(6);
+    });
   });
 
   test('does not go on where other entries stand', async () => {

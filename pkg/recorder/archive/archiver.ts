@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.ts';
+import { createFrontier, edgeOf, isSignedHead, readHead, treeRoot } from '../../record/index.ts';
 import type { Frontier, SignedHead } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
 import { findSegment } from './find-segment.ts';
@@ -95,6 +95,14 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     mode: options.lock.mode,
     until: clock.now() + options.lock.days * dayMs,
   });
+  /** Somebody else has written into the store: what no key of the log has signed is no head. @throws CodedError */
+  const needSigned = (head: StoredHead): void => {
+    if (!isSignedHead(head, keys))
+      throw new CodedError(
+        'archive_head',
+        'the log has a head that no key of it has signed: nothing is archived by it',
+      );
+  };
   const readNode = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
 
   /** The tree of the first `size` entries. */
@@ -140,7 +148,13 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     while (tree.size < head.size && writer.bytes < segmentBytes && !closed) {
       const entries = Math.min(batch.entries, head.size - tree.size);
       const bytes = Math.min(batch.bytes, segmentBytes - writer.bytes);
-      await writer.add(await store.archivable(tree.size, { entries, bytes }));
+      const read = await store.archivable(tree.size, { entries, bytes });
+      if (read.length === 0)
+        throw new CodedError('archive_entries', 'the log has fewer entries than its head has signed');
+      for (const { index, damaged } of read)
+        if (damaged)
+          logger.error('the lines of a block are damaged in the store: it is archived without them', { entry: index });
+      await writer.add(read);
     }
     if (closed) return from;
     const { header, object } = await writer.seal(tree.size === head.size ? head.text : null, key);
@@ -180,6 +194,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     let { heads } = mark;
     for (const head of await store.heads(heads + 1, headsAtOnce)) {
       if (head.size > mark.entries || closed) break;
+      needSigned(head);
       const object = Buffer.from(`${head.text}\n`);
       const name = headKey(log ?? '', head.size, head.at);
       if ((await objects.put(name, object, lockNow())) === 'exists') {
@@ -265,6 +280,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     };
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;
+    needSigned(head);
     log ??= logId(first.text);
     const moved = mark.entries !== own?.entries || mark.heads !== own.heads;
     // Beyond the first entry of a day, a segment of the same name is there or not.

@@ -47,7 +47,7 @@ export function createSegmentWriter(log: string, frontier: Frontier = createFron
     },
     frontier,
     async add(entries) {
-      for (const { data, ...entry } of entries) {
+      for (const { data, damaged: _, ...entry } of entries) {
         if (frontier.size === first) from = timeOf(entry.text);
         to = timeOf(entry.text);
         frontier.append(entryLeaf(entry.text));

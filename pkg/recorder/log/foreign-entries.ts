@@ -1,5 +1,14 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
-import { isInPlace, isOfOlder, isSealedType, keyName, readHead, sealerOf, sealingOf } from '../../record/index.ts';
+import {
+  isInPlace,
+  isOfOlder,
+  isSealedType,
+  isSignedHead,
+  keyName,
+  readHead,
+  sealerOf,
+  sealingOf,
+} from '../../record/index.ts';
 import type { LogKeys, Sealing } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 
@@ -43,8 +52,9 @@ export function createForeignEntries(
   return async () => {
     if (at === undefined) {
       const head = await store.lastHead();
-      const next = head?.size ?? 0;
-      const signer = head === undefined ? undefined : readHead(head.text, keys)?.key;
+      const isSigned = head !== undefined && isSignedHead(head, keys);
+      const next = isSigned ? head.size : 0;
+      const signer = isSigned ? readHead(head.text, keys)?.key : undefined;
       const rule = await store.lastOf('retention', next);
       at = {
         next,

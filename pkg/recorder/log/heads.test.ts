@@ -304,6 +304,46 @@ describe('a head', () => {
     expect(refused).toBeGreaterThan(0);
   });
 
+  const putHead = (size: number, text = ''): void => {
+    const db = new DatabaseSync(join(folder, 'record.db'));
+    db.prepare('INSERT INTO head (size, at, root, text) VALUES (?, ?, ?, ?)').run(size, testTime, '0'.repeat(64), text);
+    db.close();
+  };
+  test('is not signed, and that is told, where somebody else wrote one, over entries that there are not', async () => {
+    await retention(90);
+    await heads.sign();
+    putHead(1_000_000, '{"v":1,"type":"head","size":1000000,"root":"');
+    await add(1, testTime);
+    await heads.sign();
+    expect([refused > 0, told]).toEqual([true, expect.stringContaining('"size":1000000')]);
+    expect((await verify()).findings.map(({ fault }) => fault)).toContain('head_forged');
+  });
+
+  test('is not signed over what somebody else wrote, and hid from the next recorder behind a head of their own', async () => {
+    await retention(90);
+    await add(1, testTime);
+    await heads.sign();
+    await close();
+    put({ type: 'deleted', at: testTime + 91 * day, entry: 1, why: 'retention' });
+    putHead(3);
+    await open();
+    await add(2, testTime + 92 * day);
+    await heads.sign();
+    expect([await size(), refused > 0]).toEqual([3, true]);
+  });
+
+  test('is not signed where the log has fewer entries than its newest head, as one that was cut off', async () => {
+    await retention(90);
+    await add(1, testTime);
+    await heads.sign();
+    await close();
+    const db = new DatabaseSync(join(folder, 'record.db'));
+    db.exec('DELETE FROM entry WHERE id = 1; DELETE FROM node WHERE level = 1 OR idx = 1');
+    db.close();
+    await open();
+    expect([await size(), refused > 0]).toEqual([2, true]);
+  });
+
   describe('of a log that has another key', () => {
     const newer = generateKeyPairSync('ed25519');
     const all = [publicKey, newer.publicKey];

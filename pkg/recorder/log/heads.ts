@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { signHead } from '../../record/index.ts';
+import { isSignedHead, signHead } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createForeignEntries } from './foreign-entries.ts';
 
@@ -15,7 +15,7 @@ export interface HeadKeeper {
 const everyMs = 60_000;
 
 export function keepHeads(options: {
-  readonly store: Pick<RecordStore, 'addHead' | 'entries' | 'lastHead' | 'lastOf'>;
+  readonly store: Pick<RecordStore, 'addHead' | 'entries' | 'lastHead' | 'lastOf' | 'log'>;
   readonly key: KeyObject;
   /** Public keys that the log had before, in their order; default: none. */
   readonly olderKeys?: readonly KeyObject[];
@@ -26,10 +26,26 @@ export function keepHeads(options: {
   readonly onForeign?: () => void;
 }): HeadKeeper {
   const { store, key, clock, logger } = options;
-  const foreignEntry = createForeignEntries(store, [...(options.olderKeys ?? []), key]);
+  const keys = [...(options.olderKeys ?? []), key];
+  const foreignEntry = createForeignEntries(store, keys);
+  /** Whether its newest head is none that the log's keys have signed, or of more entries than it has: by it nothing would be looked at, or signed, any more. */
+  const foreignHead = async (): Promise<number | undefined> => {
+    const last = await store.lastHead();
+    if (last === undefined) return undefined;
+    return isSignedHead(last, keys) && last.size <= (await store.log()).size ? undefined : last.size;
+  };
   let working = Promise.resolve();
   const work = async (): Promise<void> => {
     try {
+      const head = await foreignHead();
+      if (head !== undefined) {
+        options.onForeign?.();
+        logger.error(
+          'the head of the log was not signed: the newest that the log has is none that its key has signed, or over more entries than it has',
+          { size: head },
+        );
+        return;
+      }
       // What comes between this and the head is looked at before the next one.
       const foreign = await foreignEntry();
       if (foreign !== undefined) {
@@ -39,11 +55,11 @@ export function keepHeads(options: {
         });
         return;
       }
-      const head = await store.addHead(({ size, root, at: last }) => {
+      const signed = await store.addHead(({ size, root, at: last }) => {
         const head = { size, root: Buffer.from(root).toString('hex'), at: Math.max(clock.now(), last) };
         return { ...head, text: signHead(head, key) };
       });
-      if (head !== undefined) options.onSigned?.(head.size);
+      if (signed !== undefined) options.onSigned?.(signed.size);
     } catch (error) {
       logger.error('the head of the log was not signed', { error: describeError(error) });
     }

@@ -8,7 +8,7 @@ import { controlPlane } from '../../contract/index.ts';
 import { resources } from '../../kube/index.ts';
 import { createFrontier, entryLeaf, signHead } from '../../record/index.ts';
 import type { StoredHead } from '../store/index.ts';
-import { mostHeadDays, publishHeads } from './published-heads.ts';
+import { publishHeads } from './published-heads.ts';
 import type { HeadMap } from './published-heads.ts';
 
 const day = (number: number): string => new Date(Date.UTC(2026, 10, number, 12)).toISOString().slice(0, 10);
@@ -152,6 +152,18 @@ describe('by the keys of the log', () => {
     expect(new Set(results)).toEqual(new Set(['done', 'foreign']));
   });
 
+  test('one that the store has, and none of them has signed, is not published: it would keep all others out', async () => {
+    const before = { [day(25)]: five.text };
+    for (const forged of [
+      { ...seven, size: 9000, text: seven.text.replace('"size":7', '"size":9000') },
+      { ...five, size: 9000 },
+    ]) {
+      const store = { lastHead: () => Promise.resolve(forged), node };
+      const { results, data } = await publishAs({ keys: publicKey, store }, await world(before), forged);
+      expect([data, new Set(results)]).toEqual([before, new Set(['failed'])]);
+    }
+  });
+
   test.each([5, 7])('one over %i other entries is never followed by a head of this log', async (size) => {
     const before = { [day(25)]: signHead({ size, root: 'a'.repeat(64), at: today }, privateKey) };
     const { results, data } = await publishOf(before);
@@ -160,14 +172,10 @@ describe('by the keys of the log', () => {
   });
 });
 
-test('the oldest day goes when there are too many, no other', async () => {
-  const full = Object.fromEntries(
-    Array.from({ length: mostHeadDays }, (_, at) => [day(at - mostHeadDays), headOf(1).text]),
-  );
-  const { data } = await publishAll(await world(full), headOf(2), headOf(3), headOf(4, 27));
-  const [oldest = '', next = '', third = ''] = Object.keys(full).sort();
-  expect([oldest in data, next in data, third in data]).toEqual([false, false, true]);
-  expect(Object.keys(data)).toHaveLength(mostHeadDays);
+test('no day goes, however many there are', async () => {
+  const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [day(at - 1_000), headOf(1).text]));
+  const { data } = await publishAll(await world(many), headOf(2), headOf(3), headOf(4, 27));
+  expect(data).toEqual({ ...many, [day(26)]: headOf(3).text, [day(27)]: headOf(4, 27).text });
 });
 
 test('what the API server did not take is tried again', async () => {

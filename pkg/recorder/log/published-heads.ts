@@ -3,7 +3,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
-import { readHead, treeRoot } from '../../record/index.ts';
+import { isSignedHead, readHead, treeRoot } from '../../record/index.ts';
 import type { LogKeys } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 
@@ -18,8 +18,6 @@ export interface HeadPublisher {
 export type HeadMap = KubeObject & { readonly data?: Readonly<Record<string, string>> };
 
 const retryMs = 60_000;
-/** Days that are kept: some 130 KB. The chart's admission policy knows the number. */
-export const mostHeadDays = 400;
 
 const dayMs = 86_400_000;
 const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
@@ -27,8 +25,8 @@ const sizeOf = (head: string | undefined): number => Number(/"size":([0-9]+)/.ex
 
 /**
  * Keeps the last signed head of each day (UTC, by the API server's clock) in a ConfigMap of Sidegate's namespace, which the chart makes: key
- * `2026-11-26`. Days that are over are not written again, and only the oldest of {@link mostHeadDays} is removed; the admission policy
- * `sidegate-log-heads` holds the recorder to it. Several recorders of one log write one after the other.
+ * `2026-11-26`. Days that are over are not written again, and none is removed, as the admission policy `sidegate-log-heads` wants it: the object has
+ * room for some eight years. Several recorders of one log write one after the other.
  *
  * The day that is written is today, or that of the longest head where it is a later one. What stands under a day to come, and what no key of
  * the log has signed, somebody else has put there: it is told, and keeps no head from being published, as far as that policy lets it.
@@ -94,7 +92,6 @@ export function publishHeads(options: {
     const map = await client.find<HeadMap>(resources.configMaps, ref);
     if (map === undefined) throw new Error(`there is no ConfigMap ${ref.name}`);
     const { data = {} } = map;
-    const days = Object.keys(data).sort();
     const today = dayOf(serverTime() ?? clock.now());
     const longest = lookAt(data, dayOf(Date.parse(today) + dayMs));
     const there = longest === undefined ? 0 : sizeOf(data[longest]);
@@ -105,16 +102,17 @@ export function publishHeads(options: {
         `a head over ${there} entries is published, and the newest of this log is over ${head?.size ?? 0}`,
       );
     if (head === undefined) return false;
+    // It would keep all others out: the longest stays.
+    if (keys !== undefined && !isSignedHead(head, keys))
+      throw new Error('the newest head that the log has is none that its key has signed');
     if (longest !== undefined) await needToFollow(data[longest] ?? '');
     if (head.size === there) return false;
     const day = longest !== undefined && longest > today ? longest : today;
-    const [oldest = ''] = days;
-    const full = days.length >= mostHeadDays && data[day] === undefined;
     await client.patch(resources.configMaps, ref, {
       type: 'merge',
       body: {
         metadata: { resourceVersion: map.metadata.resourceVersion },
-        data: { ...(full && { [oldest]: null }), [day]: head.text },
+        data: { [day]: head.text },
       },
     });
     return true;

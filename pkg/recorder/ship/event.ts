@@ -346,6 +346,18 @@ export function entryEvent(text: string, entry: number): ShippedEvent | undefine
   };
 }
 
+/** Of an entry, or of lines of its block, that somebody or a disk has changed in the store, so that nothing of it can be shipped. */
+export function damagedEvent(source: string, { entry, at }: LogPlace): ShippedEvent {
+  return {
+    ...{ entry, id: `entry-${entry}`, at, logged: at, severity: 'alert', action: 'record.damaged' },
+    message: 'what stands in the record there cannot be read: it was changed in the store',
+    fields: {
+      ...common(source),
+      ...{ 'event.kind': 'alert', 'event.category': ['configuration'], 'event.type': ['change'] },
+    },
+  };
+}
+
 /** As one line of JSON: what webhooks and syslog carry. */
 export function eventText(event: ShippedEvent): string {
   const { entry, id, at, logged, action, severity, message, trace, fields } = event;

@@ -4,7 +4,7 @@ import type { RecordStore, SessionChain } from '../store/index.ts';
 import { entryLeaf, lineType } from '../../record/index.ts';
 import { changeEvent } from './change-event.ts';
 import { processEvent } from './process-event.ts';
-import { entryEvent, sessionEvent, shippedStart } from './event.ts';
+import { damagedEvent, entryEvent, sessionEvent, shippedStart } from './event.ts';
 import type { LogPlace, ShippedEvent, ShippedStart } from './event.ts';
 import { createUnendedSessions } from './unended.ts';
 import type { LaterEvent } from './unended.ts';
@@ -57,7 +57,14 @@ export function createEventSource(store: ShippedStore, isController: (source: st
   const starts = new Map<string, ShippedStart>();
   const lookedUp = new Map<string, ShippedStart | undefined>();
   let characters = 0;
-  const parse = (line: string): JsonNode => parseJson(line, { loneSurrogates: true });
+  /** Undefined: it is none, since somebody has changed it in the store. */
+  const parse = (text: string, loneSurrogates = true): JsonNode | undefined => {
+    try {
+      return parseJson(text, { loneSurrogates });
+    } catch {
+      return undefined;
+    }
+  };
 
   const keyOf = (session: string, { source, chain }: SessionChain): string => `${source} ${chain} ${session}`;
   const keep = (key: string, start: ShippedStart): void => {
@@ -71,8 +78,10 @@ export function createEventSource(store: ShippedStore, isController: (source: st
   };
   /** A session's first line, where it is its start. */
   const lookUp = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
-    for await (const line of store.sessionLines(session, of))
-      return lineType(line) === 'start' ? shippedStart(parse(line)) : undefined;
+    for await (const line of store.sessionLines(session, of)) {
+      const start = lineType(line) === 'start' ? parse(line) : undefined;
+      return start && shippedStart(start);
+    }
     return undefined;
   };
   const takeKept = (key: string): ShippedStart | undefined => {
@@ -107,10 +116,13 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     const events: LaterEvent[] = [];
     // Behind the block's own, so that these keep their places where retention has deleted some of them when the block is read again.
     const neverEnded: LaterEvent[] = [];
+    let damaged = !lines.startsWith('{');
     for (const line of lines.split('\n')) {
       const type = lineType(line);
       if (type === undefined || !shipped.has(type)) continue;
       const root = parse(line);
+      damaged ||= root === undefined;
+      if (root === undefined) continue;
       const session = root.get('session')?.string ?? '';
       if (type === 'start') keep(keyOf(session, of), shippedStart(root));
       else if (type === 'end') events.push(ended(root, session, of, place));
@@ -121,12 +133,13 @@ export function createEventSource(store: ShippedStore, isController: (source: st
         if (befell !== undefined) events.push(befell);
       } else if (isController(of.source)) events.push(changeEvent(root, of.source, place));
     }
-    return [...events, ...neverEnded];
+    return [...events, ...(damaged ? [damagedEvent(of.source, place)] : []), ...neverEnded];
   };
 
   const eventsOf = async (text: string, entry: number): Promise<readonly LaterEvent[]> => {
+    const root = parse(text, false);
+    if (root === undefined) return [damagedEvent('', { entry, at: 0 })];
     const own = entryEvent(text, entry);
-    const root = parseJson(text);
     const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
     const place = { entry, at: root.get('at')?.number ?? 0 };
     if (own !== undefined) {

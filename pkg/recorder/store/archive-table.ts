@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { HoleEntry } from '../../record/index.ts';
-import { decompress } from './compress.ts';
+import { unpacked } from './compress.ts';
 import type { Names } from './names.ts';
 import type { ArchivedEntry, ArchiveMark, Block } from './port.ts';
 
@@ -46,10 +46,11 @@ export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable
     const { data, evidence } = row;
     if (evidence instanceof Uint8Array) return { ...entry, data: evidence };
     const pod = row['pod'] === null ? podOfEntry(text) : podOf(row);
+    const lines = data instanceof Uint8Array ? (unpacked(data, Number(row['size'])) ?? 'damaged') : undefined;
     return {
       ...entry,
       ...(pod === undefined ? {} : { pod }),
-      ...(data instanceof Uint8Array ? { data: decompress(data, Number(row['size'])) } : {}),
+      ...(lines === 'damaged' ? { damaged: true } : lines === undefined ? {} : { data: lines }),
     };
   };
 

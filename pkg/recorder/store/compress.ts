@@ -5,6 +5,17 @@ const params = { [constants.ZSTD_c_compressionLevel]: 1 };
 
 export const compress = (lines: Uint8Array): Buffer => zstdCompressSync(lines, { params });
 
-/** @param size What it was before: a file that was tampered with cannot ask for more memory. */
-export const decompress = (data: Uint8Array, size: number): Buffer =>
-  zstdDecompressSync(data, { maxOutputLength: Math.max(1, size) });
+/**
+ * @param size What it was before: a file that was tampered with cannot ask for more memory.
+ * @returns undefined: it is not what was packed. One block that a disk, or somebody, has damaged must not stop what is done with all others.
+ */
+export function unpacked(data: Uint8Array, size: number): Buffer | undefined {
+  try {
+    return zstdDecompressSync(data, { maxOutputLength: Math.max(1, size) });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stands for the lines of a block that is damaged: none of the record, so that whoever proves the block finds it changed. */
+export const damagedLines: Buffer = Buffer.from('\n');

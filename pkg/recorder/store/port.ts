@@ -58,7 +58,10 @@ export interface RecordStore {
   allOf(type: 'authorities' | 'clock', from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
-  /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
+  /**
+   * The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. Of one that is damaged a line that is none of
+   * the record.
+   */
   blockLines(entry: number): Promise<Uint8Array | undefined>;
   /** The tree that stands. */
   log(): Promise<LogState>;
@@ -294,8 +297,10 @@ export type Addition =
 export interface ArchivedEntry extends StoredEntry {
   /** Of a block or a hole. */
   readonly pod?: Block['pod'];
-  /** Lines of a block, or the evidence of a conflict; a block without them: they are deleted. */
+  /** Lines of a block, or the evidence of a conflict; a block without them: they are deleted, or damaged. */
   readonly data?: Uint8Array;
+  /** Of a store alone: the lines of the block are there, and are not what was packed. */
+  readonly damaged?: true;
 }
 
 /** An entry that comes back from an archive. */
@@ -451,8 +456,16 @@ export interface DeletionRule {
   readonly after?: BlockPlace;
   /** Nothing that holds a line of a session in which a rule acted, or would have, whose name begins with one of these. */
   readonly exceptRules?: readonly string[];
+  /** Nothing that holds a change, of an approval or a grant, that is about a namespace that one of these names. */
+  readonly exceptAbout?: readonly ChangesAbout[];
   /** Only what is archived; default: whatever is old. */
   readonly archivedOnly?: boolean;
+}
+
+/** Changes about a namespace: all of them, or those of requests in which a rule acted whose name begins so. */
+export interface ChangesAbout {
+  readonly namespaces: DeletionRule['of'];
+  readonly rules?: string;
 }
 
 /** Where a block is among those that are stored, in the order in which they came. */

@@ -4,7 +4,7 @@ import type { Seal } from '../../record/index.ts';
 import { createAppender } from './append.ts';
 import { createArchiveHolds } from './archive-holds.ts';
 import { createArchiveTable } from './archive-table.ts';
-import { decompress } from './compress.ts';
+import { unpacked } from './compress.ts';
 import { guarded } from './guarded.ts';
 import { createNameSweep } from './name-sweep.ts';
 import { createNames } from './names.ts';
@@ -213,7 +213,8 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         const number = names.find(source);
         const row = number === undefined ? undefined : sql.blockOf.get(number, chain, sequence, sequence);
         if (!(row?.['data'] instanceof Uint8Array)) return undefined;
-        const bytes = decompress(row['data'], Number(row['size']));
+        const bytes = unpacked(row['data'], Number(row['size']));
+        if (bytes === undefined) return undefined;
         let from = 0;
         for (let at = Number(row['first']); at < sequence; at++) from = bytes.indexOf(lineFeed, from) + 1;
         const end = bytes.indexOf(lineFeed, from);

@@ -25,7 +25,7 @@ export function watched(signal) {
     last = now();
     if (document.visibilityState === 'visible') for (const go of waiting.splice(0)) go();
   };
-  for (const name of ['pointermove', 'keydown', 'scroll', 'visibilitychange'])
+  for (const name of ['pointermove', 'pointerdown', 'keydown', 'scroll', 'visibilitychange'])
     document.addEventListener(name, touch, { signal, passive: true });
   signal.addEventListener('abort', () => (waiting.forEach((go) => go()), (waiting = [])));
   return () => (isWatched() ? Promise.resolve() : new Promise((done) => void waiting.push(done)));

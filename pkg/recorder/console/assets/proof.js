@@ -96,8 +96,9 @@ export async function checkProof(proof, shown) {
   const proven = new Set();
   let before = -1;
   for (const { index, entry, lines, hidden, path } of proof.blocks) {
-    // One that stands twice would stand in for one that is kept back.
-    if (index <= before) return { ok: false, why: `entry ${index} is not behind the one before it` };
+    // One that stands twice, or is none of the tree, would stand in for one that is kept back.
+    if (!Number.isSafeInteger(index) || index <= before || index >= size)
+      return { ok: false, why: `entry ${index} is not behind the one before it` };
     before = index;
     if ((await rootOf(encoder.encode(entry), index, size, path)) !== head['root'])
       return { ok: false, why: `entry ${index} is not in the tree of the signed head` };

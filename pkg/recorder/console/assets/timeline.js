@@ -81,9 +81,10 @@ function textStep(step, acts) {
 /** @param {unknown} decisions */
 const decisionList = (decisions) =>
   listOf(decisions).map((one) => {
-    const { decision, at, by, from, breakGlass } = objectOf(one);
+    const { decision, at, by, from, breakGlass, comment } = objectOf(one);
     const more = `${textOf(from) === '' ? '' : ` from ${textOf(from)}`}${breakGlass === true ? ', break-glass' : ''}`;
-    return el('div', {}, el('strong', {}, textOf(decision)), ` by ${textOf(by)}${more}, ${textOf(at)}`);
+    const why = textOf(comment) === '' ? '' : `: “${textOf(comment)}”`;
+    return el('div', {}, el('strong', {}, textOf(decision)), ` by ${textOf(by)}${more}, ${textOf(at)}${why}`);
   });
 
 /** @param {EventStep} step */

@@ -1,6 +1,6 @@
 import { jsonValue, parseJson } from '../../../base/index.ts';
-import type { HoleEntry } from '../../../record/index.ts';
-import { decompress } from '../compress.ts';
+import type { DeletedEntry, HoleEntry } from '../../../record/index.ts';
+import { unpacked } from '../compress.ts';
 import type { ArchivedEntry, ArchiveMark, RestoredEntry } from '../port.ts';
 import type { Appender, WrittenAddition } from './append.ts';
 import { chainKey, settleRestored } from './chains.ts';
@@ -8,7 +8,7 @@ import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import type { Names } from './names.ts';
 import { anotherWrote } from '../store-error.ts';
-import { redo } from './retention.ts';
+import { redoDeletions, redoHold } from './retention.ts';
 
 const timeOf = /"at":([0-9]+)/;
 
@@ -44,14 +44,15 @@ async function readSome(run: Run, names: Names, entries: readonly Row[]): Promis
     [ids, texts.map((text) => Number(timeOf.exec(text)?.[1] ?? 0))],
   );
   const evidence = await run('SELECT entry AS id, data FROM evidence WHERE entry = ANY ($1)', [ids]);
-  const data = new Map<number, Uint8Array>();
-  for (const row of blocks) data.set(Number(row['id']), decompress(row['data'] as Uint8Array, Number(row['size'])));
+  const data = new Map<number, Uint8Array | undefined>();
+  for (const row of blocks) data.set(Number(row['id']), unpacked(row['data'] as Uint8Array, Number(row['size'])));
   for (const row of evidence) data.set(Number(row['id']), row['data'] as Uint8Array);
   const pods = await podsOf(run, names, texts);
   return texts.map((text, at): ArchivedEntry => {
     const index = ids[at] ?? 0;
     const [pod, bytes] = [pods(text), data.get(index)];
-    return { index, text, ...(pod === undefined ? {} : { pod }), ...(bytes === undefined ? {} : { data: bytes }) };
+    const hangs = bytes !== undefined ? { data: bytes } : data.has(index) ? ({ damaged: true } as const) : {};
+    return { index, text, ...(pod === undefined ? {} : { pod }), ...hangs };
   });
 }
 
@@ -117,7 +118,13 @@ export async function restore(
   entries: readonly RestoredEntry[],
 ): Promise<void> {
   let additions: WrittenAddition[] = [];
+  let deleted: DeletedEntry[] = [];
+  const came = new Map(entries.map(({ index, entry }) => [index, entry.at]));
   const flush = async (): Promise<void> => {
+    // One after the other in an archive: as many as a step of retention has deleted.
+    if (deleted.length > 0) await redoDeletions(turn, deleted, (block) => came.get(block));
+    deleted = [];
+    if (additions.length === 0) return;
     await append(turn, additions);
     const ends = new Map<string, Parameters<typeof settleRestored>[2][number]>();
     for (const addition of additions) {
@@ -130,11 +137,19 @@ export async function restore(
   };
   for (const one of entries) {
     if (one.index !== turn.state().size + additions.length) throw anotherWrote();
-    if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
+    const { entry, text } = one;
+    if (entry.type === 'deleted') {
+      if (additions.length > 0) await flush();
+      turn.addEntry(entry, text);
+      deleted.push(entry);
+    } else if (entry.type === 'hold') {
       await flush();
-      turn.addEntry(one.entry, one.text);
-      await redo(turn, names, one.entry);
-    } else additions.push(one as WrittenAddition);
+      turn.addEntry(entry, text);
+      await redoHold(turn, names, entry);
+    } else {
+      if (deleted.length > 0) await flush();
+      additions.push(one as WrittenAddition);
+    }
   }
   await flush();
 }

@@ -10,6 +10,7 @@ import { until } from '../../../../test/support/wait.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../../pki/index.ts';
 import type { Authority } from '../../../pki/index.ts';
 import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../record/index.ts';
+import { restoredEntry } from '../../archive/restored-entry.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { RecordStore, SessionQuery } from '../port.ts';
 import { StoreError } from '../store-error.ts';
@@ -749,6 +750,39 @@ describe('the database', () => {
     expect(await store.blockLines(2)).toBeDefined();
     await store.close();
     await remove();
+  });
+
+  test('is asked for the day of a block alone where an archive brings back that it was deleted', async () => {
+    const [before, after] = [place(), place()];
+    const store = await before.open();
+    const chain = testChain();
+    const days = Array.from({ length: 20 }, (_, day) => testTime + day * 86_400_000);
+    for (const [n, at] of days.entries()) await store.append([blockOf(chain, [{ id: sessionId(n) }], at)]);
+    const blocks = await store.archivable(0, { entries: 100, bytes: 1_000_000 });
+    const rule = { before: testTime * 2, of: { allBut: [] } };
+    expect(await deleteOld(store, rule, testTime * 2, days.length)).toBe(days.length);
+    const deletions = await store.archivable(days.length, { entries: 100, bytes: 1_000_000 });
+    await store.close();
+    const again = await after.open();
+    const restored = [...blocks, ...deletions].map((one) => {
+      const entry = restoredEntry(one);
+      if (typeof entry === 'string') throw new Error(entry);
+      return entry;
+    });
+    // The last of these blocks come with the first that say that some were deleted.
+    for (const from of [0, 15]) await again.restore(restored.slice(from, from === 0 ? 15 : undefined));
+    expect(await again.stats()).toMatchObject({ entries: 2 * days.length, blocks: 0, sessions: 0 });
+    await again.close();
+    // Which is when it counts them.
+    await until(
+      async () => (await server.query(`SELECT 1 FROM pg_stat_activity WHERE query ~ '${after.schema}'`)).length <= 1,
+    );
+    const [looked] = await server.query(
+      `SELECT sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::integer AS n FROM pg_stat_user_tables WHERE schemaname = '${after.schema}' AND relname ~ '^block_[0-9]'`,
+    );
+    // Some for each block, and not all tables for each.
+    expect(Number(looked?.['n'])).toBeLessThan(8 * days.length);
+    for (const one of [before, after]) await one.remove();
   });
 
   test('whose table for a day cannot go keeps it, and what was deleted counts', async () => {

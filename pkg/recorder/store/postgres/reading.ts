@@ -1,4 +1,4 @@
-import { decompress } from '../compress.ts';
+import { damagedLines, unpacked } from '../compress.ts';
 import { linesOfSession } from '../search/session-lines.ts';
 import type { Run } from './connection.ts';
 
@@ -72,7 +72,8 @@ export async function blockLines(run: Run, entry: number): Promise<Uint8Array | 
     [entry],
     { prepared: true },
   );
-  return block?.['data'] instanceof Uint8Array ? decompress(block['data'], Number(block['size'])) : undefined;
+  if (!(block?.['data'] instanceof Uint8Array)) return undefined;
+  return unpacked(block['data'], Number(block['size'])) ?? damagedLines;
 }
 
 export async function lineHash(run: Run, source: number, chain: string, sequence: number): Promise<string | undefined> {
@@ -82,7 +83,7 @@ export async function lineHash(run: Run, source: number, chain: string, sequence
     [source, chain, sequence],
   );
   if (!(block?.['data'] instanceof Uint8Array)) return undefined;
-  const lines = decompress(block['data'], Number(block['size'])).toString('latin1').split('\n');
+  const lines = unpacked(block['data'], Number(block['size']))?.toString('latin1').split('\n');
   // The line ends with its hash, a quote and a brace.
-  return lines[sequence - Number(block['first'])]?.slice(-66, -2);
+  return lines?.[sequence - Number(block['first'])]?.slice(-66, -2);
 }

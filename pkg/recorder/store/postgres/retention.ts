@@ -203,23 +203,43 @@ async function addHold(turn: Turn, names: Names, { id, at, who, reason, terms }:
   );
 }
 
-/** Does what an entry of an archive says was done. */
-export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldEntry): Promise<void> {
+/**
+ * Deletes what entries of an archive say was deleted.
+ *
+ * @param cameAt When a block came, of those whose entries are written in this turn: the tables have them at its end.
+ */
+export async function redoDeletions(
+  turn: Turn,
+  entries: readonly DeletedEntry[],
+  cameAt: (block: number) => number | undefined,
+): Promise<void> {
   const { run } = turn;
-  if (entry.type === 'deleted') {
-    const rows = await run(
-      'SELECT id, chain, last, received, size, count, length(data) AS stored FROM block WHERE id = $1',
-      [entry.entry],
-    );
-    await deleteBlocks(turn, rows);
-    // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
-    for (const row of rows)
-      await run('UPDATE chain SET gone = $1, told = $1, settled = 2 WHERE id = $2 AND sequence = $3 AND gone IS NULL', [
-        entry.at,
-        row['chain'],
-        row['last'],
-      ]);
-  } else if (entry.what === 'placed') {
+  const at = new Map(entries.map((entry) => [entry.entry, entry.at]));
+  const blocks = [...at.keys()];
+  const before = await run(
+    `SELECT id, substring(text FROM '"at":([0-9]+)')::bigint AS came FROM entry WHERE id = ANY ($1)`,
+    [blocks.filter((block) => cameAt(block) === undefined)],
+  );
+  const came = new Map(before.map((row) => [Number(row['id']), Number(row['came'])]));
+  // By its day: a block is in a table of that.
+  const rows = await run(
+    `SELECT b.id, b.chain, b.last, b.received, b.size, b.count, length(b.data) AS stored FROM block b
+     JOIN unnest($1::bigint[], $2::bigint[]) AS d (id, received) ON b.id = d.id AND b.received = d.received ORDER BY b.id`,
+    [blocks, blocks.map((block) => cameAt(block) ?? came.get(block) ?? -1)],
+  );
+  await deleteBlocks(turn, rows);
+  // The last that was there of a chain: nobody sees any more whether its sidecar said that it stops.
+  await run(
+    `UPDATE chain c SET gone = d.at, told = d.at, settled = 2
+     FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS d (chain, last, at) WHERE c.id = d.chain AND c.sequence = d.last AND c.gone IS NULL`,
+    [rows.map((row) => row['chain']), rows.map((row) => row['last']), rows.map((row) => at.get(Number(row['id'])))],
+  );
+}
+
+/** Does what an entry of an archive says was done. */
+export async function redoHold(turn: Turn, names: Names, entry: HoldEntry): Promise<void> {
+  const { run } = turn;
+  if (entry.what === 'placed') {
     await addHold(turn, names, { id: entry.hold, ...entry });
     // Numbers go on behind it.
     await run(`SELECT setval(pg_get_serial_sequence('hold', 'id'), $1)`, [entry.hold]);

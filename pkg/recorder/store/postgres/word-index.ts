@@ -1,4 +1,4 @@
-import { decompress } from '../compress.ts';
+import { unpacked } from '../compress.ts';
 import { JoinedTexts } from '../search/joined-texts.ts';
 import { holdsTexts, linesOfSession, readSessionLine } from '../search/session-lines.ts';
 import type { SessionLine } from '../search/session-lines.ts';
@@ -75,9 +75,9 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
     if (last === undefined) return { words, more: false };
     const seen = new Map<string, Seen>();
     for (const { chain, data, size } of blocks)
-      for (const line of decompress(data as Uint8Array, Number(size))
-        .toString('utf8')
-        .split('\n')) {
+      for (const line of unpacked(data as Uint8Array, Number(size))
+        ?.toString('utf8')
+        .split('\n') ?? []) {
         const read = readSessionLine(line);
         if (read !== undefined) see(seen, `${String(chain)} ${read.session}`, read);
       }

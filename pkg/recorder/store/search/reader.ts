@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { decompress } from '../compress.ts';
+import { damagedLines, unpacked } from '../compress.ts';
 import { guarded } from '../guarded.ts';
 import { createHoldMatcher } from '../hold-match.ts';
 import { createHeldCounter, createHeldBetween } from '../hold-facts.ts';
@@ -177,7 +177,8 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
     blockLines(entry) {
       return guarded(() => {
         const row = sql.block.get(entry);
-        return row?.['data'] instanceof Uint8Array ? decompress(row['data'], Number(row['size'])) : undefined;
+        if (!(row?.['data'] instanceof Uint8Array)) return undefined;
+        return unpacked(row['data'], Number(row['size'])) ?? damagedLines;
       });
     },
     index: (now) => guarded(() => ({ more: words.step(now), dropped: words.dropped() })),

@@ -1,13 +1,13 @@
 import { parseJson } from '../../../base/index.ts';
 import type { JsonNode } from '../../../base/index.ts';
-import { decompress } from '../compress.ts';
+import { unpacked } from '../compress.ts';
 
 const lineFeed = 0x0a;
 
 /**
  * The lines of a session in one block, each as it was hashed.
  *
- * @param block Columns `data`, compressed, and `size`; of one that was deleted there are no lines
+ * @param block Columns `data`, compressed, and `size`; of one that was deleted, or is damaged, there are no lines
  * @param after Number of a line: those behind it
  */
 export function linesOfSession(block: Readonly<Record<string, unknown>>, session: string, after = 0): string[] {
@@ -15,7 +15,7 @@ export function linesOfSession(block: Readonly<Record<string, unknown>>, session
   if (!(block['data'] instanceof Uint8Array)) return lines;
   // A line that is not of the session may quote its id in a text: quotes are escaped there.
   const mark = `,"session":"${session}"`;
-  const bytes = decompress(block['data'], Number(block['size']));
+  const bytes = unpacked(block['data'], Number(block['size'])) ?? Buffer.alloc(0);
   for (let from = 0; from < bytes.length;) {
     const to = bytes.indexOf(lineFeed, from);
     const end = to === -1 ? bytes.length : to;
@@ -32,8 +32,8 @@ export const sequenceOf = (line: string): number => Number(/^\{"v":1,"seq":([0-9
 export interface SessionLine {
   readonly type: string | undefined;
   readonly session: string;
-  /** The whole of it. @throws JsonError */
-  parse(): JsonNode;
+  /** The whole of it; undefined: somebody has changed it in the store, and it is no JSON any more. */
+  parse(): JsonNode | undefined;
 }
 
 const withTexts: ReadonlySet<string | undefined> = new Set(['start', 'texts', 'segment']);
@@ -46,13 +46,19 @@ const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":
 /** @returns undefined: it is not of a session */
 export function readSessionLine(line: string): SessionLine | undefined {
   if (!line.includes('"session":"')) return undefined;
-  const parse = (): JsonNode => parseJson(line, { loneSurrogates: true });
+  const parse = (): JsonNode | undefined => {
+    try {
+      return parseJson(line, { loneSurrogates: true });
+    } catch {
+      return undefined;
+    }
+  };
   const [, type, session] = head.exec(line) ?? [];
   if (type !== undefined && session !== undefined) return { type, session, parse };
   const root = parse();
-  const id = root.get('session')?.string;
+  const id = root?.get('session')?.string;
   if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) return undefined;
-  return { type: root.get('type')?.string, session: id, parse: () => root };
+  return { type: root?.get('type')?.string, session: id, parse: () => root };
 }
 
 /** A piece of a text, with the direction and the lane that it goes on. */
@@ -68,6 +74,7 @@ export interface SessionPiece {
 export function sessionPieces(line: SessionLine): readonly SessionPiece[] {
   if (!holdsTexts(line)) return [];
   const root = line.parse();
+  if (root === undefined) return [];
   const piece = (direction: string | undefined, item: JsonNode): SessionPiece => ({
     lane: `${direction === 'response' ? '<' : '>'}${item.get('lane')?.string ?? ''}`,
     text: item.get('text')?.string ?? '',

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { decompress } from '../compress.ts';
+import { unpacked } from '../compress.ts';
 import { withoutMarks } from './fold-words.ts';
 import { gramsOf, hasGrams, withoutGrams } from './grams.ts';
 import { JoinedTexts } from './joined-texts.ts';
@@ -202,7 +202,7 @@ export function createWordIndex(
       cursor = Number(id);
       if (!(data instanceof Uint8Array)) continue;
       bytes += Number(size);
-      for (const line of decompress(data, Number(size)).toString('utf8').split('\n'))
+      for (const line of unpacked(data, Number(size))?.toString('utf8').split('\n') ?? [])
         readLine(line, Number(chain), cursor, now);
       if (held > mostHeld) closeWhere(() => true);
     }
