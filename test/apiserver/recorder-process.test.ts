@@ -372,15 +372,16 @@ describe('the recorder', () => {
     const later = (to: number): string => `${2_100 + to}-01-01`;
     const said = (text: string): string => (text.includes('[heads]') ? 'refused' : text);
     /** By the account that alone may. */
-    const patch = async (data: Record<string, string | null>): Promise<string> => {
+    const patchWith = async (body: object): Promise<string> => {
       const file = join(folder, 'patch.json');
-      writeFileSync(file, JSON.stringify({ data }));
+      writeFileSync(file, JSON.stringify(body));
       const { status, stderr } = await server.kubectl([
         ...['patch', 'configmap', ref.name, '-n', ref.namespace, '--type=merge', `--patch-file=${file}`],
         `--as=system:serviceaccount:${ref.namespace}:${controlPlane.recorder}`,
       ]);
       return status === 0 ? 'done' : said(stderr);
     };
+    const patch = (data: Record<string, string | null>): Promise<string> => patchWith({ data });
     const patchAsAnother = (body: object): Promise<string> =>
       admin.patch(resources.configMaps, ref, { type: 'merge', body }).then(
         () => 'done',
@@ -408,12 +409,28 @@ describe('the recorder', () => {
     expect(await patch({ [day]: other(size + 3_000_000) })).toBe('refused');
     const found = await sidegate('audit verify --heads');
     expect([found.code, found.out]).toEqual([1, expect.stringContaining('head_forged')]);
-    // 400 days: the oldest may go, and it alone.
-    const many = Object.fromEntries(Array.from({ length: 397 }, (_, at) => [later(at + 1), head]));
-    expect(await patch(many)).toBe('done');
-    expect(await patch({ [later(398)]: head, [later(5)]: null })).toBe('refused');
-    expect(await patch({ [later(398)]: head, [day]: null })).toBe('done');
-    expect(await patch({ [later(0)]: null })).toBe('refused');
+    // Nor may anybody keep them out for ever by what is no head.
+    const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'none', uid: '00000000-0000-4000-8000-000000000000' };
+    for (const body of [
+      { immutable: true },
+      { binaryData: { words: 'AAAA' } },
+      { metadata: { ownerReferences: [owner] } },
+    ])
+      expect([body, await patchAsAnother(body), await patchWith(body)]).toEqual([body, 'refused', 'refused']);
+    // However many days there are, and are said to be to come, none goes: eight years of them.
+    const many = (from: number): Record<string, string> =>
+      Object.fromEntries(
+        Array.from({ length: 1_450 }, (_, at) => [
+          new Date(Date.UTC(2_600, 0, from + at)).toISOString().slice(0, 10),
+          head,
+        ]),
+      );
+    expect(await patch(many(1))).toBe('done');
+    expect(await patch({ ...many(2_001), [day]: null })).toBe('refused');
+    expect(await patch(many(2_001))).toBe('done');
+    for (const data of [{ '2700-01-01': head, [day]: null }, { [day]: null }, { [later(399)]: null }])
+      expect([data, await patch(data)]).toEqual([data, 'refused']);
+    expect(await patch({ '2700-01-01': other(size + 4_000_000) })).toBe('done');
     // Its own account may write there, and make or delete nothing.
     const may = (verb: string): Promise<{ readonly stdout: string }> =>
       server.kubectl([

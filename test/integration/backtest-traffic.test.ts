@@ -241,7 +241,7 @@ async function tested(
 let enforced: Recorded;
 beforeAll(async () => {
   enforced = await recordedBy(policyOf);
-}, 60_000);
+}, 180_000);
 
 const none = { blocked: 0, held: 0, masked: 0, allowed: 0, unmasked: 0, otherwise: 0, unknown: 0 };
 

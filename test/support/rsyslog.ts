@@ -48,6 +48,23 @@ const listens = (port: number): Promise<boolean> =>
     socket.on('error', () => resolve(false));
   });
 
+/** The listener is the one of docs/siem.md, on this port. The queue is none: what was read is written before the connection is closed. */
+function listener(tls: { readonly ca: string; readonly cert: string; readonly key: string }, port: number): string {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/siem.md'), 'utf8');
+  const [, text] = /^```\n(global\([^]*?)^```/m.exec(page) ?? [];
+  if (text === undefined) throw new Error('docs/siem.md has no listener of rsyslog');
+  const places = [
+    ['/etc/rsyslog/ca.pem', tls.ca],
+    ['/etc/rsyslog/cert.pem', tls.cert],
+    ['/etc/rsyslog/key.pem', tls.key],
+    ['port="6514"', `port="${port}" address="127.0.0.1"`],
+  ] as const;
+  return places.reduce((all, [from, to]) => {
+    if (!all.includes(from)) throw new Error(`docs/siem.md has no ${from}`);
+    return all.replace(from, to);
+  }, text);
+}
+
 const line = /^(\d+) (\S+) (\S+) (\S+) (.*)$/s;
 
 /** @param tls Its certificate, its key and the authority's certificate: names of files. */
@@ -66,14 +83,9 @@ export async function startRsyslog(tls: {
     // A file for each run: a kill may leave the last one's last line cut short.
     const out = join(folder, `out.${String(runs++).padStart(3, '0')}`);
     const config = join(folder, 'rsyslog.conf');
-    // The listener is the one of docs/siem.md. The queue is none: what was read is written before the connection is closed.
     writeFileSync(
       config,
-      `global(DefaultNetstreamDriver="gtls" DefaultNetstreamDriverCAFile="${tls.ca}"
-       DefaultNetstreamDriverCertFile="${tls.cert}" DefaultNetstreamDriverKeyFile="${tls.key}" maxMessageSize="256k" workDirectory="${folder}")
-main_queue(queue.type="Direct")
-module(load="imtcp" streamdriver.name="gtls" streamdriver.mode="1" streamdriver.authmode="anon")
-input(type="imtcp" port="${port}" address="127.0.0.1")
+      `${listener(tls, port)}global(workDirectory="${folder}")
 template(name="all" type="string" string="%pri% %hostname% %app-name% %msgid% %msg%\\n")
 action(type="omfile" file="${out}" template="all")
 `,
