@@ -123,6 +123,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     clock,
     logger,
     retention: settings.retention,
+    controlNamespace: namespace,
     logEndsAt,
     latest: () => store.latest(),
     archivedOnly: settings.archive?.deleteUnarchived === false,

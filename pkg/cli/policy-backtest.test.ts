@@ -583,7 +583,8 @@ test('counts by rule and caller, gives so many examples, and fails but for what 
     ['bob', 2],
     ['ana', 1],
   ]);
-  expect(report.examples.map((one) => one.text)).toEqual(['falcon 1', 'falcon 2']);
+  // As the record would have them: what these policies hide is hidden here, too.
+  expect(report.examples.map((one) => one.text)).toEqual(['[falcon] 1', '[falcon] 2']);
   expect(report.examples[0]).toMatchObject({
     session: sessionId(0),
     was: 'allowed',
@@ -874,4 +875,13 @@ describe('what rules of a policy in Observe mode found is masked in the record, 
       blocked: 1,
     });
   });
+});
+
+test('an example shows nothing that the policies find, however long the text before it is', async () => {
+  const secrets = 'guards: [{ name: keys, direction: Request, match: { detectors: [Secrets] }, action: Block }]';
+  for (const before of ['', 'x'.repeat(70)]) {
+    const { out } = await backtest(secrets, [{ ask: `${before} AKIAIOSFODNN7EXAMPLE` }]);
+    expect(out).toContain('1 newly refused');
+    expect(out).not.toContain('AKIA');
+  }
 });

@@ -145,9 +145,11 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
     if (question !== undefined && namespace !== undefined) question['namespace'] ??= namespace;
     const keyFile = flags.text('unseal');
     const key = keyFile === undefined ? undefined : readPrivateKey(io.readFile(keyFile));
+    const backtest = new Backtest(policies, flags.on('hosted'), was);
+    const shown = (text: string): string => backtest.shown(text);
     run = {
-      backtest: new Backtest(policies, flags.on('hosted'), was),
-      tally: new Tally(numberOf(flags, 'examples', 3), key === undefined, untoldOf(policies)),
+      backtest,
+      tally: new Tally(numberOf(flags, 'examples', 3), key === undefined ? shown : undefined, untoldOf(policies)),
       namespace,
       limit: numberOf(flags, 'limit', usualLimit),
       open({ id, lines }) {

@@ -47,6 +47,8 @@ export interface Judge {
   request(asked: AccessRequest, allowed: Allowed | undefined, request: JudgedRequest): Promise<Judgement>;
   /** @param text the whole of one lane of an answer, such as a message's content */
   answer(caller: Identity | undefined, text: string): Judgement;
+  /** A text as the record would have it: without what nobody may see. */
+  recorded(text: string): string;
 }
 
 export interface JudgedAccess extends AccessRequest {
@@ -125,9 +127,10 @@ function entranceFor({ loopback }: Snapshot, operation: Operation, inside: 'anyb
 
 /** @throws CodedError as compileViews */
 export function createJudge(snapshot: Snapshot): Judge {
-  const { requestViews, responseViews, reviewViews, scanner } = compileViews(snapshot, undefined, hashKey);
+  const { requestViews, responseViews, reviewViews, scanner, forRecord } = compileViews(snapshot, undefined, hashKey);
   const ruled = { snapshot };
   return {
+    recorded: forRecord,
     access({ certificate, hosted, grant, inside, ...asked }) {
       const observed: Refusal[] = [];
       const session = {

@@ -45,6 +45,7 @@ export function clockSuite(
     const timers = new Map<number, () => void>();
     await writeRetention({ store, retention, clock });
     const upkeep = keepUp({
+      controlNamespace: 'sidegate-system',
       store: {
         ...store,
         async keepRetentionReached(at) {

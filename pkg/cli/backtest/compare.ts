@@ -99,6 +99,11 @@ export class Backtest {
     );
   }
 
+  /** A text of a session as the record would have it under these policies: whoever reads the report need not see what they hide. */
+  shown(text: string): string {
+    return this.#judge.recorded(text);
+  }
+
   async compare(session: RecordedSession): Promise<Comparison> {
     const was = verdictOf(session);
     const would = await this.#would(session);

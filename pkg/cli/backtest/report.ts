@@ -27,7 +27,7 @@ export interface BacktestExample {
   readonly model: string;
   readonly was: string;
   readonly would: string;
-  /** Of the request as it is recorded; none where texts were unsealed. */
+  /** Of the request, as these policies would have it recorded; none where texts were unsealed. */
   readonly text: string;
 }
 
@@ -93,7 +93,7 @@ export class Tally {
   readonly #callers = new Map<string, number>();
   readonly #examples: BacktestExample[] = [];
   readonly #perChange: number;
-  readonly #withText: boolean;
+  readonly #shown: ((text: string) => string) | undefined;
   /** Filled by whoever reads the sessions. */
   readonly looked: { -readonly [K in keyof Looked]: Looked[K] } = {
     sessions: 0,
@@ -118,10 +118,10 @@ export class Tally {
 
   readonly #untold: readonly Untold[];
 
-  /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
-  constructor(perChange: number, withText: boolean, untold: readonly Untold[] = []) {
+  /** @param perChange examples of each kind; @param shown what they show of a text; undefined: nothing, since it is not masked */
+  constructor(perChange: number, shown: ((text: string) => string) | undefined, untold: readonly Untold[]) {
     this.#perChange = perChange;
-    this.#withText = withText;
+    this.#shown = shown;
     this.#untold = untold;
   }
 
@@ -156,7 +156,7 @@ export class Tally {
       model: session.model ?? '',
       was: words(was),
       would: words(would),
-      text: this.#withText ? (session.request[0] ?? '').slice(0, longestText).toWellFormed() : '',
+      text: (this.#shown?.(session.request[0] ?? '') ?? '').slice(0, longestText).toWellFormed(),
     });
   }
 

@@ -1,7 +1,7 @@
-import { cut } from '../bounds.ts';
+import { cut, cutText } from '../bounds.ts';
 import type { HeldFacts, HoldMatcher } from './hold-match.ts';
 import { sessionsLooked } from './port.ts';
-import type { BlockPlace, DeletionRule, DeletionStep } from './port.ts';
+import type { BlockPlace, ChangesAbout, DeletionRule, DeletionStep } from './port.ts';
 import { tagsOfRules } from './retention-rules.ts';
 
 /** A block that may be old, as both stores read it. */
@@ -26,7 +26,7 @@ export interface ChosenBlocks extends Omit<DeletionStep, 'deleted'> {
  */
 const asOne = 32;
 
-/** Whether a block is kept whatever its age: by a hold, or since a rule acted in it whose policy wants it longer. */
+/** Whether a block is kept whatever its age: by a hold, since a rule acted in it whose policy wants it longer, or by a namespace that it is about. */
 export interface KeptBlocks {
   /** Nothing is asked of sessions: no hold stands, and no policy wants more. */
   readonly none: boolean;
@@ -36,22 +36,44 @@ export interface KeptBlocks {
   readonly looked: number;
 }
 
-export function createKeptBlocks(holds: HoldMatcher, { exceptRules = [] }: DeletionRule): KeptBlocks {
+/** Whether a session is a change about a namespace whose requests are kept longer. */
+function isAboutKept(exceptAbout: readonly ChangesAbout[]): (facts: HeldFacts) => boolean {
+  const kept = exceptAbout.map(({ namespaces, rules }) => ({
+    isOf: isOf({ of: namespaces }),
+    beginnings: rules === undefined ? undefined : tagsOfRules([rules]),
+  }));
+  return ({ start, tags = [] }) => {
+    const about = start?.about;
+    if (about === undefined) return false;
+    // Of a name that was cut, it may be any.
+    return kept.some(
+      ({ isOf, beginnings }) =>
+        (about === cutText || isOf(about)) &&
+        (beginnings === undefined || tags.some((tag) => beginnings.some((one) => tag.startsWith(one)))),
+    );
+  };
+}
+
+export function createKeptBlocks(
+  holds: HoldMatcher,
+  { exceptRules = [], exceptAbout = [] }: Partial<DeletionRule>,
+): KeptBlocks {
   const spared = tagsOfRules(exceptRules);
+  const isAbout = isAboutKept(exceptAbout);
   // As many as there are policies with days of their own: a tag is looked up by each of the lengths that these have.
   const lengths = [...new Set(spared.map((one) => one.length))];
   const beginnings = new Set(spared);
   const isSpared = (tag: string): boolean => lengths.some((length) => beginnings.has(tag.slice(0, length)));
   let looked = 0;
   return {
-    none: holds.none && spared.length === 0,
+    none: holds.none && spared.length === 0 && exceptAbout.length === 0,
     keeps(sessions) {
       for (const facts of sessions) {
         const before = holds.compared;
         const held = holds.some(facts);
         const beside = (facts.tags?.length ?? 0) + (facts.start?.groups.length ?? 0) + holds.compared - before;
         looked += 1 + beside / asOne;
-        if (held || (facts.tags?.some(isSpared) ?? false)) return true;
+        if (held || (facts.tags?.some(isSpared) ?? false) || isAbout(facts)) return true;
       }
       return false;
     },
@@ -62,7 +84,7 @@ export function createKeptBlocks(holds: HoldMatcher, { exceptRules = [] }: Delet
 }
 
 /** Whether a rule is about the lines of a namespace, as a chain says it. */
-export function isOf({ of }: DeletionRule): (namespace: string) => boolean {
+export function isOf({ of }: Pick<DeletionRule, 'of'>): (namespace: string) => boolean {
   if ('namespace' in of) return (namespace) => namespace === cut(of.namespace);
   const others = new Set(of.allBut.map((one) => cut(one)));
   return (namespace) => !others.has(namespace);

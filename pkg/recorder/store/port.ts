@@ -183,6 +183,9 @@ export interface ArchivedHold {
   readonly lookedTo: number;
 }
 
+/** What a store is opened for: by one of its recorders, or to put an archive into it, beside which nobody writes there. */
+export type StoreUse = 'recorder' | 'restoration';
+
 /** A store that several recorders share. */
 export interface SharedStore extends RecordStore {
   readonly shipping: ShipTable;
@@ -456,8 +459,16 @@ export interface DeletionRule {
   readonly after?: BlockPlace;
   /** Nothing that holds a line of a session in which a rule acted, or would have, whose name begins with one of these. */
   readonly exceptRules?: readonly string[];
+  /** Nothing that holds a change, of an approval or a grant, that is about a namespace that one of these names. */
+  readonly exceptAbout?: readonly ChangesAbout[];
   /** Only what is archived; default: whatever is old. */
   readonly archivedOnly?: boolean;
+}
+
+/** Changes about a namespace: all of them, or those of requests in which a rule acted whose name begins so. */
+export interface ChangesAbout {
+  readonly namespaces: DeletionRule['of'];
+  readonly rules?: string;
 }
 
 /** Where a block is among those that are stored, in the order in which they came. */

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { retentionRules } from './retention-rules.ts';
 
 const days = (all: number, namespaces = {}, policies = {}) => retentionRules({ all, namespaces, policies });
@@ -38,4 +38,50 @@ test('a namespace that is called as what every object has goes by the days of al
 
 test('a policy makes nothing shorter, and nothing that is kept for ever end', () => {
   expect(days(90, { ml: 0 }, { 'ml/support': 30 })).toEqual([{ days: 90, of: { allBut: ['ml'] } }]);
+});
+
+describe('what people decided is kept as long as the requests that it is about', () => {
+  const own = 'sidegate-system';
+  const rules = (all: number, namespaces = {}, policies = {}) => retentionRules({ all, namespaces, policies }, own);
+  const of = { namespace: own };
+
+  test('also where their namespace, or their policy, wants them longer than Sidegate’s own', () => {
+    expect(rules(90, { finance: 2555, lab: 7 }, { 'ml/support': 365, 'cluster/floor': 200 })).toEqual([
+      { days: 90, of: { allBut: ['finance', 'lab', 'ml', own] }, exceptRules: ['cluster/floor/'] },
+      { days: 200, of: { allBut: ['finance', 'lab', 'ml', own] } },
+      { days: 2555, of: { namespace: 'finance' } },
+      { days: 7, of: { namespace: 'lab' }, exceptRules: ['cluster/floor/'] },
+      { days: 200, of: { namespace: 'lab' } },
+      { days: 90, of: { namespace: 'ml' }, exceptRules: ['support/', 'cluster/floor/'] },
+      { days: 365, of: { namespace: 'ml' } },
+      { days: 200, of: { namespace: 'ml' }, exceptRules: ['support/'] },
+      {
+        ...{ days: 90, of, exceptRules: ['cluster/floor/'] },
+        exceptAbout: [{ namespaces: { namespace: 'finance' } }, { namespaces: { namespace: 'ml' }, rules: 'support/' }],
+      },
+      {
+        ...{ days: 200, of },
+        exceptAbout: [{ namespaces: { namespace: 'finance' } }, { namespaces: { namespace: 'ml' }, rules: 'support/' }],
+      },
+      { days: 2555, of },
+      { days: 365, of, exceptAbout: [{ namespaces: { namespace: 'finance' } }] },
+    ]);
+  });
+
+  test('and where Sidegate’s own has fewer days than all others', () => {
+    expect(rules(90, { [own]: 30, lab: 7 })).toEqual([
+      { days: 90, of: { allBut: [own, 'lab'] } },
+      { days: 30, of, exceptAbout: [{ namespaces: { allBut: ['lab', own] } }] },
+      { days: 90, of },
+      { days: 7, of: { namespace: 'lab' } },
+    ]);
+    expect(rules(0, { [own]: 30 })).toEqual([{ days: 30, of, exceptAbout: [{ namespaces: { allBut: [own] } }] }]);
+  });
+
+  test('and goes with Sidegate’s own where that is longer', () => {
+    expect(rules(90, { lab: 7 })).toEqual([
+      { days: 90, of: { allBut: ['lab'] } },
+      { days: 7, of: { namespace: 'lab' } },
+    ]);
+  });
 });

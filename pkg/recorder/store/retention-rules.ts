@@ -1,5 +1,5 @@
 import { cut } from '../bounds.ts';
-import type { DeletionRule } from './port.ts';
+import type { ChangesAbout, DeletionRule } from './port.ts';
 
 /** Days that lines are kept; 0: for ever. */
 export interface RetentionDays {
@@ -37,30 +37,74 @@ export function policyOf(policy: string): { readonly owner: string | undefined; 
   return owner === platform ? { owner: undefined, rules: `${policy}/` } : { owner, rules: `${name}/` };
 }
 
+/** Whether `days` is longer. 0: for ever. */
 const longer = (days: number, than: number): boolean => than !== 0 && (days === 0 || days > than);
 
-/** What is deleted at which age. */
-export function retentionRules({ all, namespaces, policies }: RetentionDays): readonly AgeRule[] {
+interface WantedAbout extends ChangesAbout {
+  readonly days: number;
+}
+
+/** How long what people decided of requests of a namespace is wanted: as long as these requests are. */
+function daysOfChanges(
+  { all, namespaces, policies }: RetentionDays,
+  controlNamespace: string | undefined,
+): readonly WantedAbout[] {
+  if (controlNamespace === undefined) return [];
+  const named = Object.entries(namespaces).filter(([namespace]) => namespace !== controlNamespace);
+  const others = { allBut: [...named.map(([namespace]) => namespace), controlNamespace] };
+  return [
+    { namespaces: others, days: all },
+    ...named.map(([namespace, days]) => ({ namespaces: { namespace }, days })),
+    ...Object.entries(policies).flatMap(([policy, days]) => {
+      const { owner, rules } = policyOf(policy);
+      return owner === undefined || owner === controlNamespace
+        ? []
+        : [{ namespaces: { namespace: owner }, rules, days }];
+    }),
+  ];
+}
+
+/**
+ * What is deleted at which age.
+ *
+ * @param controlNamespace Sidegate's own, where what people decide is on record: of requests of others, and kept as long as these where that is longer. Default: there is none.
+ */
+export function retentionRules(days: RetentionDays, controlNamespace?: string): readonly AgeRule[] {
+  const { all, namespaces, policies } = days;
   const wanted = Object.entries(policies).map(([policy, days]) => {
     const { owner, rules } = policyOf(policy);
     return { namespace: owner, rules, days };
   });
-  const own = [...new Set([...Object.keys(namespaces), ...wanted.flatMap(({ namespace }) => namespace ?? [])])];
   // A namespace may be called as what every object has.
   const daysOf = (namespace: string): number =>
     Object.hasOwn(namespaces, namespace) ? (namespaces[namespace] ?? all) : all;
+  const controlDays = controlNamespace === undefined ? all : daysOf(controlNamespace);
+  const changes = daysOfChanges(days, controlNamespace).filter((one) => longer(one.days, controlDays));
+  const own = [
+    ...new Set([
+      ...Object.keys(namespaces),
+      ...wanted.flatMap(({ namespace }) => namespace ?? []),
+      ...(changes.length > 0 ? [controlNamespace ?? ''] : []),
+    ]),
+  ];
   const bases = [
     { days: all, namespace: undefined, of: { allBut: own } },
     ...own.map((namespace) => ({ days: daysOf(namespace), namespace, of: { namespace } })),
   ];
   return bases.flatMap(({ days: base, namespace, of }) => {
     const theirs = wanted.filter((one) => one.namespace === undefined || one.namespace === namespace);
-    const ages = new Set([base, ...theirs.map(({ days }) => days).filter((days) => longer(days, base))]);
+    const about = namespace === controlNamespace && namespace !== undefined ? changes : [];
+    const ages = new Set([base, ...[...theirs, ...about].map((one) => one.days).filter((one) => longer(one, base))]);
     return [...ages]
       .filter((days) => days !== 0)
       .map((days) => {
         const exceptRules = theirs.filter((one) => longer(one.days, days)).map(({ rules }) => rules);
-        return { days, of, ...(exceptRules.length > 0 && { exceptRules }) };
+        const exceptAbout = about.filter((one) => longer(one.days, days)).map(({ days: _, ...what }) => what);
+        return {
+          ...{ days, of },
+          ...(exceptRules.length > 0 && { exceptRules }),
+          ...(exceptAbout.length > 0 && { exceptAbout }),
+        };
       });
   });
 }

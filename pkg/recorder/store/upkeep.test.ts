@@ -23,6 +23,7 @@ function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 
   let left = unindexed;
   let kept = old;
   const upkeep = keepUp({
+    controlNamespace: 'sidegate-system',
     store: {
       index: async () => {
         if (left > 0) left--;
@@ -69,6 +70,31 @@ describe('the upkeep of a store', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('deletes what people decided of requests when these are old enough', async () => {
+    const clock = fakeClock();
+    const asked: unknown[] = [];
+    const upkeep = keepUp({
+      store: {
+        ...noMarks,
+        index: async () => false,
+        async deleteOld({ of, exceptAbout }) {
+          asked.push([of, exceptAbout]);
+          return nothing;
+        },
+        holdsVersion: async () => '',
+        sweep: async () => false,
+        stats: async () => stats,
+        retentionReached: async () => 0,
+        keepRetentionReached: async () => undefined,
+      },
+      ...{ clock, logger: silentLogger, logEndsAt: 0, latest: () => 0, controlNamespace: 'sidegate-system' },
+      retention: { all: 30, namespaces: { finance: 0 }, policies: {} },
+    });
+    await clock.advanceAsync(180_000);
+    await upkeep.close();
+    expect(asked).toContainEqual([{ namespace: 'sidegate-system' }, [{ namespaces: { namespace: 'finance' } }]]);
+  });
+
   test('says once that the log is ahead of the clock', async () => {
     const { clock, warnings, log, upkeep } = make(30);
     log.latest = clock.now() + 30 * 60_000;
@@ -103,6 +129,7 @@ describe('the upkeep of a store', () => {
     const latest = (): number => right.now();
     const [one, other] = [right, slow].map((clock) =>
       keepUp({
+        controlNamespace: 'sidegate-system',
         store: {
           index: async () => false,
           deleteOld: async () => nothing,
@@ -171,6 +198,7 @@ describe('the upkeep of a store', () => {
     const asked: unknown[] = [];
     const errors: unknown[] = [];
     const upkeep = keepUp({
+      controlNamespace: 'sidegate-system',
       store: {
         index: async () => false,
         async deleteOld({ of }) {

@@ -55,6 +55,8 @@ export function keepUp(options: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly retention: RetentionDays;
+  /** Sidegate's own, where what people decide of requests of others is on record. */
+  readonly controlNamespace: string;
   /** Time of the log's last entry or head before this process wrote any, epoch milliseconds; 0: there is none. */
   readonly logEndsAt: number;
   /** Time of the log's last entry, epoch milliseconds. */
@@ -64,7 +66,7 @@ export function keepUp(options: {
   readonly onDeleted?: (blocks: number) => void;
 }): Upkeep {
   const { store, clock, logger, archivedOnly = false } = options;
-  const rules: AgeProgress[] = retentionRules(options.retention).map((what) => ({
+  const rules: AgeProgress[] = retentionRules(options.retention, options.controlNamespace).map((what) => ({
     what,
     received: undefined,
     entry: undefined,

@@ -68,6 +68,7 @@ async function open(folder: string, sidecars: number, dsn: string | undefined) {
     limits: { perAddress: 1_000 },
   });
   const upkeep = keepUp({
+    controlNamespace: 'sidegate-system',
     store,
     clock,
     logger,

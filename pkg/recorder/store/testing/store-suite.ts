@@ -19,6 +19,7 @@ import { blocksLooked, mostHolds, sessionsLooked } from '../port.ts';
 import type {
   Addition,
   BlockPlace,
+  DeletionRule,
   DeletionStep,
   HoldTerms,
   LogState,
@@ -1282,6 +1283,30 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await hold({ namespace: 'other' });
       await hold({ policy: 'other/support' });
       expect(await old()).toBe(1);
+    });
+
+    test('keeps what people decided of requests of a namespace, or of a policy of it, that are kept longer', async () => {
+      type Change = Extract<AuditEvent, { type: 'change' }>;
+      const change = (n: number, name: string, rules: readonly string[] = ['support/wire']): Change => ({
+        ...{ type: 'change', session: sessionId(n), what: n % 2 === 0 ? 'grant' : 'approval', step: 'approved', name },
+        ...{ caller: null, rules },
+      });
+      const changes = [
+        ...[change(1, 'claims/one'), change(2, 'ml/one'), change(3, 'ml/two', ['other/wire']), change(4, 'lab/one')],
+        { ...change(6, 'claims'), what: 'token' as const },
+      ];
+      for (const one of changes) await store.append([blockOfEvents(testChain(one.session), [one])]);
+      await store.append([blockOf(testChain(), [{ id: sessionId(7), rule: 'support/wire' }])]);
+      const keeps = async (...exceptAbout: NonNullable<DeletionRule['exceptAbout']>) => {
+        const rule = { ...all(testTime + 10), exceptAbout };
+        await deleteOld(store, rule, testTime + 20, 10);
+        return (await find({})).map((id) => [1, 2, 3, 4, 6, 7].find((n) => sessionId(n) === id)).toSorted();
+      };
+      const policy = { namespaces: { namespace: 'ml' }, rules: 'support/' };
+      expect(await keeps({ namespaces: { allBut: ['lab'] } })).toEqual([1, 2, 3]);
+      expect(await keeps({ namespaces: { namespace: 'claims' } }, policy)).toEqual([1, 2]);
+      expect(await keeps(policy)).toEqual([2]);
+      expect(await keeps()).toEqual([]);
     });
 
     test('keeps by a hold on a rule what had more of them than are told apart', async () => {
