@@ -103,6 +103,44 @@ test('all that a session can be found by has a flag', async () => {
   ]);
 });
 
+test('a file of CSV has all that a session can be found by', async () => {
+  const tags = ['rule:support/personal', 'rule:support/cards', 'act:masked', 'by:Email', 'by:CreditCard'];
+  const session = {
+    ...{ session: 'f'.repeat(32), at: Date.UTC(2026, 10, 26, 12), namespace: 'ml', pod: 'llama-0', subject: 'ana' },
+    ...{
+      operation: 'Chat',
+      model: 'llama-3',
+      issuer: 'https://idp.test',
+      groups: ['ops', 'ml'],
+      source: 's',
+      chain: 'c',
+    },
+    end: {
+      ...{ outcome: 'completed', status: 200, code: null, durationMs: 12, bytesIn: 34, bytesOut: 56 },
+      tags: [...tags, 'observed:legal/watch', 'open:analyzer'],
+    },
+  };
+  const client = {
+    create: () => Promise.resolve({ status: { token: 't' } }),
+    request: () => Promise.resolve({ sessions: [session], cursor: null, unsearched: 0 }),
+    close: () => undefined,
+  } as unknown as Cluster['client'];
+  const { out } = await sidegateCommand(['audit', 'search', '-o', 'csv'], {
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+  });
+  const [names, cells] = out
+    .trimEnd()
+    .split('\n')
+    .map((row) => JSON.parse(`[${row}]`) as readonly string[]);
+  expect(Object.fromEntries((names ?? []).map((name, at) => [name, cells?.[at]]))).toEqual({
+    ...{ TIME: '2026-11-26T12:00:00.000Z', SESSION: 'f'.repeat(32), NAMESPACE: 'ml', POD: 'llama-0', USER: 'ana' },
+    ...{ OPERATION: 'Chat', MODEL: 'llama-3', OUTCOME: 'completed', STATUS: '200', CODE: '', MS: '12' },
+    ...{ RULES: 'support/personal support/cards', ACTS: 'masked', DETECTORS: 'Email CreditCard' },
+    ...{ OBSERVED: 'legal/watch', FAILED_OPEN: 'analyzer', BYTES_IN: '34', BYTES_OUT: '56' },
+    ...{ ISSUER: 'https://idp.test', GROUPS: 'ops ml', CHAIN: 'c', SOURCE: 's' },
+  });
+});
+
 describe('of more sessions than one page holds', () => {
   const sessions = (from: number, count: number) =>
     Array.from({ length: count }, (_, at) => ({ session: `s${from + at}`, subject: 'ana' }));

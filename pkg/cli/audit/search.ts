@@ -31,7 +31,7 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --min-duration MS      --max-duration MS
   --min-bytes NUMBER     --max-bytes NUMBER
   --limit NUMBER         default 100; --all: every session, in pages of it (default 1000). Where there are more, a line on stderr says so
-  -o, --output FORMAT    table (default), jsonl or csv
+  -o, --output FORMAT    table (default), jsonl, or csv: the table's columns, and all else that sessions can be found by
   -n, --namespace NAME   only this one; default: all namespaces
   --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
                          has signed. Sessions come as they began, newest first, and behind them those whose start is not there
@@ -112,18 +112,50 @@ const columns = [
   'MS',
   'RULES',
 ];
+/** Behind these, in a file: all else that a session can be found by. */
+const moreColumns = [
+  'ACTS',
+  'DETECTORS',
+  'OBSERVED',
+  'FAILED_OPEN',
+  'BYTES_IN',
+  'BYTES_OUT',
+  'ISSUER',
+  'GROUPS',
+  'CHAIN',
+  'SOURCE',
+];
+
+const textsOf = (value: JsonValue | undefined): readonly string[] => (Array.isArray(value) ? value.map(cell) : []);
+/** What stands behind a prefix among the tags of a session. */
+const tagged = (session: Session, prefix: string): string =>
+  textsOf(objectOf(session['end'])['tags'])
+    .filter((tag) => tag.startsWith(prefix))
+    .map((tag) => tag.slice(prefix.length))
+    .join(' ');
+
 function rowOf(session: Session): string[] {
   const end = objectOf(session['end']);
-  const tags = Array.isArray(end['tags']) ? end['tags'].map(cell) : [];
-  const rules = tags.filter((tag) => tag.startsWith('rule:')).map((tag) => tag.slice('rule:'.length));
   return [
     time(session['at']),
     ...['session', 'namespace', 'pod', 'subject', 'operation', 'model'].map((key) => cell(session[key])),
     cell(end['outcome']) === '' ? 'open' : cell(end['outcome']),
     ...['status', 'code', 'durationMs'].map((key) => cell(end[key])),
-    rules.join(' '),
+    tagged(session, 'rule:'),
   ];
 }
+
+const wholeRowOf = (session: Session): string[] => {
+  const end = objectOf(session['end']);
+  return [
+    ...rowOf(session),
+    ...['act:', 'by:', 'observed:', 'open:'].map((prefix) => tagged(session, prefix)),
+    ...['bytesIn', 'bytesOut'].map((key) => cell(end[key])),
+    cell(session['issuer']),
+    textsOf(session['groups']).join(' '),
+    ...['chain', 'source'].map((key) => cell(session[key])),
+  ];
+};
 
 /** How a formula begins, also in full-width characters, behind what a spreadsheet leaves out. */
 const formula = /^[\s\p{C}\p{Z}]*[=+\-@\u2212\uFF0B\uFF0D\uFF1D\uFF20]/u;
@@ -197,8 +229,8 @@ async function ask(
 /** Sessions as they come, in a form that needs to know no more than one of them. */
 function printer(output: string, io: CommandIo): (session: Session) => void {
   if (output === 'jsonl') return (one) => io.stdout(`${jsonText(one)}\n`);
-  io.stdout(`${columns.map(csvCell).join(',')}\n`);
-  return (one) => io.stdout(`${rowOf(one).map(csvCell).join(',')}\n`);
+  io.stdout(`${[...columns, ...moreColumns].map(csvCell).join(',')}\n`);
+  return (one) => io.stdout(`${wholeRowOf(one).map(csvCell).join(',')}\n`);
 }
 
 function printTable(found: readonly Session[], io: CommandIo): void {

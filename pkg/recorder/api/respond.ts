@@ -47,7 +47,8 @@ function taken(response: ServerResponse, event: 'drain' | 'finish', clock: Clock
 function pieceWriter(response: ServerResponse, clock: Clock): (piece: string | Uint8Array) => Promise<void> {
   let left: number = slowMs.first;
   return async (piece) => {
-    left += slowMs.each;
+    // Of a small one, which is sent since there is no more yet, as much less.
+    left += (slowMs.each * Math.min(pieceLength, piece.length)) / pieceLength;
     if (response.write(piece)) return;
     const from = clock.monotonic();
     await taken(response, 'drain', clock, Math.max(1, Math.min(unreadMs, left)));

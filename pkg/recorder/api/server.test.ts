@@ -90,6 +90,19 @@ test('an export ends with the token of a person, and goes on with the right of a
   expect(ofAccount.ended).toBe(false);
 });
 
+test.each(['Bearer', 'bearer'])('a token comes behind %s', async (scheme) => {
+  const { server, ca } = await newServer(new Set(['account']));
+  const status = await new Promise((resolve, reject) => {
+    const at = { host: 'localhost', port: server.port, path: '/v1/none', ca };
+    const sent = httpsRequest({ ...at, headers: { authorization: `${scheme} account` } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    sent.on('error', reject).end();
+  });
+  expect(status).toBe(404);
+});
+
 test('an export is sent in chunks alone, whose last one tells that it is whole', async () => {
   const { server, ca } = await newServer(new Set(['account']));
   const ask = async (version: string): Promise<string> => {

@@ -85,7 +85,8 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
-    const [, bearer] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? [];
+    // The name of the scheme is in any case (RFC 9110, 11.1).
+    const [, bearer] = /^bearer (.+)$/i.exec(request.headers.authorization ?? '') ?? [];
     const token = typeof own === 'string' ? own : bearer;
     if (token === undefined || token.length > maxTokenLength || !/^[A-Za-z0-9._~+/=-]+$/.test(token))
       throw new Refusal(401, 'unauthenticated', 'a token for the recorder is needed');

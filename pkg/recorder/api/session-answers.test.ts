@@ -156,3 +156,24 @@ test('whoever takes an answer in one piece slowly has as long for it as for a st
   // Five minutes, and four seconds for each piece of 64 KiB.
   expect(pieces).toBeLessThan(8);
 });
+
+test('whoever takes small pieces slowly has no longer for them than for as much in large ones', async () => {
+  const clock = fakeClock();
+  /** A short line each second. */
+  const parts = async function* (): AsyncIterable<string> {
+    for (let at = 0; at < 600; at++) {
+      clock.advance(1_000);
+      yield 'x\n';
+    }
+  };
+  const { response, sent, answer } = newResponse(false);
+  const answering = respondStreamed(answer, new Streamed('application/jsonl', parts()), { clock, check: allowed });
+  for (let taken = 0; !response.destroyed && taken < 600; taken++) {
+    await turns();
+    clock.advance(5_000);
+    response.emit('drain');
+  }
+  await answering;
+  // Five minutes of five seconds each.
+  expect(sent.length).toBeLessThan(65);
+});
