@@ -183,6 +183,9 @@ export interface ArchivedHold {
   readonly lookedTo: number;
 }
 
+/** What a store is opened for: by one of its recorders, or to put an archive into it, beside which nobody writes there. */
+export type StoreUse = 'recorder' | 'restoration';
+
 /** A store that several recorders share. */
 export interface SharedStore extends RecordStore {
   readonly shipping: ShipTable;

@@ -57,6 +57,20 @@ describe('the file of the store', () => {
     expect(readdirSync('.')).toEqual(before);
   });
 
+  test('is opened by one at a time', async () => {
+    const { open, remove } = place();
+    const store = open();
+    expect(open).toThrow(
+      expect.objectContaining({
+        code: 'in_use',
+        message: 'another process has the store open: a recorder, or audit restore',
+      }),
+    );
+    await store.close();
+    await open().close();
+    await remove();
+  });
+
   test('that is no database is refused', async () => {
     const { path, open, remove } = place();
     writeFileSync(path, 'some text that is longer than the header of a database file: '.repeat(40));
