@@ -67,6 +67,15 @@ function numberOf(line: Buffer): number | undefined {
   return Number.isNaN(number) ? undefined : number;
 }
 
+const hashMember = ',"hash":"';
+const times = (piece: Buffer, text: string): number => {
+  let count = 0;
+  for (let at = piece.indexOf(text); at !== -1; at = piece.indexOf(text, at + text.length)) count++;
+  return count;
+};
+/** How many lines a piece between line feeds was that is none: where a line feed was lost, it is more than one. In no text stands what is looked for. */
+export const linesIn = (piece: Buffer): number => Math.max(1, times(piece, lineStart), times(piece, hashMember));
+
 /**
  * Reads the file that should have the line, and the one behind it.
  *
@@ -154,7 +163,8 @@ export async function countEvents(path: string, above: number, upTo: number): Pr
 }
 
 function weightOf(line: Buffer): number {
-  if (!line.includes('"what":"gap"')) return 1;
+  const lines = linesIn(line);
+  if (lines > 1 || !line.includes('"what":"gap"')) return lines;
   try {
     return Math.max(1, gapOf(parseJson(line.toString())));
   } catch {

@@ -236,6 +236,18 @@ describe('the reader of a chain', () => {
     from.close();
   });
 
+  test('counts two lines at the end as two where the line feed between them is lost', () => {
+    const path = fresh();
+    const [one = '', two = '', three = ''] = numbered(3);
+    for (const lost of [`${two.slice(0, -1)}?${three}`, `${two.slice(0, -1)}?${three.slice(0, -1)}?`]) {
+      writeFileSync(path, one + lost);
+      const from = reader(path);
+      all(from);
+      expect(from.unreadable).toBe(2);
+      from.close();
+    }
+  });
+
   test('passes a line that is too long, with its own hash', () => {
     const path = fresh();
     const text = lines(['a', 'x'.repeat(5_000), 'b']);

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { errorCode } from '../../base/index.ts';
 import { auditDigest, isWhole, placeOf } from '../audit-line.ts';
 import { rotatedFiles } from '../audit-verify.ts';
-import { lastOf } from './chain-files.ts';
+import { lastOf, linesIn } from './chain-files.ts';
 
 /**
  * Reads a chain's files from a point on, while they are written, rotated and removed.
@@ -22,8 +22,8 @@ export interface ChainReader {
   /** Last sequence number that `next` has given. */
   readonly sequence: number;
   /**
-   * Behind the last line that was given: lines that a full file had by its name, and pieces between line feeds that are no whole line. More may come
-   * that say what they were.
+   * Behind the last line that was given: lines that a full file had by its name, and what stands there and is no whole line. More may come that says
+   * what it was.
    */
   readonly unreadable: number;
   close(): void;
@@ -79,7 +79,7 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
   let rest = Buffer.alloc(0);
   /** The last line of the open file, by its name; Infinity: it is the one that is written. */
   let end = 0;
-  /** Pieces that are no lines since the last one that is; and those of the open file. */
+  /** What are no lines any more since the last one that is; and those of the open file. */
   let bad = 0;
   let badHere = 0;
 
@@ -167,8 +167,9 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
         // The rest of a failed write, what was sent before, or what the disk did not keep: a piece ends there.
         if (last !== undefined) break;
         if (place === 'bad') {
-          bad += 1;
-          badHere += 1;
+          const lost = linesIn(line);
+          bad += lost;
+          badHere += lost;
         }
         from = to + 1;
         continue;
@@ -210,7 +211,7 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       return sequence;
     },
     get unreadable() {
-      const pieces = badHere + (rest.length > 0 ? 1 : 0);
+      const pieces = badHere + (rest.length > 0 ? linesIn(rest) : 0);
       const named = Math.max(
         0,
         ...rotatedFiles(path)
