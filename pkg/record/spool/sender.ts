@@ -384,13 +384,15 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     for (const file of live && sequence >= spool.record.head().seq ? full.slice(0, -1) : full) remove(file);
   };
 
+  /** Lines at the end of an old chain that cannot be sent; undefined: not all before them was taken. @throws where the folder cannot be read */
+  const unsentOf = ({ flight, acknowledged }: Open, reader: ChainReader): number | undefined =>
+    flight.length === 0 && reader.sequence <= acknowledged ? reader.unreadable : undefined;
   const pump = (on: Open): void => {
     const { reader, chain } = on;
     if (open === on && on.loss !== undefined) return tellLoss(on, on.loss);
     if (open !== on || reader === undefined || chain === undefined) return;
     const live = chain === spool.chain;
     const upTo = live ? spool.record.durable().seq : Number.MAX_SAFE_INTEGER;
-    /** Lines at the end of an old chain that cannot be sent. */
     let unreadable: number | undefined;
     try {
       let bytes = on.flight.reduce((sum, one) => sum + one.bytes, 0);
@@ -412,7 +414,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         on.flight.push({ last: piece.last.sequence, bytes: piece.bytes.length });
         bytes += piece.bytes.length;
       }
-      if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) ({ unreadable } = reader);
+      if (!live) unreadable = unsentOf(on, reader);
     } catch (error) {
       if (error instanceof TwoLinesError) {
         onEvent('conflict');
