@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { LogFields, Logger } from '../../pkg/base/index.ts';
+import { openPostgresStore } from '../../pkg/recorder/index.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
 import type { PostgresServer } from '../../test/support/postgres.ts';
@@ -57,6 +58,20 @@ test('it does not wait longer than it may, nor for an address that is none', asy
   expect(lines).toHaveLength(1);
   writeFileSync(database, 'no url');
   await expect(opening()).rejects.toThrow('the address of the database is no URL');
+});
+
+test('it has the database from restorations of an archive, and does not start while one goes on, nor wait for it', async () => {
+  writeFileSync(database, server.dsn.reveal());
+  const restoration = () => openPostgresStore({ dsn: server.dsn, clock: systemClock, use: 'restoration' });
+  const opened = await openStore({ settings: { store }, clock: systemClock, logger: silentLogger });
+  await expect(restoration()).rejects.toMatchObject({ code: 'in_use' });
+  await opened.close();
+  const restored = await restoration();
+  await expect(openStore({ settings: { store }, clock: systemClock, logger: silentLogger })).rejects.toMatchObject({
+    code: 'in_use',
+    message: 'audit restore writes into the database, or was broken off less than a minute ago',
+  });
+  await restored.close();
 });
 
 test('a new address is used when its file changes, and one that does not answer is told and not used', async () => {

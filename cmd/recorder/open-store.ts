@@ -75,7 +75,11 @@ async function openShared(options: OpenStoreOptions, { database, databaseCa }: S
   let address = read();
   const shared = await patiently(options, () => {
     address = read();
-    return openPostgresStore({ ...address, clock, ...(options.seal === undefined ? {} : { seal: options.seal }) });
+    return openPostgresStore({
+      ...address,
+      ...{ clock, use: 'recorder' },
+      ...(options.seal === undefined ? {} : { seal: options.seal }),
+    });
   });
   let problem = '';
   let moving: Promise<void> | undefined;

@@ -12,6 +12,7 @@ import { signHead } from '../../pkg/record/index.ts';
 import {
   keepHeads,
   openArchive,
+  openPostgresStore,
   openSqliteStore,
   parseLocation,
   startArchiver,
@@ -20,6 +21,7 @@ import {
 import type { RecordStore, SessionQuery } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { startPostgres } from '../support/postgres.ts';
 import { startS3Gateway } from '../support/s3-gateway.ts';
 import { startS3 } from '../support/s3-server.ts';
 import { sidegateCommand } from '../support/sidegate-command.ts';
@@ -398,6 +400,25 @@ describe('audit restore', () => {
       code: 0,
       out: '0 segments with 0 lines were put into the store, which has 11 entries now\n',
     });
+  });
+
+  test('is not begun into a database that a recorder uses', async () => {
+    const postgres = await startPostgres();
+    const { dsn } = postgres;
+    const file = join(folder, 'dsn');
+    writeFileSync(file, dsn.reveal());
+    const restore = () => audit('restore', '--from', url, '--key', key(), '--database', file);
+    const recorder = await openPostgresStore({ dsn, clock: systemClock, use: 'recorder' });
+    const refused = await restore();
+    expect([refused.code, refused.out]).toEqual([1, '']);
+    expect(refused.err).toContain('a recorder uses the database, or did some seconds ago');
+    expect((await recorder.log()).size).toBe(0);
+    await recorder.close();
+    expect(await restore()).toMatchObject({ code: 0, err: '' });
+    const after = await openPostgresStore({ dsn, clock: systemClock, use: 'recorder' });
+    expect((await after.log()).size).toBe(11);
+    await after.close();
+    await postgres.stop();
   });
 
   test('asks for what it needs', async () => {

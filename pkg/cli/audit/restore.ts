@@ -10,7 +10,8 @@ import { printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit restore --from s3://BUCKET/PREFIX --key FILE (--data FOLDER | --database FILE) [flags]
 
-Makes the recorder's store again from its archive, while no recorder uses it. Each segment is proven before it is written: by its signature, by the tree before
+Makes the recorder's store again from its archive. It does not begin while a recorder uses the store, or did within the last 15 s, and none starts on it
+meanwhile, nor within a minute of a restoration that was killed. Each segment is proven before it is written: by its signature, by the tree before
 and after it, by the signed head that it ends at, and each line by its hash. It ends at the first segment that is missing, changed or cut off and
 names it; the store is then whole up to there, and the same command goes on from it. What the key has not signed for its name is left out, and named on stderr.
 
@@ -27,7 +28,10 @@ async function openStore(flags: Flags, io: CommandIo): Promise<RecordStore> {
   const [data, database, ca] = [flags.text('data'), flags.text('database'), flags.text('database-ca')];
   if (database !== undefined) {
     const dsn = new Secret(io.readFile(database).trim());
-    return openPostgresStore({ dsn, clock: systemClock, ...(ca === undefined ? {} : { ca: io.readFile(ca) }) });
+    return openPostgresStore({
+      ...{ dsn, clock: systemClock, use: 'restoration' },
+      ...(ca === undefined ? {} : { ca: io.readFile(ca) }),
+    });
   }
   mkdirSync(data ?? '.', { recursive: true, mode: 0o700 });
   return openSqliteStore({ path: join(data ?? '.', 'record.db'), clock: systemClock });

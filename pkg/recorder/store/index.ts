@@ -43,5 +43,6 @@ export type {
   StoredHead,
   StoreSpace,
   StoreStats,
+  StoreUse,
   StreamTable,
 } from './port.ts';

@@ -183,6 +183,9 @@ export interface ArchivedHold {
   readonly lookedTo: number;
 }
 
+/** What a store is opened for: by one of its recorders, or to put an archive into it, beside which nobody writes there. */
+export type StoreUse = 'recorder' | 'restoration';
+
 /** A store that several recorders share. */
 export interface SharedStore extends RecordStore {
   readonly shipping: ShipTable;
@@ -486,6 +489,9 @@ export interface DeletionStep {
 /** Blocks, and sessions in them, that a step of deletion looks at: it is on the thread that commits, or beside it. */
 export const blocksLooked = 200;
 export const sessionsLooked = 2_000;
+
+/** Lines of the blocks that such a step deletes, after which it takes no further one: each may be a session's only one. */
+export const linesDeleted = 6_000;
 
 /** Holds that stand at once. Each session that is old is compared with those that may be about it. */
 export const mostHolds = 1_000;

@@ -57,6 +57,20 @@ describe('the file of the store', () => {
     expect(readdirSync('.')).toEqual(before);
   });
 
+  test('is opened by one at a time', async () => {
+    const { open, remove } = place();
+    const store = open();
+    expect(open).toThrow(
+      expect.objectContaining({
+        code: 'in_use',
+        message: 'another process has the store open: a recorder, or audit restore',
+      }),
+    );
+    await store.close();
+    await open().close();
+    await remove();
+  });
+
   test('that is no database is refused', async () => {
     const { path, open, remove } = place();
     writeFileSync(path, 'some text that is longer than the header of a database file: '.repeat(40));
@@ -105,7 +119,7 @@ const conflict = {
   evidence: 'a'.repeat(64),
 } as const;
 
-test.each([2, 4])(
+test.each([2, 4, 5])(
   'of an older recorder goes on, its words of version %i are made anew from lines, and labels are found by the names of rules',
   async (version) => {
     const { path, open, remove } = place();
@@ -132,10 +146,17 @@ test.each([2, 4])(
     PRAGMA user_version = 10;
   `);
     db.close();
+    rmSync(`${path}-words`);
     const words = new DatabaseSync(`${path}-words`);
-    words.exec(
-      `INSERT INTO words (words) VALUES ('delete-all'); INSERT INTO words (rowid, text) VALUES (1, '東京都'); PRAGMA user_version = ${version}`,
-    );
+    words.exec(`
+      CREATE VIRTUAL TABLE words USING fts5 (
+        text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
+      );
+      CREATE TABLE state (block INTEGER NOT NULL, entry TEXT NOT NULL, dropped INTEGER NOT NULL, swept INTEGER NOT NULL) STRICT;
+      INSERT INTO state VALUES (1, '', 0, 0);
+      INSERT INTO words (rowid, text) VALUES (1, '東京都');
+      PRAGMA user_version = ${version};
+    `);
     words.close();
     const store = open();
     expect([...(await store.held())].sort()).toEqual([...held].sort());

@@ -49,7 +49,7 @@ const busyMs = 5_000;
  * One process opens it at a time: a second waits 5 s for the lock and then fails. Whatever is read for people is read in a thread of its
  * own, over a connection of its own: a search that takes long holds up nothing that is taken in.
  *
- * @throws StoreError not_a_store, unavailable
+ * @throws StoreError not_a_store, unavailable, in_use
  */
 export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   const { path, clock, cacheBytes = 32 * 1024 * 1024, reserveBytes = 0 } = options;
@@ -438,6 +438,11 @@ function holdLock(path: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
+    // SQLITE_BUSY
+    if (((error as { readonly errcode?: number }).errcode ?? 0) % 256 === 5)
+      throw new StoreError('in_use', 'another process has the store open: a recorder, or audit restore', {
+        cause: error,
+      });
     throw error;
   }
 }

@@ -5,6 +5,8 @@ export type StoreErrorCode =
   | 'unavailable'
   /** The file is not a store, or of a newer version. */
   | 'not_a_store'
+  /** A recorder has it, or a restoration, beside which it is not for the other. */
+  | 'in_use'
   | 'not_found'
   /** What was to be added does not follow on what is there. */
   | 'moved'

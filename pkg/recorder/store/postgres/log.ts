@@ -2,6 +2,7 @@ import { createFrontier, edgeOf, entryLeaf, entryText, inLogTime } from '../../.
 import type { Frontier, LogEntry, Seal } from '../../../record/index.ts';
 import type { LogState } from '../port.ts';
 import { StoreError } from '../store-error.ts';
+import { claimLost, restoredMeanwhile } from './claim.ts';
 import type { Database, Row, Run } from './connection.ts';
 import { schemaVersion } from './schema.ts';
 
@@ -61,11 +62,13 @@ export interface LogOptions {
   /** What was written in a transaction is not there. */
   readonly onFailure: () => void;
   readonly seal?: Seal | undefined;
+  /** Whether the store is that of this restoration; undefined: it is of none. */
+  readonly restoration?: () => string | undefined;
 }
 
 export function createLog(
   database: Database,
-  { onTurn, onFailure, seal = (entry) => entryText(entry) }: LogOptions,
+  { onTurn, onFailure, seal = (entry) => entryText(entry), restoration = () => undefined }: LogOptions,
 ): Log {
   let latest = 0;
   let seen: { readonly size: number; readonly root: Uint8Array } = { size: 0, root: createFrontier().root() };
@@ -104,7 +107,10 @@ export function createLog(
     if (state.size >= seen.size) seen = state;
   };
   const write = async <Result>(run: Run, work: (turn: Turn) => Promise<Result>): Promise<Result> => {
-    const [row] = await run('SELECT * FROM log FOR UPDATE');
+    const [row] = await run('SELECT *, restoring_until > now() AS restored FROM log FOR UPDATE');
+    const own = restoration();
+    if (own === undefined && row?.['restored'] === true) throw restoredMeanwhile();
+    if (own !== undefined && row?.['restoring'] !== own) throw claimLost();
     onTurn(row);
     const before = stateOf(row);
     await catchUp(run, before);

@@ -12,7 +12,7 @@ import type { Authority } from '../../../pki/index.ts';
 import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../record/index.ts';
 import { restoredEntry } from '../../archive/restored-entry.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
-import type { RecordStore, SessionQuery } from '../port.ts';
+import type { RecordStore, SessionQuery, StoreUse } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import type { Seal } from '../../../record/index.ts';
 import { clockSuite } from '../../../../test/support/retention-clock-suite.ts';
@@ -498,7 +498,7 @@ describe('the database', () => {
       ALTER TABLE chain DROP COLUMN bytes, DROP COLUMN known_ended;
       DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
       DROP SEQUENCE name_sweep;
-      ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed;
+      ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed, DROP COLUMN restoring, DROP COLUMN restoring_until;
       DROP INDEX entry_retention, entry_clock, session_open, session_tags, session_groups;
       ALTER TABLE session DROP COLUMN said;
       ALTER TABLE chain DROP COLUMN newest;
@@ -544,7 +544,8 @@ describe('the database', () => {
     await server.query(
       `TRUNCATE ${schema}.segment, ${schema}.posting; DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold;
         ALTER TABLE ${schema}.hold DROP COLUMN archived;
-        ALTER TABLE ${schema}.chain DROP COLUMN bytes, DROP COLUMN known_ended; UPDATE ${schema}.store SET version = 14`,
+        ALTER TABLE ${schema}.chain DROP COLUMN bytes, DROP COLUMN known_ended;
+        ALTER TABLE ${schema}.log DROP COLUMN restoring, DROP COLUMN restoring_until; UPDATE ${schema}.store SET version = 14`,
     );
     const store = await open();
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(1);
@@ -587,6 +588,98 @@ describe('the database', () => {
     await remove();
   });
 
+  describe('for its recorders, and for one restoration of an archive', () => {
+    const claims = () => {
+      const { schema, remove } = place();
+      const clock = fakeClock();
+      const open = (use: StoreUse) => openPostgresStore({ dsn: server.dsn, schema, clock, use });
+      return { schema, clock, open, remove };
+    };
+
+    test('is kept by each from the other while it is open', async () => {
+      const { open, remove } = claims();
+      const recorders = [await open('recorder'), await open('recorder')];
+      await expect(open('restoration')).rejects.toMatchObject({
+        code: 'in_use',
+        message: expect.stringContaining('a recorder uses the database'),
+      });
+      await recorders[0]?.close();
+      await expect(open('restoration')).rejects.toMatchObject({ code: 'in_use' });
+      await recorders[1]?.close();
+      const restoration = await open('restoration');
+      await expect(open('recorder')).rejects.toMatchObject({
+        code: 'in_use',
+        message: expect.stringContaining('audit restore writes into the database'),
+      });
+      await expect(open('restoration')).rejects.toMatchObject({
+        code: 'in_use',
+        message: expect.stringContaining('another audit restore'),
+      });
+      await restoration.append([blockOf(testChain(), [{ id: sessionId(1) }])]);
+      await restoration.close();
+      const after = await open('recorder');
+      await after.append([blockOf(testChain('other'), [{ id: sessionId(2) }])]);
+      expect((await after.log()).size).toBe(2);
+      await after.close();
+      await remove();
+    });
+
+    test('is said again in time, and counts for some seconds of one that was killed', async () => {
+      const { schema, clock, open, remove } = claims();
+      const left = async (): Promise<readonly [number, number]> => {
+        const [row] = await server.query(
+          `SELECT extract(epoch FROM (SELECT max(until) FROM ${schema}.stream) - now())::float8 AS recorder,
+             extract(epoch FROM (SELECT restoring_until FROM ${schema}.log) - now())::float8 AS restoration`,
+        );
+        return [Number(row?.['recorder'] ?? 0), Number(row?.['restoration'] ?? 0)];
+      };
+      const recorder = await open('recorder');
+      await server.query(`UPDATE ${schema}.stream SET until = now() + interval '1 second'`);
+      clock.advance(3_000);
+      await until(async () => (await left())[0] > 10);
+      // It has stalled.
+      await server.query(`UPDATE ${schema}.stream SET until = now() - interval '1 second'`);
+      const restoration = await open('restoration');
+      const block = blockOf(testChain(), [{ id: sessionId(1) }]);
+      await expect(recorder.append([block])).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('audit restore writes into the database'),
+      });
+      await server.query(`UPDATE ${schema}.log SET restoring_until = now() + interval '1 second'`);
+      clock.advance(3_000);
+      await until(async () => (await left())[1] > 50);
+      // It was killed, and is not: a recorder has started meanwhile.
+      await recorder.close();
+      await server.query(`UPDATE ${schema}.log SET restoring_until = now() - interval '1 second'`);
+      const next = await open('recorder');
+      await expect(restoration.append([block])).rejects.toMatchObject({
+        code: 'in_use',
+        message: expect.stringContaining('a recorder has started on the database'),
+      });
+      await restoration.close();
+      await next.append([block]);
+      expect((await next.log()).size).toBe(1);
+      await next.close();
+      await remove();
+    });
+
+    test('is left at its version where another may not use it', async () => {
+      const { schema, open, remove } = claims();
+      const recorder = await open('recorder');
+      await server.query(
+        `UPDATE ${schema}.store SET version = version - 1; ALTER TABLE ${schema}.log DROP COLUMN restoring, DROP COLUMN restoring_until`,
+      );
+      const version = async () => (await server.query(`SELECT version FROM ${schema}.store`))[0]?.['version'];
+      const before = await version();
+      await expect(open('restoration')).rejects.toMatchObject({ code: 'in_use' });
+      expect(await version()).toBe(before);
+      await recorder.close();
+      await (await open('restoration')).close();
+      expect(await version()).toBe(Number(before) + 1);
+      await remove();
+    });
+  });
+
   test('is brought to a newer version between two turns: who is in one ends it first', async () => {
     const { schema, open, remove } = place();
     const store = await open();
@@ -595,7 +688,7 @@ describe('the database', () => {
       DROP INDEX ${schema}.entry_clock, ${schema}.session_open;
       DROP TABLE ${schema}.evidence_held, ${schema}.archive_hold; ALTER TABLE ${schema}.chain DROP COLUMN bytes, DROP COLUMN known_ended;
       ALTER TABLE ${schema}.hold DROP COLUMN archived;
-      ALTER TABLE ${schema}.log DROP COLUMN labelled; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
+      ALTER TABLE ${schema}.log DROP COLUMN labelled, DROP COLUMN restoring, DROP COLUMN restoring_until; ALTER TABLE ${schema}.words_read RENAME TO indexed`,
     );
     const other = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
     const ended = Promise.withResolvers<void>();

@@ -2,7 +2,7 @@ import type { Clock } from '../../../base/index.ts';
 import type { Seal } from '../../../record/index.ts';
 import { createHoldMatcher } from '../hold-match.ts';
 import { countMs } from '../port.ts';
-import type { SessionQuery, SharedStore, StoredHead } from '../port.ts';
+import type { SessionQuery, SharedStore, StoredHead, StoreUse } from '../port.ts';
 import { sumOf } from '../held-bytes.ts';
 import { lookForPartly } from '../search/partly.ts';
 import type { Partly } from '../search/partly.ts';
@@ -11,6 +11,8 @@ import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { createArchiveHolds } from './archive-holds.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
+import { claim, needFree } from './claim.ts';
+import type { Claim } from './claim.ts';
 import { departed, learn, presentSources, returned, settle } from './chains.ts';
 import { openDatabase } from './connection.ts';
 import type { DatabaseOptions, Row } from './connection.ts';
@@ -44,6 +46,8 @@ export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'
   readonly stallMs?: number;
   /** Spells entries of the log; default: without seals. */
   readonly seal?: Seal;
+  /** Default: nobody is kept out by it; it takes nothing either while a restoration goes on. */
+  readonly use?: StoreUse;
 }
 
 /** A search by text that meets a backlog of the index works on it for so long, then says how much it has not seen. */
@@ -55,10 +59,10 @@ const busyMs = 20;
  * chain must follow on what is stored of it then. A commit has been written to the server's disk when it returns (`synchronous_commit`), and to
  * that of the standbys that the server waits for.
  *
- * @throws StoreError not_a_store, unavailable
+ * @throws StoreError not_a_store, unavailable, in_use
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<SharedStore> {
-  const { clock, schema = 'sidegate', stallMs = 5_000 } = options;
+  const { clock, schema = 'sidegate', stallMs = 5_000, use } = options;
   if (!/^[a-z][a-z0-9_]{0,40}$/.test(schema)) throw new StoreError('not_a_store', 'that is no name of a schema');
   const database = openDatabase({ ...options, schema, stallMs });
   const { read, write } = database;
@@ -66,6 +70,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const [names, written] = [createNames(), createNames()];
   const days = createPartitions('block', dayMs);
   let removed = 0;
+  let claimed: Claim | undefined;
   const log = createLog(database, {
     onTurn(row) {
       // Of another recorder, or of this one.
@@ -78,11 +83,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       days.forget();
     },
     seal: options.seal,
+    restoration: () => claimed?.restoration,
   });
   try {
+    if (use !== undefined) await needFree(database, schema, use);
     await migrate(database, schema);
+    if (use !== undefined) claimed = await claim(database, use, clock);
     await log.state();
   } catch (error) {
+    await claimed?.release();
     await database.close();
     throw error;
   }
@@ -287,7 +296,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         });
         for (const kept of [names, written, days]) kept.forget();
       }),
-    close: () => database.close(),
+    async close() {
+      await claimed?.release();
+      await database.close();
+    },
   };
 }
 

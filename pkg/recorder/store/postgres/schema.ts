@@ -231,6 +231,10 @@ const steps: readonly string[] = [
   -- When the archive last said that a segment carries its hold; NULL: not known.
   ALTER TABLE archive_hold ADD COLUMN asked bigint;
   `,
+  `
+  -- Which restoration of an archive writes, and until when it counts (claim.ts).
+  ALTER TABLE log ADD COLUMN restoring uuid, ADD COLUMN restoring_until timestamptz;
+  `,
 ];
 
 /** Of a store that has been through all steps. */
