@@ -1,6 +1,7 @@
 import { request as plainRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { request as tlsRequest } from 'node:https';
+import { onUnaskedUpgrade } from '../../pkg/base/index.ts';
 import type { CommandIo, HttpAnswer } from '../../pkg/cli/index.ts';
 
 const limitMs = 10_000;
@@ -40,5 +41,6 @@ export const ask: CommandIo['ask'] = ({ host, port, path, tls, body, token, time
         : tlsRequest({ ...options, ca: tls.ca, servername: tls.serverName, minVersion: 'TLSv1.2' }, read);
     call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)));
     call.on('error', reject);
+    onUnaskedUpgrade(call, () => reject(new Error('it answers 101, and is no server of this protocol')));
     call.end(body);
   });

@@ -20,6 +20,7 @@ export { Roster } from './roster.ts';
 export type { Listed } from './roster.ts';
 export { Secret } from './secret.ts';
 export { createSeldom } from './seldom.ts';
+export { onUnaskedUpgrade } from './unasked-upgrade.ts';
 export type { Seldom } from './seldom.ts';
 export { JsonError, JsonNode, JsonParser, applyEdits, jsonValue, parseJson } from './json.ts';
 export type { JsonEdit, JsonErrorCode, JsonKind, JsonLimits, JsonValue } from './json.ts';

@@ -2,6 +2,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import { Agent as PlainAgent, request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { onUnaskedUpgrade } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type { ClusterAccess, ClusterCredentials } from './credentials.ts';
 import { asKubeError, KubeError } from './kube-error.ts';
@@ -142,6 +143,10 @@ export function createConnection(access: ClusterAccess, clock: Clock, userAgent:
       call.on('error', (error) => {
         timer.cancel();
         reject(signal?.aborted === true ? new KubeError('aborted', 'the call was given up') : asKubeError(error));
+      });
+      onUnaskedUpgrade(call, () => {
+        timer.cancel();
+        reject(new KubeError('bad_answer', 'the API server answers 101'));
       });
       call.end(payload);
     });

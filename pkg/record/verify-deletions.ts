@@ -7,7 +7,7 @@ import type { RetentionEntry } from './log-entry.ts';
 import type { LogFault, LogVerdict } from './log-verdict.ts';
 import { isInPlace, isOfOlder, sealerOf, sealingOf } from './sealed-entry.ts';
 import type { Sealing } from './sealed-entry.ts';
-import type { Block } from './verify-lines.ts';
+import type { TakenBlocks } from './taken-blocks.ts';
 
 /** Judges entries that are sealed: who made them, and of what they say was deleted whether the lines were old enough. */
 export interface DeletionCheck {
@@ -15,8 +15,6 @@ export interface DeletionCheck {
   entry(index: number, text: string, fields: Readonly<Record<string, JsonValue>>): void;
   /** A good head over all entries so far was signed by the key of this name: keys before it seal nothing more. */
   signedBy(name: string): void;
-  /** That an entry says that the lines of this block were deleted, which a head over so many entries proves, or its own seal. */
-  explains(block: number, signed: number): boolean;
   counts(): Pick<LogVerdict, 'deleted' | 'youngestDeletedMs'>;
 }
 
@@ -30,12 +28,13 @@ export function createDeletionCheck(options: {
   readonly keys: LogKeys;
   /** Days that lines are kept at least; default: what the log says. */
   readonly retentionDays: number | undefined;
-  readonly blockAt: (index: number) => Pick<Block, 'source' | 'at'> | undefined;
+  /** Those that were taken in before: what they say was deleted is noted there. */
+  readonly blocks: Pick<TakenBlocks, 'get' | 'delete'>;
   /** @param source Of the lines; undefined: it is of the log itself. */
   readonly find: (source: string | undefined, fault: LogFault, entry: number, what: string) => void;
 }): DeletionCheck {
-  const { keys, retentionDays, blockAt, find } = options;
-  const deleted = new Map<number, { readonly index: number; readonly sealed: boolean }>();
+  const { keys, retentionDays, blocks, find } = options;
+  let deleted = 0;
   const marks = createClockMarks();
   const rules: { from: number; readonly days: Days }[] = [];
   let youngest: number | undefined;
@@ -53,7 +52,7 @@ export function createDeletionCheck(options: {
     return days.length === 0 ? undefined : Math.min(...days.map((one) => (one === 0 ? Infinity : one)));
   };
   const checkAge = (index: number, of: number, at: number): void => {
-    const block = blockAt(of);
+    const block = blocks.get(of);
     if (block === undefined) return;
     const age = at - Math.min(block.at, marks.cameBy(of));
     youngest = Math.min(youngest ?? age, age);
@@ -93,16 +92,12 @@ export function createDeletionCheck(options: {
       }
       if (fields['type'] !== 'deleted') return;
       const of = Number(fields['entry']);
-      deleted.set(of, { index, sealed });
+      if (blocks.delete(of, index, sealed)) deleted++;
       checkAge(index, of, at);
     },
     signedBy(name) {
       sealedBy = Math.max(sealedBy, order.indexOf(name));
     },
-    explains(block, signed) {
-      const by = deleted.get(block);
-      return by !== undefined && (by.sealed || by.index < signed);
-    },
-    counts: () => ({ deleted: deleted.size, youngestDeletedMs: youngest }),
+    counts: () => ({ deleted, youngestDeletedMs: youngest }),
   };
 }

@@ -12,6 +12,7 @@ import { createLostLines } from './lost-lines.ts';
 import { createFrontier } from './merkle.ts';
 import type { Frontier } from './merkle.ts';
 import { isDecision, isSealed, isSealedType } from './sealed-entry.ts';
+import { createTakenBlocks } from './taken-blocks.ts';
 import { createDeletionCheck } from './verify-deletions.ts';
 import { createLineCheck } from './verify-lines.ts';
 import type { Block } from './verify-lines.ts';
@@ -46,7 +47,7 @@ export interface LogVerifier {
   head(text: string): void;
   /** The next entry, as it stands. */
   entry(index: number, text: string): void;
-  /** Lines of a block, after its entry. Undefined: they are not there. */
+  /** Lines of a block, after its entry and before the next. Undefined: they are not there. */
   lines(index: number, lines: string | undefined): void;
   /**
    * After all entries: one that came while they were read. Only what says that lines were deleted, under the recorder's own seal, counts of it;
@@ -109,18 +110,15 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let broken = false;
   let nextHead = 0;
   const chains = new Map<string, { sequence: number; hash: string }>();
-  /** Those whose lines have not come. */
-  const blocks = new Map<number, Block>();
-  /** Of all: what deletions ask for. A million of them fit into memory. */
-  const taken = new Map<number, Pick<Block, 'source' | 'at'>>();
-  const sources = new Map<string, string>();
+  /** The last one, whose lines have not come. */
+  let waiting: { readonly index: number; readonly block: Block } | undefined;
+  const taken = createTakenBlocks();
   const deletions = createDeletionCheck({
     keys: publicKey,
     retentionDays: options.retentionDays,
-    blockAt: (index) => taken.get(index),
+    blocks: taken,
     find: findOf,
   });
-  const missing = new Set<number>();
   /** By chain: the entry that knows of most. */
   const vanished = new Map<string, Fields>();
   const lost = createLostLines();
@@ -158,20 +156,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     else {
       const [source, chain] = [String(entry['source']), String(entry['chain'])];
       const [prev, hash] = [String(entry['prev']), String(entry['hash'])];
-      const [shared, at] = [sources.get(source) ?? source, Number(entry['at'])];
-      sources.set(shared, shared);
-      taken.set(index, { source: shared, at });
+      const at = Number(entry['at']);
+      taken.add(index, source, at);
       const list = entry['list'];
-      blocks.set(index, {
-        source,
-        chain,
-        at,
-        first,
-        last,
-        prev,
-        hash,
-        ...(list !== undefined && { list: String(list) }),
-      });
+      const block = { source, chain, at, first, last, prev, hash, ...(list !== undefined && { list: String(list) }) };
+      waiting = { index, block };
     }
   };
   const learn = (index: number, pem: string): void => {
@@ -287,14 +276,14 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       read(index, text);
       checkHeads();
     },
-    isDeleted: (index) => deletions.explains(index, good?.size ?? 0),
+    isDeleted: (index) => taken.explains(index, good?.size ?? 0),
     lines(index, text) {
-      const block = blocks.get(index);
-      if (block === undefined) return;
-      blocks.delete(index);
+      if (waiting?.index !== index) return;
+      const { block } = waiting;
+      waiting = undefined;
       if (text === undefined) {
         sidecars.gone(block);
-        return void missing.add(index);
+        return taken.miss(index);
       }
       sidecars.lines(index, block, text);
     },
@@ -309,8 +298,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
       if (!broken) checkUnsigned();
       const keys = keysOfHeads();
-      for (const index of missing)
-        if (!deletions.explains(index, good?.size ?? 0))
+      for (const index of taken.missing())
+        if (!taken.explains(index, good?.size ?? 0))
           findOf(taken.get(index)?.source, 'lines_missing', index, 'lines that nobody says were deleted');
       return {
         ok: findings.list().length === 0 && lies.list().length === 0,

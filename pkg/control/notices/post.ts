@@ -1,5 +1,5 @@
 import { request } from 'node:https';
-import { CodedError } from '../../base/index.ts';
+import { CodedError, onUnaskedUpgrade } from '../../base/index.ts';
 
 /** How a receiver answered. */
 export interface PostAnswer {
@@ -47,11 +47,7 @@ export function postJson(
     call.on('error', (error: NodeJS.ErrnoException) => {
       reject(new CodedError('unreachable', `no answer from the receiver (${error.code ?? error.name})`));
     });
-    // Without a listener neither an answer nor an error comes of it, nor does the end of the time.
-    call.on('upgrade', (_response, socket) => {
-      socket.destroy();
-      reject(new CodedError('refused', 'the receiver answers 101'));
-    });
+    onUnaskedUpgrade(call, () => reject(new CodedError('refused', 'the receiver answers 101')));
     call.end(body);
   });
 }

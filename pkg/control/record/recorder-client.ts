@@ -1,4 +1,5 @@
 import { request as httpsRequest } from 'node:https';
+import { onUnaskedUpgrade } from '../../base/index.ts';
 import { maxListBytes, podsPath, readPodList } from '../../wire/index.ts';
 import type { PodReport } from '../../wire/index.ts';
 import type { OwnIdentity } from './own-identity.ts';
@@ -37,6 +38,7 @@ export function createRecorderClient(options: RecorderClientOptions): RecorderCl
       });
       sent.on('timeout', () => sent.destroy(new Error('no answer in time')));
       sent.on('error', reject);
+      onUnaskedUpgrade(sent, () => reject(new Error('the recorder answers 101')));
       sent.on('response', (response) => {
         const parts: Buffer[] = [];
         let size = 0;

@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { CodedError } from '../../base/index.ts';
+import { CodedError, onUnaskedUpgrade } from '../../base/index.ts';
 import { NotTaken, tooSlow } from './receiver.ts';
 
 /** What posting needs beside the body; secrets are read at each call, as they may be rotated. */
@@ -71,11 +71,7 @@ export function post(options: PostOptions, type: string, body: Buffer, signal: A
       },
     );
     call.on('error', failed);
-    // Without a listener neither an answer nor an error comes of it, nor does the end of the time.
-    call.on('upgrade', (_response, socket) => {
-      socket.destroy();
-      reject(new CodedError('not_taken', 'the receiver answers 101'));
-    });
+    onUnaskedUpgrade(call, () => reject(new CodedError('not_taken', 'the receiver answers 101')));
     // Behind the handshake, or on a connection that is used again.
     call.on('socket', (socket) => {
       const stands = (): void => void (stood = true);
