@@ -17,6 +17,7 @@ import {
   openSqliteStore,
 } from '../../pkg/recorder/index.ts';
 import type { AuditServer, RecordStore } from '../../pkg/recorder/index.ts';
+import { shardTable } from '../../pkg/recorder/store/search/shards.ts';
 import { blockOf } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -54,7 +55,7 @@ async function start(kind: 'embedded' | 'postgres'): Promise<void> {
     store = openSqliteStore({ path, clock: systemClock });
     hide = async (row) => {
       const index = new DatabaseSync(`${path}-words`, { timeout: 5_000 });
-      expect(index.prepare('DELETE FROM words WHERE rowid = ?').run(row).changes).toBe(1);
+      expect(index.prepare(`DELETE FROM ${shardTable(0)} WHERE rowid = ?`).run(row).changes).toBe(1);
       index.close();
     };
   } else {

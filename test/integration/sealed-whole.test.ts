@@ -24,6 +24,7 @@ import {
   startShipper,
 } from '../../pkg/recorder/index.ts';
 import type { ReceiverSettings, RecordStore } from '../../pkg/recorder/index.ts';
+import { shardTable, shardsOf } from '../../pkg/recorder/store/search/shards.ts';
 import { openPodRecord } from '../../pkg/remote/index.ts';
 import type { PodRecord } from '../../pkg/remote/index.ts';
 import { makeSealKeys, readPrivateKey, unsealLines } from '../../pkg/seal/index.ts';
@@ -154,8 +155,10 @@ function tablesOf(path: string): Buffer {
 /** The words of an index, which its file has in pieces. */
 function wordsOf(path: string): Buffer {
   const db = new DatabaseSync(path);
-  db.exec('CREATE VIRTUAL TABLE temp.seen USING fts5vocab(main, words, row)');
-  const terms = db.prepare('SELECT term FROM temp.seen').all();
+  const terms = shardsOf(db).flatMap((first) => {
+    db.exec(`CREATE VIRTUAL TABLE temp.seen${first} USING fts5vocab(main, ${shardTable(first)}, row)`);
+    return db.prepare(`SELECT term FROM temp.seen${first}`).all();
+  });
   db.close();
   return Buffer.from(terms.map(({ term }) => String(term)).join('\n'));
 }

@@ -51,3 +51,14 @@ test('lines that cannot be unpacked, or are none, and an entry that is none, are
     'session 3',
   ]);
 });
+
+test('what an entry does not say of itself any more is told at the time of its neighbours, which a receiver looks at', async () => {
+  write('UPDATE entry SET text = substr(text, 2) WHERE id = 0');
+  write('UPDATE entry SET text = substr(text, 2) WHERE id = 2');
+  write("UPDATE entry SET text = '{}' WHERE id = 3");
+  const { events } = await createEventSource(store, () => false).read({ entry: 0, events: 0 }, 100);
+  const damaged = events.filter(({ action }) => action === 'record.damaged');
+  expect(damaged.map(({ id, at, logged }) => [id, at, logged])).toEqual(
+    [0, 2, 3].map((entry) => [`entry-${entry}`, testTime, testTime]),
+  );
+});

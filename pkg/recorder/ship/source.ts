@@ -136,9 +136,20 @@ export function createEventSource(store: ShippedStore, isController: (source: st
     return [...events, ...(damaged ? [damagedEvent(of.source, place)] : []), ...neverEnded];
   };
 
+  /** Of an entry that does not say when it came: about when, so that a receiver looks at its event at all. */
+  const timeAround = async (entry: number): Promise<number> => {
+    const before =
+      entry === 0 ? [] : await store.entries(Math.max(0, entry - mostEntries), Math.min(entry, mostEntries));
+    for (const { text } of [...before.toReversed(), ...(await store.entries(entry + 1, mostEntries))]) {
+      const at = parse(text, false)?.get('at')?.number;
+      if (at !== undefined) return at;
+    }
+    return 0;
+  };
+
   const eventsOf = async (text: string, entry: number): Promise<readonly LaterEvent[]> => {
     const root = parse(text, false);
-    if (root === undefined) return [damagedEvent('', { entry, at: 0 })];
+    if (root?.get('type')?.string === undefined) return [damagedEvent('', { entry, at: await timeAround(entry) })];
     const own = entryEvent(text, entry);
     const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
     const place = { entry, at: root.get('at')?.number ?? 0 };

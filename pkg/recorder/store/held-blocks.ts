@@ -1,6 +1,6 @@
 import { cut, cutText } from '../bounds.ts';
 import type { HeldFacts, HoldMatcher } from './hold-match.ts';
-import { sessionsLooked } from './port.ts';
+import { linesDeleted, sessionsLooked } from './port.ts';
 import type { BlockPlace, ChangesAbout, DeletionRule, DeletionStep } from './port.ts';
 import { tagsOfRules } from './retention-rules.ts';
 
@@ -106,11 +106,16 @@ export function chooseBlocks(
     (rule.by === 'entry' ? entry : received) < rule.before && (rule.archivedOnly !== true || entry < archived);
   const isRules = isOf(rule);
   const blocks: OldBlock[] = [];
+  let lines = 0;
   let reached = rule.after;
   for (const block of found.blocks) {
     if (!isOld(block)) return { blocks, reached, more: false };
-    if (blocks.length >= atMost || kept.looked >= sessionsLooked) return { blocks, reached, more: true };
-    if (isRules(block.namespace) && (kept.none || !kept.keeps(sessions(block)))) blocks.push(block);
+    if (blocks.length >= atMost || lines >= linesDeleted || kept.looked >= sessionsLooked)
+      return { blocks, reached, more: true };
+    if (isRules(block.namespace) && (kept.none || !kept.keeps(sessions(block)))) {
+      blocks.push(block);
+      lines += block.count;
+    }
     reached = { received: block.received, entry: block.entry };
   }
   return { blocks, reached, more: found.more };

@@ -490,6 +490,9 @@ export interface DeletionStep {
 export const blocksLooked = 200;
 export const sessionsLooked = 2_000;
 
+/** Lines of the blocks that such a step deletes, after which it takes no further one: each may be a session's only one. */
+export const linesDeleted = 6_000;
+
 /** Holds that stand at once. Each session that is old is compared with those that may be about it. */
 export const mostHolds = 1_000;
 

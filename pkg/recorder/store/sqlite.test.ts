@@ -119,7 +119,7 @@ const conflict = {
   evidence: 'a'.repeat(64),
 } as const;
 
-test.each([2, 4])(
+test.each([2, 4, 5])(
   'of an older recorder goes on, its words of version %i are made anew from lines, and labels are found by the names of rules',
   async (version) => {
     const { path, open, remove } = place();
@@ -146,10 +146,17 @@ test.each([2, 4])(
     PRAGMA user_version = 10;
   `);
     db.close();
+    rmSync(`${path}-words`);
     const words = new DatabaseSync(`${path}-words`);
-    words.exec(
-      `INSERT INTO words (words) VALUES ('delete-all'); INSERT INTO words (rowid, text) VALUES (1, '東京都'); PRAGMA user_version = ${version}`,
-    );
+    words.exec(`
+      CREATE VIRTUAL TABLE words USING fts5 (
+        text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
+      );
+      CREATE TABLE state (block INTEGER NOT NULL, entry TEXT NOT NULL, dropped INTEGER NOT NULL, swept INTEGER NOT NULL) STRICT;
+      INSERT INTO state VALUES (1, '', 0, 0);
+      INSERT INTO words (rowid, text) VALUES (1, '東京都');
+      PRAGMA user_version = ${version};
+    `);
     words.close();
     const store = open();
     expect([...(await store.held())].sort()).toEqual([...held].sort());

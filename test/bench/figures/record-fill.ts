@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openSqliteStore } from '../../../pkg/recorder/index.ts';
+import { createShards } from '../../../pkg/recorder/store/search/shards.ts';
 import { systemClock } from '../../../pkg/base/index.ts';
 
 /** Words of texts and of questions: the n-th occurs about n times less often than the first. */
@@ -92,7 +93,7 @@ export async function fillStore(path: string, events: number): Promise<void> {
      VALUES (?, 1, ?, 1, ?, ?, ?, 1, 1, ?, ?, ?, 1, ?, 1, ?, ?, 3, ?, 200, NULL, ?, 100, 200, 5, 7, 12)`,
   );
   const tags = words.prepare('INSERT INTO record.tag (tag, session) VALUES (?, ?)');
-  const index = words.prepare('INSERT INTO words (rowid, text) VALUES (?, ?)');
+  const index = createShards(words);
   for (let at = 1; at <= sessions; at++) {
     const request = createHash('md5').update(String(at)).digest();
     const isRare = throwDice(5_000) === 0;
@@ -112,7 +113,7 @@ export async function fillStore(path: string, events: number): Promise<void> {
       tag ?? 0,
     );
     tags.run((isRare ? rare : tag) ?? 0, at);
-    index.run(at, textOf(throwDice, 250));
+    index.put(at, textOf(throwDice, 250));
     if (at % 50_000 === 0) words.exec('COMMIT; BEGIN');
   }
   words.exec('COMMIT');

@@ -9,11 +9,13 @@ import type { TestSession } from '../../testing/chains.ts';
 import { createNames } from '../names.ts';
 import type { SessionPage, SessionQuery } from '../port.ts';
 import { openSqliteStore } from '../sqlite.ts';
+import { deleteOld } from '../testing/delete-old.ts';
 import { blockOf } from '../testing/store-suite.ts';
 import { migrate } from '../schema.ts';
 import { cursorBefore } from './cursor.ts';
 import { createPageTime } from './page-time.ts';
 import { createSearch } from './query.ts';
+import { createWordIndex } from './word-index.ts';
 
 const count = 1_000;
 let folder: string;
@@ -191,6 +193,84 @@ describe('a page whose time is over', () => {
       expect(
         createSearch(db, createNames(db), { pageMs: 0, firstRows: 1 })({ ...query, limit: 500 }).sessions,
       ).toHaveLength(500);
+  });
+});
+
+describe('a search by text over several shards', () => {
+  let own: DatabaseSync;
+  let close: () => Promise<void>;
+  beforeAll(async () => {
+    const path = join(folder, 'shards.db');
+    const store = openSqliteStore({ path, clock: fakeClock() });
+    own = new DatabaseSync(`${path}-words`);
+    own.exec(`ATTACH '${path}' AS record`);
+    const words = createWordIndex(own, () => [], { rows: 7 });
+    const chain = testChain();
+    for (let n = 0; n < 100; n++) {
+      const ask = `common ${n % 2 === 0 ? 'even' : 'odd'} ${n % 40 === 3 ? 'rare' : ''} ${n === 60 ? 'twice' : ''}`;
+      // Their times go against the order in which they came.
+      await store.append([blockOf(chain, [{ id: sessionId(n), user: `u${n % 3}`, ask }], testTime + 100 + n)]);
+    }
+    const again = testChain('again');
+    const later = [
+      { id: sessionId(3), ask: 'common again' },
+      { id: sessionId(60), ask: 'twice' },
+    ];
+    await store.append([blockOf(again, later, testTime + 300)]);
+    while (words.step(testTime));
+    // One that is not there, between others.
+    expect(await deleteOld(store, { before: testTime + 100 + 34, of: { allBut: [] } }, testTime + 300, 34)).toBe(34);
+    while (words.step(testTime));
+    close = () => store.close();
+  });
+  afterAll(async () => {
+    own.close();
+    await close();
+  });
+  const sessionsOf = (query: Partial<SessionQuery>, time = {}): readonly string[] => {
+    const search = createSearch(own, createNames(own), time);
+    const found: string[] = [];
+    for (let cursor: string | undefined; ;) {
+      const page: SessionPage = search({ limit: 4, ...query, ...(cursor === undefined ? {} : { cursor }) });
+      found.push(...page.sessions.map(({ session }) => session));
+      ({ cursor } = page);
+      if (cursor === undefined) return found;
+    }
+  };
+  const from34 = (holds: (n: number) => boolean): string[] =>
+    Array.from({ length: 66 }, (_, at) => 99 - at)
+      .filter(holds)
+      .map(sessionId);
+
+  test.each<[string, Partial<SessionQuery>, string[]]>([
+    ['a word that all have', { text: 'common' }, [sessionId(3), ...from34(() => true)]],
+    ['a word of every other', { text: 'odd' }, from34((n) => n % 2 === 1)],
+    ['a word of two, one of which is deleted', { text: 'rare' }, from34((n) => n % 40 === 3)],
+    ['a word of none', { text: 'none' }, []],
+    ['two words', { text: 'rare odd' }, from34((n) => n % 40 === 3)],
+    ['two words that are never together', { text: 'even odd' }, []],
+    ['a word and a user', { text: 'even', user: 'u1' }, from34((n) => n % 2 === 0 && n % 3 === 1)],
+    ['a word and a time', { text: 'even', since: testTime + 190 }, from34((n) => n % 2 === 0 && n >= 90)],
+    ['a word of one session', { text: 'even', session: sessionId(50) }, [sessionId(50)]],
+    ['a word that it has not', { text: 'odd', session: sessionId(50) }, []],
+    [
+      'a word of a session that is deleted in one chain and there in another',
+      { text: 'again', session: sessionId(3) },
+      [sessionId(3)],
+    ],
+  ])('finds all, newest first, in pages of whatever length: %s', (_, query, expected) => {
+    expect(sessionsOf(query)).toEqual(expected);
+    expect(sessionsOf(query, { pageMs: 0, firstRows: 5 })).toEqual(expected);
+    expect(sessionsOf({ ...query, limit: 1 }, { pageMs: 0, firstRows: 100 })).toEqual(expected);
+  });
+
+  test('looks for a session in both of its chains', () => {
+    const query = { session: sessionId(60), text: 'twice' };
+    expect(sessionsOf({ ...query, limit: 1 })).toEqual([sessionId(60), sessionId(60)]);
+    expect(createSearch(own, createNames(own))({ ...query, limit: 9 }).sessions.map(({ chain }) => chain)).toEqual([
+      testChain('again').name,
+      testChain().name,
+    ]);
   });
 });
 

@@ -8,6 +8,7 @@ import { labelTag, labelTags } from './label-tags.ts';
 import { createPageTime } from './page-time.ts';
 import type { PageTimeOptions } from './page-time.ts';
 import { pageOf } from './page.ts';
+import { shardTable, shardsOf } from './shards.ts';
 import { wordsOf } from './words.ts';
 
 type Row = Readonly<Record<string, unknown>>;
@@ -115,6 +116,15 @@ export function createSearch(
     };
   };
 
+  /** First rows of the tables of words to be read, newest first. */
+  const shardsFor = ({ session }: SessionQuery): readonly number[] => {
+    const all = shardsOf(db);
+    if (session === undefined) return all;
+    const rows = db.prepare('SELECT id FROM session WHERE request = ?').all(Buffer.from(session, 'hex'));
+    const own = new Set(rows.map(({ id }) => all.find((first) => first <= Number(id))));
+    return all.filter((first) => own.has(first));
+  };
+
   /** What is common changes while somebody reads: pages of one search have one order. */
   const wayOf = (
     query: SessionQuery,
@@ -141,14 +151,13 @@ export function createSearch(
       if (number === undefined) impossible = true;
       else where(`${column} = ?`, number);
     };
-    const byText = query.text !== undefined;
     // Each word is a quoted string of the index's language: nothing in it is an operator.
-    if (query.text !== undefined) where('words MATCH ?', allOf(wordsOf(query.text)));
+    const match = query.text === undefined ? undefined : [allOf(wordsOf(query.text))];
     fields(query, where, named);
     const lists = query.group === undefined ? undefined : listsWith(query.group);
     if (query.group !== undefined) where(...ofGroup(query.group, lists));
     const tags = tagsAsked(query, where).map((tag) => names.find(tag));
-    const way = byText ? undefined : wayOf(query, lists, tags[0]);
+    const way = match === undefined ? wayOf(query, lists, tags[0]) : undefined;
     const byTag = way === 'tag';
     for (const [at, number] of tags.entries()) {
       if (number === undefined) impossible = true;
@@ -158,8 +167,9 @@ export function createSearch(
     if (impossible) return { sessions: [], cursors: [], cursor: undefined };
     const from = tablesOf(query, way);
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
-    /** Rows behind a place, down to another and with that; undefined: from the newest, or to the oldest. */
-    const select = (behind: Place | undefined, to: Place | undefined, most: number): Row[] => {
+    const shards = match === undefined ? [] : shardsFor(query);
+    /** Rows behind a place, down to another and with that; undefined: from the newest, or to the oldest. @param shard Of a search by text. */
+    const select = (behind: Place | undefined, to: Place | undefined, most: number, shard?: number): Row[] => {
       // By text and by rule: newest to arrive first, as these indexes have them, so that it can stop early.
       const [key, bound] = from.byId ? [from.key, '?'] : ['(s.at, s.id)', '(?, ?)'];
       const parts = [
@@ -168,18 +178,23 @@ export function createSearch(
         ...(to === undefined ? [] : [`${key} >= ${bound}`]),
       ];
       const places = [behind, to].flatMap((place) => (place === undefined ? [] : from.byId ? [place[1]] : place));
+      const table = shard === undefined ? '' : shardTable(shard);
+      if (shard !== undefined) parts.unshift(`words.${table} MATCH ?`);
       const statement = `SELECT s.*, c.source, c.name AS chainName
-        FROM ${from.tables} JOIN chain c ON c.id = s.chain
+        FROM ${from.tables(`${table} AS words`)} JOIN chain c ON c.id = s.chain
         ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
         ORDER BY ${from.order} LIMIT ?`;
-      return db.prepare(statement).all(...values, ...places, most) as Row[];
+      return db.prepare(statement).all(...(match ?? []), ...values, ...places, most) as Row[];
+    };
+    /** A cursor is whoever's who asks: behind the last session there is nothing to read. */
+    const topOf = (behind: Place | undefined): number => {
+      const last = Number(lastSession.get()?.['id'] ?? 0);
+      return Math.min(behind?.[1] ?? last + 1, last + 1);
     };
     /** Where a window ends that begins behind a place; undefined: with the oldest session. */
     const endOf = (behind: Place | undefined, rows: number): Place | undefined => {
       if (from.byId) {
-        // A cursor is whoever's who asks: behind the last session there is nothing to read.
-        const last = Number(lastSession.get()?.['id'] ?? 0);
-        const end = Math.min(behind?.[1] ?? last + 1, last + 1) - rows;
+        const end = topOf(behind) - rows;
         return end <= 0 ? undefined : [0, end];
       }
       const indices = indexed(query, way, names, lists);
@@ -188,7 +203,7 @@ export function createSearch(
         ...(behind === undefined ? [] : ['(s.at, s.id) < (?, ?)']),
       ];
       const last = db.prepare(
-        `SELECT s.at, s.id FROM ${from.tables} ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
+        `SELECT s.at, s.id FROM ${from.tables('')} ${parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`}
          ORDER BY ${from.order} LIMIT 1 OFFSET ?`,
       );
       const share = Math.ceil(rows / Math.max(1, indices.length));
@@ -201,20 +216,35 @@ export function createSearch(
       }
       return end;
     };
+    /** The same of a search by text, whose windows end with their shards. Undefined: there is nothing to read. */
+    const stretchOf = (behind: Place | undefined, rows: number): Stretch | undefined => {
+      if (match === undefined) return { to: rows === Number.POSITIVE_INFINITY ? undefined : endOf(behind, rows) };
+      const top = topOf(behind);
+      const at = shards.findIndex((first) => first < top);
+      const shard = shards[at];
+      if (shard === undefined) return undefined;
+      const end = Math.max(top - rows, shard);
+      return { to: end === shard && at === shards.length - 1 ? undefined : [0, end], shard };
+    };
     const begin = query.cursor === undefined ? undefined : readCursor(query.cursor);
-    let rows: Row[] = [];
-    /** Up to which everything was read; undefined: all of it. */
-    let read: Place | undefined;
-    if (isWhole(conditions.length, query, way, lists)) rows = select(begin, undefined, limit + 1);
-    else {
+    const whole = isWhole(conditions.length, query, way, lists);
+    /** `read`: up to which everything was; undefined: all of it. */
+    const readRows = (): { readonly rows: readonly Row[]; readonly read: Place | undefined } => {
+      if (match !== undefined && query.session !== undefined) {
+        const found = shards.flatMap((shard) => select(begin, undefined, limit + 1, shard));
+        return { rows: found.sort(newestFirst), read: undefined };
+      }
+      const rows: Row[] = [];
       const windows = createPageTime(time);
-      let behind = begin;
+      let read = begin;
       do {
-        read = endOf(behind, windows.rows());
-        rows.push(...select(behind, read, limit + 1 - rows.length));
-        behind = read;
-      } while (read !== undefined && rows.length <= limit && windows.read());
-    }
+        const stretch = stretchOf(read, whole ? Number.POSITIVE_INFINITY : windows.rows());
+        if (stretch !== undefined) rows.push(...select(read, stretch.to, limit + 1 - rows.length, stretch.shard));
+        read = stretch?.to;
+      } while (read !== undefined && rows.length <= limit && (whole || windows.read()));
+      return { rows, read };
+    };
+    const { rows, read } = readRows();
     const page = rows.slice(0, limit);
     const readRow = (row: Row): SessionSummary => {
       const summary = summaryOf(row);
@@ -227,6 +257,14 @@ export function createSearch(
     return { ...found, cursor: writeCursor({ at: read[0], id: read[1] }, byTag) };
   };
 }
+
+/** Rows that are read in one go: down to a place; undefined: to the oldest. */
+interface Stretch {
+  readonly to: Place | undefined;
+  readonly shard?: number;
+}
+
+const newestFirst = (a: Row, b: Row): number => Number(b['at']) - Number(a['at']) || Number(b['id']) - Number(a['id']);
 
 type Where = (condition: string, ...bound: readonly SQLInputValue[]) => void;
 
@@ -261,7 +299,8 @@ function fields(
 }
 
 interface Tables {
-  readonly tables: string;
+  /** @param words A table of words, by this name. */
+  readonly tables: (words: string) => string;
   readonly order: string;
   /** They are read by the number of their session, which is this column. */
   readonly byId: boolean;
@@ -269,7 +308,7 @@ interface Tables {
 }
 
 const byWords: Tables = {
-  tables: 'words CROSS JOIN session s ON s.id = words.rowid',
+  tables: (words) => `${words} CROSS JOIN session s ON s.id = words.rowid`,
   order: 'words.rowid DESC',
   byId: true,
   key: 'words.rowid',
@@ -283,21 +322,21 @@ function tablesOf(query: SessionQuery, way: Way | undefined): Tables {
   const ofTime = { order: 's.at DESC, s.id DESC', byId: false, key: '' };
   if (query.session !== undefined) {
     const session = 'session s INDEXED BY session_request';
-    // Of one session it is looked whether it has the words: others may have them by the million.
-    const words = query.text === undefined ? '' : ' CROSS JOIN words ON words.rowid = s.id';
-    return { ...ofTime, tables: `${session}${words}` };
+    // It is looked whether it has the words: others may have them by the million.
+    if (query.text === undefined) return { ...ofTime, tables: () => session };
+    return { ...ofTime, tables: (words) => `${session} CROSS JOIN ${words} ON words.rowid = s.id` };
   }
   if (query.text !== undefined) return byWords;
   if (way === 'tag')
     return {
-      tables: 'tag first CROSS JOIN session s ON s.id = first.session',
+      tables: () => 'tag first CROSS JOIN session s ON s.id = first.session',
       order: 'first.session DESC',
       byId: true,
       key: 'first.session',
     };
   // A block's sessions are listed.
-  if (query.block !== undefined) return { ...ofTime, tables: 'session s NOT INDEXED' };
-  return { ...ofTime, tables: `session s INDEXED BY session_${way ?? 'at'}` };
+  if (query.block !== undefined) return { ...ofTime, tables: () => 'session s NOT INDEXED' };
+  return { ...ofTime, tables: () => `session s INDEXED BY session_${way ?? 'at'}` };
 }
 
 const isNewer = ([at, id]: Place, than: Place): boolean => at > than[0] || (at === than[0] && id > than[1]);
@@ -314,7 +353,7 @@ function isWhole(
   if (way === 'groups' && lists?.length !== 1) return false;
   const ofTime = [query.since, query.until].filter((time) => time !== undefined).length;
   // Of several words each may be common, and both together not.
-  if (query.text !== undefined) return conditions === 1 && wordsOf(query.text).length === 1;
+  if (query.text !== undefined) return conditions === 0 && wordsOf(query.text).length === 1;
   if (way === 'tag') return conditions === 1;
   return conditions === ofTime + (way === undefined ? 0 : 1);
 }

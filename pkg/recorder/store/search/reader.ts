@@ -144,7 +144,7 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
       return guarded(() => {
         if (query.text === undefined) return { ...findNow(query), ...partlyOf(query) };
         const until = performance.now() + catchUpMs;
-        while (words.step(now) && performance.now() < until);
+        while (words.read(now) && performance.now() < until);
         words.flush();
         const unsearched = words.behind();
         const isFirst = query.cursor === undefined;
