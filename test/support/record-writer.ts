@@ -41,7 +41,10 @@ if (mode === 'stop') {
 }
 let told = false;
 if (mode === 'beat') process.once('SIGTERM', () => (told = true));
+/** A quarter of an hour of faults would fill the spool, and leave more than could be sent at the end: what is asked here is whether all comes. */
+const mostPending = 50_000;
 for (let n = Number(from); ; n++) {
+  while (sender.pending() > mostPending) await new Promise((resolve) => setTimeout(resolve, 20));
   if (told) {
     // While it waits for the recorder nothing else keeps the process.
     setInterval(() => undefined, 1_000);
