@@ -2,7 +2,7 @@
 // `identity.pem`, `identity-key.pem`, `trust.pem` and `spool/`. Each line that it says is a number that `append` has returned for.
 // MODE `write`: goes on for ever; `pace`: too, a session each 20 ms, and says the ids of sessions in place of numbers; `beat`: too, and says heartbeats in place of numbers, and ends in good order when it is told to, the last one said; `flush`: sends what is there, says `flushed` or
 // `not flushed`, and ends; `stop`: writes some, and ends as a sidecar does that is told to.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { openPodRecord } from '../../pkg/remote/index.ts';
@@ -55,7 +55,8 @@ for (let n = Number(from); ; n++) {
   }
   const id = randomId();
   record.audit.append(sessionEvents({ id, ask: `number ${n} ${'x'.repeat(n % 900)}`, user: `u${n}` }));
-  process.stdout.write(mode === 'beat' ? `${JSON.stringify(record.head())}\n` : `${mode === 'pace' ? id : n}\n`);
+  // Not by `process.stdout`, which keeps what a busy reader does not take, and is killed with it.
+  writeSync(1, mode === 'beat' ? `${JSON.stringify(record.head())}\n` : `${mode === 'pace' ? id : n}\n`);
   if (mode === 'pace') await new Promise((resolve) => setTimeout(resolve, 20));
   else if (n % 7 === 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
 }
