@@ -14,7 +14,7 @@ test('a call that is answered 101 ends', async () => {
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
   const ended = await new Promise<string>((resolve) => {
-    const call = request({ host: '127.0.0.1', port, agent: false, timeout: 100 }, () => resolve('answered'));
+    const call = request({ host: '127.0.0.1', port, agent: false, timeout: 3_000 }, () => resolve('answered'));
     call.on('timeout', () => call.destroy(new Error('late')));
     call.on('error', (error) => resolve(error.message));
     onUnaskedUpgrade(call, () => resolve('refused'));

@@ -693,5 +693,21 @@ test('logged out: the next question leads to a login, and back to the same page'
   const link = await page.getAttribute('main a', 'href');
   expect(link).toBe(`/console/login?to=${encodeURIComponent(`/console/?page=session&id=${ids.masked}`)}`);
   await look('login');
+  // Whoever logs in there is led back, and not told that another site had led them: the page itself did.
+  await page.click('main a');
+  // The issuer asks who it is, or whether to go on, or neither.
+  for (let step = 0; step < 2; step++) {
+    await page.waitForSelector('[type=submit], section[aria-label=Decision], p.mono');
+    if ((await page.locator('[type=submit]').count()) === 0) break;
+    if ((await page.locator('[name=login]').count()) > 0) {
+      await page.fill('[name=login]', 'ana');
+      await page.fill('[name=password]', 'x');
+    }
+    await page.click('[type=submit]');
+  }
+  await page.waitForSelector('section[aria-label=Decision]');
+  expect(page.url()).toBe(`${world.url}/console/?page=session&id=${ids.masked}`);
+  // Of the issuer's pages.
+  complaints.length = 0;
   await nothingWrong();
 });

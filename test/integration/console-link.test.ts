@@ -19,6 +19,7 @@ const links = {
   live: '/console/?namespace=framed-insider',
   policies: '/console/?page=policies',
   approvals: '/console/?page=approvals',
+  login: `/console/login?to=${encodeURIComponent('/console/?page=search&asked=&text=framed+login+words')}`,
 };
 let world: World;
 let other: Server;
@@ -90,6 +91,22 @@ test('to a search fills the form, and asks with Enter', async () => {
   await page.keyboard.press('Enter');
   await page.waitForSelector('.bar p');
   expect(await onRecord('framed insider words')).toBe(1);
+}, 120_000);
+
+test('to a login asks nothing where that leads', async () => {
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  await page.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
+  await page.click('#login');
+  await page.waitForSelector('[name=login], #expression');
+  if ((await page.locator('[name=login]').count()) > 0) {
+    await page.fill('[name=login]', 'ana');
+    await page.fill('[name=password]', 'x');
+    await page.click('[type=submit]');
+    await page.click('[type=submit]');
+  }
+  await page.waitForSelector('text=Nothing was');
+  expect(await onRecord('framed login words')).toBe(0);
 }, 120_000);
 
 test('to Live shows nothing of it, and asks with a click', async () => {

@@ -384,12 +384,16 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     for (const file of live && sequence >= spool.record.head().seq ? full.slice(0, -1) : full) remove(file);
   };
 
+  /** Lines at the end of an old chain that cannot be sent; undefined: not all before them was taken. @throws where the folder cannot be read */
+  const unsentOf = ({ flight, acknowledged }: Open, reader: ChainReader): number | undefined =>
+    flight.length === 0 && reader.sequence <= acknowledged ? reader.unreadable : undefined;
   const pump = (on: Open): void => {
     const { reader, chain } = on;
     if (open === on && on.loss !== undefined) return tellLoss(on, on.loss);
     if (open !== on || reader === undefined || chain === undefined) return;
     const live = chain === spool.chain;
     const upTo = live ? spool.record.durable().seq : Number.MAX_SAFE_INTEGER;
+    let unreadable: number | undefined;
     try {
       let bytes = on.flight.reduce((sum, one) => sum + one.bytes, 0);
       while (on.flight.length === 0 || bytes < recordWindowBytes) {
@@ -410,6 +414,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         on.flight.push({ last: piece.last.sequence, bytes: piece.bytes.length });
         bytes += piece.bytes.length;
       }
+      if (!live) unreadable = unsentOf(on, reader);
     } catch (error) {
       if (error instanceof TwoLinesError) {
         onEvent('conflict');
@@ -418,8 +423,8 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       say('the spool cannot be read', { error: describeError(error) });
       return live ? leave(on) : setAside(on);
     }
-    if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
-      const told = tellEnd(chain, chain, reader.unreadable);
+    if (unreadable !== undefined) {
+      const told = tellEnd(chain, chain, unreadable);
       if (told === 'waits') return;
       if (told === 'refused') resting.set(chain, clock.monotonic() + restMs);
       else if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);

@@ -109,9 +109,10 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     clock,
   });
   const accountOf = createAccounts({ sessions, people, login: client, clock, logger });
+  const begun = createBegunLogins(clock);
   const logins = createLogins({
     client,
-    begun: createBegunLogins(clock),
+    begun,
     sessions,
     people,
     admitted: createRate(clock),
@@ -232,8 +233,11 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       if (page !== undefined || asset !== undefined) {
         only('GET');
         // What an address asks is asked in its reader's name: who only followed a link is shown what it would ask (search.js, session.js; main.js of all other pages).
-        if (path === '/' && url.search !== '' && !url.searchParams.has('linked') && isForeign(request))
-          return redirect(response, `${home}${url.search}&linked=`, []);
+        if (path === '/' && url.search !== '' && !url.searchParams.has('linked') && isForeign(request)) {
+          if (!begun.isBack(cookieOf(request, 'back') ?? '', `${home}${url.search}`))
+            return redirect(response, `${home}${url.search}&linked=`, []);
+          response.setHeader('set-cookie', cookieLine('back', '', 0));
+        }
         return asset === undefined ? page?.() : sendAsset(request, response, asset);
       }
       if (path === '/logout') {

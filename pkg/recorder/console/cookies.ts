@@ -6,6 +6,8 @@ export const cookies = {
   session: { name: '__Host-sidegate-console', sameSite: 'Strict' },
   /** Comes back with the browser from the issuer. */
   login: { name: '__Host-sidegate-login', sameSite: 'Lax' },
+  /** Says that the login which leads to a page was begun there. */
+  back: { name: '__Host-sidegate-back', sameSite: 'Lax' },
 } as const;
 
 export type Cookie = keyof typeof cookies;

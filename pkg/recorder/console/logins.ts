@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describeError } from '../../base/index.ts';
 import type { Logger } from '../../base/index.ts';
 import type { People } from '../api/people.ts';
-import { loginSeconds } from './begun-logins.ts';
-import type { BegunLogins } from './begun-logins.ts';
+import { backSeconds, loginSeconds } from './begun-logins.ts';
+import type { BegunLogin, BegunLogins } from './begun-logins.ts';
 import { cookieLine, cookieOf } from './cookies.ts';
 import { LoginFault, newAttempt } from './login-client.ts';
 import type { LoginClient, Tokens } from './login-client.ts';
@@ -60,7 +60,7 @@ export function createLogins(options: LoginsOptions): Logins {
     logger.warn('a login at the console failed', { why: known, error: describeError(error) });
     fail(response, known);
   };
-  const enter = async (response: ServerResponse, tokens: Tokens, to: string): Promise<void> => {
+  const enter = async (response: ServerResponse, tokens: Tokens, { to, own }: BegunLogin): Promise<void> => {
     const person = await people.prove(tokens.token);
     if (person?.role === undefined) {
       const why = person === undefined ? 'its token is not one of recorder.oidc' : 'no role';
@@ -70,18 +70,21 @@ export function createLogins(options: LoginsOptions): Logins {
     const { issuer, subject } = person;
     const cookie = sessions.open({ issuer, subject, name: tokens.name ?? subject, tokens });
     onLogin?.('done');
-    redirect(response, to, [cookieLine('session', cookie), cookieLine('login', '', 0)]);
+    // The browser comes from the issuer: it says that another site led it there.
+    const back = own && to !== home ? [cookieLine('back', begun.sealBack(to), backSeconds)] : [];
+    redirect(response, to, [cookieLine('session', cookie), cookieLine('login', '', 0), ...back]);
   };
 
   return {
     // Not limited: it keeps nothing, and asks the issuer nothing but its metadata.
-    async begin(_request, response, url) {
+    async begin(request, response, url) {
       const to = targetOf(url.searchParams.get('to') ?? home);
       if (to === undefined) return fail(response, 'invalid');
       const attempt = newAttempt();
+      const own = request.headers['sec-fetch-site'] === 'same-origin';
       try {
         const address = await client.address(attempt);
-        redirect(response, address, [cookieLine('login', begun.seal({ ...attempt, to }), loginSeconds)]);
+        redirect(response, address, [cookieLine('login', begun.seal({ ...attempt, to, own }), loginSeconds)]);
       } catch (error) {
         failWith(response, error);
       }
@@ -92,7 +95,7 @@ export function createLogins(options: LoginsOptions): Logins {
       if (login === undefined) return fail(response, 'not_begun');
       if (!admitted(login.state)) return fail(response, 'limited');
       try {
-        await enter(response, await client.finish(url.searchParams, login), login.to);
+        await enter(response, await client.finish(url.searchParams, login), login);
       } catch (error) {
         failWith(response, error);
       }

@@ -347,11 +347,10 @@ describe('a head', () => {
   describe('of a log that has another key', () => {
     const newer = generateKeyPairSync('ed25519');
     const all = [publicKey, newer.publicKey];
-    const reopen = async (): Promise<void> => {
+    const reopen = async (olderKeys = [publicKey]): Promise<void> => {
       await close();
       store = openSqliteStore({ path: join(folder, 'record.db'), clock, seal: sealBy(newer.privateKey) });
       const logger = createLogger({ level: 'error', write: (line) => void (told += line), clock });
-      const olderKeys = [publicKey];
       heads = keepHeads({ store, key: newer.privateKey, olderKeys, clock, logger, onForeign: () => refused++ });
       await heads.sign();
     };
@@ -368,6 +367,20 @@ describe('a head', () => {
       await reopen();
       expect([await size(), told, refused]).toEqual([3, '', 0]);
       expect(await verify(all)).toMatchObject({ ok: true, deleted: 1 });
+    });
+
+    test('is not signed before its recorder knows the old one, whose Secret was lost', async () => {
+      await retention(90);
+      await add(1, testTime);
+      await heads.sign();
+      const before = await size();
+      await reopen([]);
+      await add(1, testTime);
+      await heads.sign();
+      expect([await size(), refused > 0]).toEqual([before, true]);
+      await reopen();
+      expect(await size()).toBe((before ?? 0) + 1);
+      expect(await verify(all)).toMatchObject({ ok: true });
     });
 
     test('is not signed over what the old one seals after the new one has begun, and that is proven forged', async () => {
