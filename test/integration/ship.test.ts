@@ -468,13 +468,43 @@ describe('syslog over TLS', () => {
       });
       socket.on('data', read);
     });
-    writeFileSync(join(folder, 'close-ca'), tls.ca);
-    const settings = { name: 's', type: 'Syslog', address: `localhost:${port}`, caKey: 'close-ca' } as const;
-    const { counts, done, name } = ship(settings);
+    const { counts, done, name } = shipTo(
+      syslogReceiver('s', {
+        ...{ host: 'localhost', port, ca: () => tls.ca, certificate: () => undefined },
+        // It reads in this process: sooner than that, whatever else is at work.
+        ...{ timeoutMs: 10_000, mostMs: 15_000, clock: systemClock, quietMs: 1_000 },
+      }),
+    );
     await done();
     expect(new Set(ids(got))).toEqual(new Set(expected.filter((id) => id !== poison)));
     expect([counts.dead, counts.sent]).toEqual([1, expected.length - 1]);
     expect(ids(linesOf(readFileSync(join(folder, `${name}.dead.jsonl`), 'utf8')))).toEqual([poison]);
+  });
+
+  test('waits longer for a receiver to close at a message that may be too long for it', async () => {
+    const port = await listenTls((socket) => {
+      socket.on('error', () => undefined);
+      // After some work, and with all of it read.
+      socket.once('data', () => setTimeout(() => socket.destroy(), 200));
+      socket.resume();
+    }, true);
+    const clock = fakeClock();
+    const receiver = syslogReceiver('s', {
+      ...{ host: 'localhost', port, ca: () => tls.ca, certificate: () => undefined },
+      ...{ timeoutMs: 10_000, mostMs: 15_000, clock },
+    });
+    const event = { entry: 0, id: 'a', at: 0, logged: 0, severity: 'info', action: 'session', message: '' } as const;
+    const sent = receiver.send([{ ...event, fields: { text: 'x'.repeat(9_000) } }], new AbortController().signal);
+    const ended = sent.then(
+      () => 'taken',
+      (error: unknown) => (error as CodedError).code,
+    );
+    // Nothing of its own ends within this time.
+    for (let waited = 0; waited < 900; waited += 100) {
+      clock.advance(100);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    expect(await ended).toBe('too_slow');
   });
 
   test('by a receiver that takes its time once it has all of it goes a few at a time', async () => {

@@ -24,6 +24,8 @@ export interface SyslogOptions {
   /** For all of a batch, however well it goes: less than two thirds of a recorder's turn to ship (shared-book.ts). */
   readonly mostMs: number;
   readonly clock: Clock;
+  /** How long a receiver has to close at a message that it does not take, before our side ends; default 20 ms. */
+  readonly quietMs?: number;
   /** Default the machine's. */
   readonly hostname?: string;
 }
@@ -46,7 +48,7 @@ const hostOf = (name: string): string => name.replaceAll(/[^\x21-\x7e]/g, '-').s
  * not have one, as it is too long, closes the connection, each time that it comes.
  */
 export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
-  const { clock } = options;
+  const { clock, quietMs = leastQuietMs } = options;
   const host = hostOf(options.hostname ?? hostname());
   return {
     name,
@@ -86,8 +88,10 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
         socket.once('secureConnect', () => {
           stood = true;
           // A receiver that closes at once is seen to within a round trip, of which the handshake took two or more.
-          const quiet = Math.max(leastQuietMs, clock.monotonic() - began);
-          socket.write(Buffer.concat(events.map((event) => syslogFrame(event, host))), () => {
+          const frames = events.map((event) => syslogFrame(event, host));
+          const long = frames.some(({ length }) => length > usualLength) ? longQuietMs : 0;
+          const quiet = Math.max(quietMs, long, clock.monotonic() - began);
+          socket.write(Buffer.concat(frames), () => {
             settle = clock.after(quiet, () => {
               ending = true;
               socket.end();
@@ -100,3 +104,6 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
 }
 
 const leastQuietMs = 20;
+/** Bytes of a message beyond which a receiver may not take it: what rsyslog takes where nobody says more. It has more time to close at it. */
+const usualLength = 8 * 1024;
+const longQuietMs = 1_000;
