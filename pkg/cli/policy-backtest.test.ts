@@ -819,6 +819,9 @@ test('who was refused on sight would be let in to some model, and the record doe
   const some = label.replace('classification', `${deny}\n  classification`);
   expect((await reportOf(label, [{ ...row, ...only }])).changes).toEqual(none);
   expect((await reportOf(some, [row])).changes).toEqual({ ...none, unknown: 1 });
+  // Whose token these policies do not take is refused, whomever else they let in.
+  const anyone = some.replace('authenticated', 'anyone');
+  expect((await reportOf(anyone, [{ ...row, issuer: 'https://other.test' }])).changes).toEqual(none);
 });
 
 describe('what rules of a policy in Observe mode found is masked in the record, and', () => {

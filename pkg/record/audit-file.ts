@@ -321,10 +321,12 @@ class FileSink implements AuditFile {
       this.#syncing = false;
       if (this.#closed) return;
       if (error === null) {
+        const failed = this.#syncFailure !== undefined;
         this.#syncFailure = undefined;
         this.#unsynced -= covered;
         this.#durable = at;
         this.#doubted = 0;
+        if (failed) this.#tellLost();
         if (this.#unsynced > 0) this.#scheduleSync();
         return;
       }
@@ -335,6 +337,15 @@ class FileSink implements AuditFile {
       this.#note(error);
       this.#scheduleSync();
     });
+  }
+
+  /** Where nothing else comes: the next event would tell. */
+  #tellLost(): void {
+    try {
+      this.append([]);
+    } catch {
+      // Whoever writes next is told.
+    }
   }
 }
 

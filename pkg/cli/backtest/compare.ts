@@ -107,11 +107,13 @@ export class Backtest {
   async compare(session: RecordedSession): Promise<Comparison> {
     const was = verdictOf(session);
     const would = await this.#would(session);
+    const caller = this.#callerOf(session);
     // It was refused before its model was known, and some model would be allowed.
     if (
       would.fate === 'blocked' &&
       this.#unread(session) &&
-      this.snapshot.couldAllow(this.#identityOf(session), session.operation)
+      caller !== 'stranger' &&
+      this.snapshot.couldAllow(caller, session.operation)
     )
       return { session, was, would, changes: [{ change: 'unknown', rules: namesOf(was.rules) }] };
     if (session.sealed && would.fate !== 'blocked' && !this.#looksAlike(session))
@@ -266,11 +268,6 @@ export class Backtest {
   /** Whether it was refused on sight: of what it asked nothing is on record, the model neither. */
   #unread({ model, operation, request, outcome }: RecordedSession): boolean {
     return outcome === 'refused' && model === undefined && request.length === 0 && ofModels.has(operation);
-  }
-
-  #identityOf(session: RecordedSession): Identity | undefined {
-    const caller = this.#callerOf(session);
-    return caller === 'stranger' ? undefined : caller;
   }
 
   /** As the proposed policies know who it was: their provider of the same issuer. Scopes are not recorded. */
