@@ -347,7 +347,15 @@ describe('syslog over TLS', () => {
   async function listenTls(onSocket: (socket: TLSSocket) => void, halfOpen = false): Promise<number> {
     // It ends its side itself.
     const server = createTlsServer({ cert: tls.cert, key: tls.key, allowHalfOpen: halfOpen }, onSocket);
-    servers.push(server);
+    // One that ends its side itself may never have done so.
+    const sockets: TLSSocket[] = [];
+    server.on('secureConnection', (socket: TLSSocket) => sockets.push(socket));
+    servers.push({
+      close() {
+        server.close();
+        for (const socket of sockets) socket.destroy();
+      },
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return (server.address() as AddressInfo).port;
   }

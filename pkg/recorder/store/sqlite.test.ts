@@ -509,7 +509,7 @@ test('a volume that is full takes nothing in until something is deleted, which h
 test('a second process waits for the first, and is refused', async () => {
   const { open, remove } = place();
   const store = open();
-  expect(open).toThrow(expect.objectContaining({ code: 'unavailable' }));
+  expect(open).toThrow(expect.objectContaining({ code: 'in_use' }));
   await store.close();
   await open().close();
   await remove();
