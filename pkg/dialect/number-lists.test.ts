@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { JsonNode, parseJson } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise } from './index.ts';
+import { request } from './testing/reading.ts';
 
 /** A list of numbers has no node for each until somebody asks for them, and 8 MiB hold four million. */
 
@@ -67,5 +68,40 @@ describe('a number that is all a tool was called with', () => {
       const { loneValues } = responses.dialect.request(responses, parseJson(`{"model":"m","input":${input}}`), '');
       expect(loneValues.map(({ node }) => node.text)).toContain('4111111111111111');
     }
+  });
+});
+
+describe('eight whole numbers', () => {
+  const value = { ids: [1, 2, 3, 4, 5, 6, 7, 8], mixed: [1, 2, 3, 4, 5, 6, 7, 8, 'a'], tokens: [1] };
+  const user = (content: unknown): object => ({ messages: [{ role: 'user', content }] });
+  const model = (content: unknown): object => ({ messages: [{ role: 'assistant', content }] });
+  const part = (one: object): object => ({ contents: [{ role: 'user', parts: [one] }] });
+  const called = (call: object): object => ({ messages: [{ role: 'assistant', content: '', tool_calls: [call] }] });
+  const anthropic = { model: 'm', max_tokens: 9 };
+  const tool = { name: 't', input_schema: {}, input_examples: [value] };
+  const found = { call: { name: 'f', parameters: value }, outputs: [value] };
+  it.each([
+    ['/v1/messages', { ...anthropic, ...model([{ type: 'tool_use', id: 't', name: 'f', input: value }]) }],
+    ['/v1/messages', { ...anthropic, ...user('a'), tools: [tool] }],
+    ['/v1beta/models/m:generateContent', part({ functionCall: { name: 'f', args: value } })],
+    ['/v1beta/models/m:generateContent', part({ functionResponse: { name: 'f', response: value } })],
+    ['/model/m/converse', model([{ toolUse: { toolUseId: 't', name: 'f', input: value } }])],
+    ['/model/m/converse', user([{ toolResult: { toolUseId: 't', content: [{ json: value }] } }])],
+    ['/api/chat', { model: 'm', ...called({ function: { name: 'f', arguments: value } }) }],
+    [
+      '/v1/chat/completions',
+      { model: 'm', ...called({ type: 'function', function: { name: 'f', arguments: value } }) },
+    ],
+    ['/v1/chat', { model: 'm', message: 'a', tool_results: [found] }],
+    [
+      '/v2/chat',
+      {
+        model: 'm',
+        messages: [{ role: 'tool', tool_call_id: 't', content: [{ type: 'document', document: { data: value } }] }],
+      },
+    ],
+  ])('of what a tool is called with, or gave, are no prompt: %s %j', (path, body) => {
+    const view = request(path, body);
+    expect(view.tokenInput).toBe(false);
   });
 });

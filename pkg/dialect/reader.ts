@@ -223,7 +223,8 @@ export class Reader implements ShapeReader {
     if (stranger.shape.unknown === true) {
       // Where the dialect knows what stands around it, a list of numbers there is no prompt: metadata, arguments of a tool.
       if (this.#strict && asksByIds(key.text, item) && place.publicId === '') this.tokens();
-      if (!this.#strict && tellsByIds(key.text, item, object)) return this.tokens(item);
+      if (!this.#strict && stranger.shape.digits !== true && tellsByIds(key.text, item, object))
+        return this.tokens(item);
     }
     this.read(item, stranger);
   }
@@ -250,7 +251,7 @@ export class Reader implements ShapeReader {
     const shape = place.shape;
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
-      if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
+      if (mayBeIds(shape) && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
       if ((this.#strict || shape.digits === true) && longNumberIn.test(node.text)) {
         // Before there is a node for each.
         if (node.numberCount > this.#left) this.refuse(place);
@@ -268,7 +269,7 @@ export class Reader implements ShapeReader {
       if (item.kind === 'number' && isInteger(item)) integers++;
       this.read(item, names === undefined ? this.#element(item, at, place) : namedElement(place, names[at] ?? at));
     }
-    if (integers >= tokenRun && shape.noTokens !== true) this.tokens(node);
+    if (integers >= tokenRun && mayBeIds(shape)) this.tokens(node);
   }
 
   #element(item: JsonNode, at: number, place: ShapePlace): ShapePlace {
@@ -284,6 +285,9 @@ export class Reader implements ShapeReader {
     return index;
   }
 }
+
+/** What a tool is called with, or gave, has numbers that are its own. */
+const mayBeIds = ({ noTokens, digits }: Shape): boolean => noTokens !== true && digits !== true;
 
 /** Lanes of one field, and which it is of those that are read in an order. */
 interface Span {

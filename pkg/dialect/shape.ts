@@ -78,7 +78,7 @@ export interface Shape {
   readonly unknown?: boolean;
   /** Nobody said that it is the caller's own words: a server may obey it. */
   readonly unlisted?: boolean;
-  /** In answers too, long numbers are values that are looked at. */
+  /** In answers too, long numbers are values that are looked at, and none is the id of a token. */
   readonly digits?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */
   readonly read?: (reader: ShapeReader, node: JsonNode, place: ShapePlace) => boolean;
@@ -119,7 +119,7 @@ export const unlisted: Shape = {
 };
 
 /**
- * As {@link free}, for what a tool is called with, where that is JSON and no text of JSON: a number there is what the model says, as the digits of a
+ * As {@link free}, for what a tool is called with, or gave, where that is JSON and no text of JSON: a number there is what the model says, as the digits of a
  * text of JSON are.
  */
 export const toolInput: Shape = {

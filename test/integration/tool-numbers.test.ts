@@ -180,6 +180,12 @@ describe.each(apis)('%s', (_name, path, body, script) => {
     expect(text).toContain('"[confidential]"');
   });
 
+  test('numbers that are no ids of tokens here, whatever they are called, leave as they came', async () => {
+    const args = { token: 42, bytes: [1, 2], tokens: [3], ids: [1, 2, 3, 4, 5, 6, 7, 8] };
+    world.model.script = script(args);
+    expect((await world.post(path, body)).text).toContain(JSON.stringify(args));
+  });
+
   test('another number leaves as it came', async () => {
     world.model.script = script({ at: 1700000000, id: 12345678 });
     expect((await world.post(path, body)).text).toContain('{"at":1700000000,"id":12345678}');

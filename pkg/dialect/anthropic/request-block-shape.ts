@@ -1,5 +1,5 @@
 import { refused } from '../refused-fields.ts';
-import { boolean, free, list, lone, named, number, object, schema, text, typed, unlisted } from '../shape.ts';
+import { boolean, list, lone, named, number, object, schema, text, toolInput, typed, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { blocksOf, cacheControl } from './block-shape.ts';
 import type { Blocks } from './block-shape.ts';
@@ -18,7 +18,7 @@ export const tool: Shape = typed(
     name: lone,
     description: text,
     input_schema: schema,
-    input_examples: list(free),
+    input_examples: list(toolInput),
     cache_control: cacheControl,
     citations: object({ enabled: boolean }),
     ...named(['strict', 'eager_input_streaming', 'defer_loading'], boolean),

@@ -69,7 +69,7 @@ const blockFields = (kept: Shape, file: Shape, others: Partial<Shape> = {}): Rec
     toolResult: object({
       ...named(['toolUseId', 'status', 'type'], lone),
       content: list(
-        object({ text, json: free, ...named(['image', 'video'], picture), document: file, searchResult }, others),
+        object({ text, json: toolInput, ...named(['image', 'video'], picture), document: file, searchResult }, others),
       ),
     }),
     guardContent: object({ text: object({ text, qualifiers: list(lone) }), image: picture }),
@@ -88,7 +88,7 @@ export const saidBlock = object(blockFields(free, saidDocument));
 export const streamedBlock = object({
   ...blockFields(free, saidDocument),
   toolUse: object({ ...named(['toolUseId', 'name', 'type'], lone), input: either(json, toolInput) }),
-  toolResult: either(object(named(['toolUseId', 'status', 'type'], lone)), list(object({ text, json: free }))),
+  toolResult: either(object(named(['toolUseId', 'status', 'type'], lone)), list(object({ text, json: toolInput }))),
   reasoningContent: object({ text, ...named(['signature', 'redactedContent'], lone) }),
   citation: cited,
 });

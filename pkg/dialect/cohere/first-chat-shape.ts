@@ -8,7 +8,7 @@ import { otherLimits } from './request-shape.ts';
 
 const call = object({ ...named(['name', 'generation_id'], lone), parameters: toolInput });
 /** What tools found: of the caller's own. */
-const results = list(object({ call, outputs: list(free) }));
+const results = list(object({ call, outputs: list(toolInput) }));
 
 const turn = object({ role: lone, message: text, tool_calls: list(call), tool_results: results });
 

@@ -1,7 +1,7 @@
 import { mediaUrlValue } from '../media.ts';
 import { outputLimits } from '../openai/request-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
+import { boolean, either, free, list, lone, named, number, object, schema, text, toolInput, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /** Fields of Cohere's requests (docs.cohere.com/reference/chat, embed). A field that is not here passes as unknown. */
@@ -10,7 +10,7 @@ import type { Shape } from '../shape.ts';
 export const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of', 'num_generations'];
 
 /** What an answer rests on, and what a tool found: a text, or fields of the caller's own. */
-const document = either(text, object({ id: lone, data: either(text, free) }));
+const document = either(text, object({ id: lone, data: either(text, toolInput) }));
 
 const imageUrl = object({ url: { read: mediaUrlValue }, detail: lone });
 

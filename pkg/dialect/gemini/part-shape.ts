@@ -69,7 +69,7 @@ const partFields = (inlineData: Shape, fileData: Shape): Record<string, Shape> =
       bothNames({
         id: lone,
         name: lone,
-        response: free,
+        response: toolInput,
         willContinue: boolean,
         scheduling: lone,
         parts: some(object(bothNames({ inlineData, fileData }))),
