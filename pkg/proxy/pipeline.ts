@@ -1242,8 +1242,8 @@ class GovernedRequest {
     if (!this.#isRpc) return told(upstream);
     if (rpc === undefined) throw new RefusedError('upstream_unsupported');
     const model = refused === undefined ? rpc : tellingRpcRefusals(rpc, refused);
-    if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(model);
-    this.#call = new RpcCall(model);
+    if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(model, sent !== undefined);
+    this.#call = new RpcCall(model, sent !== undefined);
     return this.#call.upstream;
   }
 
