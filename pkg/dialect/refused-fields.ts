@@ -25,6 +25,12 @@ export const runnerOptions: readonly string[] = [
   .join(' ')
   .split(' ');
 
+/** LiteLLM: which of its own guardrails look at a request. It reads them among the body's fields and in its metadata. */
+const guardrails =
+  'guardrails guardrail_config disable_global_guardrail disable_global_guardrails opted_out_global_guardrails'.split(
+    ' ',
+  );
+
 /** Such fields of any dialect: LiteLLM, vLLM and SGLang read them on each of their routes. */
 export const refusedFields: Readonly<Record<string, Shape>> = {
   // They name another model, adapter or server than the one that access was decided for.
@@ -59,16 +65,17 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
   // vLLM, SGLang: requests that are at work are told apart by these. Two of one name mix, or end the engine for everybody.
   ...named(['request_id', 'rid'], refused),
   ...named(runnerOptions, refused),
-  // LiteLLM: how often models are asked for one request, what is answered in a model's place, which of its own guardrails look.
+  // LiteLLM: how often models are asked for one request, what is answered in a model's place.
   ...named(
     [
-      'num_retries max_retries retry_policy retry_strategy guardrails guardrail_config mock_response mock_tool_calls mock_timeout mock_delay',
+      'num_retries max_retries retry_policy retry_strategy mock_response mock_tool_calls mock_timeout mock_delay',
       'mock_testing_fallbacks mock_testing_context_fallbacks mock_testing_content_policy_fallbacks mock_testing_rate_limit_error',
     ]
       .join(' ')
       .split(' '),
     refused,
   ),
+  ...named(guardrails, refused),
   // Whose answers a gateway's cache gives, or is told to keep this one among.
   cache: { ...unlisted, fields: new Map([['namespace', refused]]) },
   // A template of the caller's makes any prompt of any text; processors name code that the server runs.
@@ -86,7 +93,7 @@ export const usualPriority: Shape = {
 
 /** The caller's own words, among which LiteLLM looks for what chooses a deployment, and which of its guardrails look. @param known what a dialect's own metadata have */
 export const metadataWith = (known: Readonly<Record<string, Shape>> = {}): Shape =>
-  object({ ...known, ...named(['tags', 'model_info', 'api_base', 'guardrails'], refused) }, { rest: free });
+  object({ ...known, ...named(['tags', 'model_info', 'api_base', ...guardrails], refused) }, { rest: free });
 
 /**
  * Words by which the body's fields that no dialect knows are refused too: servers and gateways have some for each cloud that they speak to
