@@ -57,7 +57,7 @@ import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
 import type { SentCredential } from './model-credential.ts';
-import { refuseRenamedInQuery } from './model-names.ts';
+import { refuseRenamed } from './model-names.ts';
 import type { ModelName } from './model-names.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
@@ -682,8 +682,10 @@ class GovernedRequest {
 
   /** @throws RefusedError upstream_unsupported where the model is named in a path or query that names no other, or in a body that was not read. */
   #renameModel(): void {
-    const isHandshake = this.#socket !== undefined && !this.#goesOn;
-    if (isHandshake) refuseRenamedInQuery(this.#need(this.#runtime).snapshot, this.#query.slice(1));
+    // What nobody knows, and names no model of which the name could be written anew.
+    const isUnknown = this.#route.operation === 'Other' && this.#route.model === undefined;
+    if (this.#socket === undefined ? isUnknown : !this.#goesOn)
+      refuseRenamed(this.#need(this.#runtime).snapshot, this.#path, this.#query.slice(1));
     // A second model stands where nothing writes it anew.
     if (this.#view?.others?.some((other) => this.#hostedName(other) !== undefined) === true)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
