@@ -1060,6 +1060,10 @@ class GovernedRequest {
   }
   #signature: OutgoingHttpHeaders | undefined;
 
+  #isDescribed({ services }: Runtime): boolean {
+    return this.#isRpc ? services.route(this.#path) === this.#route : this.#route.described !== undefined;
+  }
+
   forward(): void {
     const { metrics } = this.#options;
     const runtime = this.#need(this.#runtime);
@@ -1071,6 +1075,7 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
+      described: this.#isDescribed(runtime),
       ...(this.#uninspected && { mustBeRead: (next) => bodyMustBeRead(next, this.#caller) }),
     };
     this.#refuseGone();
@@ -1099,6 +1104,7 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
+      described: decided.described,
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
       route,
