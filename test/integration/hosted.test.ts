@@ -282,6 +282,32 @@ describe('what an endpoint is told', () => {
     expect(named).toEqual(['support', 'support', 'support', 'other']);
   });
 
+  test('is not named in the path or query of a route that nobody knows', async () => {
+    const names =
+      '  upstream: { hosted: { url: "https://models.test", models: [{ name: support, as: "large-2" }] } }\n';
+    const open = '  - { name: other, effect: Allow, subjects: [{ group: ml-eng }], operations: [Other] }\n';
+    const { model, call, setPolicy, issuer: own } = await start(' }');
+    await setPolicy(basePolicy(own.url, open + names));
+    const ask = async (target: string): Promise<unknown> => {
+      const { status, text } = await call('POST', target, {
+        body: '{}',
+        headers: { 'content-type': 'application/json' },
+      });
+      return status === 200 ? 200 : text;
+    };
+    for (const target of [
+      '/openai/deployments/support/other',
+      '/x/support',
+      '/x/supp%6Frt:tune',
+      '/x?model=support',
+      '/x?a=1;deployment[]=support',
+    ])
+      expect([target, await ask(target)]).toEqual([target, expect.stringContaining('upstream_unsupported')]);
+    for (const target of ['/x/supporter', '/x?a=support', '/x?model=other'])
+      expect([target, await ask(target)]).toEqual([target, 200]);
+    expect(model.seen).toHaveLength(3);
+  });
+
   test.each(['idempotency-key', 'x-request-id'])('has each caller’s %s apart, the same in each try', async (name) => {
     const { model, post, token } = await start(' }');
     const [ana, bob] = [await token({ sub: 'ana' }), await token({ sub: 'bob' })];
