@@ -129,17 +129,19 @@ const plainName = (name: string): string =>
 const wordIn = (plain: string, words: RegExp): string | undefined => words.exec(plain)?.[0].replaceAll(/^_|_$/g, '');
 
 /**
- * How long an answer may be, or how many there are, in the words of any server or vendor: Anthropic's first, Llama's, Hugging Face's, Bedrock's, Ollama's.
+ * How long an answer may be, or how many there are, in the words of any server or vendor: Anthropic's first, Llama's, Hugging Face's, Bedrock's, Ollama's,
+ * Google's, Cohere's. By text-generation-webui's `auto_max_new_tokens` an answer is as long as its model can.
  * JSON Schema has `maxLength`.
  */
 const limiting =
-  /^max_(?:new_|output_|completion_|response_output_|gen_|generated_)?tokens?$|^max_tokens?_to_(?:sample|generate)$|^max_token_count$|^max_gen(?:eration)?_len(?:gth)?$|^n(?:um)?_predict$|^(?:num_return_sequences|num_beams|best_of|n_cmpl)$/;
+  /^(?:auto_)?max_(?:new_|output_|completion_|response_output_|gen_|generated_)?tokens?$|^max_tokens?_to_(?:sample|generate)$|^max_token_count$|^max_gen(?:eration)?_len(?:gth)?$|^n(?:um)?_predict$|^(?:num_return_sequences|num_beams|num_generations|candidate_count|best_of|n_cmpl)$/;
 
 /**
  * The word by which a field that no dialect knows may limit the output otherwise than the field that is held to a rule's limit, or ask for more answers;
  * undefined where it has none.
  */
-export function limitingWord(name: string): string | undefined {
+export function limitingWord(name: string, value: JsonNode): string | undefined {
+  if (value.kind === 'false' || saysNothing(value)) return undefined;
   const lower = name.toLowerCase();
   return lower === 'max_length' ? lower : limiting.exec(plainName(name))?.[0];
 }
