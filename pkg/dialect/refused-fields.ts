@@ -25,6 +25,14 @@ export const runnerOptions: readonly string[] = [
   .join(' ')
   .split(' ');
 
+/** Who is served first (vLLM, SGLang, LiteLLM, Cohere, Triton): 0, which is what is not said. Whether more is sooner or later, the server's settings say. */
+const usualPriority: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node) && node.number !== 0) reader.refuse(place);
+    return true;
+  },
+};
+
 /** LiteLLM: which of its own guardrails look at a request. It reads them among the body's fields and in its metadata. */
 const guardrails =
   'guardrails guardrail_config disable_global_guardrail disable_global_guardrails opted_out_global_guardrails'.split(
@@ -76,19 +84,12 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
     refused,
   ),
   ...named(guardrails, refused),
+  priority: usualPriority,
   // Whose answers a gateway's cache gives, or is told to keep this one among.
   cache: { ...unlisted, fields: new Map([['namespace', refused]]) },
   // A template of the caller's makes any prompt of any text; processors name code that the server runs.
   ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
   chat_template_kwargs: object({ chat_template: refused, tokenize: refused }),
-};
-
-/** Who is served first (vLLM, SGLang, LiteLLM): 0, which is what is not said. Whether more is sooner or later, the server's settings say. */
-export const usualPriority: Shape = {
-  read(reader, node, place) {
-    if (!saysNothing(node) && node.number !== 0) reader.refuse(place);
-    return true;
-  },
 };
 
 /** The caller's own words, among which LiteLLM looks for what chooses a deployment, and which of its guardrails look. @param known what a dialect's own metadata have */

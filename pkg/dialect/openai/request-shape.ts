@@ -2,7 +2,7 @@ import type { JsonNode } from '../../base/index.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { bytesOfFormat, mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
 import { namedFile } from '../pdf.ts';
-import { metadataWith, refused, refusedFields, saysNothing, usualPriority } from '../refused-fields.ts';
+import { metadataWith, refused, refusedFields, saysNothing } from '../refused-fields.ts';
 import {
   boolean,
   either,
@@ -244,7 +244,6 @@ export const common: Readonly<Record<string, Shape>> = {
   cache_salt: lone,
   encoding_format: lone,
   metadata: metadataWith(),
-  priority: usualPriority,
   truncate_prompt_tokens: number,
   add_special_tokens: boolean,
   mm_processor_kwargs: unlisted,
