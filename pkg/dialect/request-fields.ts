@@ -71,9 +71,10 @@ export function hasStrangers(fields: Fields, name: string, shape: Shape): boolea
   return any;
 }
 
-/** Whether an end of the caller's own choice is given: texts, or tokens. */
+/** Whether an end of the caller's own choice is given: texts, tokens, or what makes some tokens likely. */
 export function stopsEarly(node: JsonNode | undefined): boolean {
   if (node === undefined || node.kind === 'null') return false;
+  if (node.kind === 'object') return node.keys.length > 0;
   return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
 }
 
