@@ -87,7 +87,7 @@ const detectors: Readonly<
   },
   Credential: {
     finds:
-      'Passwords and keys where they are given, to their end: `scheme://user:password@host` (also percent-encoded), connection strings, `Authorization: Basic`, `.netrc`, Docker’s and npm’s settings, `curl -u`, and assignments to names that tell in `.env`, YAML, JSON, XML, shells and code: any value in quotes or in an environment file behind `password` and the like, values that look drawn behind `secret`, `token`, `…key`.',
+      'Passwords and keys where they are given, to their end: `scheme://user:password@host` (also percent-encoded), connection strings, `Authorization: Basic`, `.netrc`, Docker’s and npm’s settings, `curl -u`, and assignments to names that tell in `.env`, YAML, JSON, XML, shells and code: any value in quotes or in an environment file behind `password` and the like (also `пароль`, `密码`, `パスワード`, `비밀번호`), values that look drawn behind `secret`, `token`, `…key`.',
     not: 'References (`${TOKEN}`, `getToken()`), fillers (`changeme`, `<your-key>`, `xxxx`, `****`), words for types and states; bare passwords of letters alone outside of environment files; values of more than 100 characters (see `GenericApiKey`); values whose name stands apart in JSON that is read as such.',
     sure: 'Likely.',
   },

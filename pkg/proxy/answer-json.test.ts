@@ -53,3 +53,23 @@ describe('a text of a whole answer that is in several values', () => {
 it('two candidates of one index are refused', async () => {
   await expect(inspect([said('x'), said('project falcon')])).rejects.toThrow(RefusedError);
 });
+
+describe('log-probabilities of a whole answer', () => {
+  const completion = async (ranks: number): Promise<JsonOutcome> => {
+    const top = Object.fromEntries(Array.from({ length: ranks }, (_, at) => [`t${at}`, -1]));
+    const choice = { index: 0, text: 'a', finish_reason: 'stop', logprobs: { tokens: ['a'], top_logprobs: [top] } };
+    return inspectJsonAnswer(Buffer.from(JSON.stringify({ id: 'c', object: 'text_completion', choices: [choice] })), {
+      ...{ route: recognise('POST', '/v1/completions'), status: 200, views, stops: false, listing: undefined },
+      turn: async () => Promise.resolve(),
+      mayPass: () => false,
+    });
+  };
+
+  it('may have the alternatives of many choices', async () => {
+    expect(String((await completion(2_688)).body)).toContain('"t2687":-1');
+  });
+
+  it('are refused where they would be more texts than are kept at once', async () => {
+    await expect(completion(5_000)).rejects.toThrow(new RefusedError('response_uninspectable', { detail: 'lanes' }));
+  });
+});

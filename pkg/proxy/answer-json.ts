@@ -23,6 +23,9 @@ import { ValueReader } from './values.ts';
 /** Text parsed or scanned between two turns of the event loop: a long body must not stall the others. */
 export const stepUnits = 65_536;
 
+/** Texts that log-probabilities spell in one answer: those of 128 choices with 20 alternatives are 2,688; more is an attack on memory. */
+const maxTokenLanes = 4_096;
+
 /** What is left of a whole answer for this caller, and what is recorded of it. */
 export interface JsonOutcome {
   /** The answer; the very bytes of the model when nothing was touched. */
@@ -292,6 +295,7 @@ function tokenEdits(answer: AnswerView, ends: EndsByPrefix, source: string, opti
   const open = (id: string): AnswerLane => {
     let lane = lanes.get(id);
     if (lane === undefined) {
+      if (lanes.size >= maxTokenLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
       lane = new AnswerLane(id, 'text', options.views, { waitForRecord: false });
       lanes.set(id, lane);
     }

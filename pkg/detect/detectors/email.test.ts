@@ -39,6 +39,9 @@ describe('Email', () => {
 
   test('covers the last 64 characters of a longer local part', () => {
     expect(found(email, `${'a'.repeat(100)}@example.com`)).toEqual([`${'a'.repeat(64)}@example.com`]);
+    for (const sign of ['-', '.', "'"])
+      for (const padding of [26, 27, 40])
+        expect(found(email, `${`x${sign}`.repeat(padding)}ana.lopez@acme.org`).join()).toMatch(/ana\.lopez@acme\.org$/);
   });
 
   test('finds look-alikes and accents as what they fold to', () => {

@@ -27,7 +27,9 @@ function localPart(text: string, start: number, at: number): boolean {
   // The pattern has seen to the rest.
   if (text.charCodeAt(start) === quote) return true;
   if (!begins(text.charCodeAt(start)) || text.charCodeAt(at - 1) === 0x2e) return false;
-  if (at - start !== 64) {
+  // What a longer one has before its last 64, of which a sign that joins begins none.
+  const isCut = at - start === 64 || (at - start === 63 && joins(text.charCodeAt(start - 1)));
+  if (!isCut) {
     const before = text.charCodeAt(start - 1);
     if (begins(before) || (joins(before) && begins(text.charCodeAt(start - 2)))) return false;
   }

@@ -51,6 +51,14 @@ describe('Phone', () => {
     ['Telefon: 8 800 555 3535', '8 800 555 3535'],
     ['mobile=491701234567', '491701234567'],
     ['WhatsApp +49 170 1234567', '+49 170 1234567'],
+    ['Ana,+12025550147,ana@x.org', '+12025550147'],
+    ['1007,+49 30 12345678,41', '+49 30 12345678'],
+    ['7,202-555-0147,9', '202-555-0147'],
+    ['Hotline: 202-555-0147 24/7', '202-555-0147'],
+    ['my line +1 202-555-0147 9am-5pm', '+1 202-555-0147'],
+    ['room 12 202-555-0147', '202-555-0147'],
+    ['202-555-0147x123', '202-555-0147'],
+    ['+49 30 12345678X9', '+49 30 12345678'],
   ])('finds the number in %s', (text, number) => {
     expect(found(phone, text)).toEqual([number]);
   });
@@ -80,6 +88,8 @@ describe('Phone', () => {
     ['a range of years', '1990-2000-2010'],
     ['a list of numbers', '10 20 30 40 50 60 70'],
     ['a percentage', '0123 456789%'],
+    ['a list with commas', '0123 456789,50 and 1,0123 456789'],
+    ['a sum with commas', '1,202 555 0123,50'],
   ])('leaves %s', (_what, text) => {
     expect(found(phone, text)).toEqual([]);
   });
@@ -104,6 +114,11 @@ describe('Phone', () => {
     ['before 202-555-0123', 'Likely Spelling'],
   ])('says of %s: %s', (text, said) => {
     expect(saidOf(phone, text)).toBe(said);
+  });
+
+  test('finds each number of a row', () => {
+    expect(found(phone, '202-555-0147,202-555-0148')).toEqual(['202-555-0147', '202-555-0148']);
+    expect(found(phone, '+12025550147,+12025550148')).toEqual(['+12025550147', '+12025550148']);
   });
 
   test('finds any E.164 number of a German subscriber, however it is grouped', () => {

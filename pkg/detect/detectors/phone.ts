@@ -15,7 +15,7 @@ import { nationalNumbers } from './phone-plans.ts';
 // Certain where it is told or, with +, one of its country's plan, else likely.
 // Dates, prices, versions, IP addresses, card numbers and identifiers fail the grouping or touch a character that no number touches.
 // Coverage: of `tel: 0301234567` the number, where the engine reads `from`; else the word, too.
-// Limit: bare digits without such a word; seven-digit local numbers; extensions stay visible.
+// Limit: bare digits without such a word; seven-digit local numbers; extensions stay visible; national forms of other plans beside another number.
 
 const telling =
   'tel|tel\\.|telefon|telephone|telefono|phone|mobile|mobil|cell|handy|fax|whatsapp|sms|call|dial|ring|text';
@@ -82,16 +82,35 @@ function international(text: string, start: number, end: number, skip: number): 
   return digits >= 8 && digits <= 15 && first > 0 && (countryCodes[two] === 1 || countryCodes[three] === 1);
 }
 
-/** Beside no letter, digit or character that binds numbers together. */
-function standsAlone(text: string, start: number, end: number): boolean {
+type Side = 'binds' | 'beside' | 'free';
+
+/** What stands before it: a letter, a digit or a character that binds numbers together; another number; or nothing of the kind. */
+function leftSide(text: string, start: number): Side {
   const before = text.charCodeAt(start - 1);
+  // _ # $ % & + - . / and the start of a currency
+  if (isWordCharacter(before) || before === 0x5f || (before >= 0x23 && before <= 0x26)) return 'binds';
+  if (before === 0x2b || (before >= 0x2d && before <= 0x2f)) return 'binds';
+  return before === 0x2c || (before === 0x20 && isDigit(text.charCodeAt(start - 2))) ? 'beside' : 'free';
+}
+
+/** The same behind it. An extension (`x123`) is another number. */
+function rightSide(text: string, end: number): Side {
   const after = text.charCodeAt(end);
-  if (isWordCharacter(before) || isWordCharacter(after)) return false;
-  // _ # $ % & + - . / : = ~ and the start of a currency, before; - . / : _ % with a digit after
-  if (before === 0x5f || (before >= 0x23 && before <= 0x26) || (before >= 0x2b && before <= 0x2f)) return false;
-  if (before === 0x20 && isDigit(text.charCodeAt(start - 2))) return false;
-  if (after === 0x5f || after === 0x25 || after === 0x40) return false;
-  return !(isDigit(text.charCodeAt(end + 1)) && ((after >= 0x2c && after <= 0x2f) || after === 0x3a || after === 0x20));
+  const goesOn = isDigit(text.charCodeAt(end + 1));
+  if (goesOn && (after === 0x2c || after === 0x20 || lower(after) === 0x78)) return 'beside';
+  if (isWordCharacter(after) || after === 0x5f || after === 0x25 || after === 0x40) return 'binds';
+  return goesOn && ((after >= 0x2d && after <= 0x2f) || after === 0x3a) ? 'binds' : 'free';
+}
+
+/**
+ * Nothing on either side binds it, and where another number stands beside it, as in the columns of a table, it is one by itself: all of its
+ * country's plan, or grouped as North America writes.
+ */
+function standsAlone(text: string, start: number, end: number): boolean {
+  const left = leftSide(text, start);
+  if (left === 'binds') return false;
+  const right = rightSide(text, end);
+  return right !== 'binds' && ((left === 'free' && right === 'free') || isWhole(text, start, end));
 }
 
 /** Every character between the digits is this one, or there is none. */
@@ -191,6 +210,15 @@ function wordLength(text: string, start: number): number {
   return at - start;
 }
 
+function digitsOf(text: string, start: number, end: number): string {
+  let digits = '';
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (isDigit(code)) digits += String.fromCharCode(code);
+  }
+  return digits;
+}
+
 /** By country code, compiled when first asked for: what stands behind it, whole. */
 const plans = new Map<string, RegExp>();
 
@@ -223,6 +251,12 @@ function beginsAssigned(text: string, start: number, end: number): boolean {
     if (endsGroup && isAssigned(digits)) return true;
   }
   return false;
+}
+
+function isWhole(text: string, start: number, end: number): boolean {
+  if (text.charCodeAt(start) === 0x2b) return isAssigned(digitsOf(text, start, end));
+  const separator = text.charCodeAt(end - 5);
+  return (separator === 0x2d || separator === 0x2e) && run(text, start, end, 0) <= 3 && northAmerican(text, start, end);
 }
 
 export const phone: Detector = {

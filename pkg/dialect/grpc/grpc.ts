@@ -8,7 +8,7 @@ import type { Projected, Rpc } from '../rpc.ts';
 import { lone, number, object } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { describedMethod } from './described.ts';
-import { endEvent, messageField, rpcFraming, turnField, turnOf } from './framing.ts';
+import { endEvent, longestId, messageField, rpcFraming, turnField, turnOf } from './framing.ts';
 import { project } from './projection.ts';
 import { pageShape } from './page-shape.ts';
 import { methodOf } from './registry.ts';
@@ -179,6 +179,9 @@ function modelOf(root: JsonNode, { model: path, ofAll }: Method): string | undef
 function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
   if (query !== '') throw new RefusedError('invalid_request', { detail: 'query' });
   const { method, requests } = ofRoute(route);
+  // Its answers come back with it, and are told apart by it.
+  if (method.turns === true && (root.get('id')?.string ?? '').length > longestId)
+    throw new RefusedError('invalid_request', { detail: 'id' });
   const reader = new Reader('request', 'none');
   reader.read(root, requests);
   return {

@@ -23,7 +23,7 @@ export const sgNric = shapedNumber({
     const kind = characters[0] as number;
     const sum = weighed(characters, 1, identityWeights) + (kind === 0x74 || kind === 0x67 ? 4 : kind === 0x6d ? 3 : 0);
     const letters = kind === 0x73 || kind === 0x74 ? citizens : kind === 0x6d ? sinceM : foreigners;
-    return letters.charCodeAt(kind === 0x6d ? 10 - (sum % 11) : sum % 11) === characters[8];
+    return letters.charCodeAt(sum % 11) === characters[8];
   },
 });
 

@@ -1,3 +1,4 @@
+import { isDigit } from '../characters.ts';
 import { digit, same } from './check-digits.ts';
 import { digitNumber, shapedNumber } from './issued-number.ts';
 
@@ -34,9 +35,19 @@ export const brCpf = digitNumber({
 const isFirstBranch = (text: string, start: number, end: number): boolean =>
   end - start === 14 && text.startsWith('0001', start + 8);
 
-/** With the slash or the hyphen of its spelling: points alone are a fraction's (`21.470165824159`). */
-const isSpelled = (text: string, end: number): boolean =>
-  text.charCodeAt(end - 3) === 0x2d || text.charCodeAt(end - 7) === 0x2f || text.charCodeAt(end - 8) === 0x2f;
+function hasDigit(text: string, from: number, end: number): boolean {
+  for (let at = from; at < end; at += 1) if (isDigit(text.charCodeAt(at))) return true;
+  return false;
+}
+
+/**
+ * With the slash or the hyphen of its spelling: points alone are a fraction's (`21.470165824159`). A hyphen alone is spelling where a digit
+ * stands before it: twelve letters and a number are names of things (`conversation-26`).
+ */
+const isSpelled = (text: string, start: number, end: number): boolean =>
+  text.charCodeAt(end - 7) === 0x2f ||
+  text.charCodeAt(end - 8) === 0x2f ||
+  (text.charCodeAt(end - 3) === 0x2d && hasDigit(text, start, end - 3));
 
 export const brCnpj = shapedNumber({
   name: 'BrCnpj',
@@ -44,7 +55,7 @@ export const brCnpj = shapedNumber({
   maxLength: 18,
   least: 14,
   telling: ['cnpj', 'pessoa juridica', 'cadastro nacional'],
-  alone: (text, start, end) => isSpelled(text, end) || isFirstBranch(text, start, end),
+  alone: (text, start, end) => isSpelled(text, start, end) || isFirstBranch(text, start, end),
   valid: (characters, length) =>
     !same(characters, length) &&
     check(characters, 12, 5) === digit(characters, 12) &&

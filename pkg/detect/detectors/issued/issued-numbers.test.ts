@@ -56,6 +56,21 @@ test('a group of digits beside it makes one of digits a part of a longer number,
   expect(found(one('AuAbn'), 'ABN 51 824 753 556 12')).toEqual(['51 824 753 556']);
 });
 
+test('a number in the next column, or the next word, is none of its groups', () => {
+  for (const [name, text, number] of [
+    ['BrCpf', '1007,529.982.247-25,41', '529.982.247-25'],
+    ['BrCpf', 'Cliente 7 529.982.247-25', '529.982.247-25'],
+    ['BrCpf', 'Cliente 529.982.247-25 7', '529.982.247-25'],
+    ['SgNric', '12,S1234567D,34', 'S1234567D'],
+    ['UkNino', '7,AB123456C,9', 'AB123456C'],
+    ['ItCodiceFiscale', '3,RSSMRA85T10A562S,8', 'RSSMRA85T10A562S'],
+    ['AuAbn', '12,51 824 753 556,7', '51 824 753 556'],
+    ['NoFodselsnummer', '7 01010750160 9', '01010750160'],
+  ] as const)
+    expect([text, found(one(name), text)]).toEqual([text, [number]]);
+  for (const text of ['1,01010750160', '01010750160,5']) expect(found(one('NoFodselsnummer'), text)).toEqual([]);
+});
+
 test('a word directly before a number that no check digit confirms makes it another, unless a word tells of it', () => {
   for (const before of ['order ', 'Order no. ', 'invoice number: ', 'SKU '])
     for (const [name, number] of [
