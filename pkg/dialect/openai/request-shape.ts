@@ -332,7 +332,7 @@ export const sampling: Readonly<Record<string, Shape>> = {
 
 const promptRequest = { ...common, ...sampling, prompt, suffix: text };
 
-export const completionsRequest = object(promptRequest);
+export const completionsRequest = object(promptRequest, { order: ['prompt', 'suffix'] });
 
 export const chatRequest = object({
   ...common,

@@ -184,29 +184,32 @@ export const toolChoice = either(
   object({ type: lone, name: lone, mode: lone, server_label: lone, tools: list(object({ type: lone, name: lone })) }),
 );
 
-export const responsesRequest = object({
-  ...refusedFields,
-  // What was said before is on the server: it cannot be inspected, and may be another caller's.
-  ...named(['previous_response_id', 'conversation', 'prompt', 'access_programs'], refused),
-  background: refusedIfTrue,
-  // Chat's names: other servers obey them.
-  ...named([...outputLimits.filter((name) => name !== 'max_output_tokens'), 'n', 'best_of', 'messages'], refused),
-  model: lone,
-  input: either(text, inputItems),
-  instructions: text,
-  ...named(['max_output_tokens', 'max_tool_calls', 'temperature', 'top_p', 'top_logprobs'], number),
-  ...named(['stream', 'store', 'parallel_tool_calls'], boolean),
-  stream_options: object({ include_obfuscation: boolean }),
-  include: list(lone),
-  metadata: metadataWith(),
-  reasoning: object(named(['effort', 'summary', 'generate_summary'], lone)),
-  text: object({
-    format: object({ type: lone, name: lone, description: text, schema, strict: boolean }),
-    verbosity: lone,
-  }),
-  tools: list(requestTool),
-  tool_choice: toolChoice,
-  truncation: lone,
-  ...named(['user', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention', 'service_tier'], lone),
-  ...named(['context_management', 'moderation'], unlisted),
-});
+export const responsesRequest = object(
+  {
+    ...refusedFields,
+    // What was said before is on the server: it cannot be inspected, and may be another caller's.
+    ...named(['previous_response_id', 'conversation', 'prompt', 'access_programs'], refused),
+    background: refusedIfTrue,
+    // Chat's names: other servers obey them.
+    ...named([...outputLimits.filter((name) => name !== 'max_output_tokens'), 'n', 'best_of', 'messages'], refused),
+    model: lone,
+    input: either(text, inputItems),
+    instructions: text,
+    ...named(['max_output_tokens', 'max_tool_calls', 'temperature', 'top_p', 'top_logprobs'], number),
+    ...named(['stream', 'store', 'parallel_tool_calls'], boolean),
+    stream_options: object({ include_obfuscation: boolean }),
+    include: list(lone),
+    metadata: metadataWith(),
+    reasoning: object(named(['effort', 'summary', 'generate_summary'], lone)),
+    text: object({
+      format: object({ type: lone, name: lone, description: text, schema, strict: boolean }),
+      verbosity: lone,
+    }),
+    tools: list(requestTool),
+    tool_choice: toolChoice,
+    truncation: lone,
+    ...named(['user', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention', 'service_tier'], lone),
+    ...named(['context_management', 'moderation'], unlisted),
+  },
+  { order: ['instructions', 'input'] },
+);
