@@ -81,6 +81,7 @@ import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
+import { offerProtocols, protocolHeader } from './subprotocols.ts';
 import {
   canAsk,
   decideAccess,
@@ -794,10 +795,8 @@ class GovernedRequest {
   /** Names that the caller made are text as headers are: those that a rule masks are offered to nobody. */
   #offerProtocols(): void {
     // The model's handshake is one of its own.
-    for (const name of Object.keys(this.#headers))
-      if (name.startsWith('sec-websocket-')) Reflect.deleteProperty(this.#headers, name);
-    const offered = this.#route.socket?.protocols(offeredProtocols(this.#exchange.headers)) ?? [];
-    if (offered.length > 0) this.#headers[protocolHeader] = offered.join(', ');
+    const offered = offeredProtocols(this.#exchange.headers);
+    offerProtocols(this.#headers, this.#route.socket?.protocols(offered) ?? []);
   }
 
   #places: Pick<FoundPlaces, 'kept' | 'more'> = { kept: [], more: 0 };
@@ -1554,8 +1553,6 @@ interface FinishedRequest {
   /** Of a form that people are asked about: what is the same of it whatever its boundary. */
   readonly same: Buffer | undefined;
 }
-
-const protocolHeader = 'sec-websocket-protocol';
 
 /** The name of a model that only patterns for every model match. */
 const noModel = '';

@@ -12,6 +12,7 @@ const policy =
       issuer,
       `  classification:
   - { label: confidential, detectors: [CreditCard], visibleTo: [], otherwise: ${otherwise} }
+  - { label: named, fields: ["**.pins[*]"], visibleTo: [], otherwise: ${otherwise} }
 `,
     );
 let world: World;
@@ -178,6 +179,11 @@ describe.each(apis)('%s', (_name, path, body, script) => {
     expect(status).toBe(200);
     expect(text).not.toContain(String(card));
     expect(text).toContain('"[confidential]"');
+  });
+
+  test('numbers of a list that a field rule names are each its mask', async () => {
+    world.model.script = script({ pins: [1234, 5678], of: [4321] });
+    expect((await world.post(path, body)).text).toContain('{"pins":["[named]","[named]"],"of":[4321]}');
   });
 
   test('another number leaves as it came', async () => {
