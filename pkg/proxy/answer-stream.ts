@@ -205,7 +205,7 @@ export class StreamAnswer {
     const { data, file, message } = frame;
     if (file !== undefined) return this.#file(frame, file);
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
-    if (data === undefined) {
+    if (data === undefined || (data === '' && this.#saysNothing(frame))) {
       const silence = this.#observed(frame) ?? this.#options.framing.silence;
       return this.#push({ frame: silence, data: '', pieces: [], tokens: [], edits: [], drop: false });
     }
@@ -234,6 +234,11 @@ export class StreamAnswer {
     if (root === undefined)
       return this.#push({ frame: this.#outgoing(frame), data, pieces: [], tokens: [], edits: [], drop: false });
     this.#dataFrame(frame, data, root, view);
+  }
+
+  /** Of a frame without data. */
+  #saysNothing({ event }: StreamFrame): boolean {
+    return event === undefined && this.#options.framing.emptySaysNothing === true;
   }
 
   /** Another shape would give a text that goes on another lane. @throws RefusedError response_uninspectable */

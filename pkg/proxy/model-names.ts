@@ -85,3 +85,25 @@ export function listed(
   }
   return { hidden, edits };
 }
+
+/** Anthropic's: what stands first and last in a page, by which the caller asks for the one before it or behind it. */
+const pageEnds = ['first_id', 'last_id'] as const;
+
+/**
+ * The ends of a page of models are those of what a caller sees of it. They go back to the endpoint, so that they say its own names; where nothing is left,
+ * none.
+ */
+export function pageEndEdits(
+  root: JsonNode,
+  { models }: AnswerView,
+  hidden: ReadonlySet<JsonNode>,
+): readonly JsonEdit[] {
+  const ends = pageEnds.map((name) => root.get(name));
+  if (ends.every((node) => node === undefined)) return none;
+  const shown = models.filter(({ node }) => !hidden.has(node));
+  return ends.flatMap((node, at): JsonEdit[] => {
+    const id = shown.at(at === 0 ? 0 : -1)?.id;
+    if (node === undefined || node.kind === 'null' || (id !== undefined && node.string === id)) return [];
+    return [{ start: node.start, end: node.end, text: id === undefined ? 'null' : JSON.stringify(id) }];
+  });
+}

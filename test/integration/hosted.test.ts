@@ -273,9 +273,24 @@ describe('what an endpoint is told', () => {
     own.model.script = answers({ object: 'list', data: ['large-2', 'large-3', 'small', 'tiny'].map(entry) });
     const list = await own.call('GET', '/v1/models');
     expect(JSON.parse(list.text)).toEqual({ object: 'list', data: ['support', 'small'].map(entry) });
+    // Anthropic's pages name their ends as well, as where another page goes on from.
+    const page = (data: string[], first: unknown, last: unknown): object => ({
+      ...{ data: data.map(entry), has_more: true, first_id: first, last_id: last },
+    });
+    for (const [names, seen, first, last] of [
+      [['tiny', 'large-2', 'small', 'large-3'], ['support', 'small'], 'large-2', 'small'],
+      [['small', 'tiny'], ['small'], 'small', 'small'],
+      [['tiny', 'large-3'], [], null, null],
+    ] as const) {
+      own.model.script = answers(page([...names], names[0], names.at(-1)));
+      expect(JSON.parse((await own.call('GET', '/v1/models')).text)).toEqual(page([...seen], first, last));
+    }
+    own.model.script = answers({ ...page(['small'], 'tiny', { id: 'tiny' }) });
+    expect((await own.call('GET', '/v1/models')).text).not.toContain('tiny');
+    own.model.seen.length = 0;
     own.model.script = answers(entry('large-2'));
     expect(JSON.parse((await own.call('GET', '/v1/models/support')).text)).toEqual(entry('support'));
-    expect(own.model.seen.map((one) => one.path)).toEqual(['/v1/models', '/v1/models/large-2']);
+    expect(own.model.seen.map((one) => one.path)).toEqual(['/v1/models/large-2']);
     expect((await own.call('GET', '/v1/models/large-2')).status).toBe(403);
   });
 
