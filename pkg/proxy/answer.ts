@@ -289,7 +289,7 @@ export class Answer implements LiveRequest {
   #left = false;
 
   #outgoing(whole: boolean, contentType: string): OutgoingHttpHeaders {
-    const { session, views, exchange, plan, runtime } = this.#options;
+    const { session, views, exchange, plan, runtime, renamed } = this.#options;
     const { enforcing } = runtime.snapshot;
     const { padToMultipleOf, minDurationMs, cadenceMs } = plan.limits;
     const shaped = padToMultipleOf !== undefined || minDurationMs !== undefined || cadenceMs !== undefined;
@@ -301,7 +301,7 @@ export class Answer implements LiveRequest {
       // A header is text of the model's too: one that holds what a rule hides does not leave.
       const { hits, passes } = values.lookAtHeader(String(value));
       if (hits.length > 0) this.#hits(hits);
-      if (passes) headers[name] = value;
+      if (passes) headers[name] = value === renamed?.as ? renamed.name : value;
     }
     if (enforcing) headers['content-type'] = contentType;
     if (enforcing || headers['x-request-id'] === undefined) headers['x-request-id'] = session.id;

@@ -31,13 +31,15 @@ export function refuseRenamed({ upstream }: Pick<Snapshot, 'upstream'>, path: st
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
 }
 
-/** Where an answer, or an event of one, says which model wrote it: OpenAI, Ollama, KServe, Gemini, Anthropic's first event, Responses' events. */
+/** Where an answer, or an event of one, says which model wrote it: OpenAI, Ollama, KServe, Gemini, Anthropic's first event, Responses' events, KServe's streams. */
 const places: readonly (readonly string[])[] = [
   ['model'],
   ['model_name'],
   ['modelVersion'],
   ['message', 'model'],
   ['response', 'model'],
+  ['infer_response', 'model_name'],
+  ['message', 'infer_response', 'model_name'],
 ];
 
 /** Gemini's names of models have it before them. */

@@ -494,7 +494,7 @@ class GovernedRequest {
     this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
-    this.#modelNode = root.get('model') ?? root.get('model_name');
+    this.#modelNode = this.#view.modelNode ?? root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
   /** Where the caller's headers go on as they are, these do too. @throws RefusedError invalid_request */

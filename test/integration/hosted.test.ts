@@ -234,6 +234,21 @@ describe('what an endpoint is told', () => {
     }
   });
 
+  test('comes back so in a header', async () => {
+    const { model, call } = await start(', models: [{ name: support, as: "large-2" }] }');
+    const heard = async (said: string): Promise<string | null> => {
+      model.script = (response) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'openai-model': said });
+        response.end(JSON.stringify({ object: 'chat.completion', model: said, choices: [] }));
+      };
+      const headers = { 'content-type': 'application/json' };
+      const answer = await call('POST', path, { body: JSON.stringify(ask), headers });
+      return String(answer.headers['openai-model']);
+    };
+    expect(await heard('large-2')).toBe('support');
+    expect(await heard('large-2-2026')).toBe('large-2-2026');
+  });
+
   test('comes back so in each event of a stream', async () => {
     const { model, post } = await start(', models: [{ name: support, as: "large-2" }] }');
     const chunk = (name: string, content: string): string =>
