@@ -81,13 +81,13 @@ const detectors: Readonly<
   },
   VendorToken: {
     finds:
-      'Tokens that some 200 vendors issue (clouds, models, source and builds, registries, chat, payment, monitoring …), by the prefix, characters and length that each gives them; tokens without a prefix behind a name that holds the vendor’s (`DATADOG_APP=…`).',
+      'Tokens that some 200 vendors issue (clouds, models, source and builds, registries, chat, payment, monitoring …), by the prefix, characters and length that each gives them (longer ones, too, where that is a range); with letters glued to them where the prefix has five characters or more and a sign, or the checksum holds; tokens without a prefix behind a name that holds the vendor’s (`DATADOG_APP=…`).',
     not: 'Examples and fillers (`ghp_your_token`); a token without a prefix that no name tells of.',
     sure: 'Certain by a prefix or a checksum; Likely where a name tells of it, or where the checksum of one that has one does not hold.',
   },
   Credential: {
     finds:
-      'Passwords and keys where they are given, to their end: `scheme://user:password@host` (also percent-encoded), connection strings, `Authorization: Basic`, `.netrc`, Docker’s and npm’s settings, `curl -u`, and assignments to names that tell in `.env`, YAML, JSON, XML, shells and code: any value in quotes or in an environment file behind `password` and the like, values that look drawn behind `secret`, `token`, `…key`.',
+      'Passwords and keys where they are given, to their end: `scheme://user:password@host` (also percent-encoded), connection strings, `Authorization: Basic`, `.netrc`, Docker’s and npm’s settings, `curl -u`, and assignments to names that tell in `.env`, YAML, JSON, XML, shells and code: any value in quotes or in an environment file behind `password` and the like (also `пароль`, `密码`, `パスワード`, `비밀번호`), values that look drawn behind `secret`, `token`, `…key`.',
     not: 'References (`${TOKEN}`, `getToken()`), fillers (`changeme`, `<your-key>`, `xxxx`, `****`), words for types and states; bare passwords of letters alone outside of environment files; values of more than 100 characters (see `GenericApiKey`); values whose name stands apart in JSON that is read as such.',
     sure: 'Likely.',
   },

@@ -126,6 +126,8 @@ export interface View {
   mayCross(left: string, right: string): boolean;
   /** Does a value at this path (`$.a.b[0]`) fall under a field rule? Returns the rule's index, the first in policy order. */
   field(path: readonly (string | number)[]): number | undefined;
+  /** The field rule, the first in policy order, under which some element of a list at this path may fall by a path that ends at it. */
+  fieldOfItems(path: readonly (string | number)[]): number | undefined;
   /** What stands in place of a whole value that a field rule hides (label of the rule; for keyed hash and partial, of the value). */
   fieldReplacement(rule: number, value: string): string;
 }

@@ -215,7 +215,7 @@ export class Reader implements ShapeReader {
     if (this.#strict && fields !== undefined && fields.size > 0 && place.shape.noTokens !== true) {
       const twin = twinOf(fields, key.text);
       if (twin !== undefined) this.refuse(place, twin);
-      if (place.id === '') this.#strangerOfBody(key.text, place);
+      if (place.id === '') this.#strangerOfBody(key, item, place);
     }
     const stranger = place.stranger(key.text);
     this.lone(key, stranger, true);
@@ -235,16 +235,21 @@ export class Reader implements ShapeReader {
     else {
       const word = referringWord(key.text);
       if (word !== undefined && !saysNothing(item)) this.refuse(around, word);
-      const limit = this.#holdsLimit ? limitingWord(key.text) : undefined;
-      if (limit !== undefined && !saysNothing(item)) this.refuse(around, limit);
+      this.#refuseLimit(key, item, around);
     }
     this.read(item, namesSchema(key.text) ? stranger.as(schema) : stranger);
   }
 
-  #strangerOfBody(name: string, place: ShapePlace): void {
+  #strangerOfBody(key: JsonNode, item: JsonNode, place: ShapePlace): void {
     this.strangers = true;
-    const word = tellingWord(name);
+    const word = tellingWord(key.text);
     if (word !== undefined) this.refuse(place, word);
+    this.#refuseLimit(key, item, place);
+  }
+
+  #refuseLimit(key: JsonNode, item: JsonNode, around: ShapePlace): void {
+    const word = this.#holdsLimit ? limitingWord(key.text, item) : undefined;
+    if (word !== undefined) this.refuse(around, word);
   }
 
   #array(node: JsonNode, place: ShapePlace): void {

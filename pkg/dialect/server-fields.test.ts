@@ -100,6 +100,23 @@ const servers: readonly Server[] = [
     },
   },
   {
+    ...chat,
+    name: 'chats of LiteLLM (proxy/_types.py)',
+    refused: {
+      ...truth('disable_global_guardrail disable_global_guardrails'),
+      ...{ guardrails: ['x'], guardrail_config: { a: 1 }, opted_out_global_guardrails: ['x'], priority: 1 },
+    },
+    passes: {},
+  },
+  {
+    ...{ ...chat, name: 'metadata of LiteLLM (proxy/litellm_pre_call_utils.py)', within: 'metadata' },
+    refused: {
+      ...truth('disable_global_guardrail disable_global_guardrails'),
+      ...{ guardrails: ['x'], guardrail_config: { a: 1 }, opted_out_global_guardrails: ['x'], tags: ['x'] },
+    },
+    passes: { [read]: word('topic user_name') },
+  },
+  {
     ...{ name: 'LoRAX (router/src/lib.rs)', path: '/generate', body: { inputs: 'a' }, within: 'parameters' },
     refused: {
       ...word('adapter_id adapter_source api_token'),

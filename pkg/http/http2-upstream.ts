@@ -37,6 +37,7 @@ import type { UpstreamOptions } from './upstream.ts';
 const defaults: Http2ClientLimits = {
   connectMs: 5_000,
   idleSessionMs: 60_000,
+  maxAgeMs: 3_600_000,
   maxHeaderBytes: 64 * 1_024,
   maxHeaders: 200,
   maxSessions: 64,

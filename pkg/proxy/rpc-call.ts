@@ -9,14 +9,15 @@ export class RpcCall {
   #over = false;
   #room: (() => void) | undefined;
 
-  constructor(model: Http2Upstream) {
+  /** @param own it carries the sidecar's credential. */
+  constructor(model: Http2Upstream, own: boolean) {
     const over = (): void => {
       this.#over = true;
       this.#proceed();
     };
     this.upstream = {
       send: (request, handler) => {
-        const inner = rpcHandler(handler, () => this.#call?.abort());
+        const inner = rpcHandler(handler, () => this.#call?.abort(), own);
         const call = model.open(request, {
           ...inner,
           room: () => this.#proceed(),

@@ -4,6 +4,7 @@ import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { expect, test } from '@jest/globals';
 import { grpcRegistry } from '../../cmd/gen/grpc-descriptors.ts';
 import { maskingViews } from '../../test/support/masked-stream.ts';
+import { parseJson } from '../base/index.ts';
 import type { ByteChain } from '../base/index.ts';
 import { framed, recogniseRpc, trailerFrame } from '../dialect/index.ts';
 import { StreamAnswer } from './answer-stream.ts';
@@ -88,4 +89,18 @@ test('more than 1,024 under way, or whose end nobody says, end the call', () => 
     for (let at = 0; at < many; at++) stream.data(saying(`request ${at}`, 'well. ', false));
   };
   expect(begin).toThrow(expect.objectContaining({ code: 'response_uninspectable', detail: 'ids' }));
+});
+
+test('an id of any length is not kept, and not asked for', () => {
+  const { stream } = open();
+  stream.data(saying('x'.repeat(256), 'well. ', false));
+  for (const last of [false, true])
+    expect(() => stream.data(saying('x'.repeat(257), 'well. ', last))).toThrow(
+      expect.objectContaining({ code: 'response_uninspectable', detail: 'id' }),
+    );
+  const route = recogniseRpc('POST', '/inference.GRPCInferenceService/ModelStreamInfer');
+  const ask = (id: string): unknown =>
+    route.dialect.request(route, parseJson(JSON.stringify({ model_name: 'm', id }))).model;
+  expect(ask('x'.repeat(256))).toBe('m');
+  expect(() => ask('x'.repeat(257))).toThrow(expect.objectContaining({ code: 'invalid_request', detail: 'id' }));
 });

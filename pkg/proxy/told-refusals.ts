@@ -3,7 +3,7 @@ import { unauthorized } from '../http/index.ts';
 import type { Http2Upstream, Upstream, UpstreamHandler } from '../http/index.ts';
 
 /** The status of gRPC that says the same as 401. */
-const unauthenticated = '16';
+export const unauthenticated = '16';
 
 /** The model, with somebody who hears that it refuses a request's credential. */
 export function tellingRefusals(model: Upstream, refused: () => void): Upstream {

@@ -2,6 +2,7 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError, saidOfNamed } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
+import { namedFields } from './named-fields.ts';
 import { readings } from './readings.ts';
 import type { ResponseViews } from './runtime.ts';
 
@@ -17,8 +18,6 @@ export interface ValueOutcome {
 
 const clean: ValueOutcome = { edits: [], hits: [], stopped: undefined };
 const nothingFound = { hits: [], passes: true } as const;
-
-type Path = readonly (string | number)[];
 
 /** What leaves in its place is of its kind, where typed clients (TGI's own) would take no other. */
 function removal({ kind, start, end }: JsonNode): JsonEdit {
@@ -59,7 +58,7 @@ export class ValueReader {
       edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(result.text) });
     }
     if (this.#view.fields) {
-      this.#fields(root, [], edits, hits, undefined);
+      this.#fields(root, edits, hits);
       stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
     }
     if (guarded) for (const node of answer.integerArrays) edits.push(removal(node));
@@ -92,22 +91,12 @@ export class ValueReader {
     return { hits, passes };
   }
 
-  /** @param above the rule that names a field around this one and replaces nothing, as in Observe: what is inside may be hidden. */
-  #fields(node: JsonNode, path: Path, edits: JsonEdit[], hits: Hit[], above: number | undefined): void {
-    if (node.numbers !== undefined) return; // an embedding: a field rule hides it whole or not at all
-    for (let at = 0; at < node.items.length; at++) {
-      const item = node.items[at];
-      if (item === undefined) continue;
-      const inner = [...path, node.kind === 'object' ? (node.keys[at]?.text ?? '') : at];
-      const rule = this.#view.field(inner);
-      if (rule !== undefined && rule !== above)
-        hits.push({ rule, by: 'field', start: item.start, end: item.end, ...saidOfNamed });
-      if (rule === undefined || this.#view.spec.replace[rule] !== 1) {
-        this.#fields(item, inner, edits, hits, rule ?? above);
-        continue;
-      }
-      const text = this.#view.fieldReplacement(rule, item.text);
-      edits.push({ start: item.start, end: item.end, text: JSON.stringify(text) });
+  #fields(root: JsonNode, edits: JsonEdit[], hits: Hit[]): void {
+    for (const { node, rule } of namedFields(this.#view, root)) {
+      hits.push({ rule, by: 'field', start: node.start, end: node.end, ...saidOfNamed });
+      if (this.#view.spec.replace[rule] !== 1) continue;
+      const text = this.#view.fieldReplacement(rule, node.text);
+      edits.push({ start: node.start, end: node.end, text: JSON.stringify(text) });
     }
   }
 }

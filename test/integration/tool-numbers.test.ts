@@ -12,6 +12,7 @@ const policy =
       issuer,
       `  classification:
   - { label: confidential, detectors: [CreditCard], visibleTo: [], otherwise: ${otherwise} }
+  - { label: named, fields: ["**.pins[*]"], visibleTo: [], otherwise: ${otherwise} }
 `,
     );
 let world: World;
@@ -184,6 +185,11 @@ describe.each(apis)('%s', (_name, path, body, script) => {
     const args = { token: 42, bytes: [1, 2], tokens: [3], ids: [1, 2, 3, 4, 5, 6, 7, 8] };
     world.model.script = script(args);
     expect((await world.post(path, body)).text).toContain(JSON.stringify(args));
+  });
+
+  test('numbers of a list that a field rule names are each its mask', async () => {
+    world.model.script = script({ pins: [1234, 5678], of: [4321] });
+    expect((await world.post(path, body)).text).toContain('{"pins":["[named]","[named]"],"of":[4321]}');
   });
 
   test('another number leaves as it came', async () => {

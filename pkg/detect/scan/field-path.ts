@@ -44,6 +44,8 @@ export interface PathState {
   readonly rules: readonly number[];
   readonly key: (name: string) => PathState;
   readonly item: (index: number) => PathState;
+  /** Rules of which a path ends at some element of a list that stands here, rising. */
+  readonly itemRules: () => readonly number[];
 }
 
 /** The walk over all field paths of some rules; undefined when none has any. */
@@ -102,6 +104,13 @@ export function compileFieldPaths(
       if (state === undefined) cache.set(key, (state = follow(takes)));
       return state;
     };
+    let ofItems: readonly number[] | undefined;
+    const item = (index: number): PathState => {
+      const known = indices.has(index);
+      return cached(byItem, known ? index : -1, (segment) =>
+        segment.kind === 'index' ? known && segment.index === index : segment.kind !== 'name',
+      );
+    };
     return {
       rules: [...new Set(ended.map((at) => paths[Math.floor(at / stride)]?.rule ?? 0))].sort((a, b) => a - b),
       key: (name) => {
@@ -110,12 +119,9 @@ export function compileFieldPaths(
           segment.kind === 'name' ? known && segment.name === name : segment.kind === 'any',
         );
       },
-      item: (index) => {
-        const known = indices.has(index);
-        return cached(byItem, known ? index : -1, (segment) =>
-          segment.kind === 'index' ? known && segment.index === index : segment.kind !== 'name',
-        );
-      },
+      item,
+      itemRules: () =>
+        (ofItems ??= [...new Set([-1, ...indices].flatMap((index) => item(index).rules))].sort((a, b) => a - b)),
     };
   };
   return stateOf(new Set(paths.map((_, index) => index * stride)));

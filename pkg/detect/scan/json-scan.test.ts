@@ -288,6 +288,16 @@ describe('field rules', () => {
     expect(view.fieldReplacement(0, 'x')).toBe('[pii]');
   });
 
+  it('tell whether one may name elements of a list', () => {
+    const { view: lists } = build('rr', { fields: ['**.pins[*]', '$.a[2]', '$.b.*'] }, { fields: ['**.ssn'] });
+    expect(lists.fieldOfItems(['x', 'pins'])).toBe(0);
+    expect(lists.fieldOfItems(['a'])).toBe(0);
+    expect(lists.fieldOfItems(['b'])).toBe(0);
+    expect(lists.fieldOfItems(['c'])).toBeUndefined();
+    expect(lists.fieldOfItems(['ssn'])).toBeUndefined();
+    expect(lists.fieldOfItems([])).toBeUndefined();
+  });
+
   it('prefer rules that act to rules that only note', () => {
     const both = build('nr', { fields: ['**.a'] }, { fields: ['$.x.a'] }).view;
     expect(both.field(['x', 'a'])).toBe(1);

@@ -202,6 +202,17 @@ export class CompiledView implements View {
       state = typeof step === 'number' ? state?.item(step) : state?.key(step);
     }
     matched.push(...(state?.rules ?? []));
+    return this.#firstOf(matched);
+  }
+
+  fieldOfItems(path: readonly (string | number)[]): number | undefined {
+    let state = this.#fields;
+    for (const step of path) state = typeof step === 'number' ? state?.item(step) : state?.key(step);
+    return this.#firstOf(state?.itemRules() ?? []);
+  }
+
+  /** Rules that act come before those that only note. */
+  #firstOf(matched: readonly number[]): number | undefined {
     const { replace, stop } = this.spec;
     const acting = matched.filter((rule) => replace[rule] === 1 || stop[rule] === 1);
     const among = acting.length > 0 ? acting : matched;

@@ -112,6 +112,9 @@ function parseRead(text: string): JsonNode {
 /** Answers of one call that are under way at once: each has texts of its own that are kept. */
 const mostIds = 1_024;
 
+/** Ids are kept for as long as what they name is under way: no client's is longer. */
+export const longestId = 256;
+
 /** Whose answer a message of Triton's stream is, and whether it is the last of it. */
 export function turnOf(message: JsonNode): { readonly id: string; readonly last: boolean } {
   const response = message.get('infer_response');
@@ -181,6 +184,7 @@ class MessageSplitter implements FrameSplitter {
     const projected = this.#rpc.answer(message);
     if (!this.#rpc.serverStreams) return new MessageFrame(bytes, projected, undefined);
     const { id, last } = this.#rpc.turns ? turnOf(projected.root) : oneAnswer;
+    if (id.length > longestId) throw new RefusedError('response_uninspectable', { detail: 'id' });
     const turn = this.#rpc.turns ? this.#turn(id, last) : undefined;
     const tally = this.#tallies.get(id) ?? new NumberTally();
     tally.add(projected.numbers);

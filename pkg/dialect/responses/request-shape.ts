@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { outputLimits } from '../openai/request-shape.ts';
-import { namedFile } from '../pdf.ts';
 import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
+import { fileUrlValue, namedFile } from '../sent-file.ts';
 import { boolean, either, list, lone, named, number, object, schema, text, typed, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { itemFields, part, tool } from './item-shape.ts';
@@ -27,7 +27,7 @@ const inputPart: Shape = typed(
   ]
     .join(' ')
     .split(' '),
-  namedFile(object({ ...Object.fromEntries(part.fields ?? []), ...unseen })),
+  namedFile(object({ ...Object.fromEntries(part.fields ?? []), file_data: { read: fileUrlValue }, ...unseen })),
 );
 
 /** Where a tool works: on the caller's side, or in a container of its own with nothing in it and no way out. */

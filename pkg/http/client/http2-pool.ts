@@ -32,6 +32,8 @@ export interface Http2ClientLimits {
   readonly connectMs: number;
   /** How long a connection without streams is kept. */
   readonly idleSessionMs: number;
+  /** After so long a connection takes no new streams: the certificate behind it may have ended or changed meanwhile. */
+  readonly maxAgeMs: number;
   readonly maxHeaderBytes: number;
   readonly maxHeaders: number;
   readonly maxSessions: number;
@@ -58,10 +60,12 @@ class Session {
   used = false;
   /** No more streams: the server said so, or what it carried was not answered. */
   leaving = false;
+  readonly begunAt: number;
   idleSince: number;
 
   constructor(session: ClientHttp2Session, now: number) {
     this.session = session;
+    this.begunAt = now;
     this.idleSince = now;
   }
 }
@@ -69,7 +73,8 @@ class Session {
 export class Http2Pool {
   readonly #options: Http2PoolOptions;
   readonly #sessions = new Set<Session>();
-  readonly #queue = new Set<StreamWaiter>();
+  /** Who waits, and whether for a connection that has carried nothing before. */
+  readonly #queue = new Map<StreamWaiter, boolean>();
   readonly #connecting = new Set<Socket>();
   #tls: ConnectionOptions | undefined;
   #sweep: Timer | undefined;
@@ -83,9 +88,9 @@ export class Http2Pool {
   take(waiter: StreamWaiter, fresh = false): void {
     if (this.#closed)
       return void queueMicrotask(() => waiter.failed('unreachable', new Error('the upstream is closed')));
-    const session = this.#room(fresh);
+    const session = this.#roomFor(fresh);
     if (session !== undefined) return this.#open(session, waiter);
-    this.#queue.add(waiter);
+    this.#queue.set(waiter, fresh);
     this.#connectMore();
   }
 
@@ -106,7 +111,7 @@ export class Http2Pool {
   close(): void {
     this.#closed = true;
     this.#sweep?.cancel();
-    const waiting = [...this.#queue];
+    const waiting = [...this.#queue.keys()];
     this.#queue.clear();
     for (const waiter of waiting) waiter.failed('unreachable', new Error('the upstream is closed'));
     for (const socket of this.#connecting) socket.destroy();
@@ -116,10 +121,22 @@ export class Http2Pool {
     }
   }
 
+  /** Where no more connections may be made, one that has carried streams before does for all. */
+  #roomFor(fresh: boolean): Session | undefined {
+    return this.#room(fresh && !this.#isFull);
+  }
+
+  get #isFull(): boolean {
+    return this.#sessions.size + this.#connecting.size >= this.#options.limits.maxSessions;
+  }
+
   #room(fresh: boolean): Session | undefined {
     let best: Session | undefined;
     for (const one of this.#sessions) {
-      if (one.leaving || (fresh && one.used) || one.streams >= this.#most(one)) continue;
+      const { session, leaving } = one;
+      // One that has ended may not have said so yet: nothing would be sent on it.
+      if (leaving || session.destroyed || session.closed) continue;
+      if ((fresh && one.used) || one.streams >= this.#most(one)) continue;
       // The fullest that has room: those that are not needed grow old and go.
       if (best === undefined || one.streams > best.streams) best = one;
     }
@@ -131,10 +148,8 @@ export class Http2Pool {
   }
 
   #connectMore(): void {
-    const { maxSessions, maxStreams } = this.#options.limits;
-    const coming = this.#connecting.size * maxStreams;
-    if (this.#queue.size <= coming || this.#sessions.size + this.#connecting.size >= maxSessions) return;
-    this.#connect();
+    const coming = this.#connecting.size * this.#options.limits.maxStreams;
+    if (this.#queue.size > coming && !this.#isFull) this.#connect();
   }
 
   #connect(): void {
@@ -211,9 +226,10 @@ export class Http2Pool {
   /** Opens what waits on what has room. */
   #serve(): void {
     if (this.#closed) return;
-    for (const waiter of this.#queue) {
-      const session = this.#room(false);
-      if (session === undefined) break;
+    for (const [waiter, fresh] of this.#queue) {
+      const session = this.#roomFor(fresh);
+      if (session === undefined && !fresh) break;
+      if (session === undefined) continue;
       this.#queue.delete(waiter);
       this.#open(session, waiter);
     }
@@ -244,18 +260,21 @@ export class Http2Pool {
   /** There is no connection to be had: all who wait for one hear it, at once, as each would by an attempt of its own. */
   #failWaiting(why: NoStream, cause: unknown): void {
     if (this.#connecting.size > 0) return;
-    const waiting = [...this.#queue];
-    if (this.#room(false) !== undefined) return this.#serve();
-    this.#queue.clear();
-    for (const waiter of waiting) waiter.failed(why, cause);
+    const hasRoom = this.#room(false) !== undefined;
+    const waiting = [...this.#queue].filter(([, fresh]) => fresh || !hasRoom);
+    for (const [waiter] of waiting) this.#queue.delete(waiter);
+    for (const [waiter] of waiting) waiter.failed(why, cause);
+    if (hasRoom) this.#serve();
   }
 
   #startSweep(): void {
     const { clock, limits } = this.#options;
     this.#sweep ??= clock.every(limits.idleSessionMs / 2, () => {
       const now = clock.monotonic();
-      for (const one of this.#sessions)
-        if (one.streams === 0 && now - one.idleSince >= limits.idleSessionMs) one.session.destroy();
+      for (const one of this.#sessions) {
+        if (now - one.begunAt >= limits.maxAgeMs) one.leaving = true;
+        if (one.streams === 0 && (one.leaving || now - one.idleSince >= limits.idleSessionMs)) one.session.destroy();
+      }
       if (this.#sessions.size > 0) return;
       this.#sweep?.cancel();
       this.#sweep = undefined;

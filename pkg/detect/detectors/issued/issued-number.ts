@@ -10,7 +10,7 @@ import {
 } from '../../verdict.ts';
 import type { Verdict } from '../../verdict.ts';
 import { toldLeft } from '../../scan/telling.ts';
-import { isDigit, isWordCharacter, lower } from '../characters.ts';
+import { edgeReach, isDigit, isWordCharacter, lower } from '../characters.ts';
 import { followsOtherWord } from '../other-word.ts';
 
 /**
@@ -59,23 +59,48 @@ function read(text: string, start: number, end: number): number {
   return length;
 }
 
-/** Joins what stands on either side to one number, name, address or path: `- . / : , + # @ = & \` */
+/** Joins what stands on either side to one number, name, address or path: `- . / : + # @ = & \` */
 const leadsOn = (code: number): boolean =>
-  (code >= 0x2b && code <= 0x2f) || code === 0x3a || code === 0x23 || code === 0x40 || code === 0x26 || code === 0x5c;
+  code === 0x2b ||
+  (code >= 0x2d && code <= 0x2f) ||
+  code === 0x3a ||
+  code === 0x23 ||
+  code === 0x40 ||
+  code === 0x26 ||
+  code === 0x5c;
 
 /** A part of a longer number: beside a digit of it a further group, in digits. */
 function goesOn(text: string, start: number, end: number): boolean {
-  const before = text.charCodeAt(start - 1);
-  const after = text.charCodeAt(end);
   return (
-    ((leadsOn(before) || (before === 0x20 && isDigit(text.charCodeAt(start)))) &&
-      isDigit(text.charCodeAt(start - 2))) ||
-    ((leadsOn(after) || (after === 0x20 && isDigit(text.charCodeAt(end - 1)))) && isDigit(text.charCodeAt(end + 1)))
+    (isDigit(text.charCodeAt(start - 2)) && joins(text, start - 1, start, end)) ||
+    (isDigit(text.charCodeAt(end + 1)) && joins(text, end, start, end))
   );
 }
 
+/**
+ * Whether what stands at `at`, beside the number, joins a digit there to it. A comma ends a column of a number that has letters or separators
+ * of its own; a space does of one that is not grouped by spaces, and beside a letter.
+ */
+function joins(text: string, at: number, start: number, end: number): boolean {
+  const code = text.charCodeAt(at);
+  if (code === 0x2c) return isBare(text, start, end);
+  if (code !== 0x20) return leadsOn(code);
+  return isDigit(text.charCodeAt(at < start ? start : end - 1)) && holdsSpace(text, start, end);
+}
+
+/** Of digits alone. */
+function isBare(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if (!isDigit(text.charCodeAt(at))) return false;
+  return true;
+}
+
+function holdsSpace(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if (text.charCodeAt(at) === 0x20) return true;
+  return false;
+}
+
 /** Space and context that all of them read. */
-const around = { left: toldLeft, right: 2, atWord: true } as const;
+const around = { left: toldLeft, right: edgeReach, atWord: true } as const;
 
 /** Digits of the shortest and the longest of them, and their pattern: one form (scan/unit.ts), so that they are sought once. */
 const fewest = 8;

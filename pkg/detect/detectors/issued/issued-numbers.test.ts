@@ -36,6 +36,12 @@ describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, 
       });
   }
 
+  for (const number of [...alone, ...behind])
+    test(`finds ${number} in emphasis`, () => {
+      for (const mark of ['_', '__', '___'])
+        expect(found(detector, `${word} ${mark}${number}${mark}`)).toEqual([number]);
+    });
+
   for (const number of never)
     test(`never finds ${number}`, () => {
       expect(found(detector, number)).toEqual([]);
@@ -44,7 +50,11 @@ describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, 
 
   for (const number of [...alone, ...behind])
     test(`finds no part of a longer word or number around ${number}`, () => {
-      for (const text of [...(grows ? [] : [`7${number}`, `${number}7`, `x${number}`, `${number}x`]), `_${number}`])
+      for (const text of [
+        ...(grows ? [] : [`7${number}`, `${number}7`, `x${number}`, `${number}x`]),
+        `x_${number}`,
+        `____${number}`,
+      ])
         expect(found(detector, `${word} ${text}`).filter((part) => part.includes(number))).toEqual([]);
     });
 });
@@ -54,6 +64,21 @@ test('a group of digits beside it makes one of digits a part of a longer number,
   expect(found(one('AuAbn'), '12 51 824 753 556')).toEqual([]);
   expect(found(one('AuAbn'), '51 824 753 556 12')).toEqual([]);
   expect(found(one('AuAbn'), 'ABN 51 824 753 556 12')).toEqual(['51 824 753 556']);
+});
+
+test('a number in the next column, or the next word, is none of its groups', () => {
+  for (const [name, text, number] of [
+    ['BrCpf', '1007,529.982.247-25,41', '529.982.247-25'],
+    ['BrCpf', 'Cliente 7 529.982.247-25', '529.982.247-25'],
+    ['BrCpf', 'Cliente 529.982.247-25 7', '529.982.247-25'],
+    ['SgNric', '12,S1234567D,34', 'S1234567D'],
+    ['UkNino', '7,AB123456C,9', 'AB123456C'],
+    ['ItCodiceFiscale', '3,RSSMRA85T10A562S,8', 'RSSMRA85T10A562S'],
+    ['AuAbn', '12,51 824 753 556,7', '51 824 753 556'],
+    ['NoFodselsnummer', '7 01010750160 9', '01010750160'],
+  ] as const)
+    expect([text, found(one(name), text)]).toEqual([text, [number]]);
+  for (const text of ['1,01010750160', '01010750160,5']) expect(found(one('NoFodselsnummer'), text)).toEqual([]);
 });
 
 test('a word directly before a number that no check digit confirms makes it another, unless a word tells of it', () => {

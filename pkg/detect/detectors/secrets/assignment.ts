@@ -14,7 +14,10 @@ import { count, isRandom } from './randomness.ts';
 
 const passwords =
   'passwor[dt]|passwd|passphrase|passcode|pass|pwd|pswd|psw|kennwort|contrasena|senha|mot[ _]de[ _]passe|wachtwoord|lozinka|haslo|parola' +
-  '|secret_key_base|identified by|auth_?pass';
+  '|secret_key_base|identified by|auth_?pass' +
+  // As the fold has them: letters that look like Latin ones are these.
+  '|[пП]apo[лЛ]b' +
+  '|密码|密碼|パスワード|비밀번호';
 const keys =
   'secret|token|api[ _.-]?key|(?:secret|private|access|auth|account|encryption|signing|master|client|session|service|shared|license|storage|admin|deploy|app|application|webhook)[ _.-]?key' +
   '|session[ _-]?id|credentials?|sharedaccesskey|sharedaccesssignature|[?&]sig';
@@ -181,8 +184,6 @@ const about = [
   'arn',
   'env',
   'header',
-  'confirm',
-  'match',
   'message',
   'desc',
   'help',
@@ -198,8 +199,6 @@ const about = [
   'get',
   'has',
   'is',
-  'verify',
-  'check',
   'changed',
   'date',
   'time',

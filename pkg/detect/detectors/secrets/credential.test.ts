@@ -1,8 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { compileScanner } from '../../index.ts';
+import { sketchRules, sketchView } from '../../testing/rules.ts';
 import { found } from '../brute-force.ts';
 import { credential } from './credential.ts';
 
+const view = compileScanner(sketchRules({ label: 't', detectors: ['Credential'] }), {
+  hashKey: new Uint8Array(32),
+}).view(sketchView('r'));
 const pair = (name: string, value: string): string => Buffer.from(`${name}:${value}`).toString('base64');
 
 describe('Credential: addresses', () => {
@@ -141,6 +146,29 @@ describe('Credential: assignments', () => {
     ['states of another kind', 'kind: ConfigMap\ndata:\n  anything: c2VjcmV0\n'],
   ])('leaves %s', (_what, text) => {
     expect(found(credential, text)).toEqual([]);
+  });
+
+  test.each(['passwordConfirm', 'password_confirm', 'passwordCheck', 'passwordVerify', 'passwordMatch'])(
+    'covers the password that is said again as %s',
+    (name) => {
+      expect(found(credential, `{"password":"Tr0ub4dor&3","${name}":"Tr0ub4dor&3"}`)).toEqual([
+        'Tr0ub4dor&3',
+        'Tr0ub4dor&3',
+      ]);
+    },
+  );
+
+  test.each([
+    ['Russian', 'Введите пароль: '],
+    ['Russian, with a capital', 'Пароль:'],
+    ['Russian, in capitals', 'ПАРОЛЬ: '],
+    ['Chinese', '密码: '],
+    ['Chinese, with a wide colon', '我的密码：'],
+    ['Chinese of Taiwan', '密碼: '],
+    ['Japanese', 'パスワード: '],
+    ['Korean', '비밀번호: '],
+  ])('covers the password behind its name in %s', (_what, name) => {
+    expect(view.mask(`${name}Tr0ub4dor!3\n`, 'text', 'complete').text).toBe(`${name}[t]\n`);
   });
 
   test('covers any value in quotes to its closing quote', () => {
