@@ -2,7 +2,7 @@ import { outputLimits, tokenIds } from '../openai/request-shape.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { mediaBytes } from '../media.ts';
 import { refused, refusedFields, runnerOptions } from '../refused-fields.ts';
-import { boolean, either, free, list, lone, named, number, object, schema, text, typed } from '../shape.ts';
+import { boolean, either, free, list, lone, named, number, object, schema, text, toolInput, typed } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
 /** Fields of Ollama's requests (api/types.go). A field that is not here passes as unknown. */
@@ -43,7 +43,7 @@ const common: Record<string, Shape> = {
 const call = object({
   id: lone,
   type: lone,
-  function: object({ index: number, name: lone, description: text, arguments: free }),
+  function: object({ index: number, name: lone, description: text, arguments: toolInput }),
 });
 
 const tool = typed(
