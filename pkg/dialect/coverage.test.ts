@@ -640,7 +640,7 @@ const serverRequests: readonly (readonly [string, fc.Arbitrary<unknown>])[] = [
   ],
   ['/score', fc.record({ text_1: scoredText, text_2: scoredText, ZZtop: tree })],
   ['/v1/score', fc.record({ query: scoredText, items: scoredText, ZZtop: tree })],
-  ['/pooling', fc.record({ input: llamaPrompt, data: tree, ZZtop: tree })],
+  ['/pooling', fc.record({ input: llamaPrompt, ZZtop: tree })],
   ['/classify', fc.record({ input: llamaPrompt, ZZtop: tree })],
 ];
 const serverAnswers: readonly (readonly [string, fc.Arbitrary<unknown>])[] = [

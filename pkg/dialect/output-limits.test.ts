@@ -139,7 +139,8 @@ describe('a limit that a dialect does not know', () => {
       'max_completion_tokens',
     ],
     ...['max_tokens_to_sample', 'max_token_count', 'max_length', 'max_gen_len', 'num_predict', 'n_predict'],
-    ...['num_return_sequences', 'num_beams', 'best_of'],
+    ...['num_return_sequences', 'num_beams', 'best_of', 'num_generations', 'candidate_count', 'candidateCount'],
+    'auto_max_new_tokens',
   ];
   const around = (name: string, value: unknown): object => ({ new_field: [{ deep: { [name]: value } }] });
 
@@ -158,6 +159,16 @@ describe('a limit that a dialect does not know', () => {
     ['/v1/chat/completions', { model: 'm', messages, options: { num_predict: 9 } }, 'num_predict'],
     ['/v1/completions', { model: 'm', prompt: 'a', sampling_params: { max_new_tokens: 9 } }, 'max_new_tokens'],
     ['/v1/chat/completions', { model: 'm', messages, maxNewTokens: 9 }, 'max_new_tokens'],
+    ['/v1/chat/completions', { model: 'm', messages, max_tokens: 5, auto_max_new_tokens: true }, 'auto_max_new_tokens'],
+    ['/v1/completions', { model: 'm', prompt: 'a', auto_max_new_tokens: true }, 'auto_max_new_tokens'],
+    ['/v1/messages', { model: 'm', messages, auto_max_new_tokens: true }, 'auto_max_new_tokens'],
+    ['/v1/responses', { model: 'm', input: 'a', auto_max_new_tokens: true }, 'auto_max_new_tokens'],
+    ['/v1/chat/completions', { model: 'm', messages, candidate_count: 9 }, 'candidate_count'],
+    ['/v1/chat/completions', { model: 'm', messages, candidateCount: 9 }, 'candidate_count'],
+    ['/v1/chat/completions', { model: 'm', messages, num_generations: 9 }, 'num_generations'],
+    ['/v1/messages', { model: 'm', messages, num_generations: 9 }, 'num_generations'],
+    ['/generate', { inputs: 'a', parameters: { num_return_sequences: 9 } }, 'parameters.num_return_sequences'],
+    ['/generate', { text: 'a', sampling_params: { candidate_count: 9 } }, 'sampling_params.candidate_count'],
     ['/v1/messages', { model: 'm', messages, max_tokens_to_sample: 9 }, 'max_tokens_to_sample'],
     ['/v2/chat', { model: 'm', messages, maxTokens: 9 }, 'maxTokens'],
   ])('to %s of %j is refused for %s', (path, body, detail) => {
@@ -170,6 +181,7 @@ describe('a limit that a dialect does not know', () => {
     ['/v1/chat/completions', { model: 'm', messages, metadata: { max_tokens: '9' }, documents: [{ max_length: 9 }] }],
     ['/v1/chat/completions', { model: 'm', messages, response_format: { json_schema: { schema: { maxLength: 9 } } } }],
     ['/v1/chat/completions', { model: 'm', messages, new_tool: { schema: { maxTokens: 9 }, maxLength: 9 } }],
+    ['/v1/chat/completions', { model: 'm', messages, auto_max_new_tokens: false, candidate_count: null }],
     ['/v1/embeddings', { model: 'm', input: 'a', max_length: 9, processor: { max_tokens: 9 } }],
     ['/rerank', { query: 'a', documents: ['b'], max_tokens: 9 }],
     ['/v2/models/m/generate', { text_input: 'a', max_tokens: 9, parameters: { max_new_tokens: 9 } }],

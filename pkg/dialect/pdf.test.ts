@@ -113,7 +113,54 @@ it.each([
       ),
   ],
   ['letters and spaces', () => pdfs('/v1/chat/completions', user('nothing but words '.repeat(400)))],
-  ['a sign behind the place where readers look', () => chat({ file_data: bytes('x'.repeat(1_040)) })],
+  ['a sign behind the place where readers look', () => pdfs('/v1/chat/completions', user(bytes('x'.repeat(1_040))))],
 ])('%s is none', (_, read) => {
   expect(read()).toBe(0);
+});
+
+describe('a file of OpenAI that is neither a text nor a picture, a sound or a film', () => {
+  const office = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+  const zip = Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), noise(9_000)]).toString('base64');
+  const words = 'word '.repeat(2_000);
+  const behindWords = Buffer.concat([Buffer.from(words), Buffer.from(zip, 'base64')]).toString('base64');
+  const rtf = Buffer.from(`{\\rtf1 ${words}}`).toString('base64');
+
+  it.each([
+    ['called what it is', { filename: 'a.docx', file_data: url(zip, `${office};base64`) }],
+    ['called nothing', { filename: 'a', file_data: url(zip, 'application/octet-stream;base64') }],
+    ['called a text', { filename: 'a.txt', file_data: url(zip, 'text/plain;base64') }],
+    ['short', { file_data: url(zip.slice(0, 400), `${office};base64`) }],
+    ['of base64 by itself', { file_data: zip }],
+    ['with a line break', { file_data: url(`${zip.slice(0, 2)}\n${zip.slice(2)}`, `${office};base64`) }],
+    ['with percent signs', { file_data: url(zip.replaceAll('A', '%41'), `${office};base64`) }],
+    ['behind a text', { file_data: url(behindWords, 'text/plain;base64') }],
+    ['called one by its type, with the head of a picture', { file_data: url(picture, `${office};base64`) }],
+    [
+      'called one by its name, with the head of a picture',
+      { filename: 'a.DOCX', file_data: url(picture, 'image/png;base64') },
+    ],
+    ['RTF', { file_data: url(rtf, 'text/plain;base64') }],
+  ])('is a document: %s', (_, file) => {
+    expect(chat(file)).toBeGreaterThan(0);
+    expect(responses(file)).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['a text', { filename: 'a.txt', file_data: url(Buffer.from(words).toString('base64'), 'text/plain;base64') }],
+    [
+      'a text of another script',
+      { file_data: url(Buffer.from('слово 言葉'.repeat(500)).toString('base64'), 'text/csv;base64') },
+    ],
+    [
+      'a text in UTF-16',
+      { file_data: url(Buffer.from(`\ufeff${words}`, 'utf16le').toString('base64'), 'text/plain;base64') },
+    ],
+    ['a text as it is', { file_data: 'data:text/plain,a%20word' }],
+    ['a picture', { filename: 'a.png', file_data: url(picture, 'image/png;base64') }],
+    ['nothing', { file_data: '' }],
+    ['an address', { file_data: 'https://example.com/a.docx' }],
+  ])('is none: %s', (_, file) => {
+    expect(chat(file)).toBe(0);
+    expect(responses(file)).toBe(0);
+  });
 });

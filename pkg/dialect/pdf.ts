@@ -1,6 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import type { FilePart, RequestView } from './dialect.ts';
-import type { Shape, ShapeReader } from './shape.ts';
+import type { ShapeReader } from './shape.ts';
 
 /**
  * PDFs within the JSON of a request: a model reads the text of one, and no guard does. Promise: one is told by what the request calls it, whatever its
@@ -44,7 +44,7 @@ const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
 });
 
 /** Percent signs of a URL undone, where they spell ASCII. */
-const unescaped = (text: string): string =>
+export const unescaped = (text: string): string =>
   text.replace(/%([0-7][0-9a-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 
 /** Whether these are the bytes of one: base64, or, in a URL, the letters themselves. */
@@ -88,16 +88,6 @@ export function perhapsPdf(reader: ShapeReader, node: JsonNode): boolean {
   if (is) claimedPdf(reader, node);
   return is;
 }
-
-/** A part with a file: a name that ends as a PDF's does is a claim. */
-export const namedFile = (shape: Shape): Shape => ({
-  ...shape,
-  read(reader, node, place) {
-    const name = node.kind === 'object' ? (node.get('filename')?.string ?? '') : '';
-    if (/\.pdf\s*$/i.test(name)) claimedPdf(reader, node.get('file_data'));
-    return shape.read?.(reader, node, place) === true;
-  },
-});
 
 /** The PDFs of a request: those that it calls so, and what else its strings spell. */
 export function pdfsOf({ documents = [], lanes, loneValues, opaque }: RequestView): readonly FilePart[] {

@@ -201,15 +201,22 @@ export class Reader implements ShapeReader {
 
   #object(node: JsonNode, place: ShapePlace): void {
     if (!this.#strict && place.shape.unknown === true && hasSpelledIds(node)) return this.tokens(node);
+    const { order } = place.shape;
+    const spans: Span[] | undefined = this.#strict && order !== undefined ? [] : undefined;
     const { keys, items } = node;
     for (let at = 0; at < keys.length; at++) {
       const key = keys[at];
       const item = items[at];
       if (key === undefined || item === undefined) continue;
+      const from = this.lanes.length;
       const known = place.known(key.text);
       if (known !== undefined) this.read(item, known);
       else this.#stranger(key, item, place, node);
+      if (spans === undefined || this.lanes.length === from) continue;
+      const rank = order?.indexOf(key.text) ?? -1;
+      if (rank >= 0) spans.push({ rank, from, to: this.lanes.length });
     }
+    if (spans !== undefined && spans.length > 1) this.lanes = arranged(this.lanes, spans);
   }
 
   /** A key that the dialect does not have. */
@@ -218,7 +225,7 @@ export class Reader implements ShapeReader {
     if (this.#strict && fields !== undefined && fields.size > 0 && place.shape.noTokens !== true) {
       const twin = twinOf(fields, key.text);
       if (twin !== undefined) this.refuse(place, twin);
-      if (place.id === '') this.#strangerOfBody(key.text, place);
+      if (place.id === '') this.#strangerOfBody(key, item, place);
     }
     const stranger = place.stranger(key.text);
     this.lone(key, stranger, true);
@@ -237,16 +244,21 @@ export class Reader implements ShapeReader {
     else {
       const word = referringWord(key.text);
       if (word !== undefined && !saysNothing(item)) this.refuse(around, word);
-      const limit = this.#holdsLimit ? limitingWord(key.text) : undefined;
-      if (limit !== undefined && !saysNothing(item)) this.refuse(around, limit);
+      this.#refuseLimit(key, item, around);
     }
     this.read(item, namesSchema(key.text) ? stranger.as(schema) : stranger);
   }
 
-  #strangerOfBody(name: string, place: ShapePlace): void {
+  #strangerOfBody(key: JsonNode, item: JsonNode, place: ShapePlace): void {
     this.strangers = true;
-    const word = tellingWord(name);
+    const word = tellingWord(key.text);
     if (word !== undefined) this.refuse(place, word);
+    this.#refuseLimit(key, item, place);
+  }
+
+  #refuseLimit(key: JsonNode, item: JsonNode, around: ShapePlace): void {
+    const word = this.#holdsLimit ? limitingWord(key.text, item) : undefined;
+    if (word !== undefined) this.refuse(around, word);
   }
 
   #array(node: JsonNode, place: ShapePlace): void {
@@ -286,6 +298,26 @@ export class Reader implements ShapeReader {
     if (index === undefined || !Number.isInteger(index) || index < 0 || index > maxIndex) this.refuse(place, 'index');
     return index;
   }
+}
+
+/** Lanes of one field, and which it is of those that are read in an order. */
+interface Span {
+  readonly rank: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The lanes of these fields one behind the other, in their order, from where the first of them stands. */
+function arranged(lanes: readonly Lane[], spans: readonly Span[]): readonly Lane[] {
+  const isArranged = spans.every(({ rank, from }, at) => {
+    const before = spans[at - 1];
+    return before === undefined || (before.rank < rank && before.to === from);
+  });
+  if (isArranged) return lanes;
+  const inOrder = [...spans].sort((a, b) => a.rank - b.rank);
+  const start = spans[0]?.from ?? 0;
+  const others = lanes.filter((_, at) => at >= start && !spans.some(({ from, to }) => at >= from && at < to));
+  return [...lanes.slice(0, start), ...inOrder.flatMap(({ from, to }) => lanes.slice(from, to)), ...others];
 }
 
 const namedElement = (place: ShapePlace, name: number | string): ShapePlace =>

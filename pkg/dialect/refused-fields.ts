@@ -25,6 +25,14 @@ export const runnerOptions: readonly string[] = [
   .join(' ')
   .split(' ');
 
+/** Who is served first (vLLM, SGLang, LiteLLM, Cohere, Triton): 0, which is what is not said. Whether more is sooner or later, the server's settings say. */
+const usualPriority: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node) && node.number !== 0) reader.refuse(place);
+    return true;
+  },
+};
+
 /** LiteLLM: which of its own guardrails look at a request. It reads them among the body's fields and in its metadata. */
 const guardrails =
   'guardrails guardrail_config disable_global_guardrail disable_global_guardrails opted_out_global_guardrails'.split(
@@ -76,19 +84,12 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
     refused,
   ),
   ...named(guardrails, refused),
+  priority: usualPriority,
   // Whose answers a gateway's cache gives, or is told to keep this one among.
   cache: { ...unlisted, fields: new Map([['namespace', refused]]) },
   // A template of the caller's makes any prompt of any text; processors name code that the server runs.
   ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
   chat_template_kwargs: object({ chat_template: refused, tokenize: refused }),
-};
-
-/** Who is served first (vLLM, SGLang, LiteLLM): 0, which is what is not said. Whether more is sooner or later, the server's settings say. */
-export const usualPriority: Shape = {
-  read(reader, node, place) {
-    if (!saysNothing(node) && node.number !== 0) reader.refuse(place);
-    return true;
-  },
 };
 
 /** The caller's own words, among which LiteLLM looks for what chooses a deployment, and which of its guardrails look. @param known what a dialect's own metadata have */
@@ -129,17 +130,19 @@ const plainName = (name: string): string =>
 const wordIn = (plain: string, words: RegExp): string | undefined => words.exec(plain)?.[0].replaceAll(/^_|_$/g, '');
 
 /**
- * How long an answer may be, or how many there are, in the words of any server or vendor: Anthropic's first, Llama's, Hugging Face's, Bedrock's, Ollama's.
+ * How long an answer may be, or how many there are, in the words of any server or vendor: Anthropic's first, Llama's, Hugging Face's, Bedrock's, Ollama's,
+ * Google's, Cohere's. By text-generation-webui's `auto_max_new_tokens` an answer is as long as its model can.
  * JSON Schema has `maxLength`.
  */
 const limiting =
-  /^max_(?:new_|output_|completion_|response_output_|gen_|generated_)?tokens?$|^max_tokens?_to_(?:sample|generate)$|^max_token_count$|^max_gen(?:eration)?_len(?:gth)?$|^n(?:um)?_predict$|^(?:num_return_sequences|num_beams|best_of|n_cmpl)$/;
+  /^(?:auto_)?max_(?:new_|output_|completion_|response_output_|gen_|generated_)?tokens?$|^max_tokens?_to_(?:sample|generate)$|^max_token_count$|^max_gen(?:eration)?_len(?:gth)?$|^n(?:um)?_predict$|^(?:num_return_sequences|num_beams|num_generations|candidate_count|best_of|n_cmpl)$/;
 
 /**
  * The word by which a field that no dialect knows may limit the output otherwise than the field that is held to a rule's limit, or ask for more answers;
  * undefined where it has none.
  */
-export function limitingWord(name: string): string | undefined {
+export function limitingWord(name: string, value: JsonNode): string | undefined {
+  if (value.kind === 'false' || saysNothing(value)) return undefined;
   const lower = name.toLowerCase();
   return lower === 'max_length' ? lower : limiting.exec(plainName(name))?.[0];
 }

@@ -1,6 +1,6 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import { tellingWord } from './refused-fields.ts';
+import { limitingWord, tellingWord } from './refused-fields.ts';
 import type { Shape } from './shape.ts';
 
 /** The decisive fields of a request, read so that no server can take them for something else. What each throws is `invalid_request` with the field's name. */
@@ -56,20 +56,25 @@ export function modelNamed(fields: Fields): string {
 /**
  * Whether an object of the body, which says what its own fields do elsewhere, has fields that its shape does not.
  *
- * @throws RefusedError `invalid_request` for one of them whose name tells that it would make a decision untrue
+ * @throws RefusedError `invalid_request` for one of them whose name tells that it would make a decision untrue, or limit the output
  */
 export function hasStrangers(fields: Fields, name: string, shape: Shape): boolean {
-  const strangers = given(fields, name)?.keys.filter(({ text }) => shape.fields?.has(text) !== true) ?? [];
-  for (const { text } of strangers) {
-    const word = tellingWord(text);
+  const object = given(fields, name);
+  let any = false;
+  object?.keys.forEach(({ text }, at) => {
+    const value = object.items[at];
+    if (value === undefined || shape.fields?.has(text) === true) return;
+    any = true;
+    const word = tellingWord(text) ?? limitingWord(text, value);
     if (word !== undefined) refuse(`${name}.${word}`);
-  }
-  return strangers.length > 0;
+  });
+  return any;
 }
 
-/** Whether an end of the caller's own choice is given: texts, or tokens. */
+/** Whether an end of the caller's own choice is given: texts, tokens, or what makes some tokens likely. */
 export function stopsEarly(node: JsonNode | undefined): boolean {
   if (node === undefined || node.kind === 'null') return false;
+  if (node.kind === 'object') return node.keys.length > 0;
   return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
 }
 

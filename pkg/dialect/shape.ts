@@ -57,6 +57,8 @@ export interface Shape {
   readonly number?: boolean;
   readonly boolean?: boolean;
   readonly fields?: ReadonlyMap<string, Shape>;
+  /** Fields of a request whose texts the model reads one behind the other, in this order, wherever the body has them. */
+  readonly order?: readonly string[];
   /** What stands under names that `fields` does not have; default {@link unlisted}. */
   readonly rest?: Shape;
   readonly items?: Shape;

@@ -40,12 +40,8 @@ export interface Passthrough {
   close(): void;
 }
 
-const handshake = [
-  'sec-websocket-key',
-  'sec-websocket-version',
-  'sec-websocket-protocol',
-  'sec-websocket-extensions',
-] as const;
+/** As the caller's says it. The subprotocols that it offers stand among the route's headers, where they go on. */
+const handshake = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions'] as const;
 
 /** Whether the model had been reached: it may have done the work, so that trying again may do it twice. */
 function brokeOff(error: unknown): boolean {

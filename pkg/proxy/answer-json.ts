@@ -10,7 +10,7 @@ import { maskJoined } from './joined-text.ts';
 import type { Asked, JoinedText, Joining } from './joined-text.ts';
 import { AnswerLane } from './lane.ts';
 import { EndsByPrefix } from './lane-ends.ts';
-import { listed, namedAsAsked, renamedEntry } from './model-names.ts';
+import { listed, namedAsAsked, pageEndEdits, renamedEntry } from './model-names.ts';
 import type { Listing, ModelName } from './model-names.ts';
 import { joinLanes } from './joined-lanes.ts';
 import type { LaneText } from './joined-lanes.ts';
@@ -333,7 +333,7 @@ function modelEdits(
   const named = page.length > 0 ? page : namedAsAsked(root, renamed);
   if (listing === undefined || answer.models.length === 0) return named;
   const { hidden, edits: entries } = listed(answer, listing);
-  const renames = [...named, ...entries];
+  const renames = [...named, ...entries, ...pageEndEdits(root, answer, hidden)];
   if (hidden.size === 0) return renames;
   let left = hidden.size;
   const edits = root.items.flatMap((node): JsonEdit[] => {

@@ -57,7 +57,7 @@ import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
 import type { SentCredential } from './model-credential.ts';
-import { refuseRenamedInQuery } from './model-names.ts';
+import { refuseRenamed } from './model-names.ts';
 import type { ModelName } from './model-names.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
@@ -81,6 +81,7 @@ import { Session } from './session.ts';
 import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
+import { offerProtocols, protocolHeader } from './subprotocols.ts';
 import {
   canAsk,
   decideAccess,
@@ -493,7 +494,7 @@ class GovernedRequest {
     this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
-    this.#modelNode = root.get('model') ?? root.get('model_name');
+    this.#modelNode = this.#view.modelNode ?? root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
   /** Where the caller's headers go on as they are, these do too. @throws RefusedError invalid_request */
@@ -681,8 +682,10 @@ class GovernedRequest {
 
   /** @throws RefusedError upstream_unsupported where the model is named in a path or query that names no other, or in a body that was not read. */
   #renameModel(): void {
-    const isHandshake = this.#socket !== undefined && !this.#goesOn;
-    if (isHandshake) refuseRenamedInQuery(this.#need(this.#runtime).snapshot, this.#query.slice(1));
+    // What nobody knows, and names no model of which the name could be written anew.
+    const isUnknown = this.#route.operation === 'Other' && this.#route.model === undefined;
+    if (this.#socket === undefined ? isUnknown : !this.#goesOn)
+      refuseRenamed(this.#need(this.#runtime).snapshot, this.#path, this.#query.slice(1));
     // A second model stands where nothing writes it anew.
     if (this.#view?.others?.some((other) => this.#hostedName(other) !== undefined) === true)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
@@ -794,10 +797,8 @@ class GovernedRequest {
   /** Names that the caller made are text as headers are: those that a rule masks are offered to nobody. */
   #offerProtocols(): void {
     // The model's handshake is one of its own.
-    for (const name of Object.keys(this.#headers))
-      if (name.startsWith('sec-websocket-')) Reflect.deleteProperty(this.#headers, name);
-    const offered = this.#route.socket?.protocols(offeredProtocols(this.#exchange.headers)) ?? [];
-    if (offered.length > 0) this.#headers[protocolHeader] = offered.join(', ');
+    const offered = offeredProtocols(this.#exchange.headers);
+    offerProtocols(this.#headers, this.#route.socket?.protocols(offered) ?? []);
   }
 
   #places: Pick<FoundPlaces, 'kept' | 'more'> = { kept: [], more: 0 };
@@ -1059,6 +1060,10 @@ class GovernedRequest {
   }
   #signature: OutgoingHttpHeaders | undefined;
 
+  #isDescribed({ services }: Runtime): boolean {
+    return this.#isRpc ? services.route(this.#path) === this.#route : this.#route.described !== undefined;
+  }
+
   forward(): void {
     const { metrics } = this.#options;
     const runtime = this.#need(this.#runtime);
@@ -1070,6 +1075,7 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
+      described: this.#isDescribed(runtime),
       ...(this.#uninspected && { mustBeRead: (next) => bodyMustBeRead(next, this.#caller) }),
     };
     this.#refuseGone();
@@ -1098,6 +1104,7 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
+      described: decided.described,
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
       route,
@@ -1554,8 +1561,6 @@ interface FinishedRequest {
   /** Of a form that people are asked about: what is the same of it whatever its boundary. */
   readonly same: Buffer | undefined;
 }
-
-const protocolHeader = 'sec-websocket-protocol';
 
 /** The name of a model that only patterns for every model match. */
 const noModel = '';

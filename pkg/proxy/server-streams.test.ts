@@ -372,6 +372,20 @@ describe("MLServer's events", () => {
 });
 
 describe("Gemini's chunks", () => {
+  test('a text behind an empty one is seen to stand between two thoughts', () => {
+    const route = recognise('POST', '/v1beta/models/m:streamGenerateContent');
+    const stream = maskedStream(route, route.streams[0]!);
+    for (const part of [
+      { text: 'foo', thought: true },
+      { text: '' },
+      { text: 'bar' },
+      { text: '4111111111111111 ', thought: true },
+    ])
+      stream.data(Buffer.from(`data: ${JSON.stringify({ candidates: [{ content: { parts: [part] } }] })}\n\n`));
+    stream.end();
+    expect(stream.left).toContain('\\n[hidden]');
+  });
+
   const path = '/v1beta/models/m:streamGenerateContent';
   interface Chunk {
     readonly candidates: readonly {
@@ -909,4 +923,25 @@ describe("Bedrock's messages", () => {
       ]);
     }
   });
+});
+
+test.each(['data: \n\n', 'data:\n\n', 'data\n\n', 'data: \r\n\r\n'])(
+  'an event that says nothing, %j, is silence',
+  (nothing) => {
+    const route = recognise('POST', '/v1/chat/completions');
+    const stream = maskedStream(route, route.streams[0]!);
+    const said = (content: string): string =>
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
+    stream.data(Buffer.from(`${said('Card 4111 1111 ')}${nothing}${said('1111 1111. ')}${nothing}data: [DONE]\n\n`));
+    stream.end();
+    expect(stream.left).toContain('[hidden]');
+    expect(stream.left).not.toContain('1111');
+    expect(stream.left.endsWith(':\n\ndata: [DONE]\n\n')).toBe(true);
+  },
+);
+
+test('an event that has a name says it, also without data', () => {
+  const route = recognise('POST', '/v1/messages');
+  const stream = maskedStream(route, route.streams[0]!);
+  expect(() => stream.data(Buffer.from('event: error\ndata: \n\n'))).toThrow(RefusedError);
 });

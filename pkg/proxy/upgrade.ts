@@ -11,15 +11,18 @@ import type { Decided, LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
 import { refuseUnsigned, targetWithCredential } from './model-credential.ts';
-import { refuseRenamedInQuery } from './model-names.ts';
+import type { SentCredential } from './model-credential.ts';
+import { refuseRenamed } from './model-names.ts';
 import { ownerOf } from './owner.ts';
 import { decisionOf, govern } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
+import type { Runtime } from './runtime.ts';
 import { Session } from './session.ts';
 import { SocketExchange } from './socket-exchange.ts';
 import { readTraceparent } from './trace-context.ts';
 import { decideAccess, headersToModel, judgeWire, modelHeaders, notePath, proveCaller } from './stages.ts';
+import { offerProtocols, protocolHeader } from './subprotocols.ts';
 import { framesMustBeRead } from './uninspected.ts';
 
 /**
@@ -119,7 +122,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     if (!isInside(entrance)) judgeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
     notePath(runtime, session, path);
-    refuseRenamedInQuery(runtime.snapshot, query);
+    refuseRenamed(runtime.snapshot, path, query);
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
     session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
     checkHandshake(runtime.snapshot, session, upgrade.headers);
@@ -195,6 +198,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
       caller,
     });
     refuseUnsigned(sent);
+    offerProtocols(headers, protocolsOnward(upgrade, path, { runtime, hosted: target.hosted, sent }));
     entry = { ...decided, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
@@ -217,6 +221,20 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
   } catch (error) {
     refuse(error);
   }
+}
+
+/** Of an unread one: those that the caller offers, without what may be a credential. */
+function protocolsOnward(
+  { headers }: UpgradeRequest,
+  path: string,
+  to: { readonly runtime: Runtime; readonly hosted: boolean; readonly sent: SentCredential | undefined },
+): readonly string[] {
+  const said = headers[protocolHeader];
+  if (said === undefined) return [];
+  const offered = said.split(',').map((name) => name.trim());
+  // Where whoever is not sent the model's credential keeps their own, they keep it here too.
+  const keepsOwn = !to.runtime.snapshot.enforcing && !to.hosted && to.sent === undefined;
+  return keepsOwn ? offered : (recogniseSocket(path).socket?.protocols(offered) ?? []);
 }
 
 /** A dialect knows its messages, or a policy describes them. */

@@ -63,3 +63,36 @@ describe.each<[string, string, boolean]>([
     }
   });
 });
+
+const office = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+const zipped = `data:${office};base64,${Buffer.from(`PK\x03\x04\x14\0\x06\0${'\0\x01'.repeat(900)}`, 'latin1').toString('base64')}`;
+
+describe.each<[string, string, boolean]>([
+  ['where a guard reads requests', guards, false],
+  [
+    'where a rule names its type as well',
+    `    files: { types: [${office}, application/octet-stream] }\n${guards}`,
+    true,
+  ],
+  ['where none reads anything', '', true],
+])('an office document in a part of OpenAI, %s', (_, more, passes) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer, more) });
+    world.model.script = answerChat('ok');
+  });
+  afterAll(() => world.close());
+
+  test.each([
+    ['Chat', '/v1/chat/completions', { messages: user([{ type: 'file', file: { file_data: zipped } }]) }],
+    ['Responses', '/v1/responses', { input: user([{ type: 'input_file', filename: 'a.docx', file_data: zipped }]) }],
+  ])(`${passes ? 'passes' : 'is refused'}: %s`, async (_name, path, body) => {
+    world.model.seen.length = 0;
+    const answer = await world.post(path, { model: 'm', ...body });
+    expect(world.model.seen.length).toBe(passes ? 1 : 0);
+    if (!passes) {
+      expect(answer.status).toBe(403);
+      expect(answer.text).toContain('file_not_allowed');
+    }
+  });
+});

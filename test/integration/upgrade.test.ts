@@ -71,7 +71,7 @@ async function join(to: World, token: string): Promise<TLSSocket> {
 }
 
 /** Sends a handshake, then `more` once the answer's head is there; gives everything that came until `more` came back, and a moment later. */
-async function handshake(to: World, token: string | null, more = '', path = '/stream'): Promise<string> {
+async function handshake(to: World, token: string | null, more = '', path = '/stream', headers = ''): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port: to.port, ca: to.ca, servername: 'localhost' });
   let text = '';
   let sent = false;
@@ -84,7 +84,7 @@ async function handshake(to: World, token: string | null, more = '', path = '/st
     }
   });
   socket.write(
-    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${token === null ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`,
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${token === null ? '' : `Authorization: Bearer ${token}\r\n`}${headers}\r\n`,
   );
   await until(
     () => text.includes('\r\n\r\n') && text.includes(more),
@@ -108,6 +108,34 @@ describe('WebSocket upgrades', () => {
     expect(text).toContain('ping-pong');
     expect(echo.seen[0]?.['authorization']).toBeUndefined();
     await echo.close();
+  });
+
+  test('offer the model no credential among their subprotocols, but where policies only observe', async () => {
+    const echo = await startEcho();
+    world = await startWorld({ policy: open, modelUrl: echo.url });
+    const token = await world.token();
+    const offer = `Sec-WebSocket-Protocol: chat, bearer.${token}, v2.json\r\n`;
+    await handshake(world, token, '', '/stream', offer);
+    await handshake(world, token, '', '/stream', `Sec-WebSocket-Protocol: bearer.${token}\r\n`);
+    await world.setPolicy(open(world.issuer.url).replace('mode: Enforce', 'mode: Observe'));
+    await handshake(world, token, '', '/stream', offer);
+    expect(echo.seen.map((one) => one['sec-websocket-protocol'])).toEqual([
+      'chat, v2.json',
+      undefined,
+      `chat, bearer.${token}, v2.json`,
+    ]);
+    await echo.close();
+  });
+
+  test('that name a model which the endpoint calls otherwise are refused, by path and by query', async () => {
+    const hosted = '  upstream: { hosted: { url: "https://models.test", models: [{ name: support, as: large-2 }] } }\n';
+    world = await startWorld({ policy: (issuer) => open(issuer, hosted) });
+    const token = await world.token();
+    for (const path of ['/openai/deployments/support/realtime', '/x?model[]=support', '/x?a=1;deployment=support'])
+      expect(await handshake(world, token, '', path)).toContain('upstream_unsupported');
+    expect(await handshake(world, token, '', '/openai/deployments/other/realtime')).not.toContain(
+      'upstream_unsupported',
+    );
   });
 
   test.each(['/flush_cache', '/FLUSH%5Fcache', '/slots', '/start_profile'])(

@@ -202,7 +202,7 @@ describe('a body for invoke', () => {
 
   it('is read as Anthropic’s', () => {
     const view = request(invoke, { ...body, system: 'be kind', anthropic_beta: ['x'] });
-    expect(lanes(view)).toEqual(['messages[0].content=hello', 'system=be kind']);
+    expect(lanes(view)).toEqual(['system=be kind', 'messages[0].content=hello']);
     expect([view.model, view.stream, view.maxOutputTokens]).toEqual(['anthropic.claude-3:0', false, 9]);
     expect(request(`${invoke}-with-response-stream`, body).stream).toBe(true);
     expect(limited(invoke, body, 5)).toEqual({ ...body, max_tokens: 5 });

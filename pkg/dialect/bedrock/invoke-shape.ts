@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { tool } from '../anthropic/request-block-shape.ts';
-import { messagesRequest } from '../anthropic/request-shape.ts';
-import { firstChatFields } from '../cohere/first-chat-shape.ts';
+import { messagesRequest, promptOrder } from '../anthropic/request-shape.ts';
+import { firstChatFields, firstChatOrder } from '../cohere/first-chat-shape.ts';
 import { outputLimits } from '../openai/request-shape.ts';
 import { refuse } from '../request-fields.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
@@ -48,18 +48,24 @@ export function refuseOthers(root: JsonNode, own: readonly string[]): void {
 }
 
 /** A body for Cohere's models: that of its first chat. */
-export const cohereRequest = object({
-  ...blocked(['message', 'max_tokens', 'stop_sequences']),
-  ...firstChatFields,
-});
+export const cohereRequest = object(
+  {
+    ...blocked(['message', 'max_tokens', 'stop_sequences']),
+    ...firstChatFields,
+  },
+  { order: firstChatOrder },
+);
 
 const { model: _model, stream: _stream, ...shared } = Object.fromEntries(messagesRequest.fields ?? []);
 
 /** A body for Anthropic's models: the path says which, and whether it streams. */
-export const invokeRequest = object({
-  ...shared,
-  ...named(ownLimits, refused),
-  ...named(['model', 'modelId', 'model_id', 'stream'], refused),
-  anthropic_version: lone,
-  anthropic_beta: list(lone),
-});
+export const invokeRequest = object(
+  {
+    ...shared,
+    ...named(ownLimits, refused),
+    ...named(['model', 'modelId', 'model_id', 'stream'], refused),
+    anthropic_version: lone,
+    anthropic_beta: list(lone),
+  },
+  { order: promptOrder },
+);

@@ -53,24 +53,29 @@ const converseFields = {
   outputConfig: unlisted,
 };
 
-export const converseRequest = object(converseFields);
+/** In which the model reads them. */
+const order: readonly string[] = ['system', 'messages'];
+export const converseRequest = object(converseFields, { order });
 
 /** What is to be counted: a request of Converse. The body of an `invoke` stands there in base64, which nobody reads. */
 export const countRequest = object({
   ...refusedFields,
   ...modelNames,
-  input: object({ converse: object(converseFields, { strict: true }) }, { rest: refused, strict: true }),
+  input: object({ converse: object(converseFields, { order, strict: true }) }, { rest: refused, strict: true }),
 });
 
 /** A body for Amazon's Nova at `invoke`: Converse's, with one more setting, and a limit that has one name. */
-export const novaRequest = object({
-  ...refusedFields,
-  ...blocked(['messages', 'inferenceConfig', 'schemaVersion']),
-  schemaVersion: lone,
-  ...{ messages: converseFields.messages, system: converseFields.system, toolConfig: converseFields.toolConfig },
-  inferenceConfig: object({
-    ...Object.fromEntries(inferenceConfig.fields ?? []),
-    topK: number,
-    ...named(['max_new_tokens', 'max_tokens', 'maxTokenCount', 'stop_sequences', 'stop'], refused),
-  }),
-});
+export const novaRequest = object(
+  {
+    ...refusedFields,
+    ...blocked(['messages', 'inferenceConfig', 'schemaVersion']),
+    schemaVersion: lone,
+    ...{ messages: converseFields.messages, system: converseFields.system, toolConfig: converseFields.toolConfig },
+    inferenceConfig: object({
+      ...Object.fromEntries(inferenceConfig.fields ?? []),
+      topK: number,
+      ...named(['max_new_tokens', 'max_tokens', 'maxTokenCount', 'stop_sequences', 'stop'], refused),
+    }),
+  },
+  { order: order },
+);

@@ -34,7 +34,9 @@ export const firstChatFields: Readonly<Record<string, Shape>> = {
   ),
 };
 
-export const firstChatRequest = object({ ...firstChatFields, model: lone, stream: boolean });
+/** In which the model reads them. */
+export const firstChatOrder: readonly string[] = ['preamble', 'chat_history', 'message'];
+export const firstChatRequest = object({ ...firstChatFields, model: lone, stream: boolean }, { order: firstChatOrder });
 
 const answerFields: Readonly<Record<string, Shape>> = {
   ...named(['response_id', 'generation_id', 'id', 'finish_reason'], lone),

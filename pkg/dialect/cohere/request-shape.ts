@@ -58,7 +58,7 @@ export const chatRequest = object({
   citation_options: object({ mode: lone, enabled: boolean }),
   response_format: object({ type: lone, json_schema: schema, schema }),
   ...named(['safety_mode', 'tool_choice', 'reasoning_effort'], lone),
-  ...named('max_tokens temperature seed frequency_penalty presence_penalty k p priority'.split(' '), number),
+  ...named('max_tokens temperature seed frequency_penalty presence_penalty k p'.split(' '), number),
   stop_sequences: list(text),
   ...named(['stream', 'strict_tools', 'logprobs', 'raw_prompting', 'return_prompt'], boolean),
   thinking: object({ type: lone, token_budget: number }),
@@ -74,5 +74,5 @@ export const embedRequest = object({
   inputs: list(input),
   ...named(['input_type', 'truncate'], lone),
   embedding_types: list(lone),
-  ...named(['output_dimension', 'max_tokens', 'priority'], number),
+  ...named(['output_dimension', 'max_tokens'], number),
 });

@@ -292,6 +292,8 @@ export const sse: StreamFraming = {
   frame: written,
   bare,
   silence: { raw: ':\n\n', event: undefined, data: undefined, complete: true, plain: true, withData: () => ':\n\n' },
+  // Servers send it to keep a connection alive.
+  emptySaysNothing: true,
   comment: (text) => `: ${text}\n\n`,
   padded(text, multiple) {
     const pad = missing(Buffer.byteLength(text), multiple);

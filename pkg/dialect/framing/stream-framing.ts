@@ -91,6 +91,8 @@ export interface StreamFraming {
   bare(frame: StreamFrame, event: string | undefined): StreamFrame;
   /** What leaves for a frame that says nothing. */
   readonly silence: StreamFrame;
+  /** A frame without a name whose data is empty says nothing. */
+  readonly emptySaysNothing?: true;
   /**
    * What no client reads. Absent: who waits for people gets no sign of life and, in the end, a status of their own; receipts are not told
    * on the stream.

@@ -210,7 +210,8 @@ export function readFrame(event: string | undefined, root: JsonNode | undefined)
   return {
     ...viewOf(reader),
     lanes: reader.lanes.map((lane) => laneOf(lane, parts, true)),
-    ...(parts.gaps.length > 0 && { gaps: parts.gaps }),
+    // One like a frame of an empty text, but with text, has gaps.
+    ...(parts.gaps.length > 0 ? { gaps: parts.gaps } : { once: true }),
     kind: failed ? 'error' : 'data',
     ends,
     // Each chunk says what was used so far.

@@ -85,8 +85,13 @@ const generated: Record<string, Shape> = {
   }),
 };
 
-export const generateRequest = object(generated);
-export const countRequest = object({ ...generated, ...bothNames({ generateContentRequest: object(generated) }) });
+/** In which the model reads them. */
+const order: readonly string[] = ['systemInstruction', 'system_instruction', 'contents'];
+export const generateRequest = object(generated, { order });
+export const countRequest = object(
+  { ...generated, ...bothNames({ generateContentRequest: object(generated, { order }) }) },
+  { order },
+);
 
 const embedded: Record<string, Shape> = bothNames({
   model: lone,

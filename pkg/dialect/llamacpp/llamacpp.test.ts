@@ -63,6 +63,9 @@ describe('a request', () => {
     [{ grammar: 'root ::= "a"' }, true],
     [{ t_max_predict_ms: 5 }, true],
     [{ n_indent: 5 }, true],
+    [{ logit_bias: [[2, 20]] }, true],
+    [{ logit_bias: { 2: 20 } }, true],
+    [{ logit_bias: [] }, false],
     [{ unheard_of: 5 }, true],
   ])('with %j may end where its caller chose: %j', (body, stops) => {
     expect(request('/completion', { prompt: 'a', ...body }).stops).toBe(stops);

@@ -1,20 +1,10 @@
 import type { JsonEdit, JsonNode } from '../../base/index.ts';
 import type { RequestView } from '../dialect.ts';
 import { outputLimits } from '../openai/request-shape.ts';
-import { countNames, stopsByGrammar } from '../openai/request.ts';
+import { countNames, stopsByChoice, stopsByGrammar } from '../openai/request.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
-import {
-  fieldsOf,
-  given,
-  insert,
-  modelNamed,
-  refuse,
-  replace,
-  required,
-  stopsEarly,
-  wholeNumber,
-} from '../request-fields.ts';
+import { fieldsOf, given, insert, modelNamed, refuse, replace, required, wholeNumber } from '../request-fields.ts';
 import type { Fields } from '../request-fields.ts';
 import { completionRequest, embeddingRequest, infillRequest } from './request-shape.ts';
 import type { LlamaKind } from './routes.ts';
@@ -99,7 +89,7 @@ export function readRequest(kind: LlamaKind, root: JsonNode, query: string): Req
     outputBound: given(fields, limitName) === undefined ? undefined : limit,
     stops:
       reader.strangers ||
-      stopsEarly(given(fields, 'stop')) ||
+      stopsByChoice(fields) ||
       given(fields, 't_max_predict_ms') !== undefined ||
       given(fields, 'n_indent') !== undefined ||
       stopsByGrammar(fields),

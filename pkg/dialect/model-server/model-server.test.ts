@@ -63,6 +63,8 @@ describe('a request', () => {
     ['/pooling', { model: 'a,b', input: 'a' }, 'model'],
     ['/pooling', { input: 'a', api_base: 'http://x' }, 'api_base'],
     ['/pooling', { input: 'a', keep_alive: 0 }, 'keep_alive'],
+    ['/pooling', { model: 'm', data: { data: 'https://evil.example/x.tif', data_format: 'url' } }, 'data'],
+    ['/pooling', { model: 'm', data: 'a' }, 'data'],
   ])('to %s that is %j is refused for %s', (path, body, detail) => {
     expect(() => request(path, body)).toThrow(refused(detail));
   });

@@ -83,5 +83,6 @@ const pooled: Readonly<Record<string, Shape>> = {
   dimensions: number,
 };
 
-export const poolingRequest = object({ ...pooled, input: llamaPrompt, data: unlisted });
+// What vLLM's plugins are asked with: by words of each plugin's own the server fetches an address, reads a file or writes one.
+export const poolingRequest = object({ ...pooled, input: llamaPrompt, data: refused });
 export const classifyRequest = object({ ...pooled, input: llamaPrompt });

@@ -69,7 +69,7 @@ const score: ServerRoute = {
 };
 const pooling: ServerRoute = {
   request: poolingRequest,
-  prompts: ['input', 'messages', 'data'],
+  prompts: ['input', 'messages'],
   answer: pooled,
   answers: ['data'],
 };

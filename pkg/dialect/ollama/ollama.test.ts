@@ -75,9 +75,9 @@ describe('a request', () => {
     ]);
     expect(view.stops).toBe(true);
     expect(lanes(request('/api/generate', { model: 'm', prompt: 'p', suffix: 'x', system: 's' }))).toEqual([
+      'system=s',
       'prompt=p',
       'suffix=x',
-      'system=s',
     ]);
     expect(lanes(request('/api/embed', { model: 'm', input: ['a', 'b'] }))).toEqual(['input[0]=a', 'input[1]=b']);
     expect(lanes(request('/api/embeddings', { model: 'm', prompt: 'a' }))).toEqual(['prompt=a']);

@@ -78,15 +78,18 @@ const context: Shape = {
     node.kind === 'array' && node.numberCount > 0 && tokenIds.read?.(reader, node, place) === true,
 };
 
-export const generateRequest = object({
-  ...common,
-  prompt: text,
-  suffix: text,
-  system: text,
-  context,
-  images,
-  ...named(['width', 'height', 'steps'], number),
-});
+export const generateRequest = object(
+  {
+    ...common,
+    prompt: text,
+    suffix: text,
+    system: text,
+    context,
+    images,
+    ...named(['width', 'height', 'steps'], number),
+  },
+  { order: ['system', 'prompt', 'suffix'] },
+);
 
 const texts = either(text, list(text));
 export const embedRequest = object({ ...common, input: texts, prompt: texts, dimensions: number });

@@ -1,8 +1,8 @@
 import type { JsonNode } from '../../base/index.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { bytesOfFormat, mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
-import { namedFile } from '../pdf.ts';
-import { metadataWith, refused, refusedFields, saysNothing, usualPriority } from '../refused-fields.ts';
+import { fileUrlValue, namedFile } from '../sent-file.ts';
+import { metadataWith, refused, refusedFields, saysNothing } from '../refused-fields.ts';
 import {
   boolean,
   either,
@@ -151,7 +151,7 @@ export const part = typed(
     audio_url: media('url'),
     input_audio: sound,
     // What the server keeps may be another caller's, and nobody has looked at it.
-    file: namedFile(object({ file_data: mediaUrl, file_id: refused, filename: text })),
+    file: namedFile(object({ file_data: { read: fileUrlValue }, file_id: refused, filename: text })),
     ...named(['image_embeds', 'audio_embeds', 'video_embeds', 'prompt_embeds'], embeds),
     // vLLM takes for it the picture that whoever came first sent under this name.
     uuid: refused,
@@ -244,7 +244,6 @@ export const common: Readonly<Record<string, Shape>> = {
   cache_salt: lone,
   encoding_format: lone,
   metadata: metadataWith(),
-  priority: usualPriority,
   truncate_prompt_tokens: number,
   add_special_tokens: boolean,
   mm_processor_kwargs: unlisted,
@@ -333,7 +332,7 @@ export const sampling: Readonly<Record<string, Shape>> = {
 
 const promptRequest = { ...common, ...sampling, prompt, suffix: text };
 
-export const completionsRequest = object(promptRequest);
+export const completionsRequest = object(promptRequest, { order: ['prompt', 'suffix'] });
 
 export const chatRequest = object({
   ...common,

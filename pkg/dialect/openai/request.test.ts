@@ -370,6 +370,11 @@ describe('an end that the caller chose', () => {
   it.each([
     ['stop', { stop: ['x'] }],
     ['a stop that another server knows', { stop_regex: 'x' }],
+    ['tokens that end it', { stop_token_ids: [7] }],
+    ['a token that is made likely', { logit_bias: { 128009: 20 } }],
+    ['the same as a list', { logit_bias: [[128009, 20]] }],
+    ['the only tokens that may come', { allowed_token_ids: [1, 2] }],
+    ['words that may not come', { bad_words: ['6'] }],
     ['any field that the dialect does not have', { new_field: 1 }],
     ['a form that is no JSON', { response_format: { type: 'regex_schema' } }],
   ])('may cut a value: %s', (_, more) => {
@@ -379,6 +384,7 @@ describe('an end that the caller chose', () => {
   it.each([
     ['nothing', {}],
     ['an empty stop', { stop: [] }],
+    ['no bias', { logit_bias: {}, allowed_token_ids: [], bad_words: null }],
     ['JSON', { response_format: { type: 'json_schema', json_schema: { name: 'n', schema: {} } } }],
   ])('is none: %s', (_, more) => {
     expect(read('chat', chat(more)).stops).toBe(false);

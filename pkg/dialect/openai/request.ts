@@ -148,7 +148,6 @@ export function readRequest(
     : [];
   const each = generates ? Math.max(...countNames.map((name) => wholeNumber(fields, name, 1, maxCount) ?? 1)) : 1;
   const prompts = operation === 'Completions' ? promptCount(fields) : 1;
-  const stop = given(fields, 'stop');
   const asked = limits.length === 0 ? undefined : Math.max(...limits);
   return {
     model,
@@ -157,8 +156,7 @@ export function readRequest(
     count: prompts * each,
     maxOutputTokens: asked,
     outputBound: isBounded(fields) ? asked : undefined,
-    stops:
-      reader.strangers || stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
+    stops: reader.strangers || stopsByChoice(fields) || stopsByGrammar(fields),
     usageAsked: stream && given(fields, 'stream_options')?.get('include_usage')?.kind === 'true',
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
@@ -175,6 +173,15 @@ export function readRequest(
     renameModel: (as) => renameEdits(fields, as),
   };
 }
+
+/**
+ * By a token that is made likely, or the only ones that may come, an answer ends at any place, and the model then reports a natural stop; where a word may
+ * not come, it ends before it.
+ */
+const ends = ['stop', 'stop_token_ids', 'logit_bias', 'allowed_token_ids', 'bad_words'];
+
+/** Whether the caller chose an end, or which tokens may come. */
+export const stopsByChoice = (fields: Fields): boolean => ends.some((name) => stopsEarly(given(fields, name)));
 
 /** Forms of an answer that end where JSON ends, or nowhere. */
 const openFormats = new Set(['text', 'json_object', 'json_schema']);

@@ -21,7 +21,7 @@ test('its items are read, and have no limit of output', () => {
   ];
   const view = route.dialect.request(route, json({ model: 'm', input, instructions: 'd' }));
   expect(view).toMatchObject({ model: 'm', generates: false, countsInput: true, stream: false });
-  expect(texts(view.lanes)).toEqual(['a', 'b', 'd']);
+  expect(texts(view.lanes)).toEqual(['d', 'a', 'b']);
   expect(texts(view.loneValues)).toContain('c');
   expect(view.limitOutput(9)).toEqual([]);
   expect(route.streams).toEqual([]);

@@ -11,7 +11,7 @@ const json = (value: JsonValue): ReturnType<typeof parseJson> => parseJson(JSON.
 test('its prompt is read as that of a Response, and has no limit of output', () => {
   const view = route.dialect.request(route, json({ model: 'm', input: 'a', instructions: 'b' }));
   expect(view).toMatchObject({ model: 'm', generates: false, stream: false });
-  expect(view.lanes.map(({ node }) => node.text)).toEqual(['a', 'b']);
+  expect(view.lanes.map(({ node }) => node.text)).toEqual(['b', 'a']);
   expect(view.limitOutput(9)).toEqual([]);
   expect(route.streams).toEqual([]);
   for (const path of ['/v1/responses/input_tokens', '/openai/v1/responses/input_tokens', '/responses/input_tokens'])

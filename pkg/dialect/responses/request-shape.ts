@@ -1,7 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { outputLimits } from '../openai/request-shape.ts';
-import { namedFile } from '../pdf.ts';
 import { metadataWith, refused, refusedFields } from '../refused-fields.ts';
+import { fileUrlValue, namedFile } from '../sent-file.ts';
 import { boolean, either, list, lone, named, number, object, schema, text, typed, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 import { itemFields, part, tool } from './item-shape.ts';
@@ -27,7 +27,7 @@ const inputPart: Shape = typed(
   ]
     .join(' ')
     .split(' '),
-  namedFile(object({ ...Object.fromEntries(part.fields ?? []), ...unseen })),
+  namedFile(object({ ...Object.fromEntries(part.fields ?? []), file_data: { read: fileUrlValue }, ...unseen })),
 );
 
 /** Where a tool works: on the caller's side, or in a container of its own with nothing in it and no way out. */
@@ -184,29 +184,32 @@ export const toolChoice = either(
   object({ type: lone, name: lone, mode: lone, server_label: lone, tools: list(object({ type: lone, name: lone })) }),
 );
 
-export const responsesRequest = object({
-  ...refusedFields,
-  // What was said before is on the server: it cannot be inspected, and may be another caller's.
-  ...named(['previous_response_id', 'conversation', 'prompt', 'access_programs'], refused),
-  background: refusedIfTrue,
-  // Chat's names: other servers obey them.
-  ...named([...outputLimits.filter((name) => name !== 'max_output_tokens'), 'n', 'best_of', 'messages'], refused),
-  model: lone,
-  input: either(text, inputItems),
-  instructions: text,
-  ...named(['max_output_tokens', 'max_tool_calls', 'temperature', 'top_p', 'top_logprobs'], number),
-  ...named(['stream', 'store', 'parallel_tool_calls'], boolean),
-  stream_options: object({ include_obfuscation: boolean }),
-  include: list(lone),
-  metadata: metadataWith(),
-  reasoning: object(named(['effort', 'summary', 'generate_summary'], lone)),
-  text: object({
-    format: object({ type: lone, name: lone, description: text, schema, strict: boolean }),
-    verbosity: lone,
-  }),
-  tools: list(requestTool),
-  tool_choice: toolChoice,
-  truncation: lone,
-  ...named(['user', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention', 'service_tier'], lone),
-  ...named(['context_management', 'moderation'], unlisted),
-});
+export const responsesRequest = object(
+  {
+    ...refusedFields,
+    // What was said before is on the server: it cannot be inspected, and may be another caller's.
+    ...named(['previous_response_id', 'conversation', 'prompt', 'access_programs'], refused),
+    background: refusedIfTrue,
+    // Chat's names: other servers obey them.
+    ...named([...outputLimits.filter((name) => name !== 'max_output_tokens'), 'n', 'best_of', 'messages'], refused),
+    model: lone,
+    input: either(text, inputItems),
+    instructions: text,
+    ...named(['max_output_tokens', 'max_tool_calls', 'temperature', 'top_p', 'top_logprobs'], number),
+    ...named(['stream', 'store', 'parallel_tool_calls'], boolean),
+    stream_options: object({ include_obfuscation: boolean }),
+    include: list(lone),
+    metadata: metadataWith(),
+    reasoning: object(named(['effort', 'summary', 'generate_summary'], lone)),
+    text: object({
+      format: object({ type: lone, name: lone, description: text, schema, strict: boolean }),
+      verbosity: lone,
+    }),
+    tools: list(requestTool),
+    tool_choice: toolChoice,
+    truncation: lone,
+    ...named(['user', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention', 'service_tier'], lone),
+    ...named(['context_management', 'moderation'], unlisted),
+  },
+  { order: ['instructions', 'input'] },
+);

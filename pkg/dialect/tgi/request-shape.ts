@@ -1,6 +1,6 @@
 import { tokenIds } from '../openai/request-shape.ts';
 import { mediaUrlValue, promptTensor, tellMedia, tellUrl } from '../media.ts';
-import { refused, refusedFields, usualPriority } from '../refused-fields.ts';
+import { refused, refusedFields } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, numbers, object, schema, text, unlisted } from '../shape.ts';
 import type { Shape } from '../shape.ts';
 
@@ -147,7 +147,6 @@ export const sglangRequest = object({
   ),
   modalities: list(lone),
   lora_id: refused,
-  priority: usualPriority,
   data_parallel_rank: number,
   extra_key: lone,
 });

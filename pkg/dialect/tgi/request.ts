@@ -43,7 +43,7 @@ const sglang: Kind = {
   parameters: samplingParams,
   limit: { object: 'sampling_params', name: 'max_new_tokens' },
   count: 'n',
-  stops: ['stop', 'stop_regex', 'stop_token_ids', 'regex', 'ebnf', 'structural_tag'],
+  stops: ['stop', 'stop_regex', 'stop_token_ids', 'regex', 'ebnf', 'structural_tag', 'logit_bias'],
 };
 
 const isGiven = (root: JsonNode, name: string): boolean => (root.get(name)?.kind ?? 'null') !== 'null';
@@ -106,7 +106,7 @@ export function readRequest(route: TgiRoute, root: JsonNode, query: string, grow
     stops:
       hasStrangers(fields, object, kind.parameters) ||
       reader.strangers ||
-      kind.stops.some((name) => stopsEarly(given(inside, name)) || given(inside, name)?.kind === 'object'),
+      kind.stops.some((name) => stopsEarly(given(inside, name))),
     usageAsked: true,
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,

@@ -83,6 +83,14 @@ describe("a request of TGI's", () => {
 });
 
 describe("a request of SGLang's", () => {
+  it.each([
+    [{ n: 1, logit_bias: {} }, false],
+    [{ logit_bias: { 2: 20 } }, true],
+    [{ stop_token_ids: [2] }, true],
+  ])('with %j may end where its caller chose: %j', (sampling, stops) => {
+    expect(request('/generate', { text: 'a', sampling_params: sampling }).stops).toBe(stops);
+  });
+
   it('is read in every text', () => {
     const view = request('/generate', {
       text: ['a', 'b'],
