@@ -10,6 +10,8 @@ export type { Clock, Timer } from './clock.ts';
 export { derCertificate, longestCertificate } from './der-certificate.ts';
 export { CodedError, assertNever, describeError, errorCode } from './errors.ts';
 export { randomId } from './ids.ts';
+export { lenientParameters } from './lenient-query.ts';
+export type { LenientParameter } from './lenient-query.ts';
 export { createLogger, silentLogger } from './log.ts';
 export type { LogFields, LogLevel, LogOptions, LogValue, Logger } from './log.ts';
 export { plainAddress } from './plain-address.ts';

@@ -55,7 +55,9 @@ function pathFaults(
     const add = (message: string): void => void faults.push({ path: [side, kind, at], message });
     const found = fieldAt(set, type, path);
     if (found === undefined) add(`"${path}" is no field of ${type}`);
-    else if (!isTextType(found.field.holds)) add(`"${path}" holds no text: only fields of string and bytes stand here`);
+    else if (kind === 'texts' && !isTextType(found.field.holds))
+      add(`"${path}" holds no text: only fields of string and bytes stand here`);
+    else if (typeof found.field.holds === 'string') add(`"${path}" is a message: only fields of one stand here`);
     else if (seen.has(path)) add(`"${path}" stands here twice`);
     seen.add(path);
   };

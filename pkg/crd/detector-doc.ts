@@ -81,7 +81,7 @@ const detectors: Readonly<
   },
   VendorToken: {
     finds:
-      'Tokens that some 200 vendors issue (clouds, models, source and builds, registries, chat, payment, monitoring …), by the prefix, characters and length that each gives them; tokens without a prefix behind a name that holds the vendor’s (`DATADOG_APP=…`).',
+      'Tokens that some 200 vendors issue (clouds, models, source and builds, registries, chat, payment, monitoring …), by the prefix, characters and length that each gives them (longer ones, too, where that is a range); with letters glued to them where the prefix has five characters or more and a sign, or the checksum holds; tokens without a prefix behind a name that holds the vendor’s (`DATADOG_APP=…`).',
     not: 'Examples and fillers (`ghp_your_token`); a token without a prefix that no name tells of.',
     sure: 'Certain by a prefix or a checksum; Likely where a name tells of it, or where the checksum of one that has one does not hold.',
   },

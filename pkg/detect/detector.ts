@@ -20,7 +20,10 @@ export interface Detector {
   /** L and R: context that `accept` reads, in code points. */
   readonly left: number;
   readonly right: number;
-  /** It begins and ends only where no letter (A-Z), digit or `_` stands beside it. */
+  /**
+   * It begins and ends only where no letter (A-Z), digit or `_` stands beside it; three `_` at most are none where nothing of a word stands on
+   * their other side (emphasis). `left` and `right` cover what is read for it: `edgeReach` (detectors/characters.ts).
+   */
   readonly atWord?: true;
   /**
    * Words that tell of it (scan/telling.ts), within `toldWithin` characters before it. `required`: without one nothing begins there, also

@@ -166,12 +166,23 @@ describe('token ids', () => {
 });
 
 test('where the body names the model, the query may not', () => {
-  const route = routeOf({ model: '$.params.model' });
+  const route = routeOf({ model: '$.params.model', operation: 'Other' });
   const ask = (query: string): unknown =>
     refusal(() => route.dialect.request(route, parseJson('{"params":{"model":"small"}}'), query));
-  for (const query of ['model=large', 'a=b&MODEL=x', '%6dodel=x'])
+  for (const query of ['model=large', 'a=b&MODEL=x', '%6dodel=x', 'a=1;model=x', 'model[]=x', '+model=x'])
     expect([query, ask(query)]).toEqual([query, 'invalid_request']);
   for (const query of ['', 'stream=true', 'a=model']) expect([query, ask(query)]).toEqual([query, undefined]);
+});
+
+test('of Chat, Completions and Embeddings no query passes but the version of the API', () => {
+  for (const operation of ['Chat', 'Completions', 'Embeddings'] as const) {
+    const route = routeOf({ operation });
+    const ask = (query: string): unknown =>
+      refusal(() => route.dialect.request(route, parseJson('{"prompt":"a"}'), query));
+    for (const query of ['lora_path=/x', 'fallbacks=big', 'deployment=big', 'a=1;model=big', 'api-version=1&model=big'])
+      expect([query, ask(query)]).toEqual([query, 'invalid_request']);
+    for (const query of ['', 'api-version=2026-02-01']) expect([query, ask(query)]).toEqual([query, undefined]);
+  }
 });
 
 test('what names another model or server is refused, unless the policy lists it by its name', () => {

@@ -1,6 +1,7 @@
+import { lenientParameters } from '../base/index.ts';
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { BodySpec, Joining, RouteSpec } from '../core/index.ts';
+import type { BodySpec, Joining, Operation, RouteSpec } from '../core/index.ts';
 import type { AnswerView, Dialect, FrameView, Lane, RequestView, Route } from './dialect.ts';
 import { elementNames, piecesOf } from './elements.ts';
 import { ndjson } from './framing/ndjson.ts';
@@ -9,6 +10,7 @@ import { sse } from './framing/sse.ts';
 import { generic } from './generic.ts';
 import { describedSocket } from './generic-socket.ts';
 import type { DescribedSockets } from './generic-socket.ts';
+import { plainQuery } from './openai/request.ts';
 import { Place } from './place.ts';
 import { Reader } from './reader.ts';
 import { refusedFields } from './refused-fields.ts';
@@ -55,6 +57,7 @@ function httpRoute(spec: RouteSpec): Route {
 }
 
 const none: readonly never[] = Object.freeze([]);
+const asking: ReadonlySet<Operation> = new Set(['Chat', 'Completions', 'Embeddings']);
 /** Names are matched, recorded and measured: no server's is longer. */
 const longestModel = 512;
 /** Where the text of a body or of a stream stands that is nothing but text. */
@@ -90,7 +93,7 @@ class Described {
   }
 
   #readRequest(root: JsonNode, query = ''): RequestView {
-    this.#checkQuery(query);
+    if (query !== '') this.#checkQuery(query);
     const reader = new Reader('request', 'none');
     if (this.#spec.request.format === 'Text' && bare !== undefined) reader.read(root, bare);
     else reader.read(root, this.#request);
@@ -116,11 +119,16 @@ class Described {
     };
   }
 
-  /** Where the body names the model, the query may not: servers may prefer either. */
+  /**
+   * What asks a model is said in the body alone, as of the dialects' own routes: servers and gateways take a model, an adapter and more from a query. Of
+   * others it may not name the model that the body names: servers may prefer either.
+   */
   #checkQuery(query: string): void {
     const name = this.#model?.at(-1)?.toLowerCase();
-    for (const key of new URLSearchParams(query).keys())
-      if (key.toLowerCase() === name) throw new RefusedError('invalid_request', { detail: 'query' });
+    const isBad = asking.has(this.#spec.operation)
+      ? !plainQuery.test(query)
+      : lenientParameters(query).some((one) => one.name === name);
+    if (isBad) throw new RefusedError('invalid_request', { detail: 'query' });
   }
 
   #modelOf(root: JsonNode): string | undefined {

@@ -183,6 +183,8 @@ export interface RequestView {
   readonly continues?: boolean;
   /** How many numbers of lists were looked at one by one: each a node beside those of the parser, for which a list is one. */
   readonly listNumbers: number;
+  /** Where the body names the model. Absent: in `model` or `model_name`, if at all. */
+  readonly modelNode?: JsonNode | undefined;
   /** Edits that name another model, where the body names it beside the path. Absent: it does not. */
   renameModel?(as: string): readonly JsonEdit[];
   /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */

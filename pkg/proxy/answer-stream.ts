@@ -21,7 +21,7 @@ import type { JoinedText } from './joined-text.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
 import { outermost } from './edits.ts';
-import { namedAsAsked } from './model-names.ts';
+import { namedAsAsked, renamedEntry } from './model-names.ts';
 import type { ModelName } from './model-names.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -369,6 +369,15 @@ export class StreamAnswer {
     this.#collect(pieces);
   }
 
+  /** A page of gRPC is a stream of one message. */
+  #names(root: JsonNode): readonly JsonEdit[] {
+    const { renamed, route } = this.#options;
+    const names = namedAsAsked(root, renamed);
+    return renamed === undefined || route.operation !== 'ListModels'
+      ? names
+      : [...renamedEntry(root, renamed), ...names];
+  }
+
   /** What of a frame is no text that goes on. @throws StoppedError, RefusedError response_uninspectable */
   #readValues(frame: StreamFrame, data: string, root: JsonNode, read: FrameView): readonly JsonEdit[] {
     const { views, onHits } = this.#options;
@@ -376,7 +385,7 @@ export class StreamAnswer {
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    const names = namedAsAsked(root, this.#options.renamed);
+    const names = this.#names(root);
     if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0 && names.length === 0)
       this.#shape.keep(frame.event, data, root, view);
     else this.#shape.forget();

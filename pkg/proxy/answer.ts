@@ -58,6 +58,8 @@ export interface AnswerOptions {
   readonly buffers: ByteBudget;
   /** Whether a file may leave that nobody reads. */
   readonly mayPass: (file: FilePart) => boolean;
+  /** As in {@link LiveRequest}. */
+  readonly described?: boolean | undefined;
   /** As in {@link LiveRequest}. Absent: all of it is read. */
   readonly mustBeRead?: NonNullable<LiveRequest['mustBeRead']>;
   readonly stops: boolean;
@@ -91,6 +93,7 @@ export class Answer implements LiveRequest {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
+  readonly described: boolean;
   place = -1;
   readonly #options: AnswerOptions;
   readonly #delivery: Delivery;
@@ -129,6 +132,7 @@ export class Answer implements LiveRequest {
     this.runtime = options.runtime;
     this.facts = options.facts;
     this.plan = options.plan;
+    this.described = options.described === true;
     this.#beside = !options.runtime.snapshot.enforcing && !options.ownCredential;
     this.#paced = options.plan.limits.cadenceMs !== undefined;
     this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock, {
@@ -285,7 +289,7 @@ export class Answer implements LiveRequest {
   #left = false;
 
   #outgoing(whole: boolean, contentType: string): OutgoingHttpHeaders {
-    const { session, views, exchange, plan, runtime } = this.#options;
+    const { session, views, exchange, plan, runtime, renamed } = this.#options;
     const { enforcing } = runtime.snapshot;
     const { padToMultipleOf, minDurationMs, cadenceMs } = plan.limits;
     const shaped = padToMultipleOf !== undefined || minDurationMs !== undefined || cadenceMs !== undefined;
@@ -297,7 +301,7 @@ export class Answer implements LiveRequest {
       // A header is text of the model's too: one that holds what a rule hides does not leave.
       const { hits, passes } = values.lookAtHeader(String(value));
       if (hits.length > 0) this.#hits(hits);
-      if (passes) headers[name] = value;
+      if (passes) headers[name] = value === renamed?.as ? renamed.name : value;
     }
     if (enforcing) headers['content-type'] = contentType;
     if (enforcing || headers['x-request-id'] === undefined) headers['x-request-id'] = session.id;

@@ -13,6 +13,8 @@ export interface LiveRequest extends Listed {
   readonly plan: ResponsePlan;
   /** True: any edit of policy ends it, because people were asked under this one. */
   readonly bound?: boolean;
+  /** How it is read a policy says. */
+  readonly described?: boolean;
   /** Of what passes unread: whether it would have to be read under this policy, which ends it. Absent: it is read. */
   mustBeRead?(next: Runtime): boolean;
   /** Ends it: an error event on a stream, a refusal where nothing left yet. */
@@ -20,7 +22,7 @@ export interface LiveRequest extends Listed {
 }
 
 /** What was decided about a request, and under which policy. */
-export type Decided = Pick<LiveRequest, 'runtime' | 'facts' | 'plan' | 'mustBeRead'>;
+export type Decided = Pick<LiveRequest, 'runtime' | 'facts' | 'plan' | 'described' | 'mustBeRead'>;
 
 /**
  * All requests under way. When policy is swapped each is decided again on access with the facts stored, and its
@@ -106,8 +108,27 @@ export function stillAllowed(request: Decided, next: Runtime): boolean {
   )
     return false;
   if (accessOf(next.snapshot, request.facts).kind === 'deny') return false;
-  if (request.mustBeRead?.(next) === true) return false;
+  if (request.mustBeRead?.(next) === true || isReadOtherwise(request, next)) return false;
   return request.plan.coveredBy(next.snapshot.responsePlan(caller));
+}
+
+/** What a policy describes, and what nobody knows, may be another operation with other texts where the descriptions are others. */
+function isReadOtherwise({ runtime, facts, described }: Decided, next: Runtime): boolean {
+  if (described !== true && facts.operation !== 'Other') return false;
+  return descriptionsOf(runtime) !== descriptionsOf(next);
+}
+
+/** As text, made once for each policy that is compared. */
+const descriptions = new WeakMap<Runtime['snapshot'], string>();
+
+function descriptionsOf({ snapshot }: Runtime): string {
+  const { grpcServices, routes } = snapshot;
+  if (grpcServices.length + routes.length === 0) return '';
+  const known = descriptions.get(snapshot);
+  if (known !== undefined) return known;
+  const made = JSON.stringify([grpcServices, routes]);
+  descriptions.set(snapshot, made);
+  return made;
 }
 
 const providerOf = ({ snapshot }: Runtime, id: string): CompiledProvider | undefined =>

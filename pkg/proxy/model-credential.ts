@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Hash, Hmac } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
+import { lenientParameters } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { CredentialUse } from '../core/index.ts';
 
@@ -60,21 +61,9 @@ export function targetWithCredential(sent: SentCredential | undefined, target: s
   const { use, value } = sent;
   const at = target.indexOf('?');
   const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
-  // Some servers take `;` for `&`.
-  const kept = query.split(/[&;]/).filter((one) => one !== '' && !names(one, use.parameter));
+  const wanted = use.parameter.toLowerCase();
+  const kept = lenientParameters(query).flatMap(({ name, raw }) => (name === wanted ? [] : [raw]));
   return `${path}?${[...kept, `${use.parameter}=${encodeURIComponent(value)}`].join('&')}`;
-}
-
-/** As the most lenient server reads it: in any case, with spaces around, as a list (`key[]`). */
-function names(parameter: string, wanted: string): boolean {
-  const [name = ''] = parameter.split('=', 1);
-  let read = name.replaceAll('+', ' ');
-  try {
-    read = decodeURIComponent(read);
-  } catch {
-    // What is not percent-encoded UTF-8 is no name of ours in any reading.
-  }
-  return read.trim().replace(/\[.*$/s, '').toLowerCase() === wanted.toLowerCase();
 }
 
 /** @throws RefusedError upstream_unsupported: what goes on while it comes in cannot be signed before. */

@@ -1,3 +1,4 @@
+import { lenientParameters } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Snapshot } from '../core/index.ts';
@@ -10,28 +11,35 @@ export interface ModelName {
 }
 
 /** Parameters of a query by which servers are told a model: OpenAI's, Azure's. */
-const telling = /^(?:model|deployment)(?:[_-]?(?:name|id))?$/i;
+const telling = /^(?:model|deployment)(?:[_-]?(?:name|id))?$/;
 
 /**
- * The query of a WebSocket goes on as it came: what it names would be another model there.
+ * The path and query of a WebSocket, and of a route that nobody knows, go on as they came: what they name would be another model there. A name is a part
+ * of a path by itself, or before a verb (`:predict`); one with slashes is several.
  *
+ * @param path normalised.
  * @throws RefusedError upstream_unsupported for a model that a hosted endpoint calls otherwise
  */
-export function refuseRenamedInQuery({ upstream }: Pick<Snapshot, 'upstream'>, query: string): void {
+export function refuseRenamed({ upstream }: Pick<Snapshot, 'upstream'>, path: string, query: string): void {
   const models = upstream?.hosted?.models ?? [];
   if (models.length === 0) return;
-  for (const [parameter, value] of new URLSearchParams(query.replaceAll(';', '&')))
-    if (telling.test(parameter.trim()) && models.some(({ name }) => name === value))
+  // A normalised path has no escapes that do not decode.
+  const parts = `${path.includes('%') ? decodeURIComponent(path) : path}/`;
+  const told = lenientParameters(query).filter(({ name }) => telling.test(name));
+  for (const { name } of models)
+    if (['/', ':', ';'].some((end) => parts.includes(`/${name}${end}`)) || told.some(({ value }) => value === name))
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
 }
 
-/** Where an answer, or an event of one, says which model wrote it: OpenAI, Ollama, KServe, Gemini, Anthropic's first event, Responses' events. */
+/** Where an answer, or an event of one, says which model wrote it: OpenAI, Ollama, KServe, Gemini, Anthropic's first event, Responses' events, KServe's streams. */
 const places: readonly (readonly string[])[] = [
   ['model'],
   ['model_name'],
   ['modelVersion'],
   ['message', 'model'],
   ['response', 'model'],
+  ['infer_response', 'model_name'],
+  ['message', 'infer_response', 'model_name'],
 ];
 
 /** Gemini's names of models have it before them. */

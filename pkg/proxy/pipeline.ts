@@ -58,7 +58,7 @@ import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
 import type { SentCredential } from './model-credential.ts';
-import { refuseRenamedInQuery } from './model-names.ts';
+import { refuseRenamed } from './model-names.ts';
 import type { ModelName } from './model-names.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
@@ -502,7 +502,7 @@ class GovernedRequest {
     this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
-    this.#modelNode = root.get('model') ?? root.get('model_name');
+    this.#modelNode = this.#view.modelNode ?? root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
   /** Where the caller's headers go on as they are, these do too. @throws RefusedError invalid_request */
@@ -690,8 +690,10 @@ class GovernedRequest {
 
   /** @throws RefusedError upstream_unsupported where the model is named in a path or query that names no other, or in a body that was not read. */
   #renameModel(): void {
-    const isHandshake = this.#socket !== undefined && !this.#goesOn;
-    if (isHandshake) refuseRenamedInQuery(this.#need(this.#runtime).snapshot, this.#query.slice(1));
+    // What nobody knows, and names no model of which the name could be written anew.
+    const isUnknown = this.#route.operation === 'Other' && this.#route.model === undefined;
+    if (this.#socket === undefined ? isUnknown : !this.#goesOn)
+      refuseRenamed(this.#need(this.#runtime).snapshot, this.#path, this.#query.slice(1));
     // A second model stands where nothing writes it anew.
     if (this.#view?.others?.some((other) => this.#hostedName(other) !== undefined) === true)
       throw new RefusedError('upstream_unsupported', { detail: 'models' });
@@ -1066,6 +1068,10 @@ class GovernedRequest {
   }
   #signature: OutgoingHttpHeaders | undefined;
 
+  #isDescribed({ services }: Runtime): boolean {
+    return this.#isRpc ? services.route(this.#path) === this.#route : this.#route.described !== undefined;
+  }
+
   forward(): void {
     const { metrics } = this.#options;
     const runtime = this.#need(this.#runtime);
@@ -1077,6 +1083,7 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
+      described: this.#isDescribed(runtime),
       ...(this.#uninspected && { mustBeRead: (next) => bodyMustBeRead(next, this.#caller) }),
     };
     this.#refuseGone();
@@ -1105,6 +1112,7 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
+      described: decided.described,
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
       route,

@@ -146,6 +146,38 @@ test('messages that nothing is hidden of leave in the frames in which they came,
   }
 });
 
+test.each([
+  ['text', 'response.output_text.delta', { ...at, item_id: 'a', delta: 'good day. ' }],
+  ['sound', 'response.output_audio.delta', { ...at, item_id: 'a', delta: '' }],
+  [
+    'an item',
+    'response.output_item.added',
+    { ...at, item: { id: 'a', type: 'message', role: 'assistant', content: [] } },
+  ],
+  ['a part', 'response.content_part.added', { ...at, item_id: 'a', part: { type: 'text', text: '' } }],
+])('a field that nobody knows beside %s holds nothing back, and is masked by itself', (_what, type, more) => {
+  const stream = maskedStream(recogniseSocket('/v1/realtime'), socketMessages);
+  const sent = [
+    event(type, { ...more, trace: 'abc' }),
+    event('response.output_text.done', {
+      ...at,
+      item_id: 'a',
+      text: type === 'response.output_text.delta' ? 'good day. ' : '',
+    }),
+    event(type, {
+      ...more,
+      item_id: 'b',
+      item: { id: 'b', type: 'message', role: 'assistant', content: [] },
+      trace: 'ana@example.com',
+    }),
+    event('response.done', { response: { id: 'r', status: 'completed', output: [] } }),
+  ].map((one) => JSON.stringify(one));
+  for (const one of sent) stream.data(framesOf(one, []));
+  const left = readSocketRecords(Buffer.from(stream.left, 'latin1')).map(({ payload }) => payload.toString());
+  expect(left.map((one) => one.replace('[hidden]', 'ana@example.com'))).toEqual(sent);
+  expect(stream.left).not.toContain('ana@');
+});
+
 test('usage of several answers is summed, and what is done is forgotten, however many there are', () => {
   const stream = maskedStream(recogniseSocket('/v1/realtime'), socketMessages);
   for (let turn = 0; turn < 1_300; turn++) {

@@ -12,7 +12,7 @@ import { endedMeanwhile } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
 import { refuseUnsigned, targetWithCredential } from './model-credential.ts';
 import type { SentCredential } from './model-credential.ts';
-import { refuseRenamedInQuery } from './model-names.ts';
+import { refuseRenamed } from './model-names.ts';
 import { ownerOf } from './owner.ts';
 import { decisionOf, govern } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
@@ -122,7 +122,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     if (!isInside(entrance)) judgeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
     notePath(runtime, session, path);
-    refuseRenamedInQuery(runtime.snapshot, query);
+    refuseRenamed(runtime.snapshot, path, query);
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
     session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
     checkHandshake(runtime.snapshot, session, upgrade.headers);

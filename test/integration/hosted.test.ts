@@ -234,6 +234,21 @@ describe('what an endpoint is told', () => {
     }
   });
 
+  test('comes back so in a header', async () => {
+    const { model, call } = await start(', models: [{ name: support, as: "large-2" }] }');
+    const heard = async (said: string): Promise<string | null> => {
+      model.script = (response) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'openai-model': said });
+        response.end(JSON.stringify({ object: 'chat.completion', model: said, choices: [] }));
+      };
+      const headers = { 'content-type': 'application/json' };
+      const answer = await call('POST', path, { body: JSON.stringify(ask), headers });
+      return String(answer.headers['openai-model']);
+    };
+    expect(await heard('large-2')).toBe('support');
+    expect(await heard('large-2-2026')).toBe('large-2-2026');
+  });
+
   test('comes back so in each event of a stream', async () => {
     const { model, post } = await start(', models: [{ name: support, as: "large-2" }] }');
     const chunk = (name: string, content: string): string =>
@@ -295,6 +310,32 @@ describe('what an endpoint is told', () => {
     expect(JSON.parse(model.seen[1]?.body ?? '')).toEqual({ requests: [{ model: 'models/gemini-2.5-pro', content }] });
     const named = (await record()).filter((one) => one['type'] === 'start').map((one) => one['model']);
     expect(named).toEqual(['support', 'support', 'support', 'other']);
+  });
+
+  test('is not named in the path or query of a route that nobody knows', async () => {
+    const names =
+      '  upstream: { hosted: { url: "https://models.test", models: [{ name: support, as: "large-2" }] } }\n';
+    const open = '  - { name: other, effect: Allow, subjects: [{ group: ml-eng }], operations: [Other] }\n';
+    const { model, call, setPolicy, issuer: own } = await start(' }');
+    await setPolicy(basePolicy(own.url, open + names));
+    const ask = async (target: string): Promise<unknown> => {
+      const { status, text } = await call('POST', target, {
+        body: '{}',
+        headers: { 'content-type': 'application/json' },
+      });
+      return status === 200 ? 200 : text;
+    };
+    for (const target of [
+      '/openai/deployments/support/other',
+      '/x/support',
+      '/x/supp%6Frt:tune',
+      '/x?model=support',
+      '/x?a=1;deployment[]=support',
+    ])
+      expect([target, await ask(target)]).toEqual([target, expect.stringContaining('upstream_unsupported')]);
+    for (const target of ['/x/supporter', '/x?a=support', '/x?model=other'])
+      expect([target, await ask(target)]).toEqual([target, 200]);
+    expect(model.seen).toHaveLength(3);
   });
 
   test.each(['idempotency-key', 'x-request-id'])('has each caller’s %s apart, the same in each try', async (name) => {

@@ -127,6 +127,17 @@ describe('WebSocket upgrades', () => {
     await echo.close();
   });
 
+  test('that name a model which the endpoint calls otherwise are refused, by path and by query', async () => {
+    const hosted = '  upstream: { hosted: { url: "https://models.test", models: [{ name: support, as: large-2 }] } }\n';
+    world = await startWorld({ policy: (issuer) => open(issuer, hosted) });
+    const token = await world.token();
+    for (const path of ['/openai/deployments/support/realtime', '/x?model[]=support', '/x?a=1;deployment=support'])
+      expect(await handshake(world, token, '', path)).toContain('upstream_unsupported');
+    expect(await handshake(world, token, '', '/openai/deployments/other/realtime')).not.toContain(
+      'upstream_unsupported',
+    );
+  });
+
   test.each(['/flush_cache', '/FLUSH%5Fcache', '/slots', '/start_profile'])(
     'of %s, which rules the model server, need a rule for Admin',
     async (path) => {

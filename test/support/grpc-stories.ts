@@ -44,6 +44,11 @@ const file = create(FileDescriptorProtoSchema, {
         field(12, 'token_id', 'INT32'),
         field(13, 'strict', 'BOOL'),
         field(14, 'inputs', 'INT32', true),
+        field(15, 'session_id', 'INT64'),
+        field(16, 'adapter_id', 'UINT32'),
+        field(17, 'slot_ids', 'INT32', true),
+        field(18, 'with_cache', 'BOOL'),
+        field(19, 'within', 'Within'),
       ],
       nestedType: [
         {
@@ -53,6 +58,7 @@ const file = create(FileDescriptorProtoSchema, {
         },
       ],
     },
+    { name: 'Within', field: [field(1, 'chat_id', 'INT32'), field(2, 'count', 'INT32')] },
     {
       name: 'Turn',
       field: [field(1, 'role', 'STRING'), field(2, 'content', 'STRING'), field(3, 'replies', 'Turn', true)],

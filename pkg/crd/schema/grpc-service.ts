@@ -25,7 +25,8 @@ const texts = {
 
 const textsDescription =
   'Fields that hold what people and models write. Of a stream, what its messages bring of one field is joined, as clients do it.';
-const valuesDescription = 'Fields that hold names, identifiers and words of the protocol: each is read by itself.';
+const valuesDescription =
+  'Fields that hold names, identifiers and words of the protocol: each is read by itself. Numbers and flags stand here where their name refers to something that is not in the request (`session_id`).';
 
 const method = {
   type: 'object',

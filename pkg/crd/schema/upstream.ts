@@ -116,7 +116,7 @@ export const upstream = {
           type: 'array',
           maxItems: 64,
           description:
-            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew as well, but for WebSockets, which are refused where their path or query (`model`, `deployment`) names one of these. Answers and lists call it as its callers do; a version of it that the endpoint answers with stays as it is.',
+            'What models are called there. Callers, rules, limits and the record know them by `name`. In a path it is written anew as well, but for WebSockets and routes that nobody knows (`Other`), which are refused where a part of their path or their query (`model`, `deployment`) names one of these. Answers and lists call it as its callers do; a version of it that the endpoint answers with stays as it is.',
           'x-sidegate-default': 'as callers call them',
           'x-sidegate-example': '[{ name: support, as: large-2026-08-06 }]',
           'x-kubernetes-list-type': 'map',

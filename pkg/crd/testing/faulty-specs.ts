@@ -326,8 +326,13 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
   ],
   [
     'a text that is a message',
+    grpcMethod('name: Tell, request: { texts: [turns] }'),
+    'methods[0].request.texts[0]: "turns" holds no text',
+  ],
+  [
+    'a value that is a message',
     grpcMethod('name: Tell, request: { values: [turns] }'),
-    'methods[0].request.values[0]: "turns" holds no text',
+    'methods[0].request.values[0]: "turns" is a message',
   ],
   [
     'a field that is a text and a value',

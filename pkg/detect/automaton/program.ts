@@ -64,7 +64,7 @@ export interface ProgramPart {
 }
 
 /** A letter (A-Z), a digit or `_`: of a word, as RE2 has it. */
-const wordCharacters: Ranges = [0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a];
+const wordCharacters: Ranges = [0x30, 0x39, 0x41, 0x5a, 0x61, 0x7a];
 const anyCharacter: Ranges = [0, 0x10ffff];
 
 export function buildProgram(parts: readonly ProgramPart[]): Program {

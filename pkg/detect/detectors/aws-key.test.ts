@@ -13,6 +13,10 @@ describe('AwsKey', () => {
     expect(found(awsKey, `("${one}")`)).toEqual([one]);
   });
 
+  test('finds an id with small letters glued to it', () => {
+    expect(found(awsKey, `Key${id}z`)).toEqual([id]);
+  });
+
   test.each([
     ['a credentials file', `aws_secret_access_key = ${secret}\n`],
     ['an environment', `export AWS_SECRET_ACCESS_KEY=${secret}`],

@@ -11,6 +11,8 @@ const telling = ['secret', 'aws', 'akia', 'accesskey'];
 
 const inBase64 = (code: number): boolean => isWordCharacter(code) || code === 0x2f || code === 0x2b;
 
+const isCapitalOrDigit = (code: number): boolean => isUpper(code) || isDigit(code);
+
 function mixed(text: string, start: number, end: number): boolean {
   let upper = 0;
   let lower = 0;
@@ -33,12 +35,13 @@ export const awsKey: Detector = {
     const before = text.charCodeAt(start - 1);
     const after = text.charCodeAt(end);
     if (end - start === 20) {
-      return !isUpper(before) && !isDigit(before) && !isWordCharacter(after) && certainByPrefix;
+      // Small letters are of what is glued to it.
+      return !isCapitalOrDigit(before) && !isCapitalOrDigit(after) && certainByPrefix;
     }
     if (inBase64(before) || inBase64(after) || after === 0x3d || !mixed(text, start, end)) return false;
     return holdsWord(text, start - 64, start, telling) && likelyAsTold;
   },
   // Any word may begin 40 base64 characters; ten capitals, digits or signs are no word.
-  significant: (code) => isUpper(code) || isDigit(code) || code === 0x2b || code === 0x2f,
+  significant: (code) => isCapitalOrDigit(code) || code === 0x2b || code === 0x2f,
   leastSignificant: 20,
 };

@@ -36,6 +36,10 @@ function compile(detector: Detector): Compiled {
   return entry;
 }
 
+/** Beside it stands something of the same word: at most three `_` alone are emphasis. */
+const inOneWord = /(?:[0-9A-Za-z]_{0,3}|_{4})$/;
+export const oneWordOn = /^(?:_{0,3}[0-9A-Za-z]|_{4})/;
+
 /** Whether what stands before lets a finding that is at least so certain begin there. */
 export const mayBegin = (
   { atWord, telling }: Detector,
@@ -44,7 +48,7 @@ export const mayBegin = (
   told: boolean,
   least: Certainty = 'Likely',
 ): boolean => {
-  if (atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start - 1))) return false;
+  if (atWord === true && inOneWord.test(text.slice(Math.max(0, start - 4), start))) return false;
   const wanted = telling?.required === true || (telling?.required === 'Likely' && least !== 'Possible');
   return !wanted || told;
 };
@@ -81,7 +85,7 @@ export function longestFrom(
   for (let length = rest.length; length > 0; length -= 1) {
     if (!pattern.matcher(rest.slice(0, length)).matches()) continue;
     if (length > detector.maxLength) throw new Error(`${detector.name}: a match is longer than maxLength`);
-    if (detector.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(start + length))) continue;
+    if (detector.atWord === true && oneWordOn.test(text.slice(start + length, start + length + 4))) continue;
     const verdict = verdictOf(detector, text, { start, end: start + length }, told, least);
     if (verdict !== undefined) return { end: start + length, verdict };
   }

@@ -9,6 +9,28 @@ export const isWordCharacter = (code: number): boolean => isDigit(code) || isLet
 export const isHex = (code: number): boolean =>
   isDigit(code) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66);
 
+/** Most `_` that emphasis puts beside a word (`___12___`). */
+const mostEmphasis = 3;
+
+/** Characters before and after a place that {@link wordReachesTo} and {@link wordGoesOnAt} read. */
+export const edgeReach = mostEmphasis + 1;
+
+/** Whether what stands before `at` is of one word with it: a letter, a digit, or `_`. Emphasis is not: at most three `_` with nothing of a word before. */
+export function wordReachesTo(text: string, at: number): boolean {
+  let before = at - 1;
+  while (before >= at - mostEmphasis && text.charCodeAt(before) === 0x5f) before -= 1;
+  const code = text.charCodeAt(before);
+  return isWordCharacter(code) || code === 0x5f;
+}
+
+/** The same of what stands at `at` and behind it. */
+export function wordGoesOnAt(text: string, at: number): boolean {
+  let after = at;
+  while (after < at + mostEmphasis && text.charCodeAt(after) === 0x5f) after += 1;
+  const code = text.charCodeAt(after);
+  return isWordCharacter(code) || code === 0x5f;
+}
+
 /** Lower case of an ASCII letter; any other code as it is. */
 export const lower = (code: number): number => (isUpper(code) ? code + 0x20 : code);
 

@@ -56,6 +56,19 @@ describe('GenericApiKey', () => {
     expect(found(genericApiKey, `("${token}")`)).toEqual([token]);
   });
 
+  test.each([
+    ['glpat-aB3dE5gH7jK9mN1pQ3sT', 'Key'],
+    ['xoxb-123456789012-abcDEF123456', 'x'],
+    ['figd_aB3dE5gH7jK9mN1pQ3sT', 'my_'],
+  ])('finds %s behind the letters %s', (token, before) => {
+    expect(found(genericApiKey, before + token)).toEqual([token]);
+  });
+
+  test('leaves names whose words end as a prefix does', () => {
+    for (const text of ['task_test_Case12_Name34', 'berlin_api_route_2024_01', 'Task_test_case_0012_name'])
+      expect(found(genericApiKey, text)).toEqual([]);
+  });
+
   test('covers a value of any length to its end', () => {
     const value = 'a1B2c3D4'.repeat(500);
     expect(found(genericApiKey, `token=${value} rest`)).toEqual([value]);

@@ -27,6 +27,7 @@ const vendors =
 
 const valueLength = 6;
 const window = 32;
+const vendorLength = 12;
 
 /** May stand in a secret: letters, digits and ! # $ % * + - . / = ? @ ^ _ ~ */
 function inValue(code: number): boolean {
@@ -54,9 +55,9 @@ function isNamed(text: string, end: number): boolean {
   );
 }
 
-/** `__value` after a bold name, or `prefix_...`: only the latter has all of 12 characters in a word. */
+/** `__value` after a bold name, or `prefix_...`: only the latter has all of its characters in a word. */
 function vendorTail(text: string, end: number): boolean {
-  for (let at = end - 12; at < end; at += 1) {
+  for (let at = end - vendorLength; at < end; at += 1) {
     const code = text.charCodeAt(at);
     if (!isWordCharacter(code) && code !== 0x5f && code !== 0x2d && code !== 0x2e) return false;
   }
@@ -197,21 +198,29 @@ function isPassword(text: string, start: number): boolean {
   return first === 0x6b || first === 0x6d || standsAt(text, start, 'contra') || standsAt(text, start, 'senha');
 }
 
-function vendor(text: string, start: number): boolean {
+function vendor(text: string, start: number, end: number): boolean {
   const before = text.charCodeAt(start - 1);
-  if (isWordCharacter(before) || before === 0x2d || before === 0x5f) return false;
+  const apart = !isWordCharacter(before) && before !== 0x2d && before !== 0x5f;
+  if (!apart && !tells(text, start, end)) return false;
   count(text, start);
-  return counts.distinct > 6 && (counts.digits >= 2 || randomCase());
+  if (counts.distinct <= 6) return false;
+  return apart ? counts.digits >= 2 || randomCase() : counts.digits >= 2 && counts.uppers >= 2;
+}
+
+/** A prefix of five characters or more that ends in a sign begins no word, also with a letter before it: but for `task_test_` and `work_live_`. */
+function tells(text: string, start: number, end: number): boolean {
+  const last = text.charCodeAt(end - vendorLength - 1);
+  return end - start >= vendorLength + 5 && !isWordCharacter(last) && lower(text.charCodeAt(start + 1)) !== 0x6b;
 }
 
 export const genericApiKey: Detector = {
   name: 'GenericApiKey',
-  pattern: `(?i:${names})${assignment}${scheme}[A-Za-z0-9!#$%*+./=?@^_~-]{${valueLength}}|(?:${vendors})[A-Za-z0-9_.-]{12}`,
+  pattern: `(?i:${names})${assignment}${scheme}[A-Za-z0-9!#$%*+./=?@^_~-]{${valueLength}}|(?:${vendors})[A-Za-z0-9_.-]{${vendorLength}}`,
   maxLength: 47,
   left: 24,
   right: window - valueLength,
   accept: (text, start, end) =>
-    isNamed(text, end) ? named(text, start, end) && likelyAsTold : vendor(text, start) && certainByPrefix,
+    isNamed(text, end) ? named(text, start, end) && likelyAsTold : vendor(text, start, end) && certainByPrefix,
   from: (text, start, end) => (isNamed(text, end) ? end - valueLength : start),
   // From the assignment on a cut candidate is worth hiding, not the name alone.
   significant: (code) => isDigit(code) || code === 0x3a || code === 0x3d || code === 0x3e,

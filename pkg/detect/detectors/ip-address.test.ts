@@ -5,6 +5,11 @@ import { found } from './brute-force.ts';
 import { ipAddress } from './ip-address.ts';
 
 describe('IpAddress', () => {
+  test('finds one of version 6 in emphasis, and none in a name', () => {
+    expect(found(ipAddress, '_2001:db8::1_ and __fe80::1__')).toEqual(['2001:db8::1', 'fe80::1']);
+    expect(found(ipAddress, 'x_fe80::1 fe80::1_x')).toEqual([]);
+  });
+
   test.each([
     '192.0.2.1',
     '10.0.0.255',

@@ -1,7 +1,16 @@
 import type { Detector } from '../detector.ts';
 import { certainByFormat, likelyByFormat, possiblyAnother } from '../verdict.ts';
 import type { Verdict } from '../verdict.ts';
-import { hexValue, holdsWord, isDigit, isHex, isLetter, isWordCharacter } from './characters.ts';
+import {
+  edgeReach,
+  hexValue,
+  holdsWord,
+  isDigit,
+  isHex,
+  isWordCharacter,
+  wordGoesOnAt,
+  wordReachesTo,
+} from './characters.ts';
 
 // An IP address: four decimal octets (RFC 791), or the text forms of RFC 4291 2.2: eight groups, `::` once for at least one
 // group of zeros, the last two groups as an IPv4 address. Zone, port and prefix length stay visible.
@@ -134,7 +143,7 @@ function groupBefore(text: string, last: number): boolean {
 function free(text: string, start: number, end: number): boolean {
   const before = text.charCodeAt(start - 1);
   const after = text.charCodeAt(end);
-  if (isWordCharacter(before) || before === 0x5f || isLetter(after) || isDigit(after) || after === 0x5f) return false;
+  if (wordReachesTo(text, start) || wordGoesOnAt(text, end)) return false;
   if (before === 0x3a && (text.charCodeAt(start) === 0x3a || groupBefore(text, start - 2))) return false;
   if (before === 0x2e && isDigit(text.charCodeAt(start - 2))) return false;
   if (after === 0x2e && isDigit(text.charCodeAt(end + 1))) return false;
@@ -148,7 +157,7 @@ export const ipAddress: Detector = {
     '|(?:[0-9A-Fa-f]{1,4}|:):(?:[0-9A-Fa-f]{0,4}:){0,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\\.[0-9]{1,3}){3})?',
   maxLength: 55,
   left: numberedWithin,
-  right: 2,
+  right: edgeReach,
   accept(text, start, end) {
     for (let at = start; at < end; at += 1) {
       const code = text.charCodeAt(at);

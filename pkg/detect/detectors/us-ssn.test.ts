@@ -13,6 +13,7 @@ describe('UsSsn', () => {
     ['JSON', '{"ssn": "123456789"}', '123456789'],
     ['a number before it', 'row 12 123-45-6789', '123-45-6789'],
     ['parentheses', '(123-45-6789)', '123-45-6789'],
+    ['emphasis', 'it is _123-45-6789_ or __no__', '123-45-6789'],
     ['an underscored name', 'employee_ssn=123456789', '123456789'],
   ])('finds one written with %s', (_what, text, number) => {
     expect(found(usSsn, text)).toEqual([number]);
@@ -34,6 +35,7 @@ describe('UsSsn', () => {
     ['a row of numbers', '17 123 45 6789 12'],
     ['a date', '2024-11-21'],
     ['a UUID', '12345678-1234-1234-1234-123456789012'],
+    ['a name that goes on', '123-45-6789_x and x__123-45-6789'],
     ['a part number', 'XJ123-45-6789'],
     ['too many digits after the word', 'SSN: 1234567890'],
   ])('leaves %s', (_what, text) => {

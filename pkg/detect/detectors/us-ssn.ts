@@ -1,6 +1,6 @@
 import type { Detector } from '../detector.ts';
 import { certainAsTold, likelyAsTold, likelyBySpelling } from '../verdict.ts';
-import { isDigit, isLetter, isWordCharacter } from './characters.ts';
+import { edgeReach, isDigit, isLetter, wordGoesOnAt, wordReachesTo } from './characters.ts';
 import { whole } from './issued/check-digits.ts';
 import { digitNumber } from './issued/issued-number.ts';
 
@@ -39,7 +39,7 @@ function standsAlone(text: string, start: number, end: number): boolean {
   const separator = text.charCodeAt(start + 3);
   const before = text.charCodeAt(start - 1);
   const after = text.charCodeAt(end);
-  if (isWordCharacter(before) || isWordCharacter(after) || before === 0x5f || after === 0x5f) return false;
+  if (wordReachesTo(text, start) || wordGoesOnAt(text, end)) return false;
   if (before === separator && isDigit(text.charCodeAt(start - 2))) return false;
   return !(after === separator && isDigit(text.charCodeAt(end + 1)));
 }
@@ -49,8 +49,8 @@ export const usSsn: Detector = {
   pattern:
     '[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}' + `|(?i:${telling})[^0-9\\n]{0,16}[0-9]{3}[ -]?[0-9]{2}[ -]?[0-9]{4}`,
   maxLength: 42,
-  left: 2,
-  right: 2,
+  left: edgeReach,
+  right: edgeReach,
   accept(text, start, end) {
     if (isDigit(text.charCodeAt(start)))
       return standsAlone(text, start, end) && assigned(text, start, end) && likelyBySpelling;

@@ -53,6 +53,9 @@ const values = [
   'S1234567D',
   '51 824 753 556',
   '2341 2341 2346',
+  '_S1234567D_',
+  'Born: __12/03/1984__',
+  '_123-45-6789_',
 ];
 const fullWidth = (text: string): string =>
   text.replace(/[!-~]/g, (char) => String.fromCodePoint(char.charCodeAt(0) + 0xfee0));

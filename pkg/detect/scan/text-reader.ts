@@ -1,7 +1,7 @@
 import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
 import type { Ends } from '../automaton/anchored.ts';
 import type { ForwardParts, Standings } from '../automaton/forward-parts.ts';
-import { isWordCharacter } from '../detectors/characters.ts';
+import { wordGoesOnAt, wordReachesTo } from '../detectors/characters.ts';
 import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
 import { cutShort } from '../verdict.ts';
@@ -348,7 +348,7 @@ export class TextReader {
   /** It stands where such a form cannot begin: in a word. */
   #beginsWithin(form: Form, start: number): boolean {
     const text = this.#window;
-    return (form.wordStart && wordBefore(text, start)) || (form.atWord && isOfWord(text.charCodeAt(start - 1)));
+    return (form.wordStart && wordBefore(text, start)) || (form.atWord && wordReachesTo(text, start));
   }
 
   /** One code point may fold to several characters: judged together. */
@@ -428,7 +428,7 @@ export class TextReader {
     const automaton = this.#automata.atWord;
     const ends = this.#endsAtWords;
     const found = (end: number, forms: readonly number[]): void => {
-      if (isOfWord(text.charCodeAt(end))) return;
+      if (wordGoesOnAt(text, end)) return;
       for (const form of forms) {
         const known = ends.get(form);
         if (known === undefined) ends.set(form, [end]);
@@ -437,7 +437,7 @@ export class TextReader {
     };
     for (let at = Math.max(from, first); at < Math.min(frontier, last); at++) {
       const start = at - this.#base;
-      if (isOfWord(text.charCodeAt(start - 1)) || splitsPair(text, start)) continue;
+      if (wordReachesTo(text, start) || splitsPair(text, start)) continue;
       automaton.allFrom(text, start, text.length, found);
       if (ends.size === 0) continue;
       for (const [form, its] of ends) this.#judgeEnds(byForm[form] ?? [], start, its);
@@ -449,7 +449,7 @@ export class TextReader {
   #judge(form: Form, plans: readonly UnitPlan[], at: number, onlyImpatient: boolean): void {
     const text = this.#window;
     const start = at - this.#base;
-    if (form.atWord && isOfWord(text.charCodeAt(start - 1))) return;
+    if (form.atWord && wordReachesTo(text, start)) return;
     const visible = this.#map === undefined ? text.length : this.#visibleUntil(start, patience(form));
     const { ends, live } = this.#match(form, start, visible);
     let impatient = false;
@@ -832,13 +832,10 @@ function mergeTrackers(trackers: readonly Tracker[]): Tracker[] {
   return kept;
 }
 
-/** Of a word, as RE2 has it. */
-const isOfWord = (code: number): boolean => isWordCharacter(code) || code === 0x5f;
-
 /** Leaves the ends that no word goes on after. */
 function keepOutside(text: string, ends: number[]): void {
   let kept = 0;
-  for (const end of ends) if (!isOfWord(text.charCodeAt(end))) ends[kept++] = end;
+  for (const end of ends) if (!wordGoesOnAt(text, end)) ends[kept++] = end;
   ends.length = kept;
 }
 

@@ -5,7 +5,7 @@ import type { AllowSpec, DetectorName, Said, ScanRule } from '../../core/index.t
 import { formsOf } from '../detector.ts';
 import type { Detector } from '../detector.ts';
 import type { LaneEnd, ViewSpec } from '../scanner.ts';
-import { mayBegin, verdictOf } from '../detectors/brute-force.ts';
+import { mayBegin, oneWordOn, verdictOf } from '../detectors/brute-force.ts';
 import { SlowRegex } from './slow-regex.ts';
 import { tells } from './slow-tells.ts';
 
@@ -533,7 +533,7 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
           asWritten: false,
           begins: (text, start) => mayBegin(one, text, start, told(text, start), least),
           accept: (text, start, end, from = 0) => {
-            if (one.atWord === true && /[0-9A-Za-z_]/.test(text.charAt(end))) return undefined;
+            if (one.atWord === true && oneWordOn.test(text.slice(end, end + 4))) return undefined;
             const place = { start: start - from, end: end - from };
             return verdictOf(one, text.slice(from), place, told(text, start), least);
           },

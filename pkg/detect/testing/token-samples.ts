@@ -1,5 +1,5 @@
 import { shape } from '../detectors/secrets/shape.ts';
-import { endless, marked, prefixed, toldKinds } from '../detectors/secrets/token-kinds.ts';
+import { endless, long, marked, prefixed, toldKinds } from '../detectors/secrets/token-kinds.ts';
 
 /**
  * A token of each kind, drawn when a test runs: no secret, and nothing that a forge's scanner would find, stands in the repository.
@@ -47,6 +47,12 @@ export function sampleTokens(seed: number): readonly SampleToken[] {
       prefixes.map((prefix) => {
         const drawn = drawShape(body, random);
         return { kind, token: prefix + drawn, covered: keepsPrefix === true ? drawn : prefix + drawn };
+      }),
+    ),
+    ...long.flatMap(({ kind, prefixes, body }) =>
+      prefixes.map((prefix) => {
+        const token = prefix + drawShape(`${body} ${body.charAt(0)}0-1000`, random);
+        return { kind, token, covered: token };
       }),
     ),
     ...marked.map(({ kind, body }) => {

@@ -342,6 +342,40 @@ describe('elements of a list on the way to a text', () => {
   });
 });
 
+test('a number, a flag or a message refers to what is not in the request by its name, unless the policy lists it', () => {
+  const texts = ['prompt'];
+  const route = routeOf('One', { texts }, {});
+  for (const [name, value] of [
+    ['session_id', { sessionId: 7n }],
+    ['adapter_id', { adapterId: 7 }],
+    ['slot_ids', { slotIds: [7] }],
+    ['with_cache', { withCache: true }],
+    ['within.chat_id', { within: { chatId: 7 } }],
+  ] as const) {
+    expect(refusal(() => asked(route, { prompt: 'a', ...value }))).toEqual(['invalid_request', name]);
+    const listed = routeOf('One', { texts, values: [name] }, {});
+    expect(refusal(() => asked(listed, { prompt: 'a', ...value }))).toBeUndefined();
+  }
+  const nothing = { sessionId: 0n, adapterId: 0, slotIds: [], withCache: false, within: { chatId: 0, count: 7 } };
+  expect(lanes(asked(route, { prompt: 'a', account: 7n, strict: true, ...nothing }))).toEqual([['prompt', 'a']]);
+  const zero = rootOf(route.rpc?.request(ByteChain.of(Buffer.from([15 * 8, 0, 0x80, 1, 0, 0x90, 1, 0]))));
+  expect(refusal(() => route.dialect.request(route, zero))).toBeUndefined();
+});
+
+test('a policy may list numbers as values, and as texts it may not', () => {
+  const faults = (request: Said): unknown =>
+    serviceFaults({
+      service: 'tales.v1.Tales',
+      descriptorSet: tales,
+      methods: [method('One', request, {})],
+    }).map(({ path, message }) => [path.join('.'), message]);
+  expect(faults({ values: ['session_id', 'slot_ids', 'within.chat_id', 'user'] })).toEqual([]);
+  expect(faults({ values: ['within'] })).toEqual([['methods.0.request.values.0', expect.stringContaining('message')]]);
+  expect(faults({ texts: ['session_id'] })).toEqual([
+    ['methods.0.request.texts.0', expect.stringContaining('holds no text')],
+  ]);
+});
+
 test('what is not described is not read: other methods, services, spellings, and what is known stays what it is', () => {
   const services = describedServices([
     { service: 'tales.v1.Tales', descriptorSet: tales, methods: [method('One', {}, {})] },

@@ -2,6 +2,7 @@ import { DescriptorError, areRead, descriptorsOf } from '../../core/index.ts';
 import type { DescribedField, DescriptorSet, Joining, MethodSpec, ServiceSpec } from '../../core/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import { elementNames, piecesOf } from '../elements.ts';
+import { referringWord, refusedFields } from '../refused-fields.ts';
 import { either, list, lone, number, object, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { namesId } from '../token-ids.ts';
@@ -120,6 +121,36 @@ const closed: Shape = {
   },
 };
 
+/** Whether a field is as if it were not there. A list of a few whole numbers shows as `null`. */
+function saysNothing(node: JsonNode): boolean {
+  switch (node.kind) {
+    case 'number':
+      return node.number === 0;
+    case 'string':
+      return node.string === '';
+    case 'false':
+      return true;
+    case 'array':
+      return node.numberCount === 0 && node.items.every(saysNothing);
+    case 'object':
+      return node.items.every(saysNothing);
+    default:
+      return false;
+  }
+}
+
+/** What refers to something that is not in the request, and is not listed: a number, as a name does. */
+const referring: Shape = {
+  read(reader, node, place) {
+    if (!saysNothing(node)) reader.refuse(place);
+    return true;
+  },
+};
+
+/** Whether servers take it, in whatever type, for something that is not in the request. @param atRoot a field of the request itself */
+const refers = (name: string, atRoot: boolean): boolean =>
+  referringWord(name) !== undefined || (atRoot && Object.hasOwn(refusedFields, name.toLowerCase()));
+
 /** Long ones say who somebody is: they are looked at as texts are. Those that tell a token are a text that nobody reads. */
 const plainNumber: Shape = { number: true, noTokens: true };
 const tokenNumber: Shape = {
@@ -155,6 +186,8 @@ class Shapes {
   }
 
   #field({ name, kind, holds }: DescribedField, tree: Tree | undefined, before: Way): Shape {
+    // Of requests: in an answer it is the model's.
+    if (this.#joins === undefined && tree === undefined && refers(name, before.names.length === 0)) return referring;
     const way = { names: [...before.names, name], list: before.list || kind === 'list' };
     const one = typeof holds === 'string' ? this.of(holds, tree, way) : this.#scalar(name, holds, tree, way);
     if (kind === 'map') return object({}, { rest: one, nests: true });

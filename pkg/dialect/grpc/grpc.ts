@@ -168,9 +168,12 @@ const none: readonly never[] = Object.freeze([]);
 /** Names are matched, recorded and measured: no server's is longer. */
 const longestModel = 512;
 
-function modelOf(root: JsonNode, { model: path, ofAll }: Method): string | undefined {
+const modelNodeOf = (root: JsonNode, { model }: Method): JsonNode | undefined =>
+  model?.reduce<JsonNode | undefined>((node, field) => node?.get(field), root);
+
+function modelOf(node: JsonNode | undefined, { model: path, ofAll }: Method): string | undefined {
   if (path === undefined) return undefined;
-  const name = path.reduce<JsonNode | undefined>((node, field) => node?.get(field), root)?.string ?? '';
+  const name = node?.string ?? '';
   if (name === '' && ofAll === true) return undefined;
   if (name === '' || name.length > longestModel) throw new RefusedError('invalid_request', { detail: path.join('.') });
   return name;
@@ -184,8 +187,11 @@ function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
     throw new RefusedError('invalid_request', { detail: 'id' });
   const reader = new Reader('request', 'none');
   reader.read(root, requests);
+  const node = modelNodeOf(root, method);
   return {
-    model: modelOf(root, method),
+    model: modelOf(node, method),
+    // Pages of another kind name it in their answers where nothing writes it anew.
+    modelNode: method.operation === 'Other' ? undefined : node,
     generates: false,
     stream: route.rpc?.serverStreams ?? false,
     count: 1,

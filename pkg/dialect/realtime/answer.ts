@@ -23,7 +23,7 @@ import type { ToldLimit } from './told-limit.ts';
  * What a server sends on OpenAI's Realtime API, event by event, over one connection.
  *
  * Promise: every string is in exactly one list (see {@link Reader}); an event of an unknown type ends the connection. The pieces of a text are one lane,
- * whichever event brings them; where an event says a text again, whole, that is a lane of its own. Both end when the response is done, as it says
+ * whichever event brings them; a text of an event outside an item is whole in it; where an event says a text again, whole, that is a lane of its own. Both end when the response is done, as it says
  * that it ended; what was heard when it is said to be complete. After that no piece of it may come. An item or a part that comes with a text and is not
  * whole begins that text, once: said twice, nobody could tell what the caller has joined.
  */
@@ -99,7 +99,7 @@ export class RealtimeAnswers {
     const reader = new Reader('answer');
     if (sounds.has(type)) {
       reader.read(root, soundEvent);
-      return viewOf(reader);
+      return besides(reader, reader.lanes.length);
     }
     const text = texts.get(type);
     if (text !== undefined) return this.#text(reader, type, root, text);
@@ -133,12 +133,13 @@ export class RealtimeAnswers {
     // Said again once it is over, it is as whole as it will be.
     const late = says === 'again' && item.over;
     reader.read(root, around.get(type) ?? plain);
+    const outside = reader.lanes.length;
     let place = placeOf(item.number);
     if (says === 'again') place = step(place, 'said');
     for (const one of at) place = typeof one === 'string' ? step(place, one) : place.element(indexOf(root, one.index));
     const node = root.get(field);
     if (node !== undefined) reader.read(node, place);
-    return late ? this.#whole(reader, 'cut') : viewOf(reader);
+    return late ? this.#whole(reader, 'cut') : besides(reader, outside);
   }
 
   #item(reader: Reader, type: string, root: JsonNode, how: 'begins' | 'told'): FrameView {
@@ -153,7 +154,7 @@ export class RealtimeAnswers {
     const before = reader.lanes.length;
     reader.read(node, placeOf(item.number));
     if (reader.lanes.slice(before).some((lane) => lane.node.text !== '')) this.#begin(item);
-    return { ...viewOf(reader), once: true };
+    return { ...besides(reader, before), once: true };
   }
 
   /** An item whole, as far as it is. */
@@ -180,9 +181,9 @@ export class RealtimeAnswers {
     const base = how === 'told' ? step(placeOf(item.number), 'said') : placeOf(item.number);
     const before = reader.lanes.length;
     reader.read(node, step(base, 'content').element(indexOf(root, 'content_index')));
-    if (how === 'told') return item.over ? this.#whole(reader, 'cut') : viewOf(reader);
+    if (how === 'told') return item.over ? this.#whole(reader, 'cut') : besides(reader, before);
     if (reader.lanes.slice(before).some((lane) => lane.node.text !== '')) this.#begin(item);
-    return { ...viewOf(reader), once: true };
+    return { ...besides(reader, before), once: true };
   }
 
   #session(reader: Reader, type: string, root: JsonNode): FrameView {
@@ -291,6 +292,13 @@ const viewOf = ({ lanes, loneValues, tokenLanes, integerArrays, opaque, files }:
   ...{ lanes, loneValues, tokenLanes, integerArrays, opaque, files },
   ...{ kind: 'data', ends: none, usage: undefined, models: none },
 });
+
+/** @param outside texts of the event's own, before those of its item: no event goes on with them, and what waited for one would hold all behind it. */
+function besides(reader: Reader, outside: number): FrameView {
+  const view = viewOf(reader);
+  if (outside === 0) return view;
+  return { ...view, lanes: view.lanes.map((lane, at): Lane => (at < outside ? { ...lane, whole: 'cut' } : lane)) };
+}
 
 const step = (place: ShapePlace, name: string): ShapePlace => place.known(name) ?? refuse('type');
 

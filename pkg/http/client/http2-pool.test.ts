@@ -10,15 +10,18 @@ import type { Http2ClientLimits } from './http2-pool.ts';
 let server: Http2Server;
 let pool: Http2Pool;
 let clock: FakeClock;
+const ends: (() => void)[] = [];
 
 beforeEach(async () => {
   server = createServer();
+  server.on('session', (session) => ends.push(() => session.destroy()));
   server.on('stream', (stream) => stream.on('error', () => undefined));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   clock = fakeClock();
 });
 afterEach(() => {
   pool.close();
+  for (const end of ends.splice(0)) end();
   server.close();
 });
 

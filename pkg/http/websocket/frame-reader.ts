@@ -65,6 +65,7 @@ export class FrameReader {
   #messageBytes = 0;
   #frames = 0;
   #closed = false;
+  #held = false;
 
   constructor(options: FrameReaderOptions, target: FrameTarget) {
     this.#options = options;
@@ -76,11 +77,22 @@ export class FrameReader {
     return this.#headBytes === 0 && !this.#inPayload && !this.#inMessage;
   }
 
-  /** @param chunk what is masked in it is unmasked in place. @throws WebSocketFault */
-  push(chunk: Buffer): void {
+  /**
+   * @param chunk what is masked in it is unmasked in place.
+   * @returns how much of it was read: all, but for what is behind a {@link hold}.
+   * @throws WebSocketFault
+   */
+  push(chunk: Buffer): number {
     let at = 0;
-    while (!this.#closed && at < chunk.length)
+    this.#held = false;
+    while (!this.#closed && !this.#held && at < chunk.length)
       at = this.#inPayload ? this.#payload(chunk, at) : this.#header(chunk, at);
+    return this.#closed ? chunk.length : at;
+  }
+
+  /** Called by the target: the push under way ends. */
+  hold(): void {
+    this.#held = true;
   }
 
   #header(chunk: Buffer, from: number): number {

@@ -56,3 +56,30 @@ test('a fault of the peer is told with the code that it was closed with', async 
   expect(faults).toEqual([expect.objectContaining({ code: 1002 })]);
   expect(faults[0]).toBeInstanceOf(WebSocketFault);
 });
+
+test('who is paused hears nothing more, however much came in one read, and all of it in order once they go on', async () => {
+  const socket = new PassThrough();
+  const heard: string[] = [];
+  const nothing = (): void => undefined;
+  const webSocket = new WebSocket({
+    ...{ socket, head: Buffer.alloc(0), role: 'server', maxMessageBytes: 1_000, clock: fakeClock() },
+    watch: {
+      ...{ begin: nothing, ping: nothing, pong: nothing, close: nothing, read: nothing, room: nothing, gone: nothing },
+      bytes: (piece) => heard.push(piece.toString()),
+      done: () => {
+        if (heard.length % 16 === 0) webSocket.pause();
+      },
+      fault: (error) => heard.push(String(error)),
+    },
+  });
+  const all = Array.from({ length: 40 }, (_, at) => `message ${at}`);
+  const sent = Buffer.concat(all.map((one) => frame(0x81, Buffer.from(one), true)));
+  socket.write(sent);
+  for (const many of [16, 32, 40]) {
+    await turn();
+    await turn();
+    expect(heard).toEqual(all.slice(0, many));
+    webSocket.resume();
+  }
+  expect(webSocket.bytesIn).toBe(sent.length);
+});

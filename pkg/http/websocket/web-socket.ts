@@ -133,8 +133,11 @@ export class WebSocket {
     this.#endSoon();
   }
 
+  /** Nothing more is told, but the frame under way: what was read behind it waits where it came from. */
   pause(): void {
-    if (!this.#closeSent) this.#socket.pause();
+    if (this.#closeSent) return;
+    this.#reader.hold();
+    this.#socket.pause();
   }
 
   resume(): void {
@@ -158,7 +161,8 @@ export class WebSocket {
     this.bytesIn += chunk.length;
     if (this.#broken) return;
     try {
-      this.#reader.push(chunk);
+      const read = this.#reader.push(chunk);
+      if (read < chunk.length) this.#putBack(chunk.subarray(read));
       this.#watch.read();
     } catch (error) {
       this.#broken = true;
@@ -166,6 +170,11 @@ export class WebSocket {
       else this.#socket.destroy();
       this.#watch.fault(error);
     }
+  }
+
+  #putBack(rest: Buffer): void {
+    this.bytesIn -= rest.length;
+    this.#socket.unshift(rest);
   }
 
   #closed(code: number | undefined, reason: string): void {

@@ -103,6 +103,12 @@ function changed(address: string): string {
 }
 
 describe('CryptoAddress', () => {
+  test('finds one in emphasis', () => {
+    const address = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
+    expect(found(cryptoAddress, `_${address}_`)).toEqual([address]);
+    expect(found(cryptoAddress, `to_${address}`)).toEqual([]);
+  });
+
   test.each(published)('finds %s, for certain', (address) => {
     for (const text of [address, `to ${address}, please`, `"${address}"`])
       expect(found(cryptoAddress, text)).toEqual([address]);

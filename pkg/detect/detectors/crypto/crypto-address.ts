@@ -1,6 +1,6 @@
 import type { Detector } from '../../detector.ts';
 import { certainByCheckDigits, likelyByFormat, verdict } from '../../verdict.ts';
-import { isLower, isUpper, isWordCharacter, lower } from '../characters.ts';
+import { edgeReach, isLower, isUpper, isWordCharacter, lower } from '../characters.ts';
 import { checksBech32, checksCashAddress, checksStellar } from './base32.ts';
 import { checksBase58, checksMonero } from './base58.ts';
 import { keccak256 } from './keccak.ts';
@@ -21,7 +21,7 @@ const chains = 'bc|tb|bcrt|ltc|tltc|cosmos|osmo|terra|inj|sei|celestia|juno|akas
 /** Bytes of an address: a version, a hash of 20 and the check. */
 const addressBytes = 25;
 
-const around = { left: 1, right: 1, atWord: true, significant: isWordCharacter } as const;
+const around = { left: edgeReach, right: edgeReach, atWord: true, significant: isWordCharacter } as const;
 
 /** One of so many characters whose checksum holds. */
 const checked = (

@@ -10,7 +10,7 @@ import {
 } from '../../verdict.ts';
 import type { Verdict } from '../../verdict.ts';
 import { toldLeft } from '../../scan/telling.ts';
-import { isDigit, isWordCharacter, lower } from '../characters.ts';
+import { edgeReach, isDigit, isWordCharacter, lower } from '../characters.ts';
 import { followsOtherWord } from '../other-word.ts';
 
 /**
@@ -100,7 +100,7 @@ function holdsSpace(text: string, start: number, end: number): boolean {
 }
 
 /** Space and context that all of them read. */
-const around = { left: toldLeft, right: 2, atWord: true } as const;
+const around = { left: toldLeft, right: edgeReach, atWord: true } as const;
 
 /** Digits of the shortest and the longest of them, and their pattern: one form (scan/unit.ts), so that they are sought once. */
 const fewest = 8;

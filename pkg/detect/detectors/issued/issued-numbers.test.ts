@@ -36,6 +36,12 @@ describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, 
       });
   }
 
+  for (const number of [...alone, ...behind])
+    test(`finds ${number} in emphasis`, () => {
+      for (const mark of ['_', '__', '___'])
+        expect(found(detector, `${word} ${mark}${number}${mark}`)).toEqual([number]);
+    });
+
   for (const number of never)
     test(`never finds ${number}`, () => {
       expect(found(detector, number)).toEqual([]);
@@ -44,7 +50,11 @@ describe.each(Object.entries(examples))('%s', (name, { alone = [], told, grows, 
 
   for (const number of [...alone, ...behind])
     test(`finds no part of a longer word or number around ${number}`, () => {
-      for (const text of [...(grows ? [] : [`7${number}`, `${number}7`, `x${number}`, `${number}x`]), `_${number}`])
+      for (const text of [
+        ...(grows ? [] : [`7${number}`, `${number}7`, `x${number}`, `${number}x`]),
+        `x_${number}`,
+        `____${number}`,
+      ])
         expect(found(detector, `${word} ${text}`).filter((part) => part.includes(number))).toEqual([]);
     });
 });

@@ -1,7 +1,7 @@
 import type { Detector } from '../../detector.ts';
 import { likelyAsTold } from '../../verdict.ts';
 import { TellingWords, toldLeft } from '../../scan/telling.ts';
-import { isDigit, isLetter } from '../characters.ts';
+import { edgeReach, isDigit, isLetter } from '../characters.ts';
 import { isDay } from '../issued/check-digits.ts';
 
 // Dates of birth: dates behind a word that tells of a birth; any other date is none. Year, month and day in either order with `.`, `/` or `-`, in
@@ -118,7 +118,7 @@ export const birthDate: Detector = {
   pattern: `${numeric}|${dayFirst}|${monthFirst}`,
   maxLength: 33,
   left: toldLeft,
-  right: 2,
+  right: edgeReach,
   atWord: true,
   telling: {
     words,

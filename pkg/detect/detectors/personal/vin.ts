@@ -1,7 +1,7 @@
 import type { Detector } from '../../detector.ts';
 import { certainAsTold, likelyAsTold, likelyByCheckDigits } from '../../verdict.ts';
 import { toldLeft } from '../../scan/telling.ts';
-import { isDigit, isWordCharacter } from '../characters.ts';
+import { edgeReach, isDigit, isWordCharacter } from '../characters.ts';
 
 // Vehicle identification numbers (ISO 3779): 17 capitals and digits without I, O and Q, the last four digits. In North America and China the
 // ninth is a check digit, and the tenth a year (49 CFR 565.15): those are found without a word. Others, as of Europe, behind a word that tells.
@@ -39,7 +39,7 @@ export const vin: Detector = {
   pattern: '[A-HJ-NPR-Z0-9]{13}[0-9]{4}',
   maxLength: 17,
   left: toldLeft,
-  right: 1,
+  right: edgeReach,
   atWord: true,
   telling: {
     words: [

@@ -13,6 +13,8 @@ export interface Shape {
   readonly longest: number;
   /** What its last character is of: where the text goes on in it, the token does. */
   readonly lastClass: CharacterClass;
+  /** How long its last segment is, its vendor does not say for sure. */
+  readonly ranged: boolean;
 }
 
 export type CharacterClass = (code: number) => boolean;
@@ -58,6 +60,7 @@ export function shape(text: string): Shape {
     shortest: sum((one) => ('literal' in one ? one.literal.length : one.least)),
     longest: sum((one) => ('literal' in one ? one.literal.length : one.most)),
     lastClass: last !== undefined && 'class' in last ? last.class : isWordCharacter,
+    ranged: last !== undefined && 'class' in last && last.most > last.least,
   };
 }
 

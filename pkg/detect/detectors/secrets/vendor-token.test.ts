@@ -1,10 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import { sampleTokens, sampleTold } from '../../testing/token-samples.ts';
+import { drawShape, randomNumbers, sampleTokens, sampleTold } from '../../testing/token-samples.ts';
 import { compileScanner } from '../../index.ts';
 import { sketchRules, sketchView } from '../../testing/rules.ts';
 import { saidOf } from '../brute-force.ts';
-import { endless, marked, prefixed, toldKinds } from './token-kinds.ts';
+import { endless, long, marked, prefixed, toldKinds } from './token-kinds.ts';
 import { vendorToken } from './vendor-token.ts';
 
 const scanner = compileScanner(sketchRules({ label: 't', detectors: ['VendorToken'] }), {
@@ -15,11 +15,24 @@ const mask = (text: string): string => view.mask(text, 'text', 'complete').text;
 
 const share = (all: readonly boolean[]): number => all.filter(Boolean).length / all.length;
 
+const drawn = 'aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1';
+const check = checkOf(drawn);
+
+function checkOf(text: string): string {
+  const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+  let sum = crc32(text);
+  let digits = '';
+  for (; digits.length < 6; sum = Math.floor(sum / 62)) digits = (alphabet[sum % 62] ?? '') + digits;
+  return digits;
+}
+
 describe('VendorToken', () => {
   test('knows more than two hundred kinds, each by a name of its own', () => {
     const kinds = [...prefixed, ...marked].map((one) => one.kind);
     expect(new Set(kinds).size).toBe(kinds.length);
-    expect(new Set([...kinds, ...[...endless, ...toldKinds].map((one) => one.kind)]).size).toBeGreaterThan(200);
+    expect(new Set([...kinds, ...[...endless, ...long, ...toldKinds].map((one) => one.kind)]).size).toBeGreaterThan(
+      200,
+    );
   });
 
   const contexts: readonly (readonly [string, (token: string) => string])[] = [
@@ -45,12 +58,41 @@ describe('VendorToken', () => {
     expect(missed.length).toBeLessThanOrEqual(1);
   });
 
+  test('finds a token that is longer than its vendor’s are known to be', () => {
+    const random = randomNumbers(3);
+    const missed = [...prefixed, ...long].flatMap(({ prefixes, body }) =>
+      prefixes.flatMap((prefix) => {
+        const [, name = '', most = ''] = /(?:^| )([a-z])\d+-(\d+)$/.exec(body) ?? [];
+        if (name === '') return [];
+        const longest = body.replaceAll(/\d+-(\d+)/g, '$1');
+        const token = `${prefix}${drawShape(longest, random)}${drawShape(`${name}50`, random)}`;
+        const masked = mask(`${token} and`);
+        return masked.includes(token.slice(prefix.length, prefix.length + Number(most))) ? [token] : [];
+      }),
+    );
+    expect(missed.length).toBeLessThanOrEqual(1);
+  });
+
+  test('covers tokens of a thousand characters to their end', () => {
+    const random = randomNumbers(4);
+    for (const { prefixes } of long)
+      for (const prefix of prefixes) expect(mask(`${prefix}${drawShape('w1000', random)} x`)).toBe('[t] x');
+  });
+
+  test.each([
+    ['before sk-ant-api03-', `x[sk-ant-api03-${'aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1'.repeat(3)}]`],
+    ['before glpat-', `Key[glpat-${'aB3dE5gH7jK9mN1pQ3sT'}]`],
+    ['behind sntryu_', `[sntryu_${'0a1b2c3d4e5f6789'.repeat(4)}z]`],
+    ['behind glsa_', `[glsa_${'aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE'}_0a1B2c3Dz]`],
+  ])('finds a token with a letter glued to it %s', (_where, marks) => {
+    expect(mask(marks.replace(/[[\]]/g, ''))).toBe(marks.replace(/\[.*\]/, '[t]'));
+  });
+
+  test('finds a token behind letters by its checksum, where its prefix is short', () => {
+    expect(mask(`Keynpm_${drawn}${check}`)).toBe('Key[t]');
+  });
+
   test('says how certain it is: by a checksum, by a prefix, by a name', () => {
-    const drawn = 'aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1';
-    const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-    let sum = crc32(drawn);
-    let check = '';
-    for (; check.length < 6; sum = Math.floor(sum / 62)) check = (alphabet[sum % 62] ?? '') + check;
     expect(saidOf(vendorToken, `ghp_${drawn}${check}`)).toBe('Certain CheckDigits');
     expect(saidOf(vendorToken, `npm_${drawn}aaaaaa`)).toBe('Likely Format');
     expect(saidOf(vendorToken, `glpat-${drawn.slice(0, 20)}`)).toBe('Certain Prefix');

@@ -6,14 +6,15 @@ import { count, isRandom } from './randomness.ts';
 import { holdsChecksum } from './checksum.ts';
 import { hasShape, shape, shapeEnd, shortestPattern, tokenClass, within, wordClass } from './shape.ts';
 import type { Shape } from './shape.ts';
-import { endless, marked, prefixed, toldKinds } from './token-kinds.ts';
+import { endless, long, marked, prefixed, toldKinds } from './token-kinds.ts';
 import type { TokenKind } from './token-kinds.ts';
 import { holdsFiller } from './fillers.ts';
 
 // Tokens of vendors, all kinds of token-kinds.ts, in three forms:
-//   bounded  a prefix (or a mark within) and a body of the length and the characters that its vendor gives it. It ends where no character
-//            of its own goes on, and looks drawn: no words, no fillers.
-//   endless  a prefix and sixteen characters; from there on all of base64 and base64url, however long.
+//   bounded  a prefix (or a mark within) and a body of the length and the characters that its vendor gives it, which looks drawn: no words,
+//            no fillers. Where characters of its own go on behind it, the vendor's tokens may have grown, or a word is glued to it: it is
+//            one where its length is a range or its prefix says enough, and covered to where they end (the right context at most).
+//   endless  a prefix and sixteen characters, or as many as its kind asks for; from there on all of base64 and base64url, however long.
 //   told     a value of a vendor's length behind a name that holds the vendor's, and an assignment.
 // Coverage: the token; of an address that holds one (a webhook) what stands behind the host; of a told one the value.
 // Limit: tokens without a prefix whose vendor no name tells of (see GenericApiKey, SecretValue).
@@ -22,6 +23,8 @@ interface Row {
   readonly kind: TokenKind;
   readonly prefix: string;
   readonly body: Shape;
+  /** The prefix is so long, and has a sign in it, that it says what it is also with a letter before it or behind the token. */
+  readonly tells: boolean;
 }
 
 interface Node {
@@ -31,10 +34,12 @@ interface Node {
 
 const node = (): Node => ({ next: new Map(), rows: [] });
 
+const tells = (prefix: string): boolean => prefix.length >= 5 && /[-_.]/.test(prefix);
+
 const rows: readonly Row[] = prefixed.flatMap((kind) =>
-  kind.prefixes.map((prefix) => ({ kind, prefix, body: shape(kind.body) })),
+  kind.prefixes.map((prefix) => ({ kind, prefix, body: shape(kind.body), tells: tells(prefix) })),
 );
-const marks: readonly Row[] = marked.map((kind) => ({ kind, prefix: '', body: shape(kind.body) }));
+const marks: readonly Row[] = marked.map((kind) => ({ kind, prefix: '', body: shape(kind.body), tells: false }));
 
 const byPrefix = node();
 for (const row of rows) {
@@ -95,15 +100,35 @@ const inValue = (code: number): boolean => inBase64(code) || code === 0x2e || co
 const shortPrefix = 5;
 
 /** Where the token of the row ends that begins at `start`; -1 for none. */
-function tokenEnd({ prefix, body }: Row, text: string, start: number): number {
+function tokenEnd(row: Row, text: string, start: number): number {
+  const end = shapeEnd(row.body, text, start + row.prefix.length);
+  return end >= 0 && !goesOn(row, text, end) && isDrawn(row, text, start, end) ? end : -1;
+}
+
+/** The same of one that goes on behind its longest body. */
+function grownEnd(row: Row, text: string, start: number): number {
+  const { prefix, body } = row;
+  if (!body.ranged && !row.tells) return -1;
   const from = start + prefix.length;
   const end = shapeEnd(body, text, from);
+  if (end < 0 || !goesOn(row, text, end) || !isDrawn(row, text, start, end)) return -1;
+  const last = from + openerOf(row) + reach;
+  let at = end;
+  while (at < last && goesOn(row, text, at)) at += 1;
+  return at;
+}
+
+const goesOn = ({ body }: Row, text: string, end: number): boolean => {
   const after = text.charCodeAt(end);
-  if (end < 0 || isWordCharacter(after) || (body.lastClass(after) && after !== 0x2e)) return -1;
-  if (!isRandom(text, from, end) || holdsFiller(text, from, end)) return -1;
-  if (prefix.length > shortPrefix || body.lastClass !== tokenClass) return end;
+  return isWordCharacter(after) || (body.lastClass(after) && after !== 0x2e);
+};
+
+function isDrawn({ prefix, body }: Row, text: string, start: number, end: number): boolean {
+  const from = start + prefix.length;
+  if (!isRandom(text, from, end) || holdsFiller(text, from, end)) return false;
+  if (prefix.length > shortPrefix || body.lastClass !== tokenClass) return true;
   const { digits, uppers, lowers } = count(text, from, end);
-  return digits > 0 && uppers > 0 && lowers > 0 ? end : -1;
+  return digits > 0 && uppers > 0 && lowers > 0;
 }
 
 function runEnd(text: string, from: number): number {
@@ -112,17 +137,31 @@ function runEnd(text: string, from: number): number {
   return at;
 }
 
-/** The row of which `[start, end)` is the opener. */
+/** The row of which `[start, end)` is the opener: one whose token ends, before those whose token goes on. */
 function rowAt(text: string, start: number, end: number): Row | undefined {
-  if (!beginsApart(text, start)) return undefined;
-  for (const row of marks) if (tokenEnd(row, text, start) >= end) return row;
+  for (const row of marks) if (beginsApart(text, start) && tokenEnd(row, text, start) >= end) return row;
+  return rowBy(tokenEnd, text, start, end) ?? rowBy(grownEnd, text, start, end);
+}
+
+function rowBy(endOf: typeof tokenEnd, text: string, start: number, end: number): Row | undefined {
+  const apart = beginsApart(text, start);
   let found: Row | undefined;
   let here: Node | undefined = byPrefix;
   for (let at = start; here !== undefined && at <= end; at += 1) {
-    for (const row of here.rows) if (at + openerOf(row) === end && tokenEnd(row, text, start) >= end) found = row;
+    for (const row of here.rows) {
+      if (at + openerOf(row) !== end) continue;
+      const to = endOf(row, text, start);
+      if (to >= end && (apart || row.tells || (row.kind.checksum !== undefined && holdsChecksum(text, to))))
+        found = row;
+    }
     here = here.next.get(text.charCodeAt(at));
   }
   return found;
+}
+
+function endOf(row: Row, text: string, start: number): number {
+  const end = tokenEnd(row, text, start);
+  return end < 0 ? grownEnd(row, text, start) : end;
 }
 
 function verdictOf({ kind, prefix }: Row, text: string, end: number): Verdict {
@@ -282,6 +321,33 @@ const unbounded: Detector = {
   open: { whileClass: inBase64 },
 };
 
+const longRows = long.flatMap(({ prefixes, body }) => prefixes.map((prefix) => ({ prefix, body: shape(body) })));
+
+/** `end` is so far behind the prefix as its opener goes. */
+function isLong(text: string, start: number, end: number): boolean {
+  if (!beginsApart(text, start)) return false;
+  for (const { prefix, body } of longRows) {
+    if (end - start !== prefix.length + openerLength || !text.startsWith(prefix, start)) continue;
+    const from = start + prefix.length;
+    const to = shapeEnd(body, text, from);
+    if (to >= 0 && isRandom(text, from, to) && !holdsFiller(text, from, to)) return true;
+  }
+  return false;
+}
+
+const longOnes: Detector = {
+  name: 'VendorToken',
+  pattern: `(?:${longRows.map(({ prefix }) => escape(prefix)).join('|')})[0-9A-Za-z+/=_-]{${openerLength}}`,
+  maxLength: openerLength + Math.max(...longRows.map(({ prefix }) => prefix.length)),
+  left: 2,
+  right: Math.max(...longRows.map(({ body }) => body.shortest)) - openerLength,
+  verdict: certainByPrefix,
+  accept: isLong,
+  significant: (code) => isUpper(code) || isDigit(code),
+  leastSignificant: 6,
+  open: { whileClass: inBase64 },
+};
+
 export const vendorToken: Detector = {
   name: 'VendorToken',
   ...boundedPattern(),
@@ -289,7 +355,7 @@ export const vendorToken: Detector = {
   right: reach,
   accept(text, start, end) {
     const row = rowAt(text, start, end);
-    return row === undefined ? false : verdictOf(row, text, tokenEnd(row, text, start));
+    return row === undefined ? false : verdictOf(row, text, endOf(row, text, start));
   },
   from(text, start, end) {
     const row = rowAt(text, start, end);
@@ -298,10 +364,10 @@ export const vendorToken: Detector = {
   to(text, start, end) {
     const row = rowAt(text, start, end);
     // Of one that a cut left unfinished, what came.
-    return row === undefined ? runEnd(text, end) : tokenEnd(row, text, start);
+    return row === undefined ? runEnd(text, end) : endOf(row, text, start);
   },
   // Of words behind a prefix that is one, nothing: capitals and digits tell.
   significant: (code) => isUpper(code) || isDigit(code),
   leastSignificant: 6,
-  also: [unbounded, named],
+  also: [unbounded, longOnes, named],
 };
