@@ -15,7 +15,8 @@ export interface KeptRun {
   readonly again: readonly string[];
 }
 
-const path = 'dist/bench.json';
+/** `make build` empties dist/. */
+const path = 'node_modules/.cache/sidegate-bench.json';
 
 /** The short name of the commit; `with changes` where sources differ from it. */
 export function commit(): string {
@@ -28,7 +29,7 @@ export function commit(): string {
 }
 
 export function keepRun(run: KeptRun): void {
-  mkdirSync('dist', { recursive: true });
+  mkdirSync('node_modules/.cache', { recursive: true });
   writeFileSync(path, JSON.stringify(run));
 }
 
