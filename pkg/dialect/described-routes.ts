@@ -111,6 +111,7 @@ class Described {
       tokenInput: reader.tokenInput,
       lanes: reader.lanes,
       loneValues: reader.loneValues,
+      toolInputs: reader.toolInputs,
       opaque: reader.opaque,
       listNumbers: reader.listNumbers,
       limitOutput: () => none,
@@ -144,10 +145,11 @@ class Described {
     const isText = this.#spec.response.format === 'Text' && root.kind === 'string';
     if (isText && bare !== undefined) reader.read(root, bare);
     else reader.read(root, place);
-    const { lanes, loneValues, tokenLanes, integerArrays, opaque, joined } = reader;
+    const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, joined } = reader;
     const view = {
       lanes,
       loneValues,
+      toolInputs,
       tokenLanes,
       integerArrays,
       opaque,

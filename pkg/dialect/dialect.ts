@@ -165,6 +165,8 @@ export interface RequestView {
   readonly lanes: readonly Lane[];
   /** Everything else that is a string or an unknown key. */
   readonly loneValues: readonly LoneValue[];
+  /** What tools are called with, where that is JSON and no text of it: objects and lists, in each of which paths of field rules begin at `$`. */
+  readonly toolInputs: readonly JsonNode[];
   /** Strings that are media and cannot be read as text: base64 of images, audio, video, PDF. In no other list. */
   readonly opaque: readonly JsonNode[];
   /** What of it goes on only where policy lets such files pass. Absent: nothing. */
@@ -216,6 +218,8 @@ export interface LaneEnds {
 export interface AnswerView {
   readonly lanes: readonly Lane[];
   readonly loneValues: readonly LoneValue[];
+  /** As {@link RequestView.toolInputs}. */
+  readonly toolInputs: readonly JsonNode[];
   readonly tokenLanes: readonly TokenLane[];
   /** Absent: none. In a frame of a stream they are whole. */
   readonly joined?: readonly JoinedLane[];

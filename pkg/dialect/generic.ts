@@ -40,6 +40,7 @@ function request(node: JsonNode): RequestView {
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,
@@ -52,14 +53,25 @@ function request(node: JsonNode): RequestView {
 }
 
 function answer(node: JsonNode): AnswerView {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = read('answer', node);
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: usageOf(node), models: none };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = read('answer', node);
+  return {
+    lanes,
+    loneValues,
+    toolInputs,
+    tokenLanes,
+    integerArrays,
+    opaque,
+    ends: none,
+    usage: usageOf(node),
+    models: none,
+  };
 }
 
 const done: FrameView = {
   kind: 'done',
   lanes: none,
   loneValues: none,
+  toolInputs: none,
   tokenLanes: none,
   integerArrays: none,
   opaque: none,

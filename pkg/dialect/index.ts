@@ -50,6 +50,7 @@ export { ndjson } from './framing/ndjson.ts';
 export { sse } from './framing/sse.ts';
 export { FrameShapeCache } from './frame-shape.ts';
 export type { RepeatedText } from './frame-shape.ts';
+export { isPageQuery } from './page-query.ts';
 export { pdfsOf } from './pdf.ts';
 export { strangerStep } from './place.ts';
 export { maxRequestValues } from './reader.ts';

@@ -31,6 +31,8 @@ const none: readonly never[] = Object.freeze([]);
 export class Reader implements ShapeReader {
   lanes: Lane[] | readonly Lane[] = none;
   loneValues: LoneValue[] | readonly LoneValue[] = none;
+  /** What tools are called with, where that is an object or a list. */
+  toolInputs: JsonNode[] | readonly JsonNode[] = none;
   tokenLanes: TokenLane[] | readonly TokenLane[] = none;
   integerArrays: JsonNode[] | readonly JsonNode[] = none;
   opaque: JsonNode[] | readonly JsonNode[] = none;
@@ -75,9 +77,11 @@ export class Reader implements ShapeReader {
         return this.#string(node, place, shape.string);
       case 'object':
         if (shape.fields === undefined) return this.#unexpected(node, place);
+        this.#noteToolInput(node, shape);
         return this.#object(node, place);
       case 'array':
         if (shape.items === undefined) return this.#unexpected(node, place);
+        this.#noteToolInput(node, shape);
         return this.#array(node, place);
       case 'number':
         if (shape.number !== true) return this.#unexpected(node, place);
@@ -187,6 +191,12 @@ export class Reader implements ShapeReader {
     const { unknown, noTokens, digits } = place.shape;
     const looked = this.#strict ? unknown === true || noTokens === true || digits === true : digits === true;
     if (looked && node.end - node.start >= longNumber) this.lone(node, place);
+  }
+
+  #noteToolInput(node: JsonNode, { isToolInput }: Shape): void {
+    if (isToolInput !== true) return;
+    if (this.toolInputs === none) this.toolInputs = [node];
+    else (this.toolInputs as JsonNode[]).push(node);
   }
 
   #object(node: JsonNode, place: ShapePlace): void {

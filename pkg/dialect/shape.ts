@@ -78,6 +78,8 @@ export interface Shape {
   readonly unknown?: boolean;
   /** Nobody said that it is the caller's own words: a server may obey it. */
   readonly unlisted?: boolean;
+  /** An object or a list here is all that a tool is called with: paths of field rules begin there. */
+  readonly isToolInput?: boolean;
   /** In answers too, long numbers are values that are looked at, and none is the id of a token. */
   readonly digits?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */
@@ -123,12 +125,22 @@ export const unlisted: Shape = {
  * text of JSON are.
  */
 export const toolInput: Shape = {
-  ...{ string: 'text', number: true, boolean: true, unknown: true, digits: true, fields: new Map() },
+  ...{ string: 'text', number: true, boolean: true, unknown: true, digits: true, fields: new Map(), isToolInput: true },
   get rest() {
-    return toolInput;
+    return inToolInput;
   },
   get items() {
-    return toolInput;
+    return inToolInput;
+  },
+};
+
+const inToolInput: Shape = {
+  ...{ string: 'text', number: true, boolean: true, unknown: true, digits: true, fields: new Map() },
+  get rest() {
+    return inToolInput;
+  },
+  get items() {
+    return inToolInput;
   },
 };
 

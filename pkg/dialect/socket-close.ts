@@ -17,9 +17,9 @@ export function readClose(event: string | undefined, root: JsonNode | undefined)
   if (event !== closeEvent || root === undefined || close === undefined) return undefined;
   const reader = new Reader('answer');
   reader.read(root, close);
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
   return {
-    ...{ loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none },
+    ...{ loneValues, toolInputs, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none },
     // A frame has room for no more: it may have been cut there.
     lanes: lanes.map((lane): Lane => ({
       ...lane,

@@ -171,7 +171,8 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   hits.push(...values.hits);
   stopped = values.stopped?.rule;
 
-  const keys = new StrangeKeys(views, mostKeys).take(answer.loneValues);
+  const looking: Looking = values.hidden === undefined ? options : { ...options, hidden: values.hidden };
+  const keys = new StrangeKeys(views, mostKeys).take(answer.loneValues, values.hidden);
   if (keys.text !== '')
     record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
 
@@ -189,15 +190,15 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     const end = endOf(ends, id, options.stops);
     take(
       nodes.length > 1 || node === undefined
-        ? await lookAtPieces({ id, kind, nodes }, { as: 'close', end }, options)
-        : await lookAtOne({ id, kind, node }, end, options),
+        ? await lookAtPieces({ id, kind, nodes }, { as: 'close', end }, looking)
+        : await lookAtOne({ id, kind, node }, end, looking),
     );
   }
   if (hasMore(answer)) {
     record.push(...(await filesOf(answer.files ?? [], options)));
     for (const { id, nodes, each = false } of answer.joined ?? []) {
       const joining = { as: 'spaced', end: endOf(ends, id, options.stops), each } as const;
-      take(await lookAtPieces({ id, kind: 'text', nodes }, joining, options));
+      take(await lookAtPieces({ id, kind: 'text', nodes }, joining, looking));
     }
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, ends, text, options));
@@ -227,6 +228,11 @@ async function filesOf(files: readonly FilePart[], { mayPass, turn }: JsonAnswer
   return record;
 }
 
+interface Looking extends Pick<JsonAnswerOptions, 'views' | 'turn'> {
+  /** What is recorded in place of texts that stand in values which a field rule hides. */
+  readonly hidden?: ReadonlyMap<JsonNode, string>;
+}
+
 /** What is left of a text in pieces. */
 interface Look {
   readonly edits: readonly JsonEdit[];
@@ -239,31 +245,40 @@ interface Look {
 async function lookAtOne(
   { id, kind, node }: Omit<LaneText, 'nodes'> & { readonly node: JsonNode },
   end: LaneEnd,
-  { views, turn }: JsonAnswerOptions,
+  { views, turn, hidden }: Looking,
 ): Promise<Look> {
   const source = node.text;
   const look = maskForBoth(views, source, kind, end, turn);
   const { caller, record: kept } = look instanceof Promise ? await look : look;
   const sealed = views.sealed && (await maskLong(views.sealed, source, kind, end, turn));
+  const raw = sealed?.text;
   return {
     edits: caller.edits.length === 0 ? [] : [{ start: node.start, end: node.end, text: JSON.stringify(caller.text) }],
-    record: [{ lane: id, text: kept.text, raw: sealed?.text, hits: caller.hits, edits: kept.edits }],
+    record: [
+      recordedOf(hidden?.get(node), source, { lane: id, text: kept.text, raw, hits: caller.hits, edits: kept.edits }),
+    ],
     stopped: caller.stopped?.rule,
     textBytes: Buffer.byteLength(source),
   };
+}
+
+/** A text as it is recorded, where a field rule hides the value that it stands in. @param label undefined: none does */
+function recordedOf(label: string | undefined, source: string, read: RecordedLane): RecordedLane {
+  if (label === undefined) return read;
+  return { ...read, text: label, edits: [{ start: 0, end: source.length, text: label }] };
 }
 
 /** @param joining how it is recorded. */
 async function lookAtPieces(
   { id, kind, nodes }: LaneText,
   joining: Joining,
-  { views, turn }: JsonAnswerOptions,
+  { views, turn, hidden }: Looking,
 ): Promise<Look> {
   const source = nodes.map(({ text }) => text);
-  const maskBy = (view: View): Promise<JoinedText> =>
-    maskJoined(source, (asked) => maskAsked(view, asked, kind, turn), joining);
+  const maskBy = (view: View, texts = source): Promise<JoinedText> =>
+    maskJoined(texts, (asked) => maskAsked(view, asked, kind, turn), joining);
   const act = await maskBy(views.act);
-  const kept = await maskBy(views.record);
+  const kept = await maskBy(views.record, hidden && nodes.map((node) => hidden.get(node) ?? node.text));
   const sealed = views.sealed && (await maskBy(views.sealed));
   let textBytes = 0;
   const edits = nodes.flatMap((node, at): readonly JsonEdit[] => {

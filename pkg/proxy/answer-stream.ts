@@ -386,15 +386,19 @@ export class StreamAnswer {
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
     const names = this.#names(root);
-    if (frame.message === undefined && values.hits.length === 0 && values.edits.length === 0 && names.length === 0)
-      this.#shape.keep(frame.event, data, root, view);
+    this.#hidden = values.hidden;
+    const untouched = values.hits.length === 0 && values.edits.length === 0 && values.hidden === undefined;
+    if (frame.message === undefined && untouched && names.length === 0) this.#shape.keep(frame.event, data, root, view);
     else this.#shape.forget();
-    const keys = this.#keys.take(view.loneValues);
+    const keys = this.#keys.take(view.loneValues, values.hidden);
     if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
     const joined = view.joined?.flatMap((lane) => this.#joined(lane)) ?? noEdits;
     if (names.length > 0) return outermost([...values.edits, ...joined, ...names]);
     return joined.length === 0 ? values.edits : [...values.edits, ...joined];
   }
+
+  /** What is recorded in place of texts of this frame that stand in values which a field rule hides. */
+  #hidden: ReadonlyMap<JsonNode, string> | undefined = undefined;
 
   /** Of the whole numbers of its frames, few in each, which may be a text together. */
   #withNumbers(view: FrameView): FrameView {
@@ -476,6 +480,8 @@ export class StreamAnswer {
       whole !== undefined
         ? this.#newLane(id, kind, true, false)
         : this.#openLane(id, kind, true, this.#settles || of.part !== undefined);
+    const label = this.#hidden?.get(node);
+    if (label !== undefined) lane.hideInRecord(label);
     const text = grows === true ? this.#growth(lane, node.text) : node.text;
     if (this.#beginsPart(lane, of)) this.#gaps.add(id);
     let divided = false;
@@ -511,9 +517,10 @@ export class StreamAnswer {
   #joined({ id, nodes, each = false }: JoinedLane): readonly JsonEdit[] {
     const { views, onHits, stops } = this.#options;
     const source = nodes.map(({ text }) => text);
-    const maskBy = (view: View): JoinedText =>
+    const hidden = this.#hidden;
+    const maskBy = (view: View, texts = source): JoinedText =>
       maskJoinedNow(
-        source,
+        texts,
         ({ text, end, guessed }) => {
           const result = view.mask(text, 'text', end);
           if (result.failed && guessed) return view.mask(text, 'prose', end);
@@ -523,7 +530,10 @@ export class StreamAnswer {
         { end: stops ? 'cut' : 'complete', each },
       );
     const act = maskBy(views.act);
-    const kept = views.same ? act : maskBy(views.record);
+    const kept =
+      views.same && hidden === undefined
+        ? act
+        : maskBy(views.record, hidden && nodes.map((node) => hidden.get(node) ?? node.text));
     const sealed = views.sealed && maskBy(views.sealed);
     for (const text of source) this.#bytes += Buffer.byteLength(text);
     if (act.hits.length > 0) onHits(act.hits);

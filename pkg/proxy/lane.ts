@@ -194,6 +194,8 @@ export class AnswerLane {
 
   /** Where something that was found at `start` of what came stands in what is recorded, or will stand. */
   recordedAt(start: number): number {
+    if (this.#label !== undefined)
+      return Math.max(0, this.#keptUnits - (this.#label.told ? this.#label.text.length : 0));
     const record = this.#record ?? this.#caller;
     const from = this.#record === undefined ? this.#taken : this.#recordedTo;
     if (start <= from) return Math.max(0, this.#keptUnits - (from - start));
@@ -218,14 +220,28 @@ export class AnswerLane {
     return this.#caller.take(to);
   }
 
+  /** From now on this stands in the record in place of all of its text that is not recorded yet: a field rule hides the value that it stands in. */
+  hideInRecord(label: string): void {
+    this.#label ??= { text: label, told: false };
+  }
+  #label: { readonly text: string; told: boolean } | undefined = undefined;
+
   /** What is recorded for everything up to what was taken (or decided, where the record runs apart). `output` is what `take` gave. */
   takeRecord(output: string): string {
-    const text = this.#nextRecord(output);
+    const text = this.#labelled(this.#nextRecord(output));
     this.#keptUnits += text.length;
     return text;
   }
   /** What was recorded, in UTF-16 units. */
   #keptUnits = 0;
+
+  #labelled(text: string): string {
+    const label = this.#label;
+    if (label === undefined || text === '') return text;
+    if (label.told) return '';
+    label.told = true;
+    return label.text;
+  }
 
   #nextRecord(output: string): string {
     if (this.#record === undefined) return output;

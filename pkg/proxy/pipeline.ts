@@ -20,6 +20,7 @@ import type {
 import { RefusedError, mayPass, requesterOf } from '../core/index.ts';
 import type { FilePart, FormText, Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
 import {
+  isPageQuery,
   binaryType,
   framedChain,
   generic,
@@ -438,7 +439,8 @@ class GovernedRequest {
 
   async readBody(): Promise<void> {
     const { snapshot } = this.#need(this.#runtime);
-    if (this.#route.body === 'none' || this.#opaque) return;
+    if (this.#route.body === 'none') return this.#refusePageQuery();
+    if (this.#opaque) return;
     if (this.#socket !== undefined && !this.#goesOn) return; // a handshake has none
     const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     // Management routes are called without a body, too; inference is not.
@@ -455,6 +457,12 @@ class GovernedRequest {
       if (this.#route.body === 'rpc' && this.#route.rpc === undefined) throw error; // there is nobody who could take it further
       this.#session.observe([{ reason: error.code, rule: 'default' }]);
     }
+  }
+
+  /** A list or a page of models is asked for without a body: no dialect reads its query. @throws RefusedError invalid_request */
+  #refusePageQuery(): void {
+    if (this.#query === '' || this.#route.operation !== 'ListModels' || isPageQuery(this.#query.slice(1))) return;
+    this.#refuseModel('query');
   }
 
   /** Read under a policy before this one: held to this one's limit. */
@@ -1391,7 +1399,8 @@ class GovernedRequest {
   }
 
   /**
-   * A further message names another model than the one that its connection was opened for. Where policies only observe, that is recorded.
+   * A further message names another model than the one that its connection was opened for, or a query says what none may. Where policies only observe, that
+   * is recorded.
    *
    * @throws RefusedError invalid_request
    */

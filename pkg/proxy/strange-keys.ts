@@ -1,3 +1,4 @@
+import type { JsonNode } from '../base/index.ts';
 import type { LoneValue } from '../dialect/index.ts';
 import { strangerStep } from '../dialect/index.ts';
 import type { View } from '../detect/index.ts';
@@ -31,12 +32,19 @@ export class StrangeKeys {
     this.#most = most;
   }
 
-  /** Lines of {@link keysLane}: of those among these values that were not told yet. Empty: there are none. */
-  take(values: readonly LoneValue[]): { readonly text: string; readonly raw: string } {
+  /**
+   * Lines of {@link keysLane}: of those among these values that were not told yet. Empty: there are none.
+   *
+   * @param hidden keys that stand in values which a field rule hides are among these: they are not told
+   */
+  take(
+    values: readonly LoneValue[],
+    hidden?: ReadonlyMap<JsonNode, string>,
+  ): { readonly text: string; readonly raw: string } {
     let text = '';
     let raw = '';
     for (const { node, key } of values) {
-      if (!key || this.#told.has(node.text) || this.#told.size >= this.#most) continue;
+      if (!key || hidden?.has(node) === true || this.#told.has(node.text) || this.#told.size >= this.#most) continue;
       this.#told.add(node.text);
       const line = this.#line(node.text);
       text += line.text;

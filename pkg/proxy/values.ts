@@ -2,7 +2,8 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError, saidOfNamed } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
-import { namedFields } from './named-fields.ts';
+import { labelsOf, namedFieldsOf } from './named-fields.ts';
+import type { NamedField } from './named-fields.ts';
 import { readings } from './readings.ts';
 import type { ResponseViews } from './runtime.ts';
 
@@ -11,12 +12,17 @@ import type { ResponseViews } from './runtime.ts';
  * arrays that may be token ids. Each value is read whole and alone.
  */
 export interface ValueOutcome {
+  /** What is recorded in place of texts and keys in values that a field rule hides. Undefined: nothing else than what is read in them. */
+  readonly hidden: ReadonlyMap<JsonNode, string> | undefined;
   readonly edits: readonly JsonEdit[];
   readonly hits: readonly Hit[];
   readonly stopped: Hit | undefined;
 }
 
-const clean: ValueOutcome = { edits: [], hits: [], stopped: undefined };
+const clean: ValueOutcome = { hidden: undefined, edits: [], hits: [], stopped: undefined };
+const onlyHidden = (hidden: ValueOutcome['hidden']): ValueOutcome =>
+  hidden === undefined ? clean : { ...clean, hidden };
+const noFields: readonly NamedField[] = [];
 const nothingFound = { hits: [], passes: true } as const;
 
 /** What leaves in its place is of its kind, where typed clients (TGI's own) would take no other. */
@@ -38,7 +44,9 @@ export class ValueReader {
   /** @throws RefusedError response_uninspectable when a key holds what a rule hides: keys cannot be masked. */
   read(answer: AnswerView, root: JsonNode): ValueOutcome {
     const { clean: known, guarded } = this.#views;
-    if (this.#view.idle) return clean;
+    const fields = this.#view.fields ? namedFieldsOf(this.#view, root, answer.toolInputs) : noFields;
+    const hidden = this.#hidden(answer, root, fields);
+    if (this.#view.idle) return onlyHidden(hidden);
     const edits: JsonEdit[] = [];
     const hits: Hit[] = [];
     let stopped: Hit | undefined;
@@ -57,12 +65,12 @@ export class ValueReader {
       if (value.key) throw new RefusedError('response_uninspectable', { detail: 'key' });
       edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(result.text) });
     }
-    if (this.#view.fields) {
-      this.#fields(root, edits, hits);
+    if (fields.length > 0) {
+      this.#fields(fields, edits, hits);
       stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
     }
     if (guarded) for (const node of answer.integerArrays) edits.push(removal(node));
-    return edits.length === 0 && hits.length === 0 && stopped === undefined ? clean : { edits, hits, stopped };
+    return { hidden, edits, hits, stopped };
   }
 
   /** A text that leaves as it is or not at all: what was found in it, and whether it may. */
@@ -91,8 +99,15 @@ export class ValueReader {
     return { hits, passes };
   }
 
-  #fields(root: JsonNode, edits: JsonEdit[], hits: Hit[]): void {
-    for (const { node, rule } of namedFields(this.#view, root)) {
+  /** @param fields that the caller's view names */
+  #hidden(answer: AnswerView, root: JsonNode, fields: readonly NamedField[]): ValueOutcome['hidden'] {
+    const { record, same } = this.#views;
+    if (!record.fields) return undefined;
+    return labelsOf(record, same ? fields : namedFieldsOf(record, root, answer.toolInputs));
+  }
+
+  #fields(fields: readonly NamedField[], edits: JsonEdit[], hits: Hit[]): void {
+    for (const { node, rule } of fields) {
       hits.push({ rule, by: 'field', start: node.start, end: node.end, ...saidOfNamed });
       if (this.#view.spec.replace[rule] !== 1) continue;
       const text = this.#view.fieldReplacement(rule, node.text);

@@ -447,6 +447,7 @@ describe('an observing policy beside one that hides a field', () => {
         .setHeader('content-type', 'application/json')
         .end('{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"customer":{"ssn":"secret words"}}');
     expect((await both.post(path, ask)).text).not.toContain('secret words');
+    expect(JSON.stringify(await both.record())).not.toContain('secret words');
   });
 
   test('nor in tool arguments', async () => {

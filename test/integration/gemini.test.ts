@@ -192,4 +192,7 @@ test('a key in the query is no credential, and refused', async () => {
   const answer = await world.post(`/v1beta/models/${model}:generateContent?key=AIza`, body);
   expect([answer.status, answer.text.includes('AIza')]).toEqual([400, false]);
   expect(world.model.seen).toHaveLength(seen);
+  for (const target of ['/v1beta/models?key=AIza', `/v1beta/models/${model}?key=AIza`, '/v1/models?reload=1'])
+    expect([target, (await world.call('GET', target)).status]).toEqual([target, 400]);
+  expect(world.model.seen).toHaveLength(seen);
 });

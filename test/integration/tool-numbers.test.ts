@@ -12,7 +12,7 @@ const policy =
       issuer,
       `  classification:
   - { label: confidential, detectors: [CreditCard], visibleTo: [], otherwise: ${otherwise} }
-  - { label: named, fields: ["**.pins[*]"], visibleTo: [], otherwise: ${otherwise} }
+  - { label: named, fields: ["**.pins[*]", "$.customer.account_number", "**.ssn"], visibleTo: [{ group: compliance }], otherwise: ${otherwise} }
 `,
     );
 let world: World;
@@ -190,6 +190,28 @@ describe.each(apis)('%s', (_name, path, body, script) => {
   test('numbers of a list that a field rule names are each its mask', async () => {
     world.model.script = script({ pins: [1234, 5678], of: [4321] });
     expect((await world.post(path, body)).text).toContain('{"pins":["[named]","[named]"],"of":[4321]}');
+  });
+
+  test('fields by their path from the arguments, and at any depth, neither leave nor are recorded', async () => {
+    world.model.script = script({
+      customer: { account_number: 'DE-77-1' },
+      to: [{ ssn: { 'hidden key': 'secret words' } }],
+    });
+    const { text } = await world.post(path, body);
+    const all = text + JSON.stringify(await world.record());
+    for (const hidden of ['DE-77-1', 'secret words', 'hidden key']) expect(all).not.toContain(hidden);
+    expect(text).toContain('{"customer":{"account_number":"[named]"},"to":[{"ssn":"[named]"}]}');
+  });
+
+  test('who may see them gets them, and the record does not', async () => {
+    const args = { customer: { account_number: 'DE-78-2' }, to: [{ ssn: { 'seen key': 'seen words' } }] };
+    world.model.script = script(args);
+    const { text } = await world.post(path, body, {
+      token: await world.token({ sub: 'olga', groups: ['ml-eng', 'compliance'] }),
+    });
+    expect(text).toContain(JSON.stringify(args));
+    const record = JSON.stringify(await world.record());
+    for (const hidden of ['DE-78-2', 'seen words', 'seen key']) expect(record).not.toContain(hidden);
   });
 
   test('another number leaves as it came', async () => {

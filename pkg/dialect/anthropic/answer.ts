@@ -74,8 +74,16 @@ function isError(root: JsonNode): boolean {
 }
 
 function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes: reader.lanes.map(joined), loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+  const { loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return {
+    lanes: reader.lanes.map(joined),
+    loneValues,
+    toolInputs,
+    tokenLanes,
+    integerArrays,
+    opaque,
+    models: noModels,
+  };
 }
 
 /** @throws RefusedError `response_uninspectable` */

@@ -38,6 +38,7 @@ export function readNovaChunk(root: JsonNode): FrameView {
     ...event,
     lanes: [...event.lanes, ...own.lanes],
     loneValues: [...event.loneValues, ...own.loneValues],
+    toolInputs: [...event.toolInputs, ...own.toolInputs],
     integerArrays: [...event.integerArrays, ...own.integerArrays],
     opaque: [...event.opaque, ...own.opaque],
     usage: event.usage ?? usage,

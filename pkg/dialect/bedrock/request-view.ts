@@ -7,6 +7,7 @@ type Read =
   | 'tokenInput'
   | 'lanes'
   | 'loneValues'
+  | 'toolInputs'
   | 'opaque'
   | 'documents'
   | 'media'
@@ -20,12 +21,13 @@ export function viewOf({
   tokenInput,
   lanes,
   loneValues,
+  toolInputs,
   opaque,
   documents,
   media,
   links,
   listNumbers,
 }: Reader): Pick<RequestView, Read> {
-  const read = { tokenInput, lanes, loneValues, opaque, documents, media, links, listNumbers };
+  const read = { tokenInput, lanes, loneValues, toolInputs, opaque, documents, media, links, listNumbers };
   return { ...read, askUsage: () => none, spellTokens: () => none };
 }

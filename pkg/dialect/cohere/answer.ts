@@ -78,8 +78,8 @@ export function usageOf(usage: JsonNode | undefined): Usage | undefined {
 }
 
 export function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, models: noModels };
 }
 
 /** @throws RefusedError `response_uninspectable` */

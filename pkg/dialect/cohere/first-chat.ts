@@ -132,6 +132,7 @@ function readCall(reader: Reader, root: JsonNode): FrameView {
     ...view,
     lanes: [...own, ...more.lanes],
     loneValues: [...view.loneValues, ...more.loneValues],
+    toolInputs: [...view.toolInputs, ...more.toolInputs],
     integerArrays: [...view.integerArrays, ...more.integerArrays],
     opaque: [...view.opaque, ...more.opaque],
     kind: 'data',

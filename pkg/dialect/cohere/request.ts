@@ -76,6 +76,7 @@ export function viewOfRequest({ reader, root, fields, model, generates }: ReadRe
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,

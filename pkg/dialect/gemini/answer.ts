@@ -124,8 +124,8 @@ function usageOf(root: JsonNode): Usage | undefined {
 }
 
 function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, models: noModels };
 }
 
 /** A blocked prompt has no candidates, the last chunk may have the usage alone. */

@@ -203,6 +203,7 @@ function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     listNumbers: reader.listNumbers,
     limitOutput: () => none,
@@ -253,8 +254,18 @@ function readEnd(root: JsonNode): FrameView {
 }
 const ends = Place.root(object({ status: number, message: lone }));
 
-function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque, joined }: Reader): AnswerView {
-  const view = { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+function viewOf({ lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, joined }: Reader): AnswerView {
+  const view = {
+    lanes,
+    loneValues,
+    toolInputs,
+    tokenLanes,
+    integerArrays,
+    opaque,
+    ends: none,
+    usage: undefined,
+    models: none,
+  };
   return joined.length === 0 ? view : { ...view, joined };
 }
 

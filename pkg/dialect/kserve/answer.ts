@@ -48,8 +48,8 @@ function read({ place, names }: Kind, root: JsonNode, failed: boolean): Omit<Ans
   const reader = new Reader('answer');
   reader.read(root, place);
   if (!failed && !names.some((name) => isThere(root.get(name)))) refuse(names[0] ?? 'body');
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, usage: undefined, models: none };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, usage: undefined, models: none };
 }
 
 /** @throws RefusedError `response_uninspectable` */

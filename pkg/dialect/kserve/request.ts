@@ -55,6 +55,7 @@ export function readRequest({ kind, model }: KserveRoute, root: JsonNode, query:
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,

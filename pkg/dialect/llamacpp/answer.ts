@@ -56,8 +56,15 @@ function usageOfAll(all: readonly JsonNode[]): Usage | undefined {
   return all.length === 0 ? undefined : { input, output };
 }
 
-function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque }: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+function viewOf({
+  lanes,
+  loneValues,
+  toolInputs,
+  tokenLanes,
+  integerArrays,
+  opaque,
+}: Reader): Omit<AnswerView, 'ends' | 'usage'> {
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, models: noModels };
 }
 
 const answersOf = (root: JsonNode): readonly JsonNode[] => (root.kind === 'array' ? root.items : [root]);

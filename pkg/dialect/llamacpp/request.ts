@@ -97,6 +97,7 @@ export function readRequest(kind: LlamaKind, root: JsonNode, query: string): Req
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,

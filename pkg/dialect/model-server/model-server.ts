@@ -51,6 +51,7 @@ function readRequest({ server, requests }: Known, root: JsonNode, query: string)
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,
@@ -76,8 +77,18 @@ function readAnswer({ server, answers, lists }: Known, root: JsonNode, status: n
   reader.read(root, place);
   if (root.kind === 'object' && !isFailure(root, status) && !server.answers.some((name) => isThere(root.get(name))))
     refuseAnswer(server.answers[0] ?? 'body');
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: usageOf(root), models: none };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return {
+    lanes,
+    loneValues,
+    toolInputs,
+    tokenLanes,
+    integerArrays,
+    opaque,
+    ends: none,
+    usage: usageOf(root),
+    models: none,
+  };
 }
 
 export const modelServer: Dialect = {

@@ -45,8 +45,8 @@ function usageOf(root: JsonNode): Usage | undefined {
 }
 
 function viewOf(reader: Reader, root: JsonNode): Omit<AnswerView, 'ends'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels, usage: usageOf(root) };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, models: noModels, usage: usageOf(root) };
 }
 
 /** Whether a text of the answer is here; which one, its operation says. */

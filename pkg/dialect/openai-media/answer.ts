@@ -46,8 +46,8 @@ function refuse(detail: string): never {
 const isError = (root: JsonNode): boolean => (root.get('error')?.kind ?? 'null') !== 'null';
 
 function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque, files, joined } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, files, joined, models: noModels };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, files, joined } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, files, joined, models: noModels };
 }
 
 /** @throws RefusedError `response_uninspectable` */

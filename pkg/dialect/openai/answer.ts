@@ -162,6 +162,7 @@ export function readAnswer(operation: Operation, root: JsonNode, status: number)
   return {
     lanes: joinParts(reader.lanes).lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     tokenLanes: reader.tokenLanes,
     integerArrays: reader.integerArrays,
     opaque: reader.opaque,
@@ -175,6 +176,7 @@ const done: FrameView = {
   kind: 'done',
   lanes: noStrings,
   loneValues: noStrings,
+  toolInputs: noStrings,
   tokenLanes: noStrings,
   integerArrays: noStrings,
   opaque: noStrings,
@@ -205,6 +207,7 @@ export function readFrame(event: string | undefined, data: string, root: JsonNod
     lanes,
     ...(gaps.length > 0 && { gaps }),
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     tokenLanes: reader.tokenLanes,
     integerArrays: reader.integerArrays,
     opaque: reader.opaque,

@@ -288,8 +288,8 @@ export class RealtimeAnswers {
   }
 }
 
-const viewOf = ({ lanes, loneValues, tokenLanes, integerArrays, opaque, files }: Reader): FrameView => ({
-  ...{ lanes, loneValues, tokenLanes, integerArrays, opaque, files },
+const viewOf = ({ lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, files }: Reader): FrameView => ({
+  ...{ lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, files },
   ...{ kind: 'data', ends: none, usage: undefined, models: none },
 });
 

@@ -78,6 +78,7 @@ export class RealtimeRequests {
       tokenInput: reader.tokenInput,
       lanes: reader.lanes,
       loneValues: reader.loneValues,
+      toolInputs: reader.toolInputs,
       opaque: reader.opaque,
       documents: reader.documents,
       media: reader.media,

@@ -114,8 +114,8 @@ function endsOf(response: JsonNode, root: string, end: LaneEnds['end']): readonl
 }
 
 function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, models: noModels };
 }
 
 /** @throws RefusedError `response_uninspectable` */

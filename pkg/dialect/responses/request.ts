@@ -51,6 +51,7 @@ export function readRequest(root: JsonNode, query: string, kind: ResponsesKind =
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,

@@ -53,8 +53,8 @@ function usageOf(details: JsonNode | undefined): Usage | undefined {
 }
 
 function viewOf(reader: Reader): Omit<AnswerView, 'ends' | 'usage'> {
-  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, models: noModels };
+  const { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, toolInputs, tokenLanes, integerArrays, opaque, models: noModels };
 }
 
 /** What is not listed has one answer, whose lanes have no number before them. */
@@ -141,7 +141,7 @@ export function readAnswer({ operation, streaming, listed }: TgiRoute, root: Jso
 
 const done: FrameView = {
   kind: 'done',
-  ...{ lanes: [], loneValues: [], tokenLanes: [], integerArrays: [], opaque: [], models: noModels },
+  ...{ lanes: [], loneValues: [], toolInputs: [], tokenLanes: [], integerArrays: [], opaque: [], models: noModels },
   ends: noEnds,
   usage: undefined,
 };

@@ -111,6 +111,7 @@ export function readRequest(route: TgiRoute, root: JsonNode, query: string, grow
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
     loneValues: reader.loneValues,
+    toolInputs: reader.toolInputs,
     opaque: reader.opaque,
     documents: reader.documents,
     media: reader.media,
