@@ -25,8 +25,8 @@ const detectors: Readonly<
   },
   UsSsn: {
     finds:
-      'US social security numbers as assigned since 2011: `123-45-6789`, `123 45 6789`; in any spelling where a word that tells (`ssn`, `social security`) stands before.',
-    not: 'Nine bare digits without such a word; a number that is part of a longer one (`1-123-45-6789`); areas 000, 666 and 9xx (ITINs).',
+      'US social security numbers as assigned since 2011: `123-45-6789`, `123 45 6789`; also in one piece where a word that tells (`ssn`, `social security`) stands before.',
+    not: 'Nine bare digits without such a word; other separators (`123.45.6789`, `123 - 45 - 6789`); a number that is part of a longer one (`1-123-45-6789`); areas 000, 666 and 9xx (ITINs).',
     sure: 'Certain grouped and told; Likely grouped, or told in one piece.',
   },
   Email: {

@@ -5,7 +5,7 @@ import { whole } from './issued/check-digits.ts';
 import { digitNumber } from './issued/issued-number.ts';
 
 // A United States social security number: area (not 000, 666, 9xx), group (not 00), serial (not 0000), as the Social Security
-// Administration has assigned them since 2011. Written `123-45-6789` or `123 45 6789`; in any spelling, also as nine bare
+// Administration has assigned them since 2011. Written `123-45-6789` or `123 45 6789`; also as nine bare
 // digits, where a telling word stands at most 16 characters before it. There is no check digit, so bare nine digits without
 // such a word (or one that scan/telling.ts finds near it) are not looked for (with it they are likely, as is a grouped number without; certain is a grouped one that is told), and a number beside its own separator and another digit (`1-123-45-6789`) is not one.
 // Words such as `order no.` or `case` before a grouped one take nothing from it: they stand before such numbers in files on persons, too.
