@@ -494,6 +494,7 @@ const beyondTheServer: Readonly<Record<string, string>> = {
   'a method that a service has not': descriptors,
   'a text where there is no such field': descriptors,
   'a text that is a message': descriptors,
+  'a value that is a message': descriptors,
   'a field that is a text and a value': descriptors,
   'a model that stands in a list': descriptors,
   'a field without value': 'the server drops such a field, as if it were not there, and stores the rest',
