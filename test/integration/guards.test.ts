@@ -86,9 +86,9 @@ describe('guards on requests', () => {
   test.each([
     ['', []],
     ['?api-version=1', ['api-version=1']],
-    ['?note=weather', ['note=weather']],
-    [`?key=${githubToken}`, ['key=[no-secrets]']],
-    [`?key=${githubToken.replace('_', '%5F')}`, ['[disguised]']],
+    ['?after=weather', ['after=weather']],
+    [`?after=${githubToken}`, ['after=[no-secrets]']],
+    [`?after=${githubToken.replace('_', '%5F')}`, ['[disguised]']],
   ])('the query %p is recorded as a body is', async (query, kept) => {
     await world.call('GET', `/v1/models${query}`);
     const start = (await world.record()).findLast((event) => event['type'] === 'start');
