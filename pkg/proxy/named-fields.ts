@@ -53,8 +53,10 @@ export function namedFieldsOf(
 ): readonly NamedField[] {
   const fields = body === undefined ? [] : namedFields(view, body, false);
   if (toolInputs.length === 0) return fields;
+  // A walk names a value once. The model chooses how many there are: each is looked up, not searched for.
+  const known = new Map(fields.map(({ node, rule }) => [node, rule]));
   const more = toolInputs.flatMap((input) => namedFields(view, input, true));
-  return [...fields, ...more.filter((one) => !fields.some(({ node, rule }) => node === one.node && rule === one.rule))];
+  return [...fields, ...more.filter(({ node, rule }) => known.get(node) !== rule)];
 }
 
 /** What stands in place of each text and key in values that the view replaces. Undefined: there is none. */

@@ -22,6 +22,18 @@ export interface ValueOutcome {
 const clean: ValueOutcome = { hidden: undefined, edits: [], hits: [], stopped: undefined };
 const onlyHidden = (hidden: ValueOutcome['hidden']): ValueOutcome =>
   hidden === undefined ? clean : { ...clean, hidden };
+
+/** Most frames have nothing: no object for these. */
+const outcomeOf = (
+  hidden: ValueOutcome['hidden'],
+  edits: readonly JsonEdit[],
+  hits: readonly Hit[],
+  stopped: ValueOutcome['stopped'],
+): ValueOutcome =>
+  edits.length === 0 && hits.length === 0 && stopped === undefined
+    ? onlyHidden(hidden)
+    : { hidden, edits, hits, stopped };
+
 const noFields: readonly NamedField[] = [];
 const nothingFound = { hits: [], passes: true } as const;
 
@@ -70,7 +82,7 @@ export class ValueReader {
       stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
     }
     if (guarded) for (const node of answer.integerArrays) edits.push(removal(node));
-    return { hidden, edits, hits, stopped };
+    return outcomeOf(hidden, edits, hits, stopped);
   }
 
   /** A text that leaves as it is or not at all: what was found in it, and whether it may. */
